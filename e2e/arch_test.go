@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/key2oauth/key2oauth"
+
+// layers says what each package may import: ours by their folders, and modules
+// by their paths. Arrows point down only. A name that ends in "/..." stands for
+// the whole tree. A package that is missing here fails the test, so that
+// somebody decides where it belongs.
+var layers = map[string][]string{
+	"cmd/key2oauth": {"cmd/key2oauth/internal/...", "shim", "github.com/spf13/cobra"},
+
+	"shim":                   {"shim/internal/...", "golang.org/x/time"},
+	"shim/internal/endpoint": {},
+	"shim/internal/httpx":    {},
+	"shim/internal/safedial": {},
+	"shim/internal/oauth":    {"shim/internal/httpx"},
+	"shim/internal/web":      {"shim/internal/endpoint"},
+	"shim/internal/upstream": {"shim/internal/endpoint", "shim/internal/safedial", "github.com/modelcontextprotocol/go-sdk"},
+	"shim/internal/proxy":    {"shim/internal/upstream", "shim/internal/httpx"},
+	"shim/internal/vault":    {"shim/internal/endpoint", "shim/internal/oauth", "go.etcd.io/bbolt", "github.com/zalando/go-keyring"},
+	"shim/shimtest":          {"shim/...", "github.com/modelcontextprotocol/go-sdk"},
+
+	"e2e/checklist":      {"e2e/checklist/rows"},
+	"e2e/checklist/rows": {},
+	"e2e/red":            {"e2e/checklist/rows"},
+	"e2e/testenv":        {},
+}
+
+// linked is the allow-list of modules in the shipped program, on all systems.
+var linked = []string{
+	"github.com/danieljoos/wincred",
+	"github.com/godbus/dbus/v5",
+	"github.com/gofrs/flock",
+	"github.com/google/jsonschema-go",
+	"github.com/inconshreveable/mousetrap",
+	module,
+	"github.com/modelcontextprotocol/go-sdk",
+	"github.com/pkg/browser",
+	"github.com/segmentio/asm",
+	"github.com/segmentio/encoding",
+	"github.com/spf13/cobra",
+	"github.com/spf13/pflag",
+	"github.com/yosida95/uritemplate/v3",
+	"github.com/zalando/go-keyring",
+	"go.etcd.io/bbolt",
+	"golang.org/x/oauth2",
+	"golang.org/x/sync",
+	"golang.org/x/sys",
+	"golang.org/x/time",
+}
+
+func TestImportsPointDown(t *testing.T) {
+	std := make(map[string]bool)
+	for _, p := range goList(t, nil, "std") {
+		std[p] = true
+	}
+	for _, line := range goList(t, nil, "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
+		f := strings.Fields(line)
+		pkg := strings.TrimPrefix(f[0], module+"/")
+		allowed, ok := layers[pkg]
+		if !ok && len(f) > 1 {
+			t.Errorf("%s stands in no layer; say in layers what it may import", pkg)
+			continue
+		}
+		for _, imp := range f[1:] {
+			if std[imp] || imp == "C" {
+				continue
+			}
+			if !permits(allowed, strings.TrimPrefix(imp, module+"/")) {
+				t.Errorf("%s imports %s; its layer permits %q", pkg, imp, allowed)
+			}
+		}
+	}
+}
+
+// permits reports whether one of allowed names imp, or a module that holds it.
+func permits(allowed []string, imp string) bool {
+	return slices.ContainsFunc(allowed, func(a string) bool {
+		if tree, ok := strings.CutSuffix(a, "/..."); ok {
+			return imp == tree || strings.HasPrefix(imp, tree+"/")
+		}
+		// Only modules have a dot in their first element.
+		host, _, _ := strings.Cut(a, "/")
+		return imp == a || strings.Contains(host, ".") && strings.HasPrefix(imp, a+"/")
+	})
+}
+
+// TestLinkedModules holds the modules in the program to a list that a reviewer
+// sees change.
+func TestLinkedModules(t *testing.T) {
+	var got []string
+	for _, goos := range []string{"linux", "windows", "darwin"} {
+		env := []string{"GOOS=" + goos, "CGO_ENABLED=0"}
+		got = append(got, goList(t, env, "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./cmd/key2oauth")...)
+	}
+	slices.Sort(got)
+	got = slices.Compact(got)
+	for _, m := range got {
+		if !slices.Contains(linked, m) {
+			t.Errorf("the program links %s, which the list does not name", m)
+		}
+	}
+	for _, m := range linked {
+		if !slices.Contains(got, m) {
+			t.Errorf("the list names %s, which the program does not link", m)
+		}
+	}
+}
+
+// TestBudgets lists the files and functions that have grown past what one
+// reads in one go, and fails for those that are far past it.
+func TestBudgets(t *testing.T) {
+	const file, fileLimit, function, functionLimit = 500, 700, 80, 130
+	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() != ".." && strings.HasPrefix(d.Name(), ".")):
+			return filepath.SkipDir
+		case !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		src, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if n := bytes.Count(src, []byte("\n")); n > fileLimit {
+			t.Errorf("%s has %d lines, at most %d are fine", name, n, file)
+		} else if n > file {
+			t.Logf("%s has %d lines", name, n)
+		}
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, name, src, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range f.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			n := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1
+			if n > functionLimit {
+				t.Errorf("%s: %s has %d lines, at most %d are fine", name, fn.Name.Name, n, function)
+			} else if n > function {
+				t.Logf("%s: %s has %d lines", name, fn.Name.Name, n)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func goList(t *testing.T, env []string, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v\n%s", strings.Join(args, " "), err, stderr.Bytes())
+	}
+	lines := strings.Split(string(out), "\n")
+	return slices.DeleteFunc(lines, func(l string) bool { return strings.TrimSpace(l) == "" })
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var (
+	// testName matches TestW01Challenge and TestP01P02KeyHeader.
+	testName = regexp.MustCompile(`^(?:Test|Fuzz)((?:[A-Z][0-9]{2})+)`)
+	// caseName matches "W01 challenge" and "P01 P02 key header".
+	caseName = regexp.MustCompile(`^((?:[A-Z][0-9]{2}[ ,]+)+)[^ ,]`)
+	// scriptLine matches "# L07 a port in use" in a testscript.
+	scriptLine = regexp.MustCompile(`^# ((?:[A-Z][0-9]{2}[ ,:]+)+)`)
+	anID       = regexp.MustCompile(`[A-Z][0-9]{2}`)
+)
+
+// scan finds the tests under root and returns them by the ids they bear. A
+// test bears an id in its own name, in the name of a subtest, in a name of its
+// table, or, if it is a script, in a comment.
+func scan(root string) (map[string][]string, error) {
+	found := make(map[string][]string)
+	add := func(ids, where string) {
+		for _, id := range anID.FindAllString(ids, -1) {
+			if !slices.Contains(found[id], where) {
+				found[id] = append(found[id], where)
+			}
+		}
+	}
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := d.Name()
+		if d.IsDir() {
+			if name != root && (base == "node_modules" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		switch {
+		case strings.HasSuffix(base, "_test.go"):
+			return scanGo(name, path.Dir(rel), add)
+		case strings.Contains(rel, "testdata/script/") && strings.HasSuffix(base, ".txt"):
+			return scanScript(name, rel, add)
+		}
+		return nil
+	})
+	for _, tests := range found {
+		slices.Sort(tests)
+	}
+	return found, err
+}
+
+func scanGo(name, pkg string, add func(ids, where string)) error {
+	f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	for _, decl := range f.Decls {
+		fn, ok := decl.(*ast.FuncDecl)
+		if !ok {
+			scanNames(decl, func(ids, sub string) { add(ids, pkg+" "+sub) })
+			continue
+		}
+		where := pkg + " " + fn.Name.Name
+		if m := testName.FindStringSubmatch(fn.Name.Name); m != nil {
+			add(m[1], where)
+		}
+		if fn.Body != nil {
+			scanNames(fn.Body, func(ids, sub string) { add(ids, where+"/"+sub) })
+		}
+	}
+	return nil
+}
+
+// scanNames reports the ids in strings that can be names of subtests: the
+// first argument of a Run method, and strings inside composite literals. A
+// string elsewhere, such as in a failure message, proves nothing.
+func scanNames(n ast.Node, add func(ids, name string)) {
+	report := func(e ast.Expr) {
+		lit, ok := e.(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING {
+			return
+		}
+		s, err := strconv.Unquote(lit.Value)
+		if err != nil {
+			return
+		}
+		if m := caseName.FindStringSubmatch(s); m != nil {
+			add(m[1], strings.ReplaceAll(s, " ", "_"))
+		}
+	}
+	ast.Inspect(n, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			if sel, ok := n.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Run" && len(n.Args) > 1 {
+				report(n.Args[0])
+				// A name may be put together: t.Run("M01 "+version, ...).
+				if b, ok := n.Args[0].(*ast.BinaryExpr); ok {
+					report(&ast.BasicLit{Kind: token.STRING, Value: firstLiteral(b)})
+				}
+			}
+		case *ast.CompositeLit:
+			for _, e := range n.Elts {
+				if kv, ok := e.(*ast.KeyValueExpr); ok {
+					report(kv.Key)
+					e = kv.Value
+				}
+				report(e)
+			}
+		}
+		return true
+	})
+}
+
+// firstLiteral returns the source of the string that a sum begins with,
+// completed so that the name after the ids is never empty.
+func firstLiteral(b *ast.BinaryExpr) string {
+	for {
+		switch x := b.X.(type) {
+		case *ast.BinaryExpr:
+			b = x
+			continue
+		case *ast.BasicLit:
+			if x.Kind == token.STRING && len(x.Value) > 1 {
+				return x.Value[:len(x.Value)-1] + "..." + x.Value[len(x.Value)-1:]
+			}
+		}
+		return `""`
+	}
+}
+
+func scanScript(name, rel string, add func(ids, where string)) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		if m := scriptLine.FindStringSubmatch(s.Text()); m != nil {
+			add(m[1], rel)
+		}
+	}
+	return s.Err()
+}
