@@ -1,0 +1,185 @@
+// Package safedial connects to upstreams and refuses addresses that no
+// upstream of the owner's can have: cloud metadata, link-local, our own
+// listeners, and for plain http everything outside the private network.
+//
+// The check runs in net.Dialer.Control, after name resolution and on the very
+// address about to be connected, so a name that resolves differently the
+// second time (DNS rebinding) gains nothing.
+package safedial
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// dialTimeout bounds one connect, name resolution included.
+const dialTimeout = 10 * time.Second
+
+// A Guard decides which addresses may be connected to. The zero Guard works.
+type Guard struct {
+	// Own lists the addresses that we listen on ourselves: a call that came
+	// back to us would carry a key to our own logs, or loop. nil means none.
+	Own func() []netip.AddrPort
+}
+
+// Refused is the error for an address that may not be connected to.
+type Refused struct {
+	Addr netip.AddrPort
+	Why  string // what the address is; for people
+}
+
+func (r *Refused) Error() string {
+	return fmt.Sprintf("refusing to connect to %s: %s", r.Addr, r.Why)
+}
+
+// DialContext returns a dial function for URLs of a scheme. "https" may go to
+// any address but the forbidden ones; everything else is treated as plain text
+// and may go to loopback and private networks only.
+func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := &net.Dialer{
+		Timeout: dialTimeout,
+		Control: func(network, address string, _ syscall.RawConn) error {
+			return g.check(scheme, network, address)
+		},
+	}
+	return d.DialContext
+}
+
+func (g *Guard) check(scheme, network, address string) error {
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return fmt.Errorf("refusing to connect over %s", network)
+	}
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("refusing to connect: %w", err)
+	}
+	if why := Judge(ap.Addr(), scheme); why != "" {
+		return &Refused{ap, why}
+	}
+	if g != nil && g.Own != nil {
+		for _, own := range g.Own() {
+			if isOwn(own, ap) {
+				return &Refused{ap, "Key2OAuth itself listens there"}
+			}
+		}
+	}
+	return nil
+}
+
+// isOwn reports whether a connection to ap would arrive at a listener on own.
+// A listener on the unspecified address is reached through every address of
+// this machine, so there the port alone decides.
+func isOwn(own, ap netip.AddrPort) bool {
+	if own.Port() != ap.Port() {
+		return false
+	}
+	a, b := own.Addr().Unmap().WithZone(""), ap.Addr().Unmap().WithZone("")
+	return a == b || a.IsUnspecified()
+}
+
+// metadata holds addresses at which cloud machines hand out credentials to
+// whoever asks from inside, beyond those that are link-local.
+var metadata = []netip.Prefix{
+	netip.MustParsePrefix("fd00:ec2::/32"),      // AWS
+	netip.MustParsePrefix("fd20:ce::254/128"),   // Google Cloud
+	netip.MustParsePrefix("fd00:42::42/128"),    // Scaleway
+	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba Cloud
+	netip.MustParsePrefix("168.63.129.16/32"),   // Azure
+	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle Cloud
+}
+
+// thisNetwork is RFC 1122, Section 3.2.1.3: Linux takes 0.0.0.0 for loopback.
+var thisNetwork = netip.MustParsePrefix("0.0.0.0/8")
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// Judge says why a URL of the scheme may not lead to addr, in words for people;
+// "" means that it may.
+func Judge(addr netip.Addr, scheme string) string {
+	addr = addr.Unmap().WithZone("")
+	if why := forbidden(addr); why != "" {
+		return why
+	}
+	// An address that a gateway turns into IPv4 is as good as that IPv4
+	// address, and no better.
+	if v4, ok := embedded(addr); ok {
+		if why := Judge(v4, "https"); why != "" {
+			return why
+		}
+	}
+	if scheme != "https" && !addr.IsLoopback() && !addr.IsPrivate() {
+		return "it is a public address, and over http the key would travel unencrypted"
+	}
+	return ""
+}
+
+func forbidden(addr netip.Addr) string {
+	switch {
+	case !addr.IsValid():
+		return "it is no address"
+	case addr.IsUnspecified(), addr.Is4() && thisNetwork.Contains(addr):
+		return "it names no machine"
+	case addr.IsMulticast(), addr == broadcast:
+		return "it names many machines at once"
+	case addr.IsLinkLocalUnicast():
+		return "it is a link-local address, where cloud machines keep their own credentials"
+	}
+	for _, p := range metadata {
+		if p.Contains(addr) {
+			return "it is a cloud metadata address, where machines keep their own credentials"
+		}
+	}
+	return ""
+}
+
+var (
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052, Section 2.1
+	nat64Local = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215
+	compatible = netip.MustParsePrefix("::/96")          // RFC 4291, Section 2.5.5.1
+	translated = netip.MustParsePrefix("::ffff:0:0:0/96")
+	sixToFour  = netip.MustParsePrefix("2002::/16") // RFC 3056
+	teredo     = netip.MustParsePrefix("2001::/32") // RFC 4380
+)
+
+// isatap is how the interface identifiers of RFC 5214, Section 6.1 begin, with
+// the universal bit cleared.
+const isatap = 0x00005efe
+
+// embedded returns the IPv4 address that a transition mechanism would deliver
+// to. A v4-mapped address is not one of them: callers unmap it.
+func embedded(addr netip.Addr) (v4 netip.Addr, ok bool) {
+	if !addr.Is6() || addr.IsLoopback() {
+		return netip.Addr{}, false
+	}
+	b := addr.As16()
+	at := func(i int) (netip.Addr, bool) { return netip.AddrFrom4([4]byte(b[i : i+4])), true }
+	switch {
+	case nat64.Contains(addr), compatible.Contains(addr), translated.Contains(addr):
+		return at(12)
+	case nat64Local.Contains(addr):
+		// RFC 6052, Section 2.2 spreads the address around a zero byte where
+		// the operator's prefix is a /48; a /96 has it at the end. The end is
+		// the usual choice, so the other is looked at only if it is empty.
+		if binary.BigEndian.Uint32(b[12:]) == 0 {
+			return netip.AddrFrom4([4]byte{b[6], b[7], b[9], b[10]}), true
+		}
+		return at(12)
+	case sixToFour.Contains(addr):
+		return at(2)
+	case teredo.Contains(addr):
+		for i := 12; i < 16; i++ {
+			b[i] ^= 0xff
+		}
+		return at(12)
+	case binary.BigEndian.Uint32(b[8:])&^0x02000000 == isatap:
+		return at(12)
+	}
+	return netip.Addr{}, false
+}
