@@ -1,0 +1,126 @@
+package upstream
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// A RedirectError says that an upstream redirects to where its key may not be
+// sent, or in a way that would lose the request.
+type RedirectError struct {
+	To     *url.URL // without query: upstreams repeat keys there
+	Status int
+}
+
+func (e *RedirectError) Error() string {
+	return fmt.Sprintf("the upstream redirects to %s (status %d)", e.To, e.Status)
+}
+
+// isRedirect reports whether resp leads elsewhere. 304 and other answers of
+// the 300s without a Location do not.
+func isRedirect(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return resp.StatusCode/100 == 3 && resp.Header.Get("Location") != ""
+}
+
+// redirectTarget returns the URL that resp's redirect leads to if the request
+// may follow it: only 307 and 308 keep method and body, and the key belongs to
+// one origin.
+func redirectTarget(from *url.URL, t *Target, resp *http.Response) (*url.URL, error) {
+	to, err := from.Parse(resp.Header.Get("Location"))
+	if err != nil || resp.Header.Get("Location") == "" {
+		return nil, &RedirectError{To: &url.URL{Path: "nowhere"}, Status: resp.StatusCode}
+	}
+	keeps := resp.StatusCode == http.StatusTemporaryRedirect || resp.StatusCode == http.StatusPermanentRedirect
+	if !keeps || !sameOrigin(to, t.URL) || to.Opaque != "" {
+		return nil, &RedirectError{To: shown(to, t), Status: resp.StatusCode}
+	}
+	next := *to
+	next.Scheme, next.Host, next.User, next.Fragment, next.RawFragment = t.URL.Scheme, t.URL.Host, nil, "", ""
+	if next.RawQuery == "" {
+		next.RawQuery = from.RawQuery
+	} else {
+		next.RawQuery = mergeQuery(t.URL.RawQuery, next.RawQuery)
+	}
+	return &next, nil
+}
+
+// shown is what of a URL may be told to people and logs: no query, no user
+// name, and no path that repeats the key.
+func shown(u *url.URL, t *Target) *url.URL {
+	s := &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+	if key := t.Key.Reveal(); key != "" && strings.Contains(u.String(), key) && strings.Contains(s.String(), key) {
+		s.Path, s.RawPath = "/", ""
+		if strings.Contains(s.Host, key) {
+			s.Host = "another host"
+		}
+	}
+	return s
+}
+
+// A pathKey is a path as it is asked for, on one origin.
+type pathKey struct{ scheme, host, path string }
+
+// maxPaths bounds a pathMemory. Endpoints are few; an upstream that redirects
+// every path somewhere else must not fill memory.
+const maxPaths = 256
+
+// A pathMemory remembers under which path an upstream answered that had been
+// redirecting, so that a body need not be sent twice in every call. Reading
+// takes no lock.
+type pathMemory struct {
+	mu  sync.Mutex
+	now atomic.Pointer[map[pathKey]string]
+}
+
+func (m *pathMemory) get(k pathKey) (string, bool) {
+	now := m.now.Load()
+	if now == nil {
+		return "", false
+	}
+	path, ok := (*now)[k]
+	return path, ok
+}
+
+func (m *pathMemory) learn(k pathKey, path string) {
+	m.change(func(next map[pathKey]string) {
+		if len(next) >= maxPaths {
+			clear(next)
+		}
+		next[k] = path
+	})
+}
+
+func (m *pathMemory) forget(k pathKey) {
+	m.change(func(next map[pathKey]string) { delete(next, k) })
+}
+
+func (m *pathMemory) change(f func(map[pathKey]string)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := map[pathKey]string{}
+	if now := m.now.Load(); now != nil {
+		for k, v := range *now {
+			next[k] = v
+		}
+	}
+	f(next)
+	m.now.Store(&next)
+}
+
+// setPath gives u an escaped path.
+func setPath(u *url.URL, escaped string) {
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		return
+	}
+	u.Path, u.RawPath = path, escaped
+}
