@@ -1,0 +1,147 @@
+package shimtest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// An OAuthClient speaks OAuth to an issuer by hand, so that tests can also do
+// what no decent client does.
+type OAuthClient struct {
+	t        testing.TB
+	Issuer   string
+	ID       string
+	Redirect string
+	Resource string // "" sends none
+	Verifier string
+	State    string
+
+	Access, Refresh string // of the last token answer
+}
+
+// NewOAuthClient registers a public client.
+func NewOAuthClient(t testing.TB, issuer, redirect string) *OAuthClient {
+	t.Helper()
+	c := &OAuthClient{t: t, Issuer: issuer, Redirect: redirect, Verifier: rand.Text() + rand.Text(), State: rand.Text()}
+	status, body := c.PostJSON("/register", map[string]any{
+		"client_name": "Test client", "redirect_uris": []string{redirect}, "token_endpoint_auth_method": "none",
+	})
+	id, _ := body["client_id"].(string)
+	if status != http.StatusCreated || id == "" {
+		t.Fatalf("POST /register = %d %v", status, body)
+	}
+	c.ID = id
+	return c
+}
+
+// PostJSON posts v to a path of the issuer.
+func (c *OAuthClient) PostJSON(path string, v any) (int, map[string]any) {
+	c.t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return c.do(path, "application/json", bytes.NewReader(b))
+}
+
+// PostForm posts a form to a path of the issuer.
+func (c *OAuthClient) PostForm(path string, v url.Values) (int, map[string]any) {
+	c.t.Helper()
+	return c.do(path, "application/x-www-form-urlencoded", strings.NewReader(v.Encode()))
+}
+
+func (c *OAuthClient) do(path, contentType string, body io.Reader) (int, map[string]any) {
+	c.t.Helper()
+	resp, err := http.Post(c.Issuer+path, contentType, body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var m map[string]any
+	if len(bytes.TrimSpace(b)) > 0 {
+		if err := json.Unmarshal(b, &m); err != nil {
+			c.t.Fatalf("POST %s = %d %q, want JSON", path, resp.StatusCode, b)
+		}
+	}
+	return resp.StatusCode, m
+}
+
+// AuthorizeURL is where the client sends the browser.
+func (c *OAuthClient) AuthorizeURL() string {
+	challenge := sha256.Sum256([]byte(c.Verifier))
+	v := url.Values{
+		"response_type": {"code"}, "client_id": {c.ID}, "redirect_uri": {c.Redirect}, "state": {c.State},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
+	}
+	if c.Resource != "" {
+		v.Set("resource", c.Resource)
+	}
+	return c.Issuer + "/authorize?" + v.Encode()
+}
+
+// CodeFrom takes the code out of a redirect, after checking it as a client
+// does.
+func (c *OAuthClient) CodeFrom(location string) string {
+	c.t.Helper()
+	u, err := url.Parse(location)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	q := u.Query()
+	if got, want := q.Get("iss"), c.Issuer; got != want {
+		c.t.Fatalf("redirect to %q has iss %q, want %q", location, got, want)
+	}
+	if got := q.Get("state"); got != c.State {
+		c.t.Fatalf("redirect has state %q, want %q", got, c.State)
+	}
+	if q.Get("code") == "" {
+		c.t.Fatalf("redirect to %s without a code", location)
+	}
+	return q.Get("code")
+}
+
+// Redeem exchanges a code for tokens.
+func (c *OAuthClient) Redeem(code string) (int, map[string]any) {
+	c.t.Helper()
+	return c.token(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {c.Redirect}, "client_id": {c.ID}, "code_verifier": {c.Verifier}})
+}
+
+// DoRefresh uses a refresh token.
+func (c *OAuthClient) DoRefresh(token string) (int, map[string]any) {
+	c.t.Helper()
+	return c.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {c.ID}})
+}
+
+func (c *OAuthClient) token(v url.Values) (int, map[string]any) {
+	c.t.Helper()
+	status, body := c.PostForm("/token", v)
+	if status == http.StatusOK {
+		c.Access, _ = body["access_token"].(string)
+		c.Refresh, _ = body["refresh_token"].(string)
+	}
+	return status, body
+}
+
+// Connect goes the whole way: authorize, paste key at consent, redeem.
+func (c *OAuthClient) Connect(b *Browser, key string) {
+	c.t.Helper()
+	p := b.Consent(c.AuthorizeURL(), map[string]string{"api_key": key, "action": "approve"})
+	if p.Location == "" {
+		c.t.Fatalf("consent ended at %s with %d:\n%s", p.URL, p.Status, p.Body)
+	}
+	if status, body := c.Redeem(c.CodeFrom(p.Location)); status != http.StatusOK {
+		c.t.Fatalf("POST /token = %d %v", status, body)
+	}
+}
