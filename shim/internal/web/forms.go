@@ -1,0 +1,194 @@
+package web
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// CreateForm adds an endpoint; it is part of the home page. It posts to
+// /endpoints: form_token, upstream_url, api_key, key_held, display_name,
+// auth_header_name, auth_header_prefix, snippet, and fill=1 or force=1 where
+// the reader pressed those buttons. A pasted key is never written back into
+// the page: the caller keeps it, gives its handle in KeyHeld, and leaves
+// Snippet empty if the key was part of it.
+type CreateForm struct {
+	UpstreamURL, Name, HeaderName, HeaderPrefix string
+	Snippet                                     string
+	Error, ErrorField                           string // ErrorField is the name of a field, or ""
+	Warning                                     string
+	CanForce                                    bool // offer "Add it anyway"
+	AdvancedOpen                                bool
+	Note                                        string
+	KeyHeld                                     string
+}
+
+// FieldError reports whether the error is shown beside its field.
+func (f CreateForm) FieldError() bool { return isField(f.ErrorField) }
+
+// Problem is an error that belongs to no field.
+func (f CreateForm) Problem() problem { return problem{t("form.error"), f.Error, true} }
+
+// The fields of the form.
+func (f CreateForm) URLField() textField {
+	return urlField("create.url.label", "create.url.hint", f.UpstreamURL, f.Error, f.ErrorField)
+}
+func (f CreateForm) NameField() textField {
+	return nameField(f.Name, "create.name.hint", f.Error, f.ErrorField)
+}
+func (f CreateForm) HeaderField() textField { return headerField(f.HeaderName, f.Error, f.ErrorField) }
+func (f CreateForm) PrefixField() textField {
+	return prefixField(f.HeaderPrefix, f.Error, f.ErrorField)
+}
+
+// Open reports whether the folded part of the form is shown.
+func (f CreateForm) Open() bool {
+	return f.AdvancedOpen || f.Advanced()
+}
+
+// Advanced reports whether the error is in the folded part.
+func (f CreateForm) Advanced() bool {
+	return f.ErrorField == "display_name" || strings.HasPrefix(f.ErrorField, "auth_header_")
+}
+
+// KeyField is the field for the API key.
+func (f CreateForm) KeyField() KeyField {
+	k := KeyField{Label: t("create.key.label"), Hint: t("create.key.hint"), Held: f.KeyHeld}
+	if f.ErrorField == "api_key" {
+		k.Err, k.Focus = f.Error, true
+	}
+	return k
+}
+
+// EditEndpoint changes an endpoint. It posts to /endpoints/{slug}: form_token,
+// upstream_url, display_name, auth_header_name, auth_header_prefix and force=1.
+type EditEndpoint struct {
+	Slug              string
+	Title             string // the endpoint's present name
+	UpstreamURL       string // without its query
+	HasQuery          bool   // there is a query, which is kept while the URL is not changed
+	Name              string
+	HeaderName        string
+	HeaderPrefix      string
+	Error, ErrorField string
+	Warning           string
+	CanForce          bool
+	FormToken         string
+}
+
+func (p EditEndpoint) view() view {
+	return view{template: "edit", title: t("edit.title", name(p.Heading())), script: true, owner: true}
+}
+
+// Heading is the name under which the endpoint is known now.
+func (p EditEndpoint) Heading() string {
+	if p.Title != "" {
+		return p.Title
+	}
+	return p.Name
+}
+
+// FieldError reports whether the error is shown beside its field.
+func (p EditEndpoint) FieldError() bool { return isField(p.ErrorField) }
+
+// Problem is an error that belongs to no field.
+func (p EditEndpoint) Problem() problem { return problem{t("form.error"), p.Error, true} }
+
+// The fields of the form.
+func (p EditEndpoint) URLField() textField {
+	return urlField("edit.url.label", "edit.url.hint", p.UpstreamURL, p.Error, p.ErrorField)
+}
+func (p EditEndpoint) NameField() textField { return nameField(p.Name, "", p.Error, p.ErrorField) }
+func (p EditEndpoint) HeaderField() textField {
+	return headerField(p.HeaderName, p.Error, p.ErrorField)
+}
+func (p EditEndpoint) PrefixField() textField {
+	return prefixField(p.HeaderPrefix, p.Error, p.ErrorField)
+}
+
+// ReplaceKey takes a new key for an endpoint. It posts to
+// /endpoints/{slug}/key: form_token, api_key, key_held, credential and force=1.
+type ReplaceKey struct {
+	Slug, Name, UpstreamHost string
+	Credentials              []SavedKey
+	Selected                 string
+	Error                    string
+	CanForce                 bool
+	KeyHeld                  string
+	FormToken                string
+}
+
+func (p ReplaceKey) view() view {
+	return view{template: "replace-key", title: t("replace.title", name(p.Name)), script: true, owner: true}
+}
+
+// KeyField is the field for the API key.
+func (p ReplaceKey) KeyField() KeyField {
+	return KeyField{
+		Label: t("key.label.new"), Hint: t("replace.hint", name(p.UpstreamHost)), Held: p.KeyHeld,
+		Required: p.KeyHeld == "", Focus: p.Error == "" && len(p.Credentials) < 2,
+	}
+}
+
+// Many reports whether the reader must say which key is replaced.
+func (p ReplaceKey) Many() bool { return len(p.Credentials) > 1 }
+
+// Problem is what the upstream said about the key.
+func (p ReplaceKey) Problem() problem { return problem{t("replace.error"), p.Error, true} }
+
+// A problem is an error above a form.
+type problem struct {
+	Title, Words string
+	Focus        bool
+}
+
+// A textField is what the template of a text field needs. ID is its name too.
+type textField struct {
+	ID, Label, Hint, Value, Err, Mode string
+	Max                               int
+	Required                          bool
+}
+
+func isField(name string) bool {
+	switch name {
+	case "upstream_url", "api_key", "display_name", "auth_header_name", "auth_header_prefix", "snippet":
+		return true
+	}
+	return false
+}
+
+// withError adds err to the field if it is the one that is wrong.
+func (f textField) withError(err, field string) textField {
+	if field == f.ID {
+		f.Err = err
+	}
+	return f
+}
+
+func urlField(label, hint, value, err, field string) textField {
+	return textField{ID: "upstream_url", Label: t(label), Hint: t(hint), Value: value, Mode: "url", Max: 4096, Required: true}.withError(err, field)
+}
+
+func nameField(value, hint, err, field string) textField {
+	f := textField{ID: "display_name", Label: t("create.name.label"), Value: value, Max: 200}
+	if hint != "" {
+		f.Hint = t(hint)
+	}
+	return f.withError(err, field)
+}
+
+func headerField(value, err, field string) textField {
+	return textField{ID: "auth_header_name", Label: t("create.head.label"), Hint: t("create.head.hint"), Value: value, Max: 64}.withError(err, field)
+}
+
+func prefixField(value, err, field string) textField {
+	return textField{ID: "auth_header_prefix", Label: t("create.pre.label"), Hint: t("create.pre.hint"), Value: value, Max: 64}.withError(err, field)
+}
+
+// jsonQuote writes s as a JSON string.
+func jsonQuote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return `""`
+	}
+	return string(b)
+}

@@ -1,0 +1,202 @@
+package web
+
+import "strings"
+
+// Home is the owner's home page. Its forms post to /endpoints, /pause,
+// /resume, /keychain/unlock, /keychain/keep and /sign-out, each with
+// form_token; its links lead to the pages of one endpoint or grant.
+type Home struct {
+	Version                   string
+	LocalOrigin, PublicOrigin string // PublicOrigin is "" while there is none
+	Keychain                  Keychain
+	Paused                    bool
+	Notices                   []Notice
+	Endpoints                 []EndpointRow
+	Pending                   []PendingRow
+	Create                    CreateForm
+	Token                     func(action string) string
+}
+
+// A Keychain is the state of the master key, in the vault's words.
+type Keychain struct {
+	State, Words, Mode string
+	CanKeep, CanUnlock bool
+}
+
+// A Notice stands above everything else on the home page.
+type Notice struct {
+	Kind string // "info", "warn", "error" or "ok"
+	Text string
+}
+
+// Class is the kind, if it is a known one.
+func (n Notice) Class() string {
+	switch n.Kind {
+	case "warn", "error", "ok":
+		return n.Kind
+	}
+	return "info"
+}
+
+// Kindly is the kind for those who do not see the color.
+func (n Notice) Kindly() string { return t("notice." + n.Class()) }
+
+// An EndpointRow is one card of the home page.
+type EndpointRow struct {
+	Slug, Name, UpstreamHost string
+	UpstreamURL              string // its query shown as "?..."
+	MCPURL, LocalMCPURL      string
+	State, StateWords        string
+	Header                   string
+	Credentials              []CredentialRow
+	Grants                   []GrantRow
+	Created, LastUsed        string
+}
+
+// A CredentialRow is one saved key.
+type CredentialRow struct {
+	ID, Label, State string
+	For              string // "grant": the key belongs to one connection alone
+}
+
+// A GrantRow is one connected client.
+type GrantRow struct {
+	ID, Client        string
+	Verified          bool
+	RedirectHost      string
+	Created, LastUsed string
+	Credential        string // label of the key that it uses
+}
+
+// A PendingRow is a request that waits for the owner.
+type PendingRow struct {
+	URL, Client, RedirectHost, Endpoint, Age string
+}
+
+func (p Home) view() view {
+	return view{template: "home", title: t("home.title"), script: true, owner: true, wide: true, version: p.Version}
+}
+
+// FormToken is the token of the form that posts to action.
+func (p Home) FormToken(action string) string {
+	if p.Token == nil {
+		return ""
+	}
+	return p.Token(action)
+}
+
+// KeychainKind is the notice that the keychain's state deserves, or "".
+func (p Home) KeychainKind() string {
+	switch p.Keychain.State {
+	case "", "ready":
+		return ""
+	case "waiting":
+		return "info"
+	}
+	return "warn"
+}
+
+// KeptWhere says where the master key is.
+func (p Home) KeptWhere() string {
+	switch p.Keychain.Mode {
+	case "file", "memory":
+		return t("side.keys." + p.Keychain.Mode)
+	}
+	return t("side.keys.os")
+}
+
+// Public reports whether clients elsewhere can reach the endpoint.
+func (e EndpointRow) Public() bool { return e.MCPURL != "" && e.MCPURL != e.LocalMCPURL }
+
+// LocalURL is the address for clients on this machine.
+func (e EndpointRow) LocalURL() string {
+	if e.LocalMCPURL != "" {
+		return e.LocalMCPURL
+	}
+	return e.MCPURL
+}
+
+// Badge is what the state looks like.
+func (e EndpointRow) Badge() string { return badge(e.State) }
+
+// Words is the state for the reader.
+func (e EndpointRow) Words() string {
+	if e.StateWords != "" {
+		return words(e.StateWords)
+	}
+	return stateWords(e.State)
+}
+
+// Command adds the endpoint to Claude Code.
+func (e EndpointRow) Command() string {
+	return "claude mcp add --transport http " + commandName(e.Name) + " " + shellQuote(e.LocalURL())
+}
+
+// Config is what apps with an mcp.json want.
+func (e EndpointRow) Config() string {
+	return "{\n  \"mcpServers\": {\n    \"" + commandName(e.Name) + "\": {\n      \"url\": " + jsonQuote(e.LocalURL()) + "\n    }\n  }\n}"
+}
+
+// Badge is what the state looks like.
+func (c CredentialRow) Badge() string { return badge(c.State) }
+
+// Words is the state for the reader.
+func (c CredentialRow) Words() string { return stateWords(c.State) }
+
+// Words is the state for the reader.
+func (k SavedKey) Words() string { return stateWords(k.State) }
+
+// Badge is what the state looks like.
+func (k SavedKey) Badge() string { return badge(k.State) }
+
+func badge(state string) string {
+	switch state {
+	case "ok":
+		return "ok"
+	case "rejected":
+		return "error"
+	case "unverified", "key needed", "paused", "locked":
+		return "warn"
+	}
+	return "plain"
+}
+
+// stateWords names a state of endpoint.CredentialState for people.
+func stateWords(state string) string {
+	if s, ok := text["state."+strings.ReplaceAll(state, " ", "-")]; ok {
+		return s
+	}
+	return name(state)
+}
+
+// commandName makes a display name into a word that needs no quoting in any
+// shell and that clients accept as the name of a server.
+func commandName(s string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(s) {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+		if b.Len() == 40 {
+			break
+		}
+	}
+	if n := strings.Trim(b.String(), "-"); n != "" {
+		return n
+	}
+	return "my-server"
+}
+
+// shellQuote quotes s if a shell would read any of it as its own.
+func shellQuote(s string) string {
+	special := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@", r))
+	}
+	if s != "" && strings.IndexFunc(s, special) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,200 @@
+package web
+
+import (
+	"html/template"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A Link leads away from the program, to where the reader came from.
+type Link struct {
+	To  string // host or name of the client: "Return to example.com"
+	URL string
+}
+
+// Href is the link's address, or "" if no page may link to it.
+func (l Link) Href() template.URL { return safeURL(l.URL) }
+
+// safeURL lets through web addresses and the custom schemes of native apps
+// (RFC 8252, Section 7.1), and nothing that a browser runs or opens itself.
+func safeURL(s string) template.URL {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" || strip(s) != s {
+		return ""
+	}
+	if slices.Contains([]string{
+		"javascript", "vbscript", "data", "blob", "file", "filesystem", "about", "view-source", "chrome", "ws", "wss", "ftp",
+	}, u.Scheme) {
+		return ""
+	}
+	if (u.Scheme == "http" || u.Scheme == "https") && u.Host == "" {
+		return ""
+	}
+	return template.URL(s)
+}
+
+// ErrorPage says what went wrong and what to do about it.
+type ErrorPage struct {
+	Title, Words string
+	Next         string // what to do
+	Detail       string // small print: what a peer said, or a name to search for
+	Return       *Link  // offered, never followed automatically
+	Status       int
+	Home         bool // offer the home page
+}
+
+func (p ErrorPage) view() view { return view{template: "error", title: p.Title} }
+
+// A SavedKey is a key that may be chosen.
+type SavedKey struct {
+	ID, Label string
+	State     string // endpoint.CredentialState
+}
+
+// Usable reports whether choosing the key makes sense.
+func (k SavedKey) Usable() bool { return k.State != "key needed" }
+
+// A PickEndpoint is one endpoint that a request without a resource may mean.
+type PickEndpoint struct {
+	Slug, Name, UpstreamHost string
+	Saved                    []SavedKey
+}
+
+// Consent asks whether a client may use an endpoint. Its form posts
+// form_token, api_key, key_held, credential (a saved key's id, or "new"), slug
+// (only with Pick), and one of action=approve, action=deny or unverified=1.
+type Consent struct {
+	Client         string
+	ClientVerified bool
+	ClientHost     string // host of the client id; mostly ""
+	RedirectHost   string // where the answer goes, in words or as a host
+	RedirectKind   string // "loopback", "https" or "custom"
+	Known          bool   // this very redirect was approved before
+
+	Endpoint, Slug, UpstreamHost string
+	UpstreamPlain                bool   // http: the key travels unencrypted
+	Header                       string // "Authorization: Bearer ..."
+
+	Owner     bool
+	Action    string
+	FormToken string
+
+	Saved       []SavedKey
+	Pick        []PickEndpoint // for the owner, when the request names no endpoint
+	Selected    string         // slug that was chosen of Pick
+	SelectedKey string         // saved key's id, or "new"
+	KeyHeld     string         // handle of a key that was pasted and is kept
+
+	Error      string // what the upstream said about the key
+	CanSkip    bool   // the key could not be verified, and the owner may go on
+	NeedUnlock string // words about a locked keychain
+	Mode       string // of the keychain: "os", "file" or "memory"
+}
+
+func (p Consent) view() view {
+	return view{template: "consent", title: t("consent.title", name(p.Client)), script: true}
+}
+
+// Unknown reports whether the answer goes to a web address that was never
+// approved: the case in which the reader may be tricked.
+func (p Consent) Unknown() bool { return p.RedirectKind == "https" && !p.Known }
+
+// SavedAny reports whether there is any saved key to choose.
+func (p Consent) SavedAny() bool {
+	return len(p.Saved) > 0 || slices.ContainsFunc(p.Pick, func(e PickEndpoint) bool { return len(e.Saved) > 0 })
+}
+
+// KeyField is the field for the API key.
+func (p Consent) KeyField() KeyField {
+	f := KeyField{
+		Label:    t("key.label"),
+		Required: !p.SavedAny() && p.KeyHeld == "",
+		Held:     p.KeyHeld,
+	}
+	if len(p.Pick) == 0 {
+		f.Label = t("key.label.for", name(p.Endpoint))
+	}
+	switch {
+	case !p.Owner:
+		f.Hint = t("consent.key.once")
+	case p.Mode == "memory":
+		f.Hint = t("consent.key.memory")
+	default:
+		f.Hint = t("consent.key.saved")
+	}
+	return f
+}
+
+// NeedOwner is shown to a browser that has not proven to be the owner's.
+type NeedOwner struct {
+	Words   string
+	Command string // what to type into a terminal; "" for the usual one
+}
+
+func (p NeedOwner) view() view {
+	return view{template: "need-owner", title: t("owner.title"), script: true}
+}
+
+// Return leads back to a native app, which a redirect alone may fail to open.
+type Return struct {
+	To      string
+	URL     string // validated by the caller; a scheme that a browser runs is not linked
+	Refresh bool   // go there by itself as well
+}
+
+// Href is the app's address.
+func (p Return) Href() template.URL { return safeURL(p.URL) }
+
+func (p Return) view() view {
+	return view{template: "return", title: t("return.title", name(p.To))}
+}
+
+// Waiting says that something goes on elsewhere.
+type Waiting struct{ Title, Words string }
+
+func (p Waiting) view() view { return view{template: "waiting", title: p.Title} }
+
+// Done says that something is finished and the window may be closed.
+type Done struct{ Title, Words string }
+
+func (p Done) view() view { return view{template: "done", title: p.Title} }
+
+// OpenLink is the page of the one-time link. Its form posts ticket and next.
+type OpenLink struct{ Action, Ticket, Next string }
+
+func (p OpenLink) view() view {
+	return view{template: "open", title: t("open.title"), script: true, owner: true}
+}
+
+// SignedOut follows the end of the owner's session.
+type SignedOut struct{}
+
+func (p SignedOut) view() view {
+	return view{template: "signed-out", title: t("out.title"), script: true}
+}
+
+// Confirm asks before something that cannot be undone. Its form posts
+// form_token.
+type Confirm struct {
+	Title, Words      string
+	Consequences      []string
+	Action, FormToken string
+	Button            string
+	Danger            bool
+	Cancel            string // address to go back to
+}
+
+func (p Confirm) view() view {
+	return view{template: "confirm", title: p.Title, script: true, owner: true}
+}
+
+// A KeyField is what the template of the api_key field needs.
+type KeyField struct {
+	Label, Hint, Err string
+	Held             string
+	Required, Focus  bool
+}
+
+// describedBy joins the ids that explain a field.
+func describedBy(ids ...string) string { return strings.TrimSpace(strings.Join(ids, " ")) }

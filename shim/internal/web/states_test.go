@@ -1,0 +1,218 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A state is one page as a handler may fill it in.
+type state struct {
+	name string
+	page Page
+}
+
+const (
+	hostile = "<script>alert(1)</script>\"'><img src=https://evil.example/x.png>&#8238;\u202eesrever\u202c\u200b\u2066\ufeff\x00\x1b[31m\nline two {{.P}}"
+	tower   = "Z\u0300\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308\u0309\u030a\u030b\u030c\u0310\u0311\u0312\u0313"
+	name40  = "Quarterly Finance & Planning Server (EU)"
+	token   = "FORMTOKEN"
+)
+
+var longURL = "https://mcp.example.com/" + strings.Repeat("tenant-0123456789/", 15) + "mcp"
+
+func mcpURL(origin, slug string) string { return origin + "/" + slug + "/mcp" }
+
+const (
+	local  = "http://127.0.0.1:7450"
+	public = "https://calm-heron-42.ngrok-free.dev"
+)
+
+// states is every page in every state that looks different.
+func states() []state {
+	var all []state
+	all = append(all, consentStates()...)
+	all = append(all, homeStates()...)
+	all = append(all, formStates()...)
+	return append(all, messageStates()...)
+}
+
+func consent(change func(*Consent)) Consent {
+	c := Consent{
+		Client: "Cursor", RedirectHost: "an app on this computer (127.0.0.1)", RedirectKind: "loopback",
+		Endpoint: "Linear", Slug: "k3v9x2m7q4ab", UpstreamHost: "mcp.linear.app", Owner: true, Mode: "os",
+		Action: "/consent/abc", FormToken: token, Header: "Authorization: Bearer \u2026",
+	}
+	change(&c)
+	return c
+}
+
+func consentStates() []state {
+	saved := []SavedKey{{"c1", "key 1", "ok"}, {"c2", "key 2 (test workspace)", "rejected"}, {"c3", "key 3", "key needed"}}
+	pick := []PickEndpoint{
+		{Slug: "k3v9x2m7q4ab", Name: "Linear", UpstreamHost: "mcp.linear.app", Saved: saved[:2]},
+		{Slug: "p0d8s6f4h2jk", Name: name40, UpstreamHost: "finance.internal.example.com"},
+		{Slug: "z1x2c3v4b5n6", Name: "Notes", UpstreamHost: "192.168.1.20:8080", Saved: []SavedKey{{"c9", "key 1", "unverified"}}},
+	}
+	return []state{
+		{"consent-loopback", consent(func(c *Consent) {})},
+		{"consent-known", consent(func(c *Consent) {
+			c.Client, c.ClientVerified, c.ClientHost = "Claude", true, "claude.ai"
+			c.RedirectHost, c.RedirectKind, c.Known = "claude.ai", "https", true
+			c.Saved = saved
+		})},
+		{"consent-unknown", consent(func(c *Consent) {
+			c.Client, c.RedirectHost, c.RedirectKind = "Claude", "claude.ai.login-session.example", "https"
+		})},
+		{"consent-custom", consent(func(c *Consent) {
+			c.RedirectHost, c.RedirectKind, c.UpstreamPlain, c.UpstreamHost = "cursor:", "custom", true, "nas.local:3000"
+		})},
+		{"consent-stranger", consent(func(c *Consent) { c.Owner = false })},
+		{"consent-rejected", consent(func(c *Consent) {
+			c.Error = "mcp.linear.app answered 401: \"invalid api key\". Check that you copied the whole key."
+		})},
+		{"consent-skip", consent(func(c *Consent) {
+			c.Error, c.CanSkip, c.KeyHeld = "mcp.linear.app did not answer within 20 seconds.", true, "held1"
+		})},
+		{"consent-saved-new", consent(func(c *Consent) {
+			c.Saved, c.SelectedKey = saved, "new"
+		})},
+		{"consent-locked", consent(func(c *Consent) {
+			c.Saved = []SavedKey{{"c3", "key 1", "key needed"}}
+			c.NeedUnlock = "Unlock your keyring, then reload this page. Saved keys cannot be used until then."
+		})},
+		{"consent-memory", consent(func(c *Consent) { c.Mode = "memory" })},
+		{"consent-pick", consent(func(c *Consent) { c.Endpoint, c.Slug, c.UpstreamHost, c.Header, c.Pick = "", "", "", "", pick })},
+		{"consent-pick-chosen", consent(func(c *Consent) {
+			c.Pick, c.Selected, c.SelectedKey = pick, "k3v9x2m7q4ab", "c1"
+			c.Error = "mcp.linear.app answered 401. Choose another key."
+		})},
+		{"consent-long", consent(func(c *Consent) {
+			c.Client, c.Endpoint, c.UpstreamHost = strings.Repeat("Very long name ", 20), name40, strings.Repeat("sub.", 50)+"example.com"
+			c.RedirectHost, c.RedirectKind = strings.Repeat("claude.ai.", 24)+"evil.example", "https"
+		})},
+		{"consent-hostile", consent(func(c *Consent) {
+			*c = Consent{Client: hostile + tower, RedirectHost: "cl\u0430ude.ai", RedirectKind: "https", Endpoint: hostile, Slug: hostile,
+				UpstreamHost: hostile, Header: hostile, Error: strings.Repeat(hostile, 20), NeedUnlock: hostile, Action: "javascript:alert(1)",
+				FormToken: hostile, Saved: []SavedKey{{hostile, hostile, hostile}}, KeyHeld: hostile, CanSkip: true}
+		})},
+		{"consent-zero", Consent{}},
+	}
+}
+
+func homeStates() []state {
+	base := Home{
+		Version: "1.0.0", LocalOrigin: local, Keychain: Keychain{State: "ready", Words: "The keychain is ready.", Mode: "os"},
+		Token: func(action string) string { return token + action },
+	}
+	home := func(change func(*Home)) Home { h := base; change(&h); return h }
+	linear := EndpointRow{
+		Slug: "k3v9x2m7q4ab", Name: "Linear", UpstreamHost: "mcp.linear.app", UpstreamURL: "https://mcp.linear.app/mcp?\u2026",
+		MCPURL: mcpURL(local, "k3v9x2m7q4ab"), LocalMCPURL: mcpURL(local, "k3v9x2m7q4ab"), State: "ok", Header: "Authorization: Bearer \u2026",
+		Credentials: []CredentialRow{{ID: "c1", Label: "key 1", State: "ok"}},
+		Grants: []GrantRow{
+			{ID: "g1", Client: "Claude Code", RedirectHost: "an app on this computer", Created: "12 Nov 2026", LastUsed: "2 minutes ago", Credential: "key 1"},
+			{ID: "g2", Client: "Cursor", RedirectHost: "cursor:", Created: "yesterday"},
+		},
+		Created: "12 Nov 2026", LastUsed: "2 minutes ago",
+	}
+	rejected := linear
+	rejected.Slug, rejected.Name, rejected.UpstreamHost, rejected.State = "p0d8s6f4h2jk", name40, "finance.internal.example.com", "rejected"
+	rejected.StateWords, rejected.UpstreamURL = "Key rejected", longURL
+	rejected.MCPURL, rejected.LocalMCPURL = mcpURL(local, rejected.Slug), mcpURL(local, rejected.Slug)
+	rejected.Credentials = []CredentialRow{{"c2", "key 1", "rejected", ""}, {"c3", "key 2", "unverified", "grant"}, {"c4", "key 3", "key needed", ""}}
+	fresh := EndpointRow{Slug: "z1x2c3v4b5n6", Name: "Notes", UpstreamHost: "192.168.1.20:8080", UpstreamURL: "http://192.168.1.20:8080/mcp",
+		LocalMCPURL: mcpURL(local, "z1x2c3v4b5n6"), State: "no key", Header: "X-Api-Key: \u2026", Created: "today"}
+	online := linear
+	online.MCPURL = mcpURL(public, online.Slug)
+	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", Verified: true, RedirectHost: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1"}}, online.Grants...)
+	bad := EndpointRow{Slug: hostile, Name: hostile, UpstreamHost: hostile, UpstreamURL: hostile, MCPURL: hostile, LocalMCPURL: hostile + "2",
+		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile}},
+		Grants: []GrantRow{{hostile, hostile, false, hostile, hostile, hostile, hostile}}, Created: hostile, LastUsed: hostile}
+	return []state{
+		{"home-empty", base},
+		{"home-one", home(func(h *Home) { h.Endpoints = []EndpointRow{linear} })},
+		{"home-added", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{fresh}
+			h.Notices = []Notice{{"ok", "Notes was added. Copy its address into your app and press Connect there."},
+				{"info", "The key travels unencrypted to 192.168.1.20, since its address begins with http."}}
+		})},
+		{"home-many", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{rejected, linear, fresh}
+			h.Notices = []Notice{{"error", "finance.internal.example.com rejected the API key. Replace it, and connected apps go on working."}}
+			h.Pending = []PendingRow{{"/consent/1", "Cursor", "cursor:", "Linear", "1 minute ago"}, {"/consent/2", "", "claude.ai", "", "just now"}}
+		})},
+		{"home-public", home(func(h *Home) { h.PublicOrigin, h.Endpoints = public, []EndpointRow{online} })},
+		{"home-paused", home(func(h *Home) { h.Paused, h.Endpoints = true, []EndpointRow{linear} })},
+		{"home-memory", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{linear}
+			h.Keychain = Keychain{"memory", "No keychain was found, so nothing is kept when Key2OAuth stops. A keychain has appeared now.", "memory", true, false}
+		})},
+		{"home-locked", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{linear}
+			h.Keychain = Keychain{"locked", "Unlock your keyring. Until then apps are asked to try again later.", "os", false, true}
+		})},
+		{"home-create-error", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{linear}
+			h.Create = CreateForm{UpstreamURL: longURL, Error: "This address begins with ftp. Only https works here, and http for this computer or your own network.", ErrorField: "upstream_url", KeyHeld: "held1", Name: name40}
+		})},
+		{"home-create-force", home(func(h *Home) {
+			h.Create = CreateForm{UpstreamURL: "https://example.com/", Error: "example.com answers, but not as an MCP server (it sent a web page). Often the address ends in /mcp or /sse.", CanForce: true, KeyHeld: "held1", HeaderName: "X-Api-Key"}
+		})},
+		{"home-create-filled", home(func(h *Home) {
+			h.Create = CreateForm{UpstreamURL: "https://mcp.example.com/mcp", Name: "Example", HeaderName: "X-Api-Key", AdvancedOpen: true, KeyHeld: "held1",
+				Note: "The form was filled in from what you pasted. Check it and press Add server.", Warning: "http: the key travels unencrypted."}
+		})},
+		{"home-create-snippet", home(func(h *Home) {
+			h.Create = CreateForm{Snippet: "\n{\"mcpServers\": {\n  oops", ErrorField: "snippet", Error: "This is not a configuration that Key2OAuth understands: a quotation mark is missing in line 2."}
+		})},
+		{"home-hostile", Home{Version: hostile, LocalOrigin: hostile, PublicOrigin: hostile, Keychain: Keychain{hostile, hostile, hostile, true, true},
+			Paused: true, Notices: []Notice{{hostile, hostile}}, Endpoints: []EndpointRow{bad}, Pending: []PendingRow{{"javascript:alert(1)", hostile, hostile, hostile, hostile}},
+			Create: CreateForm{hostile, hostile, hostile, hostile, hostile, hostile, "snippet", hostile, true, true, hostile, hostile}}},
+		{"home-zero", Home{}},
+	}
+}
+
+func formStates() []state {
+	edit := EditEndpoint{Slug: "k3v9x2m7q4ab", Title: "Linear", Name: "Linear", UpstreamURL: "https://mcp.linear.app/mcp", HasQuery: true,
+		HeaderName: "Authorization", HeaderPrefix: "Bearer ", FormToken: token}
+	wrong := edit
+	wrong.HeaderName, wrong.Error, wrong.ErrorField, wrong.HasQuery = "Host", "Host decides where a request goes, so it cannot carry a key.", "auth_header_name", false
+	warned := edit
+	warned.Warning, warned.CanForce = "You changed the address. Its saved keys will be dropped.", true
+	replace := ReplaceKey{Slug: "k3v9x2m7q4ab", Name: "Linear", UpstreamHost: "mcp.linear.app", FormToken: token, Credentials: []SavedKey{{"c1", "key 1", "rejected"}}}
+	many := replace
+	many.Credentials, many.Selected = append(many.Credentials, SavedKey{"c2", "key 2", "ok"}), "c1"
+	failed := replace
+	failed.Error, failed.CanForce, failed.KeyHeld = "mcp.linear.app did not answer within 20 seconds.", true, "held1"
+	return []state{
+		{"edit", edit}, {"edit-error", wrong}, {"edit-warning", warned}, {"edit-zero", EditEndpoint{}},
+		{"edit-hostile", EditEndpoint{hostile, hostile, hostile, true, hostile, hostile, hostile, hostile, hostile, hostile, true, hostile}},
+		{"replace", replace}, {"replace-many", many}, {"replace-error", failed}, {"replace-zero", ReplaceKey{}},
+		{"replace-hostile", ReplaceKey{hostile, hostile, hostile, []SavedKey{{hostile, hostile, hostile}, {}}, hostile, hostile, true, hostile, hostile}},
+		{"confirm-delete", Confirm{"Delete Linear?", "This cannot be undone.", []string{"Its saved key is erased from this computer.", "Claude Code and Cursor lose their connection to it."}, "/endpoints/k3v9x2m7q4ab/delete", token, "Delete Linear", true, ""}},
+		{"confirm-revoke", Confirm{Title: "Disconnect Cursor?", Words: "Cursor can no longer use Linear. You can connect it again at any time.", Action: "/grants/g1/revoke", FormToken: token, Button: "Disconnect", Cancel: "/"}},
+		{"confirm-hostile", Confirm{hostile, hostile, []string{hostile}, "javascript:alert(1)", hostile, hostile, true, "javascript:alert(1)"}},
+	}
+}
+
+func messageStates() []state {
+	return []state{
+		{"error", ErrorPage{Title: "This request is no longer open", Words: "It was finished, denied, or waited for more than 15 minutes.", Next: "Go back to the app and press Connect again.", Status: 404, Home: true}},
+		{"error-return", ErrorPage{Title: "The app asked in a way that is not safe", Words: "It did not prove that it is the one that will use the answer (PKCE).", Next: "Update the app and try again.",
+			Detail: "invalid_request: code_challenge is missing", Return: &Link{"example.com", "https://example.com/cb?error=invalid_request"}, Status: 400}},
+		{"error-hostile", ErrorPage{hostile, hostile, hostile, strings.Repeat(hostile, 20), &Link{hostile, "javascript:alert(1)"}, 400, true}},
+		{"error-zero", ErrorPage{}},
+		{"need-owner", NeedOwner{Command: "key2oauth open"}},
+		{"need-owner-hostile", NeedOwner{hostile, hostile}},
+		{"return", Return{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?code=k2o_ac_x&state=a%2Bb&iss=http%3A%2F%2F127.0.0.1%3A7450", false}},
+		{"return-hostile", Return{hostile, "javascript:alert(1)", true}},
+		{"waiting", Waiting{"Waiting for your approval", "Answer on the computer where Key2OAuth runs. This page goes on by itself."}},
+		{"done", Done{"Finished in the other window", "You can close this one."}},
+		{"done-hostile", Done{hostile, hostile}},
+		{"open", OpenLink{"/open", "ticket1", "/consent/abc"}},
+		{"open-hostile", OpenLink{"javascript:alert(1)", hostile, hostile}},
+		{"signed-out", SignedOut{}},
+	}
+}
+
+func (s state) String() string { return fmt.Sprintf("%s (%T)", s.name, s.page) }
