@@ -1,0 +1,58 @@
+package oauth
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Approve makes a grant of its own for a request that a person said yes to,
+// and its code, and returns where the browser must be sent: RFC 6749, Section
+// 4.1.2, with iss as in RFC 9207, Section 2. The status must be 302 or 303: at
+// 307 the browser would repeat the consent form at the client, RFC 9700,
+// Section 4.12.
+//
+// When it returns nil the grant is durable. On an error nothing has changed,
+// and the caller may Restore the request.
+func (s *Server) Approve(req *Request, slug, credentialID, grantID string) (location string, err error) {
+	if req.Issuer != s.Issuer {
+		return "", fmt.Errorf("the request was made to %s, not to %s", req.Issuer, s.Issuer)
+	}
+	if req.Slug != "" && req.Slug != slug {
+		return "", errors.New("the request is for another endpoint")
+	}
+	if _, ok := s.Endpoint(slug); !ok {
+		return "", errors.New("there is no such endpoint any more")
+	}
+	now := s.now()
+	code, d := newToken(codePrefix, grantID)
+	g := Grant{
+		ID:          grantID,
+		Slug:        slug,
+		Origin:      s.Issuer,
+		ClientID:    req.Client.ID,
+		ClientName:  req.Client.Name,
+		Verified:    req.Client.Verified,
+		RedirectURI: req.RedirectURI,
+		Credential:  credentialID,
+		Scope:       req.Scope,
+		Created:     now,
+	}
+	err = s.Tokens.store.CreateGrant(g, d, Token{
+		Kind:        Code,
+		Expires:     now.Add(codeTTL),
+		Scope:       req.Scope,
+		RedirectURI: req.RedirectURI,
+		Challenge:   req.Challenge,
+	})
+	if err != nil {
+		return "", err
+	}
+	return addQuery(req.RedirectURI, "code", code, "state", req.State, "iss", s.Issuer), nil
+}
+
+// Deny returns where the browser must be sent when a person said no. A person
+// has seen the page by then, so it is sent for unknown clients too.
+func (s *Server) Deny(req *Request) (location string) {
+	return addQuery(req.RedirectURI, "error", "access_denied",
+		"error_description", "The owner of this Key2OAuth said no.", "state", req.State, "iss", req.Issuer)
+}

@@ -1,0 +1,153 @@
+package oauth
+
+import (
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+const (
+	maxQuery     = 16 << 10
+	maxState     = 4 << 10
+	challengeLen = 43 // SHA-256 in base64url
+)
+
+// An AuthorizeError says why an authorization request cannot be answered.
+type AuthorizeError struct {
+	Code  string // RFC 6749, Section 4.1.2.1
+	Words string // for the person who sees the page
+	// Location is where the error must be sent. If it is empty the error is
+	// shown on a page of ours, with status 400.
+	Location string
+	// ShowReturn is a link that the page offers. The client is one that nobody
+	// ever approved: to redirect there at once would make this an open
+	// redirector for whoever registers a client, RFC 9700, Section 4.11.
+	ShowReturn string
+}
+
+func (e *AuthorizeError) Error() string { return e.Code + ": " + e.Words }
+
+// Authorize checks an authorization request and keeps it in Requests. Nothing
+// that it does is undone by repeating the request. The error is an
+// *AuthorizeError.
+//
+// The order is that of RFC 6749, Section 4.1.2.1: until client and redirect
+// URI are known to belong together, an error must not be sent anywhere.
+func (s *Server) Authorize(r *http.Request) (*Request, error) {
+	f, err := authorizeForm(r)
+	if err != nil {
+		return nil, err
+	}
+	client, ok := s.client(r, f.get("client_id"))
+	if !ok {
+		return nil, page("invalid_client", "Key2OAuth does not know the app that sent you here. "+
+			"Remove the connector in that app, add it again and try once more.")
+	}
+	uri := f.get("redirect_uri")
+	if !client.matchesAny(uri) {
+		return nil, page("invalid_request", "The app that sent you here wants the answer at an address that it did not register. "+
+			"Remove the connector in that app, add it again and try once more.")
+	}
+	req := &Request{
+		Issuer:      s.Issuer,
+		Client:      client,
+		RedirectURI: strings.Clone(uri),
+		State:       strings.Clone(f.get("state")),
+		Challenge:   strings.Clone(f.get("code_challenge")),
+		Scope:       grantedScope(f.get("scope")),
+	}
+	req.HasState = req.State != ""
+	if code, words := checkAuthorize(f); code != "" {
+		return nil, s.refuse(req, code, words)
+	}
+	slug, e := s.resourceSlug(r, f.all("resource"))
+	if e != nil {
+		return nil, s.refuse(req, e.Code, "The app asked for something that is not an endpoint here. "+
+			"Copy the MCP URL from Key2OAuth again and add the connector anew.")
+	}
+	if slug != "" {
+		req.Slug, req.Resource = strings.Clone(slug), s.Issuer+"/"+slug+"/mcp"
+	}
+	return s.Requests.Add(req), nil
+}
+
+// authorizeForm reads the parameters: GET must work and POST may, RFC 6749,
+// Section 3.1.
+func authorizeForm(r *http.Request) (form, error) {
+	raw := r.URL.RawQuery
+	if r.Method == http.MethodPost {
+		mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if err != nil || mt != "application/x-www-form-urlencoded" {
+			return nil, page("invalid_request", "The app sent its request in a form that is not understood here.")
+		}
+		b, err := io.ReadAll(io.LimitReader(r.Body, maxQuery+1))
+		if err != nil {
+			return nil, page("invalid_request", "The app's request did not arrive whole. Try again.")
+		}
+		raw = string(b)
+	}
+	if len(raw) > maxQuery {
+		return nil, page("invalid_request", "The app's request is too long.")
+	}
+	f, err := parseForm(raw)
+	if err != nil {
+		return nil, page("invalid_request", "The app's request is not correctly encoded.")
+	}
+	return f, nil
+}
+
+// client finds a client for an authorization request.
+func (s *Server) client(r *http.Request, id string) (Client, bool) {
+	if s.CIMD != nil && strings.HasPrefix(id, "https://") {
+		c, err := s.CIMD(r.Context(), id)
+		return c, err == nil
+	}
+	return s.Clients.Lookup(strings.Clone(id))
+}
+
+// checkAuthorize checks what has to do with neither client nor endpoint.
+func checkAuthorize(f form) (code, words string) {
+	dup := f.repeated("state", "response_type", "code_challenge", "code_challenge_method", "scope")
+	typ := f.get("response_type")
+	switch {
+	case dup != "":
+		return "invalid_request", "The app sent " + dup + " more than once."
+	case len(f.get("state")) > maxState:
+		return "invalid_request", "The app's state is too long."
+	case typ == "":
+		return "invalid_request", "The app did not say what it wants (response_type is missing)."
+	case typ != "code":
+		return "unsupported_response_type", "The app asked for an answer other than a code."
+	case f.get("code_challenge") == "":
+		return "invalid_request", "The app did not protect its request (code_challenge is missing)."
+	case f.get("code_challenge_method") != "S256":
+		// RFC 7636, Section 4.3: absent means plain, which OAuth 2.1 drops.
+		return "invalid_request", "The app did not protect its request well enough (code_challenge_method must be S256)."
+	case len(f.get("code_challenge")) != challengeLen || !isBase64URL(f.get("code_challenge")):
+		return "invalid_request", "The app did not protect its request correctly (code_challenge is malformed)."
+	}
+	return "", ""
+}
+
+// page is an error that is not sent anywhere.
+func page(code, words string) *AuthorizeError {
+	return &AuthorizeError{Code: code, Words: words}
+}
+
+// refuse is an error that the client may be told, once its redirect URI is
+// proven.
+func (s *Server) refuse(req *Request, code, words string) *AuthorizeError {
+	state := req.State
+	if len(state) > maxState {
+		state = ""
+	}
+	to := addQuery(req.RedirectURI, "error", code, "error_description", words, "state", state, "iss", s.Issuer)
+	e := &AuthorizeError{Code: code, Words: words}
+	if req.Client.Verified || s.Known != nil && s.Known(req.RedirectURI) {
+		e.Location = to
+	} else {
+		e.ShowReturn = to
+	}
+	return e
+}

@@ -1,0 +1,103 @@
+package oauth
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+)
+
+// Bearer returns the bearer token of a request, RFC 6750, Section 2.1. It is
+// looked for in the header alone, never in query or body. present is true if
+// there is any attempt at authorization; ok is true if it is one well-formed
+// token. Of two Authorization headers neither counts: whatever stands before
+// us may have looked at the other one.
+func Bearer(r *http.Request) (token string, present, ok bool) {
+	v := r.Header["Authorization"]
+	if len(v) == 0 {
+		return "", false, false
+	}
+	if len(v) > 1 {
+		return "", true, false
+	}
+	scheme, rest, _ := strings.Cut(strings.Trim(v[0], " \t"), " ")
+	token = strings.TrimLeft(rest, " \t")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || !isToken68(token) {
+		return "", true, false
+	}
+	return token, true, true
+}
+
+// isToken68 checks the alphabet of RFC 9110, Section 11.2, so that a list of
+// credentials in one header is not taken for one of them.
+func isToken68(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/', c == '=':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Authenticate lets a request to an endpoint pass, or answers it with 401 or
+// 503 and returns false. It looks at nothing but the Authorization header, so
+// that a client learns that it must sign in whatever else is wrong with its
+// request. suffix is what follows the slug in the request's path. The caller
+// releases the Access when the request is over.
+func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug, suffix string) (*Access, bool) {
+	token, present, ok := Bearer(r)
+	if !ok {
+		s.Challenge(w, r, slug, suffix, present)
+		return nil, false
+	}
+	a, err := s.Tokens.Verify(token)
+	switch {
+	case errors.Is(err, ErrInvalidToken):
+		s.Challenge(w, r, slug, suffix, true)
+		return nil, false
+	case err != nil:
+		s.serve(w, r, func(http.ResponseWriter, *http.Request) error { return s.unavailable(err) })
+		return nil, false
+	case a.Grant.Slug != slug || a.Grant.Origin != s.Issuer:
+		a.Release()
+		s.Challenge(w, r, slug, suffix, true)
+		return nil, false
+	}
+	a.Touch()
+	return a, true
+}
+
+// Challenge answers 401, RFC 6750, Section 3 and RFC 9728, Section 5.1. It is
+// one header line that begins with "Bearer", and its values are quoted ASCII:
+// TypeScript clients read no other form. bad says that there were credentials;
+// without any, RFC 6750 wants no error code. Whether a token expired, was
+// revoked or never existed makes no difference.
+func (s *Server) Challenge(w http.ResponseWriter, r *http.Request, slug, suffix string, bad bool) {
+	body := errorBody{"invalid_token", "this server needs an access token; sign in to get one"}
+	v := `Bearer realm="Key2OAuth", resource_metadata="` +
+		s.origin(r) + resourceMetadataPath + "/" + slug + headerPath(suffix) + `", scope="mcp"`
+	if bad {
+		body.Description = "the access token is not valid here; refresh it or sign in again"
+		v += `, error="invalid_token", error_description="` + body.Description + `"`
+	}
+	w.Header().Set("WWW-Authenticate", v)
+	noStore(w)
+	if err := httpx.WriteJSON(w, http.StatusUnauthorized, body); err != nil {
+		return // the peer is gone
+	}
+}
+
+// headerPath returns suffix if it may stand in a quoted string as it is, and
+// else the plain form of the endpoint's path.
+func headerPath(suffix string) string {
+	for i := range len(suffix) {
+		if c := suffix[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return "/mcp"
+		}
+	}
+	return suffix
+}

@@ -1,0 +1,110 @@
+package oauth
+
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+)
+
+// authParams must not occur twice in a request that a client authenticates.
+var authParams = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
+
+// authenticateClient finds out which client sends a request, RFC 6749, Section
+// 2.3. An unknown client is invalid_client with 401: that is what makes Claude
+// register again instead of failing for ever.
+func (s *Server) authenticateClient(r *http.Request, f form) (Client, *httpx.Error) {
+	id, secret, method, e := clientCredentials(r, f)
+	if e != nil {
+		return Client{}, e
+	}
+	basic := method == authBasic
+	c, ok := s.tokenClient(id)
+	if !ok {
+		return Client{}, invalidClient(basic, "this client is not registered here; register again")
+	}
+	if secret == "" {
+		method = authNone // Go's oauth2 package sends Basic with an empty password first
+	}
+	allowed := method == c.AuthMethod || c.anySecret && method != authNone
+	if !allowed {
+		return Client{}, invalidClient(basic, "this client is registered with "+c.AuthMethod)
+	}
+	if method != authNone && subtle.ConstantTimeCompare([]byte(secret), []byte(s.Clients.secret(id))) != 1 {
+		return Client{}, invalidClient(basic, "the client secret is wrong")
+	}
+	return c, nil
+}
+
+// tokenClient finds a client where tokens are asked for. The document behind
+// an id that is a URL was fetched when the person consented and is not fetched
+// again: such clients are public, and the grant names them.
+func (s *Server) tokenClient(id string) (Client, bool) {
+	if s.CIMD != nil && strings.HasPrefix(id, "https://") {
+		return Client{ID: id, AuthMethod: authNone}, true
+	}
+	return s.Clients.Lookup(id)
+}
+
+// clientCredentials reads what the client authenticates with. Two methods in
+// one request are an error, RFC 6749, Section 2.3.
+func clientCredentials(r *http.Request, f form) (id, secret, method string, e *httpx.Error) {
+	if f.get("client_assertion") != "" || f.get("client_assertion_type") != "" {
+		return "", "", "", invalidClient(false, "client assertions are not supported")
+	}
+	id, secret = f.get("client_id"), f.get("client_secret")
+	method = authNone
+	if secret != "" {
+		method = authPost
+	}
+	hs := r.Header["Authorization"]
+	if len(hs) == 0 {
+		if id == "" {
+			return "", "", "", invalidClient(false, "client_id is missing")
+		}
+		return id, secret, method, nil
+	}
+	scheme, rest, _ := strings.Cut(strings.TrimSpace(hs[0]), " ")
+	if len(hs) > 1 || !strings.EqualFold(scheme, "Basic") {
+		return "", "", "", invalidClient(true, "the Authorization header must be Basic, once, or left out")
+	}
+	user, password, ok := decodeBasic(strings.TrimSpace(rest))
+	switch {
+	case !ok:
+		return "", "", "", invalidClient(true, "the Basic credentials are malformed")
+	case method == authPost:
+		return "", "", "", invalidRequest("the client authenticates in two ways at once")
+	case id != "" && id != user:
+		return "", "", "", invalidRequest("client_id differs from the Basic credentials")
+	}
+	return user, password, authBasic, nil
+}
+
+// decodeBasic takes apart Basic credentials. RFC 6749, Section 2.3.1: both
+// halves are form-encoded inside.
+func decodeBasic(s string) (user, password string, ok bool) {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return "", "", false
+	}
+	user, password, ok = strings.Cut(string(b), ":")
+	if !ok {
+		return "", "", false
+	}
+	user, err1 := url.QueryUnescape(user)
+	password, err2 := url.QueryUnescape(password)
+	return user, password, err1 == nil && err2 == nil && user != ""
+}
+
+// invalidClient is 401, with a challenge only for a client that used the
+// header, RFC 6749, Section 5.2.
+func invalidClient(basic bool, msg string) *httpx.Error {
+	e := oauthError(http.StatusUnauthorized, "invalid_client", msg)
+	if basic {
+		e.Header = http.Header{"Www-Authenticate": {`Basic realm="Key2OAuth"`}}
+	}
+	return e
+}

@@ -1,0 +1,161 @@
+package oauth
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"unicode"
+)
+
+// Methods of client authentication, RFC 7591, Section 2.
+const (
+	authNone  = "none"
+	authPost  = "client_secret_post"
+	authBasic = "client_secret_basic"
+)
+
+const (
+	clientPrefix  = "k2o_c_"
+	secretPrefix  = "k2o_cs_"
+	maxClientID   = 2000
+	maxClientName = 100
+	clientTagLen  = 16 // bytes of the HMAC
+)
+
+// A Client is what is known of an OAuth client.
+type Client struct {
+	ID           string
+	Name         string // may be empty; self-declared unless Verified
+	RedirectURIs []string
+	AuthMethod   string // none, client_secret_post or client_secret_basic
+	Host         string // of the client id if that is a URL, else empty
+	Verified     bool   // the name is vouched for by Host
+
+	anySecret bool // the client never chose between post and basic
+}
+
+// Clients makes and reads self-contained client ids, RFC 7591, Appendix A.5.2:
+// the registration is the id, tagged under a key of ours. So registering costs
+// nothing here, a flood of registrations fills nothing, and an id that a client
+// remembered for a year is still good.
+type Clients struct {
+	Key [32]byte // random; must not be zero
+}
+
+// A registration is what a client id carries. The names are short because the
+// id travels in URLs.
+type registration struct {
+	RedirectURIs []string `json:"r"`
+	Name         string   `json:"n,omitempty"`
+	Method       string   `json:"m,omitempty"`
+	// Nonce makes ids of clients with a secret differ. Without it, whoever
+	// registers the same metadata would be given the same secret.
+	Nonce string `json:"x,omitempty"`
+}
+
+// Values of registration.Method.
+const (
+	codeNone   = ""
+	codePost   = "p"
+	codeBasic  = "b"
+	codeSecret = "s" // none asked for: RFC 7591 means basic, and post works too
+)
+
+func (c *Clients) mac(purpose, s string) []byte {
+	if c.Key == ([32]byte{}) {
+		panic("oauth: Clients.Key is not set")
+	}
+	h := hmac.New(sha256.New, c.Key[:])
+	h.Write([]byte(purpose))
+	h.Write([]byte(s))
+	return h.Sum(nil)
+}
+
+// tag is over the text of the id and not over what it decodes to, so that no
+// two texts stand for one client.
+func (c *Clients) tag(body string) string {
+	return base64.RawURLEncoding.EncodeToString(c.mac("client_id", body)[:clientTagLen])
+}
+
+// encode makes the id of a registration.
+func (c *Clients) encode(r registration) (id string, err error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // "&" in a redirect URI is one byte, not six
+	if err := enc.Encode(r); err != nil {
+		return "", err
+	}
+	body := base64.RawURLEncoding.EncodeToString(bytes.TrimSpace(b.Bytes()))
+	return clientPrefix + body + "." + c.tag(body), nil
+}
+
+// secret is the client's secret. It is made from the id, so it is kept nowhere.
+func (c *Clients) secret(id string) string {
+	return secretPrefix + base64.RawURLEncoding.EncodeToString(c.mac("secret", id))
+}
+
+// Lookup reads a client id that Register made. ok is false for any other.
+func (c *Clients) Lookup(clientID string) (Client, bool) {
+	rest, ok := strings.CutPrefix(clientID, clientPrefix)
+	if !ok || len(clientID) > maxClientID {
+		return Client{}, false
+	}
+	body, tag, ok := strings.Cut(rest, ".")
+	if !ok || subtle.ConstantTimeCompare([]byte(tag), []byte(c.tag(body))) != 1 {
+		return Client{}, false
+	}
+	b, err := base64.RawURLEncoding.DecodeString(body)
+	if err != nil {
+		return Client{}, false
+	}
+	var r registration
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Client{}, false
+	}
+	cl := Client{ID: clientID, Name: r.Name, RedirectURIs: r.RedirectURIs}
+	switch r.Method {
+	case codeNone:
+		cl.AuthMethod = authNone
+	case codePost:
+		cl.AuthMethod = authPost
+	case codeBasic:
+		cl.AuthMethod = authBasic
+	case codeSecret:
+		cl.AuthMethod, cl.anySecret = authBasic, true
+	default:
+		return Client{}, false
+	}
+	return cl, true
+}
+
+// cleanName makes a name that a stranger chose fit to be shown: no controls,
+// nothing invisible, nothing that turns the direction of the text around it.
+func cleanName(s string) string {
+	var b strings.Builder
+	n, space := 0, false
+	for _, r := range strings.ToValidUTF8(s, "") {
+		if unicode.IsSpace(r) {
+			space = true
+			continue
+		}
+		if unicode.In(r, unicode.C, unicode.Z) || r == unicode.ReplacementChar {
+			continue
+		}
+		if space && n > 0 {
+			if n++; n > maxClientName {
+				break
+			}
+			b.WriteByte(' ')
+		}
+		space = false
+		if n++; n > maxClientName {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return strings.TrimSpace(b.String())
+}

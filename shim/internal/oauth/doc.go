@@ -1,0 +1,52 @@
+// Package oauth is the authorization server: what clients need to find out
+// that they must sign in, to register, to have a person asked, and to get,
+// renew and give back tokens; and the check of those tokens on every call.
+//
+// It knows nothing of upstreams, API keys or tunnels. What it must keep goes
+// through Store; who approves what is decided by its caller, which calls
+// Approve or Deny with the Request that Authorize returned.
+//
+// # Origins
+//
+// There is one Server for each origin that clients may use, and each origin is
+// its own issuer. Every URL that a Server writes derives from its Issuer, never
+// from a header of the request. A token is good on the origin and for the
+// endpoint that it was issued for, and nowhere else.
+//
+// # Lifetimes
+//
+//	authorization request    15 minutes, in memory, used once
+//	authorization code       5 minutes, used once; a replay ends the grant
+//	access token             24 hours; lives on when a newer one is issued
+//	refresh token            90 days from when it was issued
+//	replaced refresh token   until 5 minutes after its successor's first use;
+//	                         reuse after that ends the grant
+//	client id                for ever: it carries the registration in itself
+//
+// Every consent makes a grant of its own. Tokens are opaque, 256 random bits
+// behind a prefix that secret scanners find and the id of their grant; the
+// Store holds nothing of them but SHA-256.
+//
+// # Where the standards are implemented
+//
+//	OAuth 2.1 draft, Section 4.3.1      rotation                             token.go
+//	RFC 6749, Section 2.3               client authentication                clientauth.go
+//	RFC 6749, Sections 3.1, 4.1.1       authorization request                authorize.go
+//	RFC 6749, Sections 4.1.2, 4.1.2.1   authorization answer and errors      approve.go, authorize.go
+//	RFC 6749, Sections 4.1.3, 5, 6      token endpoint                       token.go
+//	RFC 6750, Sections 2.1, 3           bearer token and challenge           challenge.go
+//	RFC 7009                            revocation                           revoke.go
+//	RFC 7591, Sections 2, 3             dynamic registration                 register.go
+//	RFC 7591, Appendix A.5.2            self-contained client ids            clients.go
+//	RFC 7636, Section 4.6               PKCE, S256 only                      token.go
+//	RFC 8252, Sections 7.1, 7.3, 8.6    redirect URIs of native apps         redirect.go
+//	RFC 8414, Section 3                 server metadata                      metadata.go
+//	RFC 8707, Section 2                 resource indicators                  resource.go
+//	RFC 9207, Section 2                 iss in every answer                  approve.go, authorize.go
+//	RFC 9700, Sections 4.11, 4.14       no open redirector, token reuse      authorize.go, token.go
+//	RFC 9728, Sections 3, 5.1           protected resource metadata          metadata.go, challenge.go
+//
+// Not implemented: the implicit and password grants, plain PKCE, introspection
+// (the resource server is in this process), client management (RFC 7592),
+// signed requests (RFC 9101), OpenID Connect.
+package oauth

@@ -1,0 +1,124 @@
+package oauth
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+)
+
+const (
+	serverMetadataPath   = "/.well-known/oauth-authorization-server"
+	resourceMetadataPath = "/.well-known/oauth-protected-resource"
+)
+
+// serverMetadata is RFC 8414, Section 2. Members that do not apply are left
+// out; clients were seen to break on null.
+type serverMetadata struct {
+	Issuer                string   `json:"issuer"`
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	TokenEndpoint         string   `json:"token_endpoint"`
+	RegistrationEndpoint  string   `json:"registration_endpoint"`
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	ResponseTypes         []string `json:"response_types_supported"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	GrantTypes            []string `json:"grant_types_supported"`
+	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
+	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
+	Scopes                []string `json:"scopes_supported"`
+	Iss                   bool     `json:"authorization_response_iss_parameter_supported"`
+	CIMD                  bool     `json:"client_id_metadata_document_supported,omitempty"`
+}
+
+// resourceMetadata is RFC 9728, Section 2.
+type resourceMetadata struct {
+	Resource             string   `json:"resource"`
+	AuthorizationServers []string `json:"authorization_servers"`
+	// offline_access is between client and authorization server and must not
+	// stand here.
+	Scopes        []string `json:"scopes_supported"`
+	BearerMethods []string `json:"bearer_methods_supported"`
+	Name          string   `json:"resource_name,omitempty"`
+}
+
+// ServeWellKnown answers everything below /.well-known/. What does not exist
+// is 404 in JSON, openid-configuration in all its places included: half an
+// OpenID document makes TypeScript clients give up, none makes them go on.
+func (s *Server) ServeWellKnown(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	if strings.TrimSuffix(path, "/") == serverMetadataPath {
+		s.ServeMetadata(w, r)
+		return
+	}
+	rest, ok := strings.CutPrefix(path, resourceMetadataPath)
+	if !ok || !httpx.CleanPath(r.URL) {
+		s.ServeNotFound(w, r)
+		return
+	}
+	if rest == "" || rest == "/" {
+		if s.SoleEndpoint != nil {
+			if slug, ok := s.SoleEndpoint(); ok {
+				s.ServeResourceMetadata(w, r, slug, "/mcp")
+				return
+			}
+		}
+		s.ServeNotFound(w, r)
+		return
+	}
+	slug, suffix, ok := splitPath(rest)
+	if !ok {
+		s.ServeNotFound(w, r)
+		return
+	}
+	s.ServeResourceMetadata(w, r, slug, suffix)
+}
+
+// ServeMetadata answers with the metadata of the authorization server.
+func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
+	methods := []string{authNone, authPost, authBasic}
+	s.serveDocument(w, r, serverMetadata{
+		Issuer:                s.Issuer,
+		AuthorizationEndpoint: s.Issuer + "/authorize",
+		TokenEndpoint:         s.Issuer + "/token",
+		RegistrationEndpoint:  s.Issuer + "/register",
+		RevocationEndpoint:    s.Issuer + "/revoke",
+		ResponseTypes:         []string{"code"},
+		ResponseModes:         []string{"query"},
+		GrantTypes:            []string{"authorization_code", "refresh_token"},
+		TokenAuthMethods:      methods,
+		RevocationAuthMethods: methods,
+		ChallengeMethods:      []string{"S256"},
+		Scopes:                []string{"mcp", "offline_access"},
+		Iss:                   true,
+		CIMD:                  s.CIMD != nil,
+	})
+}
+
+// ServeResourceMetadata answers with the metadata of one endpoint. RFC 9728,
+// Section 3.3: clients compare resource with the URL that they were given,
+// some byte by byte, so it has the very suffix that was asked for.
+func (s *Server) ServeResourceMetadata(w http.ResponseWriter, r *http.Request, slug, suffix string) {
+	name, ok := s.Endpoint(slug)
+	if !ok {
+		s.ServeNotFound(w, r)
+		return
+	}
+	s.serveDocument(w, r, resourceMetadata{
+		Resource:             s.origin(r) + "/" + slug + suffix,
+		AuthorizationServers: []string{s.Issuer},
+		Scopes:               []string{"mcp"},
+		BearerMethods:        []string{"header"},
+		Name:                 name,
+	})
+}
+
+func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, doc any) {
+	s.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			return methodNotAllowed("GET, HEAD")
+		}
+		w.Header().Set("Cache-Control", "max-age=300")
+		return httpx.WriteJSON(w, http.StatusOK, doc)
+	})
+}

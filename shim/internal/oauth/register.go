@@ -1,0 +1,242 @@
+package oauth
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+)
+
+const (
+	maxRedirectURIs = 10
+	maxURI          = 2048
+)
+
+// ServeRegister answers POST /register, RFC 7591, Section 3.
+func (s *Server) ServeRegister(w http.ResponseWriter, r *http.Request) {
+	s.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method != http.MethodPost {
+			return methodNotAllowed("POST")
+		}
+		if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != "application/json" {
+			return invalidMetadata("the body must be application/json")
+		}
+		body, e := readBody(r)
+		if e != nil {
+			e.Code = "invalid_client_metadata"
+			return e
+		}
+		answer, e := s.Clients.Register(body)
+		if e != nil {
+			return e
+		}
+		noStore(w)
+		return httpx.WriteJSON(w, http.StatusCreated, answer)
+	})
+}
+
+func invalidMetadata(msg string) *httpx.Error {
+	return oauthError(http.StatusBadRequest, "invalid_client_metadata", msg)
+}
+
+func invalidRedirect(msg string) *httpx.Error {
+	return oauthError(http.StatusBadRequest, "invalid_redirect_uri", msg)
+}
+
+// Metadata that is told back as it came. Nothing depends on it here:
+// application_type in particular is not enforced, since clients name one and
+// use the redirect URIs of another.
+var (
+	echoedText = []string{"application_type", "software_id", "software_version"}
+	echoedURLs = []string{"client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri"}
+)
+
+// Register makes a client of the JSON body of a registration request, RFC
+// 7591, Section 3.1, and returns the answer to it, Section 3.2.1. There are no
+// nulls in the answer, and what the server does not know is left out of it.
+func (c *Clients) Register(body []byte) (map[string]any, *httpx.Error) {
+	var m metadata
+	if err := json.Unmarshal(body, &m.raw); err != nil || m.raw == nil {
+		return nil, invalidMetadata("the body must be a JSON object")
+	}
+	answer := map[string]any{}
+	uris, e := m.redirectURIs()
+	if e != nil {
+		return nil, e
+	}
+	answer["redirect_uris"] = uris
+
+	method, code := m.authMethod()
+	grants := m.list("grant_types", []string{"authorization_code"}, "authorization_code", "refresh_token")
+	types := m.list("response_types", []string{"code"}, "code")
+	name := cleanName(m.text("client_name"))
+	if name != "" {
+		answer["client_name"] = name
+	}
+	for _, k := range echoedText {
+		if v := m.text(k); v != "" {
+			answer[k] = v
+		}
+	}
+	for _, k := range echoedURLs {
+		if v := m.webURL(k); v != "" {
+			answer[k] = v
+		}
+	}
+	if v := m.strings("contacts"); len(v) > 0 {
+		answer["contacts"] = v
+	}
+	if v := m.text("scope"); v != "" {
+		answer["scope"] = grantedScope(v)
+	}
+	switch {
+	case m.err != nil:
+		return nil, invalidMetadata(m.err.Error())
+	case method == "":
+		return nil, invalidMetadata("token_endpoint_auth_method must be none, client_secret_post or client_secret_basic")
+	case !slices.Contains(grants, "authorization_code"):
+		return nil, invalidMetadata("grant_types must contain authorization_code")
+	case len(types) == 0:
+		return nil, invalidMetadata("response_types must contain code")
+	}
+	answer["token_endpoint_auth_method"] = method
+	answer["grant_types"] = grants
+	answer["response_types"] = types
+
+	reg := registration{RedirectURIs: uris, Name: name, Method: code}
+	if code != codeNone {
+		reg.Nonce = rand.Text()
+	}
+	id, err := c.encode(reg)
+	if err != nil {
+		return nil, &httpx.Error{Status: http.StatusInternalServerError, Code: "server_error", Msg: "internal error", Err: err}
+	}
+	if len(id) > maxClientID {
+		return nil, invalidMetadata("the redirect URIs and the name are too long altogether")
+	}
+	answer["client_id"] = id
+	if code != codeNone {
+		answer["client_secret"] = c.secret(id)
+		// RFC 7591, Section 3.2.1: required with a secret; 0 is never. As an
+		// integer, since a client was seen to refuse 0.0.
+		answer["client_secret_expires_at"] = 0
+	}
+	return answer, nil
+}
+
+// metadata reads members of a registration request. null and empty count as
+// absent. The first wrong type is kept in err.
+type metadata struct {
+	raw map[string]json.RawMessage
+	err error
+}
+
+func (m *metadata) decode(name string, v any) {
+	raw, ok := m.raw[name]
+	if !ok || bytes.Equal(raw, []byte("null")) {
+		return
+	}
+	if json.Unmarshal(raw, v) != nil && m.err == nil {
+		m.err = fmt.Errorf("%s has the wrong type", name)
+	}
+}
+
+func (m *metadata) text(name string) string {
+	var s string
+	m.decode(name, &s)
+	return s
+}
+
+func (m *metadata) strings(name string) []string {
+	var vs []string
+	m.decode(name, &vs)
+	return vs
+}
+
+// list returns what supported and the request have in common. Unknown values
+// are dropped and not refused: VS Code, ChatGPT and Claude list grant types
+// that no server here has.
+func (m *metadata) list(name string, absent []string, supported ...string) []string {
+	vs := m.strings(name)
+	if len(vs) == 0 {
+		return absent
+	}
+	var both []string
+	for _, v := range supported {
+		if slices.Contains(vs, v) {
+			both = append(both, v)
+		}
+	}
+	return both
+}
+
+// webURL refuses what is no web address. None is ever fetched or shown as more
+// than text, but the answer must not repeat a javascript: URL either.
+func (m *metadata) webURL(name string) string {
+	s := m.text(name)
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		if m.err == nil {
+			m.err = errors.New(name + " must be an http or https URL")
+		}
+		return ""
+	}
+	return s
+}
+
+// authMethod returns "" for a method that does not exist here. RFC 7591,
+// Section 2: a client that names none gets client_secret_basic.
+func (m *metadata) authMethod() (method, code string) {
+	switch v := m.text("token_endpoint_auth_method"); v {
+	case "":
+		return authBasic, codeSecret
+	case authNone:
+		return v, codeNone
+	case authPost:
+		return v, codePost
+	case authBasic:
+		return v, codeBasic
+	}
+	return "", ""
+}
+
+// redirectURIs accepts all or none: Cursor registers three of different kinds
+// in one request and gives up if it misses one in the answer.
+func (m *metadata) redirectURIs() ([]string, *httpx.Error) {
+	uris := m.strings("redirect_uris")
+	switch {
+	case m.err != nil:
+		return nil, invalidRedirect("redirect_uris must be a list of strings")
+	case len(uris) == 0:
+		return nil, invalidRedirect("redirect_uris is missing")
+	case len(uris) > maxRedirectURIs:
+		return nil, invalidRedirect(fmt.Sprintf("more than %d redirect URIs", maxRedirectURIs))
+	}
+	for i, u := range uris {
+		if err := checkRedirectURI(u); err != nil {
+			return nil, invalidRedirect(fmt.Sprintf("redirect URI %d: %v", i+1, err))
+		}
+	}
+	return uris, nil
+}
+
+// grantedScope is what a client gets that asks for scope. There is one scope
+// that means anything. What is unknown is dropped and not refused: clients ask
+// for "openid email profile" if they cannot think of anything better.
+func grantedScope(scope string) string {
+	if slices.Contains(strings.Fields(scope), "offline_access") {
+		return "mcp offline_access"
+	}
+	return "mcp"
+}

@@ -1,0 +1,128 @@
+package oauth
+
+import (
+	"crypto/rand"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	requestTTL  = 15 * time.Minute
+	maxRequests = 1000
+)
+
+// A Request is an authorization request that was found correct and waits for a
+// person. It must not be changed.
+type Request struct {
+	ID          string // 128 random bits
+	Issuer      string // of the Server that got it
+	Client      Client
+	RedirectURI string // as requested, port included
+	State       string
+	HasState    bool
+	Challenge   string // RFC 7636 S256
+	Scope       string // what will be granted
+	Slug        string // "" if the client did not say which endpoint it wants
+	Resource    string // canonical URL of that endpoint, or ""
+	Created     time.Time
+}
+
+// Requests holds what waits for a person: in memory, 15 minutes at most, and a
+// bounded number, since anybody may send authorization requests. The zero
+// value is ready to use.
+type Requests struct {
+	Now func() time.Time // nil means time.Now
+
+	mu      sync.Mutex
+	pending []*pending // oldest first
+}
+
+type pending struct {
+	req    *Request
+	viewed bool
+}
+
+func (q *Requests) now() time.Time {
+	if q.Now != nil {
+		return q.Now()
+	}
+	return time.Now()
+}
+
+// Add keeps req, gives it its ID and the time, and returns it. If there are
+// too many, the oldest that nobody has looked at goes: a flood of requests
+// must not push out the one that the owner has before him.
+func (q *Requests) Add(req *Request) *Request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	req.ID, req.Created = rand.Text(), q.now()
+	q.expire()
+	if len(q.pending) >= maxRequests {
+		i := slices.IndexFunc(q.pending, func(p *pending) bool { return !p.viewed })
+		q.pending = slices.Delete(q.pending, max(i, 0), max(i, 0)+1)
+	}
+	q.pending = append(q.pending, &pending{req: req})
+	return req
+}
+
+// Get returns a request and leaves it where it is.
+func (q *Requests) Get(id string) (*Request, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := q.find(id)
+	if i < 0 {
+		return nil, false
+	}
+	return q.pending[i].req, true
+}
+
+// MarkViewed says that the owner's browser shows the request.
+func (q *Requests) MarkViewed(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := q.find(id); i >= 0 {
+		q.pending[i].viewed = true
+	}
+}
+
+// Take removes a request and returns it: it is decided now. Of two who try,
+// one gets it.
+func (q *Requests) Take(id string) (*Request, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := q.find(id)
+	if i < 0 {
+		return nil, false
+	}
+	req := q.pending[i].req
+	q.pending = slices.Delete(q.pending, i, i+1)
+	return req, true
+}
+
+// Restore puts back a request that was taken but could not be decided, with
+// its ID and for what is left of its time.
+func (q *Requests) Restore(req *Request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(q.pending, req.Created, func(p *pending, t time.Time) int {
+		return p.req.Created.Compare(t)
+	})
+	q.pending = slices.Insert(q.pending, i, &pending{req: req, viewed: true})
+	q.expire()
+}
+
+// find returns the index of a request that is still good, or -1.
+func (q *Requests) find(id string) int {
+	q.expire()
+	return slices.IndexFunc(q.pending, func(p *pending) bool { return p.req.ID == id })
+}
+
+func (q *Requests) expire() {
+	now := q.now()
+	n := 0
+	for n < len(q.pending) && now.Sub(q.pending[n].req.Created) >= requestTTL {
+		n++
+	}
+	q.pending = slices.Delete(q.pending, 0, n)
+}

@@ -1,0 +1,77 @@
+package oauth
+
+import (
+	"errors"
+	"net/http"
+)
+
+// ServeRevoke answers POST /revoke, RFC 7009. A refresh token takes its grant
+// with it, and an access token only itself. Tokens that are unknown or another
+// client's are answered with 200 as well, and nothing happens; the hint about
+// the kind of token is not needed, since a token shows it.
+func (s *Server) ServeRevoke(w http.ResponseWriter, r *http.Request) {
+	s.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
+		f, err := readForm(r, append([]string{"token", "token_type_hint"}, authParams...)...)
+		if err != nil {
+			return err
+		}
+		client, e := s.authenticateClient(r, f)
+		if e != nil {
+			return e
+		}
+		token := f.get("token")
+		if token == "" {
+			return invalidRequest("token is missing")
+		}
+		if err := s.revoke(client, token); err != nil {
+			return err
+		}
+		noStore(w)
+		w.WriteHeader(http.StatusOK)
+		return nil
+	})
+}
+
+func (s *Server) revoke(c Client, token string) error {
+	kind := RefreshToken
+	id, ok := tokenGrant(refreshPrefix, token)
+	if !ok {
+		kind = AccessToken
+		if id, ok = tokenGrant(accessPrefix, token); !ok {
+			return nil
+		}
+	}
+	d := digest(token)
+	switch _, ok, err := s.Tokens.store.Token(id, d); {
+	case errors.Is(err, ErrNotFound), err == nil && !ok:
+		return nil
+	case err != nil:
+		return s.unavailable(err)
+	}
+	var match func(*Access) bool
+	err := s.Tokens.store.UpdateGrant(id, func(tx Tx) error {
+		match = nil // the store may run this more than once
+		g := tx.Grant()
+		t, ok := tx.Token(d)
+		if !ok || t.Kind != kind || g.ClientID != c.ID || g.Origin != s.Issuer || !s.now().Before(t.Expires) {
+			return nil
+		}
+		if kind == RefreshToken {
+			tx.Delete()
+			match = func(*Access) bool { return true }
+			return nil
+		}
+		tx.DeleteToken(d)
+		match = func(a *Access) bool { return a.digest == d }
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return s.asError(err)
+	case match != nil:
+		s.Tokens.end(id, match)
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package oauth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+)
+
+// Prefixes make a leaked token easy to find and its kind plain to see.
+const (
+	codePrefix    = "k2o_ac_"
+	accessPrefix  = "k2o_at_"
+	refreshPrefix = "k2o_rt_"
+)
+
+const (
+	secretLen   = 43 // 256 bits in base64url
+	maxGrantID  = 64
+	maxTokenLen = len(accessPrefix) + maxGrantID + 1 + secretLen
+)
+
+// NewGrantID makes the id of a grant. It is no secret: it stands in each of the
+// grant's tokens, which makes the reuse of one attributable, and people type it
+// into a command line, so it is short and has no signs in it.
+func NewGrantID() string { return strings.ToLower(rand.Text()[:16]) }
+
+// newToken makes a token of a grant. Only its digest may be kept.
+func newToken(prefix, grant string) (token string, d Digest) {
+	var b [32]byte
+	rand.Read(b[:])
+	token = prefix + grant + "." + base64.RawURLEncoding.EncodeToString(b[:])
+	return token, digest(token)
+}
+
+func digest(token string) Digest { return sha256.Sum256([]byte(token)) }
+
+// tokenGrant returns the id of the grant that token claims to belong to. ok is
+// false for anything that newToken cannot have made.
+func tokenGrant(prefix, token string) (grant string, ok bool) {
+	rest, ok := strings.CutPrefix(token, prefix)
+	if !ok || len(token) > maxTokenLen {
+		return "", false
+	}
+	grant, secret, ok := strings.Cut(rest, ".")
+	if !ok || grant == "" || len(grant) > maxGrantID || len(secret) != secretLen {
+		return "", false
+	}
+	for i := range len(grant) {
+		if c := grant[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return "", false
+		}
+	}
+	if !isBase64URL(secret) {
+		return "", false
+	}
+	return grant, true
+}
+
+func isBase64URL(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}

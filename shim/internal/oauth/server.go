@@ -1,0 +1,147 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+)
+
+const (
+	codeTTL        = 5 * time.Minute
+	accessTTL      = 24 * time.Hour
+	refreshTTL     = 90 * 24 * time.Hour
+	refreshOverlap = 5 * time.Minute
+	maxBody        = 64 << 10
+	retryAfter     = "10" // seconds
+)
+
+// A Server is the authorization server of one origin. Its fields must not be
+// changed after its first use.
+type Server struct {
+	Issuer   string // the origin, without a trailing slash
+	Tokens   *Tokens
+	Clients  *Clients
+	Requests *Requests
+
+	// Endpoint tells the display name of an endpoint.
+	Endpoint func(slug string) (name string, ok bool)
+	// SoleEndpoint names the endpoint that the bare origin stands for in
+	// protected resource metadata. nil means none.
+	SoleEndpoint func() (slug string, ok bool)
+	// Known reports whether somebody once approved exactly this redirect URI,
+	// so that errors may be redirected there. nil means never.
+	Known func(redirectURI string) bool
+	// ResourceOrigins are further origins by which the same listener can be
+	// reached, as http://localhost:7450 for http://127.0.0.1:7450. nil means
+	// none, as it must on an origin that is not loopback.
+	ResourceOrigins func(r *http.Request) []string
+	// CIMD finds a client whose id is the URL of its metadata document. nil
+	// means that such ids are unknown, and they are not advertised then.
+	CIMD func(ctx context.Context, clientID string) (Client, error)
+
+	AccessTTL  time.Duration    // 0 means 24 hours
+	RefreshTTL time.Duration    // 0 means 90 days
+	Log        *slog.Logger     // nil means no log
+	Now        func() time.Time // nil means time.Now
+}
+
+func (s *Server) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Log != nil {
+		return s.Log
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// oauthError is an error answer of RFC 6749, Section 5.2.
+func oauthError(status int, code, msg string) *httpx.Error {
+	return &httpx.Error{Status: status, Code: code, Msg: msg}
+}
+
+func invalidRequest(msg string) *httpx.Error {
+	return oauthError(http.StatusBadRequest, "invalid_request", msg)
+}
+
+// unavailable is the answer when the store fails. It must not be invalid_grant
+// or invalid_client: on those, clients throw away tokens that are still good.
+func (s *Server) unavailable(err error) *httpx.Error {
+	s.log().Warn("the state cannot be used", "err", err)
+	return &httpx.Error{
+		Status: http.StatusServiceUnavailable,
+		Code:   "temporarily_unavailable",
+		Msg:    "Key2OAuth cannot read or save its state at the moment; try again",
+		Header: http.Header{"Retry-After": {retryAfter}},
+		Err:    err,
+	}
+}
+
+// WriteError shows e as RFC 6749, Section 5.2 wants it. It fits httpx.Handle.
+func WriteError(w http.ResponseWriter, r *http.Request, e *httpx.Error) {
+	code := e.Code
+	switch {
+	case code != "":
+	case e.Status == http.StatusNotFound:
+		code = "not_found"
+	case e.Status >= 500:
+		code = "server_error"
+	default:
+		code = "invalid_request"
+	}
+	noStore(w)
+	if err := httpx.WriteJSON(w, e.Status, errorBody{code, e.Msg}); err != nil {
+		return // the peer is gone
+	}
+}
+
+type errorBody struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+}
+
+// noStore sets the headers of RFC 6749, Section 5.1.
+func noStore(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+}
+
+// serve runs h and shows its error as JSON.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, h httpx.HandlerFunc) {
+	httpx.Handle(s.log(), WriteError, h).ServeHTTP(w, r)
+}
+
+// ServeNotFound answers 404 in JSON. Well-known documents that do not exist
+// must be answered so: TypeScript clients end discovery at anything else.
+func (s *Server) ServeNotFound(w http.ResponseWriter, r *http.Request) {
+	WriteError(w, r, httpx.New(http.StatusNotFound, "there is nothing here"))
+}
+
+func methodNotAllowed(allow string) *httpx.Error {
+	return &httpx.Error{
+		Status: http.StatusMethodNotAllowed,
+		Code:   "invalid_request",
+		Msg:    "this method is not allowed here; use " + allow,
+		Header: http.Header{"Allow": {allow + ", OPTIONS"}},
+	}
+}
+
+// asError unwraps the answer that a store transaction was left with, or makes
+// one of the store's own failure.
+func (s *Server) asError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*httpx.Error](err); ok {
+		return e
+	}
+	return s.unavailable(err)
+}

@@ -1,0 +1,256 @@
+package oauth
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+)
+
+// tokenParams must not occur twice. resource may.
+var tokenParams = append([]string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope"}, authParams...)
+
+// errGrant is the one answer to a code or refresh token that is unknown,
+// expired, revoked, used, or another client's.
+var errGrant = oauthError(http.StatusBadRequest, "invalid_grant", "this code or refresh token is not valid; sign in again")
+
+// tokenResponse is RFC 6749, Section 5.1.
+type tokenResponse struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token"`
+	Scope        string `json:"scope"`
+}
+
+// ServeToken answers POST /token.
+func (s *Server) ServeToken(w http.ResponseWriter, r *http.Request) {
+	s.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
+		f, err := readForm(r, tokenParams...)
+		if err != nil {
+			return err
+		}
+		client, e := s.authenticateClient(r, f)
+		if e != nil {
+			return e
+		}
+		var answer *tokenResponse
+		switch f.get("grant_type") {
+		case "authorization_code":
+			answer, err = s.redeem(r, client, f)
+		case "refresh_token":
+			answer, err = s.refresh(r, client, f)
+		case "":
+			err = invalidRequest("grant_type is missing")
+		default:
+			err = oauthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code or refresh_token")
+		}
+		if err != nil {
+			return err
+		}
+		noStore(w)
+		return httpx.WriteJSON(w, http.StatusOK, answer)
+	})
+}
+
+// redeem exchanges a code for tokens, RFC 6749, Section 4.1.3. What fails
+// leaves the code as it was, so that the client can try again; a guess that
+// does not hit the digest reaches nothing.
+func (s *Server) redeem(r *http.Request, c Client, f form) (*tokenResponse, error) {
+	code, verifier := f.get("code"), f.get("code_verifier")
+	switch {
+	case code == "":
+		return nil, invalidRequest("code is missing")
+	case verifier == "":
+		return nil, invalidRequest("code_verifier is missing")
+	}
+	id, d, err := s.lookup(codePrefix, code)
+	if err != nil {
+		return nil, err
+	}
+	var answer *tokenResponse
+	var replayed bool
+	err = s.Tokens.store.UpdateGrant(id, func(tx Tx) error {
+		answer, replayed = nil, false // the store may run this more than once
+		now := s.now()
+		g := tx.Grant()
+		t, ok := tx.Token(d)
+		if !ok || t.Kind != Code || g.ClientID != c.ID || g.Origin != s.Issuer {
+			return errGrant
+		}
+		if t.Used {
+			// RFC 6749, Section 4.1.2: two parties hold the code, and nobody
+			// can say which of them got the tokens.
+			replayed = true
+			tx.Delete()
+			return nil
+		}
+		uri := f.get("redirect_uri") // OAuth 2.1 dropped it; older clients send it
+		if !now.Before(t.Expires) || uri != "" && uri != t.RedirectURI || !verifyPKCE(t.Challenge, verifier) {
+			return errGrant
+		}
+		if err := s.checkResource(r, f, g.Slug); err != nil {
+			return err
+		}
+		t.Used = true
+		tx.SetToken(d, t)
+		g.CodeRedeemed = true
+		tx.SetGrant(g)
+		answer = s.issue(tx, t.Scope, t.Scope, Digest{}, now)
+		return nil
+	})
+	return s.settle(id, answer, replayed, err)
+}
+
+// refresh exchanges a refresh token, RFC 6749, Section 6. OAuth 2.1, Section
+// 4.3.1 wants a new one each time. Older access tokens live on: calls that are
+// under way carry them.
+//
+// RFC 9700, Section 4.14.2: a refresh token that was already replaced means
+// that two parties hold the chain, so the grant ends. But a laptop that falls
+// asleep loses answers, and Claude has two back-ends that refresh one grant
+// without knowing of each other. So the replaced token stays good until its
+// successor was used, which proves that the answer arrived, and some minutes
+// more.
+func (s *Server) refresh(r *http.Request, c Client, f form) (*tokenResponse, error) {
+	token := f.get("refresh_token")
+	if token == "" {
+		return nil, invalidRequest("refresh_token is missing")
+	}
+	id, d, err := s.lookup(refreshPrefix, token)
+	if err != nil {
+		return nil, err
+	}
+	var answer *tokenResponse
+	var reused bool
+	err = s.Tokens.store.UpdateGrant(id, func(tx Tx) error {
+		answer, reused = nil, false // the store may run this more than once
+		now := s.now()
+		g := tx.Grant()
+		t, ok := tx.Token(d)
+		if !ok || t.Kind != RefreshToken || g.ClientID != c.ID || g.Origin != s.Issuer || !now.Before(t.Expires) {
+			return errGrant
+		}
+		if t.Superseded && !t.SuccessorUsed.IsZero() && !now.Before(t.SuccessorUsed.Add(refreshOverlap)) {
+			reused = true
+			tx.Delete()
+			return nil
+		}
+		if err := s.checkResource(r, f, g.Slug); err != nil {
+			return err
+		}
+		t.Superseded = true
+		tx.SetToken(d, t)
+		if t.Parent != (Digest{}) {
+			if p, ok := tx.Token(t.Parent); ok && p.SuccessorUsed.IsZero() {
+				p.SuccessorUsed = now
+				tx.SetToken(t.Parent, p)
+			}
+		}
+		answer = s.issue(tx, narrowed(t.Scope, f.get("scope")), t.Scope, d, now)
+		return nil
+	})
+	return s.settle(id, answer, reused, err)
+}
+
+// lookup finds the grant and the digest of a code or refresh token. A token
+// that is not there is refused before any transaction, so that a stranger's
+// guesses cannot hold up those of others.
+func (s *Server) lookup(prefix, token string) (id string, d Digest, err error) {
+	id, ok := tokenGrant(prefix, token)
+	if !ok {
+		return "", d, errGrant
+	}
+	d = digest(token)
+	_, ok, err = s.Tokens.store.Token(id, d)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && !ok:
+		return "", d, errGrant
+	case err != nil:
+		return "", d, s.unavailable(err)
+	}
+	return id, d, nil
+}
+
+// settle turns the end of a transaction into the answer to the client. ended
+// says that the transaction deleted the grant.
+func (s *Server) settle(id string, answer *tokenResponse, ended bool, err error) (*tokenResponse, error) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, errGrant
+	case err != nil:
+		return nil, s.asError(err)
+	case ended:
+		s.log().Warn("a grant was ended: its code or refresh token was used again", "grant", id)
+		s.Tokens.end(id, func(*Access) bool { return true })
+		return nil, errGrant
+	}
+	return answer, nil
+}
+
+// issue makes an access token and a refresh token. A refresh token is given
+// whether or not offline_access was asked for: clients that forget to ask
+// would have their owner sign in again every day.
+func (s *Server) issue(tx Tx, scope, refreshScope string, parent Digest, now time.Time) *tokenResponse {
+	ttl, rttl := s.AccessTTL, s.RefreshTTL
+	if ttl == 0 {
+		ttl = accessTTL
+	}
+	if rttl == 0 {
+		rttl = refreshTTL
+	}
+	access, ad := newToken(accessPrefix, tx.Grant().ID)
+	fresh, rd := newToken(refreshPrefix, tx.Grant().ID)
+	tx.SetToken(ad, Token{Kind: AccessToken, Expires: now.Add(ttl), Scope: scope})
+	tx.SetToken(rd, Token{Kind: RefreshToken, Expires: now.Add(rttl), Scope: refreshScope, Parent: parent})
+	return &tokenResponse{
+		AccessToken:  access,
+		TokenType:    "Bearer",
+		ExpiresIn:    int64(ttl / time.Second),
+		RefreshToken: fresh,
+		Scope:        scope,
+	}
+}
+
+// checkResource checks the resource indicators of a token request. None means
+// the endpoint of the grant; clients of 2025-03-26 and old ones of Codex send
+// none.
+func (s *Server) checkResource(r *http.Request, f form, slug string) error {
+	got, e := s.resourceSlug(r, f.all("resource"))
+	switch {
+	case e != nil:
+		return e
+	case got != "" && got != slug:
+		return invalidTarget("the grant is for another endpoint")
+	}
+	return nil
+}
+
+// narrowed is what a refresh asks for, as far as it was granted before.
+func narrowed(granted, asked string) string {
+	if asked == "" || granted == "mcp" {
+		return granted
+	}
+	return grantedScope(asked)
+}
+
+// verifyPKCE checks verifier against an S256 challenge.
+//
+// RFC 7636, Section 4.6. Only S256 exists here: OAuth 2.1 drops "plain", and
+// a server that accepts it lets an attacker who sees the authorization
+// request redeem the code.
+func verifyPKCE(challenge, verifier string) bool {
+	if len(verifier) < 43 || len(verifier) > 128 || strings.Trim(verifier, unreserved) != "" {
+		return false
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	want := base64.RawURLEncoding.EncodeToString(sum[:])
+	return subtle.ConstantTimeCompare([]byte(want), []byte(challenge)) == 1
+}
+
+const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
