@@ -1,0 +1,173 @@
+// Package instance keeps one program on one data folder, and lets a command
+// find the program that runs there.
+//
+// The lock on instance.lock is the truth: the system drops it when its holder
+// ends, however it ends. instance.json only says where the holder serves, and
+// is believed only while the lock is held.
+package instance
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+const (
+	lockName = "instance.lock"
+	infoName = "instance.json"
+)
+
+var (
+	// ErrRunning means that another program holds the data folder.
+	ErrRunning = errors.New("already running")
+	// ErrNotRunning means that no program serves from the data folder.
+	ErrNotRunning = errors.New("not running")
+)
+
+// An Info says where the running program serves.
+type Info struct {
+	PID         int    `json:"pid"`
+	LocalOrigin string `json:"local_origin"`
+	Version     string `json:"version"`
+}
+
+// A Lock is held by the one program that may use a data folder.
+type Lock struct {
+	dir  string
+	lock *flock.Flock
+}
+
+// Find looks with a shared lock for a moment, which would make a program that
+// starts in that moment believe that it is the second one. So Acquire tries
+// again for longer than a look lasts.
+const (
+	acquireFor  = 150 * time.Millisecond
+	acquireStep = 5 * time.Millisecond
+)
+
+// Acquire takes the data folder dir, which it makes if there is none. It
+// returns ErrRunning if another program has it.
+func Acquire(dir string) (*Lock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	l := &Lock{dir: dir, lock: flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o600))}
+	ctx, cancel := context.WithTimeout(context.Background(), acquireFor)
+	defer cancel()
+	ok, err := l.lock.TryLockContext(ctx, acquireStep)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = ErrRunning
+	}
+	if err != nil || !ok {
+		l.lock.Close()
+		return nil, cmp.Or(err, ErrRunning)
+	}
+	// What a killed program left behind must not be taken for ours.
+	if err := os.Remove(filepath.Join(dir, infoName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.lock.Unlock()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Publish tells the commands where this program serves. It is called once the
+// program answers there.
+func (l *Lock) Publish(info Info) error {
+	b, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	// CreateTemp makes the file 0600. There is nothing to sync: after a crash
+	// of the machine nobody holds the lock, so nobody reads the file.
+	f, err := os.CreateTemp(l.dir, infoName+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(l.dir, infoName))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// Release gives the data folder back. The lock file stays: removing it would
+// let two programs hold locks on two files of the same name.
+func (l *Lock) Release() error {
+	err := os.Remove(filepath.Join(l.dir, infoName))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, l.lock.Unlock())
+}
+
+// A program that has just been started holds the lock for a moment before it
+// serves.
+const (
+	startFor  = 3 * time.Second
+	startStep = 20 * time.Millisecond
+)
+
+// Find returns where the program that runs in the data folder dir serves, or
+// ErrNotRunning. It waits a little for a program that is just starting.
+func Find(dir string) (Info, error) {
+	for deadline := time.Now().Add(startFor); ; time.Sleep(startStep) {
+		held, err := held(dir)
+		if err != nil {
+			return Info{}, err
+		}
+		if !held {
+			return Info{}, ErrNotRunning
+		}
+		info, err := read(dir)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return info, err
+		}
+		if time.Now().After(deadline) {
+			return Info{}, ErrNotRunning
+		}
+	}
+}
+
+// held reports whether a program holds the lock of dir. It creates nothing.
+func held(dir string) (bool, error) {
+	l := flock.New(filepath.Join(dir, lockName), flock.SetFlag(os.O_RDONLY))
+	ok, err := l.TryRLock()
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if ok {
+		return false, l.Unlock()
+	}
+	return true, l.Close()
+}
+
+func read(dir string) (Info, error) {
+	name := filepath.Join(dir, infoName)
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return Info{}, err
+	}
+	var info Info
+	if err := json.Unmarshal(b, &info); err != nil {
+		return Info{}, fmt.Errorf("%s is damaged: %w", name, err)
+	}
+	if info.LocalOrigin == "" {
+		return Info{}, fmt.Errorf("%s is damaged: it names no address", name)
+	}
+	return info, nil
+}
