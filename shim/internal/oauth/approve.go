@@ -12,7 +12,7 @@ import (
 // Section 4.12.
 //
 // When it returns nil the grant is durable. On an error nothing has changed,
-// and the caller may Restore the request.
+// and the caller may put the request back.
 func (s *Server) Approve(req *Request, slug, credentialID, grantID string) (location string, err error) {
 	if req.Issuer != s.Issuer {
 		return "", fmt.Errorf("the request was made to %s, not to %s", req.Issuer, s.Issuer)

@@ -61,7 +61,7 @@ func (s *Server) Authorize(r *http.Request) (*Request, error) {
 	if code, words := checkAuthorize(f); code != "" {
 		return nil, s.refuse(req, code, words)
 	}
-	slug, e := s.resourceSlug(r, f.all("resource"))
+	slug, e := s.resourceSlug(f.all("resource"))
 	if e != nil {
 		return nil, s.refuse(req, e.Code, "The app asked for something that is not an endpoint here. "+
 			"Copy the MCP URL from Key2OAuth again and add the connector anew.")
@@ -69,7 +69,8 @@ func (s *Server) Authorize(r *http.Request) (*Request, error) {
 	if slug != "" {
 		req.Slug, req.Resource = strings.Clone(slug), s.Issuer+"/"+slug+"/mcp"
 	}
-	return s.Requests.Add(req), nil
+	s.Requests.Add(req)
+	return req, nil
 }
 
 // authorizeForm reads the parameters: GET must work and POST may, RFC 6749,

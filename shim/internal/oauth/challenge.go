@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
@@ -46,58 +47,59 @@ func isToken68(s string) bool {
 // Authenticate lets a request to an endpoint pass, or answers it with 401 or
 // 503 and returns false. It looks at nothing but the Authorization header, so
 // that a client learns that it must sign in whatever else is wrong with its
-// request. suffix is what follows the slug in the request's path. The caller
-// releases the Access when the request is over.
-func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug, suffix string) (*Access, bool) {
+// request. RFC 9700, Section 2.3: a token is good on the origin and for the
+// endpoint that it was issued for. The caller releases the Access when the
+// request is over.
+func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug string) (*Access, bool) {
 	token, present, ok := Bearer(r)
 	if !ok {
-		s.Challenge(w, r, slug, suffix, present)
+		s.Challenge(w, r, r.URL.EscapedPath(), present)
 		return nil, false
 	}
 	a, err := s.Tokens.Verify(token)
 	switch {
 	case errors.Is(err, ErrInvalidToken):
-		s.Challenge(w, r, slug, suffix, true)
+		s.Challenge(w, r, r.URL.EscapedPath(), true)
 		return nil, false
 	case err != nil:
-		s.serve(w, r, func(http.ResponseWriter, *http.Request) error { return s.unavailable(err) })
+		// Not a challenge: the client would throw away a token that is good.
+		e := s.unavailable(err)
+		w.Header().Set("Retry-After", retryAfter)
+		WriteError(w, r, e)
 		return nil, false
 	case a.Grant.Slug != slug || a.Grant.Origin != s.Issuer:
 		a.Release()
-		s.Challenge(w, r, slug, suffix, true)
+		s.Challenge(w, r, r.URL.EscapedPath(), true)
 		return nil, false
 	}
 	a.Touch()
 	return a, true
 }
 
-// Challenge answers 401, RFC 6750, Section 3 and RFC 9728, Section 5.1. It is
-// one header line that begins with "Bearer", and its values are quoted ASCII:
-// TypeScript clients read no other form. bad says that there were credentials;
-// without any, RFC 6750 wants no error code. Whether a token expired, was
-// revoked or never existed makes no difference.
-func (s *Server) Challenge(w http.ResponseWriter, r *http.Request, slug, suffix string, bad bool) {
+// Challenge answers 401, RFC 6750, Section 3 and RFC 9728, Section 5.1. path
+// is that of the request. The challenge is one header line that begins with
+// "Bearer", and its values are quoted ASCII: TypeScript clients read no other
+// form. bad says that there were credentials; without any, RFC 6750 wants no
+// error code. Whether a token expired, was revoked or never existed makes no
+// difference.
+func (s *Server) Challenge(w http.ResponseWriter, r *http.Request, path string, bad bool) {
 	body := errorBody{"invalid_token", "this server needs an access token; sign in to get one"}
-	v := `Bearer realm="Key2OAuth", resource_metadata="` +
-		s.origin(r) + resourceMetadataPath + "/" + slug + headerPath(suffix) + `", scope="mcp"`
+	v := `Bearer realm="Key2OAuth", resource_metadata="` + s.origin(r) + resourceMetadataPath + headerPath(path) + `", scope="mcp"`
 	if bad {
 		body.Description = "the access token is not valid here; refresh it or sign in again"
 		v += `, error="invalid_token", error_description="` + body.Description + `"`
 	}
 	w.Header().Set("WWW-Authenticate", v)
 	noStore(w)
-	if err := httpx.WriteJSON(w, http.StatusUnauthorized, body); err != nil {
-		return // the peer is gone
-	}
+	httpx.WriteJSON(w, http.StatusUnauthorized, body) // fails only if the peer is gone
 }
 
-// headerPath returns suffix if it may stand in a quoted string as it is, and
-// else the plain form of the endpoint's path.
-func headerPath(suffix string) string {
-	for i := range len(suffix) {
-		if c := suffix[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			return "/mcp"
+// headerPath makes path fit to stand in a quoted string.
+func headerPath(path string) string {
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return (&url.URL{Path: path}).EscapedPath()
 		}
 	}
-	return suffix
+	return path
 }

@@ -16,10 +16,10 @@ var authParams = []string{"client_id", "client_secret", "client_assertion", "cli
 // authenticateClient finds out which client sends a request, RFC 6749, Section
 // 2.3. An unknown client is invalid_client with 401: that is what makes Claude
 // register again instead of failing for ever.
-func (s *Server) authenticateClient(r *http.Request, f form) (Client, *httpx.Error) {
-	id, secret, method, e := clientCredentials(r, f)
-	if e != nil {
-		return Client{}, e
+func (s *Server) authenticateClient(r *http.Request, f form) (Client, error) {
+	id, secret, method, err := clientCredentials(r, f)
+	if err != nil {
+		return Client{}, err
 	}
 	basic := method == authBasic
 	c, ok := s.tokenClient(id)
@@ -51,7 +51,7 @@ func (s *Server) tokenClient(id string) (Client, bool) {
 
 // clientCredentials reads what the client authenticates with. Two methods in
 // one request are an error, RFC 6749, Section 2.3.
-func clientCredentials(r *http.Request, f form) (id, secret, method string, e *httpx.Error) {
+func clientCredentials(r *http.Request, f form) (id, secret, method string, err error) {
 	if f.get("client_assertion") != "" || f.get("client_assertion_type") != "" {
 		return "", "", "", invalidClient(false, "client assertions are not supported")
 	}

@@ -45,39 +45,30 @@ type resourceMetadata struct {
 // ServeWellKnown answers everything below /.well-known/. What does not exist
 // is 404 in JSON, openid-configuration in all its places included: half an
 // OpenID document makes TypeScript clients give up, none makes them go on.
-func (s *Server) ServeWellKnown(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.EscapedPath()
-	if strings.TrimSuffix(path, "/") == serverMetadataPath {
-		s.ServeMetadata(w, r)
-		return
-	}
-	rest, ok := strings.CutPrefix(path, resourceMetadataPath)
-	if !ok || !httpx.CleanPath(r.URL) {
-		s.ServeNotFound(w, r)
-		return
-	}
-	if rest == "" || rest == "/" {
-		if s.SoleEndpoint != nil {
-			if slug, ok := s.SoleEndpoint(); ok {
-				s.ServeResourceMetadata(w, r, slug, "/mcp")
-				return
-			}
+func (s *Server) ServeWellKnown(w http.ResponseWriter, r *http.Request) error {
+	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
+	switch {
+	case !httpx.CleanPath(r.URL):
+		return errNotFound
+	case path == serverMetadataPath:
+		return s.ServeMetadata(w, r)
+	case path == resourceMetadataPath && s.SoleEndpoint != nil:
+		if slug, ok := s.SoleEndpoint(); ok {
+			return s.ServeResourceMetadata(w, r, slug, "/"+slug+"/mcp")
 		}
-		s.ServeNotFound(w, r)
-		return
 	}
-	slug, suffix, ok := splitPath(rest)
-	if !ok {
-		s.ServeNotFound(w, r)
-		return
+	path, ok := strings.CutPrefix(r.URL.EscapedPath(), resourceMetadataPath)
+	slug, ok2 := splitPath(path)
+	if !ok || !ok2 {
+		return errNotFound
 	}
-	s.ServeResourceMetadata(w, r, slug, suffix)
+	return s.ServeResourceMetadata(w, r, slug, path)
 }
 
 // ServeMetadata answers with the metadata of the authorization server.
-func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) error {
 	methods := []string{authNone, authPost, authBasic}
-	s.serveDocument(w, r, serverMetadata{
+	return serveDocument(w, r, serverMetadata{
 		Issuer:                s.Issuer,
 		AuthorizationEndpoint: s.Issuer + "/authorize",
 		TokenEndpoint:         s.Issuer + "/token",
@@ -95,17 +86,16 @@ func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// ServeResourceMetadata answers with the metadata of one endpoint. RFC 9728,
-// Section 3.3: clients compare resource with the URL that they were given,
-// some byte by byte, so it has the very suffix that was asked for.
-func (s *Server) ServeResourceMetadata(w http.ResponseWriter, r *http.Request, slug, suffix string) {
+// ServeResourceMetadata answers with the metadata of an endpoint under one of
+// its paths. RFC 9728, Section 3.3: clients compare resource with the URL that
+// they were given, some byte by byte, so the path is the very one asked for.
+func (s *Server) ServeResourceMetadata(w http.ResponseWriter, r *http.Request, slug, path string) error {
 	name, ok := s.Endpoint(slug)
 	if !ok {
-		s.ServeNotFound(w, r)
-		return
+		return errNotFound
 	}
-	s.serveDocument(w, r, resourceMetadata{
-		Resource:             s.origin(r) + "/" + slug + suffix,
+	return serveDocument(w, r, resourceMetadata{
+		Resource:             s.origin(r) + path,
 		AuthorizationServers: []string{s.Issuer},
 		Scopes:               []string{"mcp"},
 		BearerMethods:        []string{"header"},
@@ -113,12 +103,10 @@ func (s *Server) ServeResourceMetadata(w http.ResponseWriter, r *http.Request, s
 	})
 }
 
-func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, doc any) {
-	s.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			return methodNotAllowed("GET, HEAD")
-		}
-		w.Header().Set("Cache-Control", "max-age=300")
-		return httpx.WriteJSON(w, http.StatusOK, doc)
-	})
+func serveDocument(w http.ResponseWriter, r *http.Request, doc any) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return methodNotAllowed("GET, HEAD")
+	}
+	w.Header().Set("Cache-Control", "max-age=300")
+	return httpx.WriteJSON(w, http.StatusOK, doc)
 }

@@ -21,26 +21,24 @@ const (
 )
 
 // ServeRegister answers POST /register, RFC 7591, Section 3.
-func (s *Server) ServeRegister(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
-		if r.Method != http.MethodPost {
-			return methodNotAllowed("POST")
-		}
-		if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != "application/json" {
-			return invalidMetadata("the body must be application/json")
-		}
-		body, e := readBody(r)
-		if e != nil {
-			e.Code = "invalid_client_metadata"
-			return e
-		}
-		answer, e := s.Clients.Register(body)
-		if e != nil {
-			return e
-		}
-		noStore(w)
-		return httpx.WriteJSON(w, http.StatusCreated, answer)
-	})
+func (s *Server) ServeRegister(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return methodNotAllowed("POST")
+	}
+	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != "application/json" {
+		return invalidMetadata("the body must be application/json")
+	}
+	body, e := readBody(r)
+	if e != nil {
+		e.Code = "invalid_client_metadata"
+		return e
+	}
+	answer, e := s.Clients.Register(body)
+	if e != nil {
+		return e
+	}
+	noStore(w)
+	return httpx.WriteJSON(w, http.StatusCreated, answer)
 }
 
 func invalidMetadata(msg string) *httpx.Error {

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"crypto/rand"
 	"slices"
 	"sync"
@@ -29,10 +30,9 @@ type Request struct {
 }
 
 // Requests holds what waits for a person: in memory, 15 minutes at most, and a
-// bounded number, since anybody may send authorization requests. The zero
-// value is ready to use.
+// bounded number, since anybody may send authorization requests.
 type Requests struct {
-	Now func() time.Time // nil means time.Now
+	now func() time.Time
 
 	mu      sync.Mutex
 	pending []*pending // oldest first
@@ -43,27 +43,37 @@ type pending struct {
 	viewed bool
 }
 
-func (q *Requests) now() time.Time {
-	if q.Now != nil {
-		return q.Now()
+// NewRequests returns an empty one. now may be nil.
+func NewRequests(now func() time.Time) *Requests {
+	if now == nil {
+		now = time.Now
 	}
-	return time.Now()
+	return &Requests{now: now}
 }
 
-// Add keeps req, gives it its ID and the time, and returns it. If there are
-// too many, the oldest that nobody has looked at goes: a flood of requests
-// must not push out the one that the owner has before him.
-func (q *Requests) Add(req *Request) *Request {
+// Add keeps a request. A new one gets its ID and the time; one that was taken
+// and could not be decided is put back as it was, for what is left of its
+// time. If there are too many, the oldest that nobody has looked at goes: a
+// flood of requests must not push out the one that the owner has before him.
+func (q *Requests) Add(req *Request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	req.ID, req.Created = rand.Text(), q.now()
 	q.expire()
-	if len(q.pending) >= maxRequests {
-		i := slices.IndexFunc(q.pending, func(p *pending) bool { return !p.viewed })
-		q.pending = slices.Delete(q.pending, max(i, 0), max(i, 0)+1)
+	p := &pending{req: req, viewed: req.ID != ""}
+	if req.ID == "" {
+		req.ID, req.Created = rand.Text(), q.now()
+	} else if q.find(req.ID) >= 0 {
+		return
 	}
-	q.pending = append(q.pending, &pending{req: req})
-	return req
+	if len(q.pending) >= maxRequests {
+		i := max(0, slices.IndexFunc(q.pending, func(p *pending) bool { return !p.viewed }))
+		q.pending = slices.Delete(q.pending, i, i+1)
+	}
+	i, _ := slices.BinarySearchFunc(q.pending, req.Created, func(p *pending, t time.Time) int {
+		return cmp.Or(p.req.Created.Compare(t), -1) // after those of the same time
+	})
+	q.pending = slices.Insert(q.pending, i, p)
+	q.expire()
 }
 
 // Get returns a request and leaves it where it is.
@@ -98,18 +108,6 @@ func (q *Requests) Take(id string) (*Request, bool) {
 	req := q.pending[i].req
 	q.pending = slices.Delete(q.pending, i, i+1)
 	return req, true
-}
-
-// Restore puts back a request that was taken but could not be decided, with
-// its ID and for what is left of its time.
-func (q *Requests) Restore(req *Request) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(q.pending, req.Created, func(p *pending, t time.Time) int {
-		return p.req.Created.Compare(t)
-	})
-	q.pending = slices.Insert(q.pending, i, &pending{req: req, viewed: true})
-	q.expire()
 }
 
 // find returns the index of a request that is still good, or -1.

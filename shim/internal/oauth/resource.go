@@ -3,39 +3,18 @@ package oauth
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 )
 
-// splitPath takes apart the path of an endpoint: /SLUG, /SLUG/, /SLUG/mcp,
-// /SLUG/mcp/ and anything below. suffix is what follows the slug.
-func splitPath(path string) (slug, suffix string, ok bool) {
+// splitPath finds the slug in a path of an endpoint: /SLUG and /SLUG/mcp, with
+// and without a slash at the end, and what is below /SLUG/mcp.
+func splitPath(path string) (slug string, ok bool) {
 	path, ok = strings.CutPrefix(path, "/")
-	if !ok {
-		return "", "", false
-	}
-	slug = path
-	if i := strings.IndexByte(path, '/'); i >= 0 {
-		slug, suffix = path[:i], path[i:]
-	}
-	if slug == "" {
-		return "", "", false
-	}
-	switch {
-	case suffix == "", suffix == "/", suffix == "/mcp", strings.HasPrefix(suffix, "/mcp/"):
-		return slug, suffix, true
-	}
-	return "", "", false
-}
-
-// origins are the issuer and, on loopback, the other names of this listener.
-func (s *Server) origins(r *http.Request) []string {
-	os := []string{s.Issuer}
-	if s.ResourceOrigins != nil {
-		os = append(os, s.ResourceOrigins(r)...)
-	}
-	return os
+	slug, rest, _ := strings.Cut(path, "/")
+	return slug, ok && slug != "" && (rest == "" || rest == "mcp" || strings.HasPrefix(rest, "mcp/"))
 }
 
 // origin is how the client spelled the origin, if that is one of ours. RFC
@@ -43,7 +22,7 @@ func (s *Server) origins(r *http.Request) []string {
 // on loopback people type localhost as often as 127.0.0.1. The Host header
 // chooses from a fixed set and never adds to it.
 func (s *Server) origin(r *http.Request) string {
-	for _, o := range s.origins(r)[1:] {
+	for _, o := range s.ResourceOrigins {
 		if _, host, ok := strings.Cut(o, "://"); ok && strings.EqualFold(host, r.Host) {
 			return o
 		}
@@ -54,9 +33,9 @@ func (s *Server) origin(r *http.Request) string {
 // resourceSlug maps resource indicators, RFC 8707, Section 2, to the endpoint
 // that they name, all of them the same one. The slug is "" if there are none,
 // or if they name the bare origin, as clients do that throw the path away.
-func (s *Server) resourceSlug(r *http.Request, resources []string) (slug string, e *httpx.Error) {
+func (s *Server) resourceSlug(resources []string) (slug string, e *httpx.Error) {
 	for _, res := range resources {
-		one, ok := s.slugOf(r, res)
+		one, ok := s.slugOf(res)
 		if !ok {
 			return "", invalidTarget("the resource is not an MCP endpoint of this server")
 		}
@@ -78,12 +57,12 @@ func invalidTarget(msg string) *httpx.Error {
 // slugOf reads one resource indicator. Scheme and host compare without regard
 // to case and a trailing slash is ignored; a query is, too, since the address
 // that a person pasted may have one.
-func (s *Server) slugOf(r *http.Request, resource string) (slug string, ok bool) {
+func (s *Server) slugOf(resource string) (slug string, ok bool) {
 	if len(resource) > maxURI || strings.Contains(resource, "#") {
 		return "", false
 	}
 	u, err := url.Parse(resource)
-	if err != nil || u.User != nil || u.Opaque != "" || !s.isOurs(r, u) {
+	if err != nil || u.User != nil || u.Opaque != "" || !s.isOurs(u) {
 		return "", false
 	}
 	path := u.EscapedPath()
@@ -93,7 +72,7 @@ func (s *Server) slugOf(r *http.Request, resource string) (slug string, ok bool)
 	if !httpx.CleanPath(u) {
 		return "", false
 	}
-	slug, _, ok = splitPath(path)
+	slug, ok = splitPath(path)
 	if !ok || s.Endpoint == nil {
 		return "", false
 	}
@@ -101,14 +80,13 @@ func (s *Server) slugOf(r *http.Request, resource string) (slug string, ok bool)
 	return slug, ok
 }
 
-func (s *Server) isOurs(r *http.Request, u *url.URL) bool {
+func (s *Server) isOurs(u *url.URL) bool {
 	got := canonicalOrigin(u)
-	for _, o := range s.origins(r) {
-		if ours, err := url.Parse(o); err == nil && got == canonicalOrigin(ours) {
-			return true
-		}
+	is := func(origin string) bool {
+		ours, err := url.Parse(origin)
+		return err == nil && got == canonicalOrigin(ours)
 	}
-	return false
+	return is(s.Issuer) || slices.ContainsFunc(s.ResourceOrigins, is)
 }
 
 func canonicalOrigin(u *url.URL) string {

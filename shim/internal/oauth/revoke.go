@@ -5,31 +5,31 @@ import (
 	"net/http"
 )
 
+var revokeParams = append([]string{"token", "token_type_hint"}, authParams...)
+
 // ServeRevoke answers POST /revoke, RFC 7009. A refresh token takes its grant
 // with it, and an access token only itself. Tokens that are unknown or another
 // client's are answered with 200 as well, and nothing happens; the hint about
 // the kind of token is not needed, since a token shows it.
-func (s *Server) ServeRevoke(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
-		f, err := readForm(r, append([]string{"token", "token_type_hint"}, authParams...)...)
-		if err != nil {
-			return err
-		}
-		client, e := s.authenticateClient(r, f)
-		if e != nil {
-			return e
-		}
-		token := f.get("token")
-		if token == "" {
-			return invalidRequest("token is missing")
-		}
-		if err := s.revoke(client, token); err != nil {
-			return err
-		}
-		noStore(w)
-		w.WriteHeader(http.StatusOK)
-		return nil
-	})
+func (s *Server) ServeRevoke(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(r, revokeParams...)
+	if err != nil {
+		return err
+	}
+	client, err := s.authenticateClient(r, f)
+	if err != nil {
+		return err
+	}
+	token := f.get("token")
+	if token == "" {
+		return invalidRequest("token is missing")
+	}
+	if err := s.revoke(client, token); err != nil {
+		return err
+	}
+	noStore(w)
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 func (s *Server) revoke(c Client, token string) error {

@@ -36,9 +36,9 @@ type Server struct {
 	// so that errors may be redirected there. nil means never.
 	Known func(redirectURI string) bool
 	// ResourceOrigins are further origins by which the same listener can be
-	// reached, as http://localhost:7450 for http://127.0.0.1:7450. nil means
-	// none, as it must on an origin that is not loopback.
-	ResourceOrigins func(r *http.Request) []string
+	// reached, as http://localhost:7450 for http://127.0.0.1:7450. There are
+	// none on an origin that is not loopback.
+	ResourceOrigins []string
 	// CIMD finds a client whose id is the URL of its metadata document. nil
 	// means that such ids are unknown, and they are not advertised then.
 	CIMD func(ctx context.Context, clientID string) (Client, error)
@@ -85,7 +85,8 @@ func (s *Server) unavailable(err error) *httpx.Error {
 	}
 }
 
-// WriteError shows e as RFC 6749, Section 5.2 wants it. It fits httpx.Handle.
+// WriteError shows e as RFC 6749, Section 5.2 wants it. It is what handlers of
+// a Server want to be given to httpx.Handle with.
 func WriteError(w http.ResponseWriter, r *http.Request, e *httpx.Error) {
 	code := e.Code
 	switch {
@@ -98,9 +99,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, e *httpx.Error) {
 		code = "invalid_request"
 	}
 	noStore(w)
-	if err := httpx.WriteJSON(w, e.Status, errorBody{code, e.Msg}); err != nil {
-		return // the peer is gone
-	}
+	httpx.WriteJSON(w, e.Status, errorBody{code, e.Msg}) // fails only if the peer is gone
 }
 
 type errorBody struct {
@@ -114,16 +113,9 @@ func noStore(w http.ResponseWriter) {
 	w.Header().Set("Pragma", "no-cache")
 }
 
-// serve runs h and shows its error as JSON.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, h httpx.HandlerFunc) {
-	httpx.Handle(s.log(), WriteError, h).ServeHTTP(w, r)
-}
-
-// ServeNotFound answers 404 in JSON. Well-known documents that do not exist
-// must be answered so: TypeScript clients end discovery at anything else.
-func (s *Server) ServeNotFound(w http.ResponseWriter, r *http.Request) {
-	WriteError(w, r, httpx.New(http.StatusNotFound, "there is nothing here"))
-}
+// errNotFound answers for well-known documents that do not exist. It must be
+// 404: TypeScript clients end discovery at most other errors.
+var errNotFound = &httpx.Error{Status: http.StatusNotFound, Code: "not_found", Msg: "there is nothing here"}
 
 func methodNotAllowed(allow string) *httpx.Error {
 	return &httpx.Error{

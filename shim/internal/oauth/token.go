@@ -29,39 +29,37 @@ type tokenResponse struct {
 }
 
 // ServeToken answers POST /token.
-func (s *Server) ServeToken(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
-		f, err := readForm(r, tokenParams...)
-		if err != nil {
-			return err
-		}
-		client, e := s.authenticateClient(r, f)
-		if e != nil {
-			return e
-		}
-		var answer *tokenResponse
-		switch f.get("grant_type") {
-		case "authorization_code":
-			answer, err = s.redeem(r, client, f)
-		case "refresh_token":
-			answer, err = s.refresh(r, client, f)
-		case "":
-			err = invalidRequest("grant_type is missing")
-		default:
-			err = oauthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code or refresh_token")
-		}
-		if err != nil {
-			return err
-		}
-		noStore(w)
-		return httpx.WriteJSON(w, http.StatusOK, answer)
-	})
+func (s *Server) ServeToken(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(r, tokenParams...)
+	if err != nil {
+		return err
+	}
+	client, err := s.authenticateClient(r, f)
+	if err != nil {
+		return err
+	}
+	var answer *tokenResponse
+	switch f.get("grant_type") {
+	case "authorization_code":
+		answer, err = s.redeem(client, f)
+	case "refresh_token":
+		answer, err = s.refresh(client, f)
+	case "":
+		err = invalidRequest("grant_type is missing")
+	default:
+		err = oauthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code or refresh_token")
+	}
+	if err != nil {
+		return err
+	}
+	noStore(w)
+	return httpx.WriteJSON(w, http.StatusOK, answer)
 }
 
 // redeem exchanges a code for tokens, RFC 6749, Section 4.1.3. What fails
 // leaves the code as it was, so that the client can try again; a guess that
 // does not hit the digest reaches nothing.
-func (s *Server) redeem(r *http.Request, c Client, f form) (*tokenResponse, error) {
+func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 	code, verifier := f.get("code"), f.get("code_verifier")
 	switch {
 	case code == "":
@@ -94,7 +92,7 @@ func (s *Server) redeem(r *http.Request, c Client, f form) (*tokenResponse, erro
 		if !now.Before(t.Expires) || uri != "" && uri != t.RedirectURI || !verifyPKCE(t.Challenge, verifier) {
 			return errGrant
 		}
-		if err := s.checkResource(r, f, g.Slug); err != nil {
+		if err := s.checkResource(f, g.Slug); err != nil {
 			return err
 		}
 		t.Used = true
@@ -117,7 +115,7 @@ func (s *Server) redeem(r *http.Request, c Client, f form) (*tokenResponse, erro
 // without knowing of each other. So the replaced token stays good until its
 // successor was used, which proves that the answer arrived, and some minutes
 // more.
-func (s *Server) refresh(r *http.Request, c Client, f form) (*tokenResponse, error) {
+func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 	token := f.get("refresh_token")
 	if token == "" {
 		return nil, invalidRequest("refresh_token is missing")
@@ -141,7 +139,7 @@ func (s *Server) refresh(r *http.Request, c Client, f form) (*tokenResponse, err
 			tx.Delete()
 			return nil
 		}
-		if err := s.checkResource(r, f, g.Slug); err != nil {
+		if err := s.checkResource(f, g.Slug); err != nil {
 			return err
 		}
 		t.Superseded = true
@@ -220,8 +218,8 @@ func (s *Server) issue(tx Tx, scope, refreshScope string, parent Digest, now tim
 // checkResource checks the resource indicators of a token request. None means
 // the endpoint of the grant; clients of 2025-03-26 and old ones of Codex send
 // none.
-func (s *Server) checkResource(r *http.Request, f form, slug string) error {
-	got, e := s.resourceSlug(r, f.all("resource"))
+func (s *Server) checkResource(f form, slug string) error {
+	got, e := s.resourceSlug(f.all("resource"))
 	switch {
 	case e != nil:
 		return e
