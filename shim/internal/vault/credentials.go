@@ -1,0 +1,262 @@
+package vault
+
+import (
+	"cmp"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+)
+
+// Credentials lists the credentials of an endpoint, oldest first, those that
+// belong to one grant alone included.
+func (v *Vault) Credentials(slug string) []endpoint.Credential {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	var all []endpoint.Credential
+	for _, c := range v.creds {
+		if c.Slug == slug {
+			all = append(all, v.shown(c))
+		}
+	}
+	slices.SortFunc(all, func(a, b endpoint.Credential) int {
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Label, b.Label), strings.Compare(a.ID, b.ID))
+	})
+	return all
+}
+
+// Credential returns what may be shown of one credential. It only reads
+// memory.
+func (v *Vault) Credential(id string) (c endpoint.Credential, ok bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	s, ok := v.creds[id]
+	if !ok {
+		return c, false
+	}
+	return v.shown(s), true
+}
+
+// shown is a credential whose state says when its key is out of reach. While
+// the master key is still waited for, nothing is known against it. The caller
+// holds v.mu.
+func (v *Vault) shown(s *credState) endpoint.Credential {
+	c := s.Credential
+	if !v.mayOpen(s) {
+		c.State = endpoint.KeyNeeded
+	}
+	return c
+}
+
+func (v *Vault) mayOpen(s *credState) bool {
+	if len(s.sealed) == 0 || s.refused {
+		return false
+	}
+	if !v.known {
+		return true
+	}
+	by, ok := sealedBy(s.sealed)
+	return ok && v.master != nil && by == v.master.id
+}
+
+// Key returns the key of a credential. Once opened, it only reads memory. It
+// answers ErrLocked while the master key is waited for, and ErrKeyNeeded if
+// the record cannot be opened with it.
+func (v *Vault) Key(id string) (endpoint.Secret, error) {
+	v.mu.RLock()
+	s, ok := v.creds[id]
+	if ok && !s.opened.IsZero() {
+		defer v.mu.RUnlock()
+		return s.opened, nil
+	}
+	v.mu.RUnlock()
+	if !ok {
+		return endpoint.Secret{}, ErrNotFound
+	}
+
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s, ok = v.creds[id]
+	switch {
+	case !ok:
+		return endpoint.Secret{}, ErrNotFound
+	case !s.opened.IsZero():
+		return s.opened, nil
+	case !v.mayOpen(s):
+		return endpoint.Secret{}, ErrKeyNeeded
+	case !v.known:
+		return endpoint.Secret{}, ErrLocked
+	}
+	e := v.endpoints[s.Slug]
+	if e == nil {
+		return endpoint.Secret{}, ErrKeyNeeded
+	}
+	whole, err := v.fullURL(e)
+	if err != nil {
+		return endpoint.Secret{}, err
+	}
+	key, err := v.master.open(kindKey, id, whole, s.sealed)
+	if err != nil {
+		// Somebody wrote into the file, or it rotted. Either way the key must
+		// not go anywhere.
+		s.refused = true
+		v.log.Warn("a sealed key does not open for its endpoint", "endpoint", s.Slug, "credential", id)
+		v.notify()
+		return endpoint.Secret{}, ErrKeyNeeded
+	}
+	s.opened = endpoint.NewSecret(key)
+	return s.opened, nil
+}
+
+// SaveCredential seals a key for an endpoint. grant is the grant that alone may
+// use it, or "" for a key of the owner's.
+func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state endpoint.CredentialState) (endpoint.Credential, error) {
+	c := endpoint.Credential{
+		ID:      strings.ToLower(rand.Text()[:16]),
+		Slug:    slug,
+		State:   state,
+		Grant:   grant,
+		Created: v.now(),
+	}
+	err := v.sealKey(key, func(t *txn) (*endpoint.Credential, error) {
+		c.Label = v.nextLabel(slug)
+		return &c, nil
+	})
+	return c, err
+}
+
+// ReplaceKey puts another key into a credential. The grants that use it go on.
+func (v *Vault) ReplaceKey(id string, key endpoint.Secret, state endpoint.CredentialState) error {
+	return v.sealKey(key, func(t *txn) (*endpoint.Credential, error) {
+		r, ok, err := get[credentialRecord](t.Tx, bucketCreds, id)
+		if err == nil && !ok {
+			err = ErrNotFound
+		}
+		c := r.credential()
+		c.State = state
+		return &c, err
+	})
+}
+
+// sealKey saves the credential that fn returns, with key sealed in it.
+func (v *Vault) sealKey(key endpoint.Secret, fn func(t *txn) (*endpoint.Credential, error)) error {
+	// Before the transaction: this may ask the keychain.
+	if _, err := v.sealer(); err != nil {
+		return err
+	}
+	return v.update(func(t *txn) error {
+		c, err := fn(t)
+		if err != nil {
+			return err
+		}
+		v.mu.RLock()
+		e, m := v.endpoints[c.Slug], v.master
+		var whole string
+		if e == nil {
+			err = fmt.Errorf("endpoint %s: %w", c.Slug, ErrNotFound)
+		} else {
+			whole, err = v.fullURL(e)
+		}
+		v.mu.RUnlock()
+		if err != nil {
+			return err
+		}
+		sealed := m.seal(kindKey, c.ID, whole, key.Reveal())
+		if err := putCredential(t.Tx, *c); err != nil {
+			return err
+		}
+		if err := t.Bucket(bucketSealed).Put(sealedKey(kindKey, c.ID), sealed); err != nil {
+			return err
+		}
+		t.then(func() {
+			v.creds[c.ID] = &credState{Credential: *c, sealed: sealed, opened: key}
+			v.notify()
+		})
+		return nil
+	})
+}
+
+// nextLabel is the first of "key 1", "key 2", ... that the endpoint does not
+// have yet.
+func (v *Vault) nextLabel(slug string) string {
+	taken := make(map[string]bool)
+	for _, c := range v.creds {
+		if c.Slug == slug {
+			taken[c.Label] = true
+		}
+	}
+	for n := 1; ; n++ {
+		if label := fmt.Sprintf("key %d", n); !taken[label] {
+			return label
+		}
+	}
+}
+
+// SetCredentialState saves what the upstream thinks of a key. KeyNeeded is
+// never saved: it follows from the master key.
+func (v *Vault) SetCredentialState(id string, state endpoint.CredentialState) error {
+	v.mu.RLock()
+	c, ok := v.creds[id]
+	same := ok && c.State == state
+	v.mu.RUnlock()
+	if same || ok && state == endpoint.KeyNeeded {
+		return nil
+	}
+	return v.changeCredential(id, func(c *endpoint.Credential) { c.State = state })
+}
+
+// LabelCredential renames a credential.
+func (v *Vault) LabelCredential(id, label string) error {
+	return v.changeCredential(id, func(c *endpoint.Credential) { c.Label = label })
+}
+
+func (v *Vault) changeCredential(id string, f func(c *endpoint.Credential)) error {
+	return v.update(func(t *txn) error {
+		r, ok, err := get[credentialRecord](t.Tx, bucketCreds, id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ErrNotFound
+		}
+		c := r.credential()
+		f(&c)
+		if err := putCredential(t.Tx, c); err != nil {
+			return err
+		}
+		t.then(func() {
+			if s := v.creds[id]; s != nil {
+				s.Credential = c
+			}
+			v.notify()
+		})
+		return nil
+	})
+}
+
+// DeleteCredential deletes a credential with its key. Grants that use it stay
+// and find no key.
+func (v *Vault) DeleteCredential(id string) error {
+	return v.update(func(t *txn) error {
+		if t.Bucket(bucketCreds).Get([]byte(id)) == nil {
+			return ErrNotFound
+		}
+		return v.dropCredential(t, id)
+	})
+}
+
+// dropCredential deletes a credential within a transaction.
+func (v *Vault) dropCredential(t *txn, id string) error {
+	if err := t.Bucket(bucketCreds).Delete([]byte(id)); err != nil {
+		return err
+	}
+	if err := t.Bucket(bucketSealed).Delete(sealedKey(kindKey, id)); err != nil {
+		return err
+	}
+	t.then(func() {
+		delete(v.creds, id)
+	})
+	return nil
+}

@@ -1,0 +1,293 @@
+package vault
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+)
+
+// load reads what is kept in memory: all but grants and tokens.
+func (v *Vault) load() error {
+	return v.view(func(tx *bbolt.Tx) error {
+		sealed := tx.Bucket(bucketSealed)
+		err := each(tx, bucketEndpoints, func(r endpointRecord) error {
+			v.endpoints[r.Slug] = &endpointState{
+				Endpoint: r.endpoint(),
+				sealed:   bytes.Clone(sealed.Get(sealedKey(kindQuery, r.Slug))),
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		err = each(tx, bucketCreds, func(r credentialRecord) error {
+			v.creds[r.ID] = &credState{
+				Credential: r.credential(),
+				sealed:     bytes.Clone(sealed.Get(sealedKey(kindKey, r.ID))),
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := v.loadSessions(tx); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketSettings).ForEach(func(k, b []byte) error {
+			v.settings[string(k)] = bytes.Clone(b)
+			return nil
+		})
+	})
+}
+
+// Endpoints lists all endpoints, oldest first.
+func (v *Vault) Endpoints() []endpoint.Endpoint {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	all := make([]endpoint.Endpoint, 0, len(v.endpoints))
+	for _, e := range v.endpoints {
+		all = append(all, e.Endpoint)
+	}
+	slices.SortFunc(all, func(a, b endpoint.Endpoint) int {
+		if c := a.Created.Compare(b.Created); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Slug, b.Slug)
+	})
+	return all
+}
+
+// Endpoint returns one endpoint. It only reads memory.
+func (v *Vault) Endpoint(slug string) (e endpoint.Endpoint, ok bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	s, ok := v.endpoints[slug]
+	if !ok {
+		return e, false
+	}
+	return s.Endpoint, true
+}
+
+// AddEndpoint saves a new endpoint. query is that of its upstream URL, without
+// the question mark, and is sealed. Created is set if it is zero.
+func (v *Vault) AddEndpoint(e endpoint.Endpoint, query string) error {
+	if e.Slug == "" || e.BaseURL == "" {
+		return fmt.Errorf("endpoint %q without slug or upstream URL", e.Slug)
+	}
+	e.HasQuery = query != ""
+	if e.Created.IsZero() {
+		e.Created = v.now()
+	}
+	sealed, err := v.sealQuery(e.Slug, e.BaseURL, query)
+	if err != nil {
+		return err
+	}
+	return v.update(func(t *txn) error {
+		if t.Bucket(bucketEndpoints).Get([]byte(e.Slug)) != nil {
+			return ErrExists
+		}
+		return v.putEndpoint(t, e, sealed)
+	})
+}
+
+// sealQuery seals the query of an upstream URL; "" gives nil.
+func (v *Vault) sealQuery(slug, base, query string) ([]byte, error) {
+	if query == "" {
+		return nil, nil
+	}
+	m, err := v.sealer()
+	if err != nil {
+		return nil, err
+	}
+	return m.seal(kindQuery, slug, base, query), nil
+}
+
+// putEndpoint saves an endpoint with its sealed query.
+func (v *Vault) putEndpoint(t *txn, e endpoint.Endpoint, sealed []byte) error {
+	if err := put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
+		return err
+	}
+	b, key := t.Bucket(bucketSealed), sealedKey(kindQuery, e.Slug)
+	if sealed == nil {
+		if err := b.Delete(key); err != nil {
+			return err
+		}
+	} else if err := b.Put(key, sealed); err != nil {
+		return err
+	}
+	t.then(func() { v.endpoints[e.Slug] = &endpointState{Endpoint: e, sealed: sealed} })
+	return nil
+}
+
+// UpdateEndpoint changes what may be changed of an endpoint without any risk to
+// its keys: its name and its header. See SetUpstream for its URL.
+func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) error {
+	return v.update(func(t *txn) error {
+		r, ok, err := get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ErrNotFound
+		}
+		e := r.endpoint()
+		t.foreign = true
+		err = f(&e)
+		t.foreign = false
+		if err != nil {
+			return err
+		}
+		if e.Slug != slug || e.BaseURL != r.BaseURL {
+			return errors.New("an update cannot move an endpoint")
+		}
+		r.Name, r.Header, r.Prefix = e.Name, e.Header.Name, e.Header.Prefix
+		if err := put(t.Tx, bucketEndpoints, slug, r); err != nil {
+			return err
+		}
+		t.then(func() {
+			if s := v.endpoints[slug]; s != nil {
+				s.Name, s.Header = e.Name, e.Header
+			}
+		})
+		return nil
+	})
+}
+
+// SetUpstream changes the upstream URL of an endpoint. Its keys belong to the
+// old one, so they are dropped in the same transaction. Grants and the names
+// of the credentials stay: they read KeyNeeded until ReplaceKey.
+func (v *Vault) SetUpstream(slug, baseURL, query string) error {
+	sealed, err := v.sealQuery(slug, baseURL, query)
+	if err != nil {
+		return err
+	}
+	return v.update(func(t *txn) error {
+		r, ok, err := get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ErrNotFound
+		}
+		r.BaseURL, r.HasQuery = baseURL, query != ""
+		if err := v.putEndpoint(t, r.endpoint(), sealed); err != nil {
+			return err
+		}
+		var ids []string
+		for id, c := range v.creds { // only written with wmu held, as it is here
+			if c.Slug == slug {
+				ids = append(ids, id)
+			}
+		}
+		for _, id := range ids {
+			if err := t.Bucket(bucketSealed).Delete(sealedKey(kindKey, id)); err != nil {
+				return err
+			}
+		}
+		t.then(func() {
+			for _, id := range ids {
+				c := v.creds[id]
+				c.sealed, c.opened = nil, endpoint.Secret{}
+			}
+			v.notify()
+		})
+		return nil
+	})
+}
+
+// DeleteEndpoint deletes an endpoint with its credentials and grants.
+func (v *Vault) DeleteEndpoint(slug string) error {
+	return v.update(func(t *txn) error {
+		b := t.Bucket(bucketEndpoints)
+		if b.Get([]byte(slug)) == nil {
+			return ErrNotFound
+		}
+		if err := b.Delete([]byte(slug)); err != nil {
+			return err
+		}
+		if err := t.Bucket(bucketSealed).Delete(sealedKey(kindQuery, slug)); err != nil {
+			return err
+		}
+		for id, c := range v.creds {
+			if c.Slug == slug {
+				if err := v.dropCredential(t, id); err != nil {
+					return err
+				}
+			}
+		}
+		var grants []string
+		err := each(t.Tx, bucketGrants, func(r grantRecord) error {
+			if r.Slug == slug {
+				grants = append(grants, r.ID)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, id := range grants {
+			if err := dropGrant(t.Tx, id); err != nil {
+				return err
+			}
+		}
+		t.then(func() { delete(v.endpoints, slug) })
+		return nil
+	})
+}
+
+// UpstreamURL returns the whole upstream URL of an endpoint, its query
+// included. The caller must not change it. It answers ErrLocked while the
+// query cannot be opened, and ErrKeyNeeded if it never can.
+func (v *Vault) UpstreamURL(slug string) (*url.URL, error) {
+	v.mu.RLock()
+	e, ok := v.endpoints[slug]
+	if ok && e.url != nil {
+		defer v.mu.RUnlock()
+		return e.url, nil
+	}
+	v.mu.RUnlock()
+	if !ok {
+		return nil, ErrNotFound
+	}
+
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if e = v.endpoints[slug]; e == nil {
+		return nil, ErrNotFound
+	}
+	whole, err := v.fullURL(e)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(whole)
+	if err != nil {
+		return nil, fmt.Errorf("the upstream URL of endpoint %s cannot be read", slug)
+	}
+	e.url = u
+	return u, nil
+}
+
+// fullURL is the upstream URL with its query. The caller holds v.mu.
+func (v *Vault) fullURL(e *endpointState) (string, error) {
+	if !e.HasQuery {
+		return e.BaseURL, nil
+	}
+	if !v.known {
+		return "", ErrLocked
+	}
+	if v.master == nil {
+		return "", ErrKeyNeeded
+	}
+	query, err := v.master.open(kindQuery, e.Slug, e.BaseURL, e.sealed)
+	if err != nil {
+		return "", ErrKeyNeeded
+	}
+	return e.BaseURL + "?" + query, nil
+}

@@ -1,0 +1,59 @@
+package vault
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// readKeyFile reads the master key of mode "file"; nil if there is none yet.
+func readKeyFile(path string, log logger) (*masterKey, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, dirError(path, err)
+	}
+	if openToOthers(info) {
+		if err := os.Chmod(path, 0o600); err != nil {
+			return nil, dirError(path, err)
+		}
+		log.Warn("others could read the master key; now they cannot", "file", path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, dirError(path, err)
+	}
+	m, err := parseMasterKey(strings.TrimSpace(string(b)))
+	if err != nil {
+		return nil, &DirError{Path: path, Err: err, Words: path + " is damaged: " + err.Error() +
+			". Restore it from a backup; if you move it away, every API key has to be pasted again"}
+	}
+	return m, nil
+}
+
+// makeKeyFile makes a master key and returns once the disk has it, so that
+// nothing is ever sealed under a key that a crash takes away.
+func makeKeyFile(path string) (*masterKey, error) {
+	m := newMasterKey()
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.WriteString(m.text.Reveal())
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		os.Remove(next)
+		return nil, err
+	}
+	return m, syncDir(filepath.Dir(path))
+}

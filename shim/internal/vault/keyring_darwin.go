@@ -1,0 +1,37 @@
+package vault
+
+import (
+	"errors"
+	"os/exec"
+
+	gokeyring "github.com/zalando/go-keyring"
+)
+
+// keychainMayBeMissing: over ssh there may be no keychain at all.
+const keychainMayBeMissing = true
+
+// childEnv: nil is our own environment. The keychain has its own process here,
+// /usr/bin/security.
+func childEnv(func(string) string) (env []string, ok bool) { return nil, true }
+
+func ownGroup(*exec.Cmd) {}
+
+// probeRing looks for an item that does not exist. Storing first would raise a
+// window with a destructive default button where there is no keychain.
+//
+// The exit status of /usr/bin/security is the last byte of an OSStatus.
+func probeRing() ringStatus {
+	_, err := gokeyring.Get(ringService, "probe")
+	if err == nil || errors.Is(err, gokeyring.ErrNotFound) {
+		return ringUnlocked
+	}
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return ringUnavailable
+	}
+	switch exit.ExitCode() {
+	case 37, 50: // errSecNoDefaultKeychain, errSecNoSuchKeychain
+		return ringNotSetUp
+	}
+	return ringLocked
+}

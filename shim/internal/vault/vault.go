@@ -1,0 +1,262 @@
+// Package vault keeps everything that outlives the program: endpoints, their
+// credentials, grants and token digests, a few settings.
+//
+// State lives in one bbolt file in the data folder. API keys, and the query of
+// an upstream's URL, are sealed with AES-256-GCM under a key derived from a
+// master key that is not in that file: it is in the keychain of the operating
+// system, in a file of its own, or only in memory. The kind, the id and the
+// full upstream URL of a record are authenticated with it, so that no edit of
+// the file sends key A to place B.
+//
+// What this protects: the keys, on a stolen disk, in a backup and from other
+// users of the machine. It does not protect against programs that run as the
+// same user, and who can write the file can still add a grant.
+//
+// Open never waits for the keychain. Until the master key is there, everything
+// but keys can be read and changed; Key answers ErrLocked.
+package vault
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+)
+
+// A Mode says where the master key is kept.
+type Mode string
+
+// The modes. ModeOS is what an empty Mode means.
+const (
+	ModeOS     Mode = "os"     // the keychain of the operating system
+	ModeFile   Mode = "file"   // a file in the data folder
+	ModeMemory Mode = "memory" // nowhere: nothing outlives the program
+)
+
+// The files in the data folder.
+const (
+	stateFile  = "state.db"
+	memoryFile = "state.memory.db" // a run that keeps nothing; removed at its end
+	keyFile    = "master.key"
+)
+
+var (
+	// ErrLocked says that the master key is not there yet: the keychain is
+	// locked, slow, or not set up. Trying again later may work.
+	ErrLocked = errors.New("the keychain has not given out the master key yet")
+	// ErrKeyNeeded says that a record cannot be opened: it is sealed under
+	// another master key, was dropped with its upstream URL, or was edited.
+	// The remedy is to paste the key again.
+	ErrKeyNeeded = errors.New("the API key has to be pasted again")
+	// ErrNotFound says that there is no such endpoint, credential or session.
+	ErrNotFound = errors.New("not found")
+	// ErrExists says that the id of a new record is taken.
+	ErrExists = errors.New("already exists")
+	// ErrClosed says that the vault was closed.
+	ErrClosed = errors.New("the state is closed")
+)
+
+// Config is what a vault needs to know. Only Dir is required.
+type Config struct {
+	Dir  string // data folder; made if it is missing
+	Mode Mode   // "" means ModeOS
+	// Helper is the command line of a child process that calls RunHelper. On
+	// Linux the keychain is only talked to in such a child, since a locked one
+	// blocks for ever and a child can be ended. nil means in process.
+	Helper []string
+	Log    *slog.Logger     // nil discards
+	Now    func() time.Time // nil means time.Now
+	// PollEvery is how often a keychain that is locked or missing is looked at
+	// again. 0 means 5 seconds.
+	PollEvery time.Duration
+}
+
+// A Vault is open state. It is safe for concurrent use.
+type Vault struct {
+	cfg  Config
+	log  *slog.Logger
+	path string // of state.db
+
+	dbmu    sync.RWMutex // held shared while db is used, exclusively to change it
+	db      *bbolt.DB
+	dbPath  string // of db
+	broken  atomic.Pointer[DirError]
+	wmu     sync.Mutex // one writer at a time, its changes to mu's fields included
+	touch   touches
+	decided chan struct{} // closed when it is known which file is written
+
+	mu        sync.RWMutex
+	endpoints map[string]*endpointState
+	creds     map[string]*credState
+	sessions  map[Digest]time.Time
+	settings  map[string][]byte
+	master    *masterKey
+	known     bool // the keychain has answered; master is nil if it has no key
+	keychain  Keychain
+	changed   chan struct{}
+	closed    bool
+
+	ring     keyring
+	masterMu sync.Mutex // one maker of a master key at a time
+	wake     chan bool  // to the seeker; true: ask, even if that raises a prompt
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// endpointState is an endpoint with what is derived from it.
+type endpointState struct {
+	endpoint.Endpoint
+	sealed []byte // its query, if it has one
+	url    *url.URL
+}
+
+// credState is a credential with its key.
+type credState struct {
+	endpoint.Credential
+	sealed  []byte          // nil after its endpoint's upstream URL was changed
+	opened  endpoint.Secret // zero until the key was asked for
+	refused bool            // sealed did not open, though its master key is here
+}
+
+// Open opens the state in the data folder, and makes it if there is none. It
+// does not wait for the keychain: Start begins to look for the master key. An
+// error is a *DirError; the folder is then as it was before.
+func Open(cfg Config) (*Vault, error) {
+	if cfg.Mode == "" {
+		cfg.Mode = ModeOS
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.PollEvery <= 0 {
+		cfg.PollEvery = 5 * time.Second
+	}
+	v := &Vault{
+		cfg:       cfg,
+		log:       cfg.Log,
+		path:      filepath.Join(cfg.Dir, stateFile),
+		decided:   make(chan struct{}),
+		endpoints: make(map[string]*endpointState),
+		creds:     make(map[string]*credState),
+		sessions:  make(map[Digest]time.Time),
+		settings:  make(map[string][]byte),
+		changed:   make(chan struct{}),
+		wake:      make(chan bool, 1),
+		ring:      keyring{helper: cfg.Helper},
+	}
+	if err := prepareDir(cfg.Dir, cfg.Log); err != nil {
+		return nil, err
+	}
+	if err := v.openState(); err != nil {
+		return nil, err
+	}
+	if err := v.openMaster(); err != nil {
+		v.Close()
+		return nil, err
+	}
+	return v, nil
+}
+
+// openState chooses the file and reads it. In mode "os" without any state, it
+// depends on the keychain whether anything is kept; until that is known, a
+// file is used that can still be dropped.
+func (v *Vault) openState() error {
+	_, err := os.Lstat(v.path)
+	fresh := errors.Is(err, os.ErrNotExist)
+	path := v.path
+	if v.cfg.Mode == ModeMemory || v.cfg.Mode == ModeOS && fresh && keychainMayBeMissing {
+		path = filepath.Join(v.cfg.Dir, memoryFile)
+	} else {
+		close(v.decided)
+	}
+	db, err := openFile(path)
+	if err != nil {
+		return err
+	}
+	v.db, v.dbPath = db, path
+	if path == v.path {
+		// Of a run that ended without Close.
+		os.Remove(filepath.Join(v.cfg.Dir, memoryFile))
+	}
+	if err := v.load(); err != nil {
+		closeDB(db)
+		return v.dirError(err)
+	}
+	return nil
+}
+
+// openMaster finds the master key as far as that is possible at once.
+func (v *Vault) openMaster() error {
+	switch v.cfg.Mode {
+	case ModeFile:
+		m, err := readKeyFile(filepath.Join(v.cfg.Dir, keyFile), v.log)
+		if err != nil {
+			return err
+		}
+		v.setMaster(m, Keychain{State: StateFile})
+	case ModeMemory:
+		v.setMaster(newMasterKey(), Keychain{State: StateMemory})
+		close(v.decided)
+	default:
+		v.setKeychain(Keychain{State: StateWaiting})
+	}
+	return nil
+}
+
+// Close ends the search for the master key and closes the state. A run that
+// kept nothing removes its file.
+func (v *Vault) Close() error {
+	v.mu.Lock()
+	if v.closed {
+		v.mu.Unlock()
+		return nil
+	}
+	v.closed = true
+	stop := v.stop
+	v.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	v.running.Wait()
+	v.flushTouches()
+
+	v.wmu.Lock()
+	defer v.wmu.Unlock()
+	v.dbmu.Lock()
+	defer v.dbmu.Unlock()
+	db := v.db
+	v.db = nil
+	err := closeDB(db)
+	if v.dbPath != v.path {
+		os.Remove(v.dbPath)
+	}
+	return err
+}
+
+// Changed returns a channel that is closed when Keychain, or the state of a
+// credential, changes the next time.
+func (v *Vault) Changed() <-chan struct{} {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.changed
+}
+
+// notify wakes those who wait for Changed. The caller holds v.mu.
+func (v *Vault) notify() {
+	close(v.changed)
+	v.changed = make(chan struct{})
+}
+
+func (v *Vault) now() time.Time { return v.cfg.Now().UTC().Round(0) }
