@@ -1,0 +1,339 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+)
+
+// watchAfter is how long a call may take before a goroutine waits for its end
+// from outside. Most calls are over by then and never need one.
+const watchAfter = 250 * time.Millisecond
+
+// An exchange is one call under way. It is the request's context, its body and
+// the writer of its answer in one, so that a call costs one allocation for all
+// of them.
+type exchange struct {
+	context.Context
+	proxy  *Proxy
+	call   *Call
+	in     *http.Request
+	w      http.ResponseWriter
+	cancel context.CancelFunc
+	start  time.Time
+
+	// The request's body. The transport may still read it when the answer has
+	// begun, so what is found in it has a lock.
+	reading sync.Mutex  // held while the client's body is read
+	taken   bool        // under reading: the transport gets no more of it
+	size    int64       // under reading
+	eof     atomic.Bool // nothing more comes of it
+	broken  atomic.Bool // it ended early
+	found   sync.Mutex
+	scan    scan
+
+	// The answer.
+	ours      bool // the answer has begun to be written; before, only 1xx can come
+	status    int
+	success   bool
+	confirmed bool
+	dead      bool // the key is rejected
+	res       *http.Response
+	resBody   io.ReadCloser
+	begun     atomic.Bool // the status line went out
+
+	watcher  *time.Timer
+	watching sync.WaitGroup
+	wasCut   atomic.Bool
+	over     atomic.Bool
+
+	stream *stream // of an event stream, else nil
+}
+
+type exchangeKey struct{}
+
+func of(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+// Value makes an exchange findable in the contexts made of it.
+func (e *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return e
+	}
+	return e.Context.Value(key)
+}
+
+func (p *Proxy) begin(w http.ResponseWriter, r *http.Request, c *Call) *exchange {
+	e := &exchange{proxy: p, call: c, in: r, w: w, start: time.Now()}
+	ctx, cancel := context.WithCancel(r.Context())
+	e.cancel = cancel
+	e.Context = upstream.WithTarget(ctx, c.Upstream)
+	e.watching.Add(1)
+	e.watcher = time.AfterFunc(watchAfter, e.watch)
+	return e
+}
+
+// request returns the client's request with the exchange as context and body.
+func (e *exchange) request() *http.Request {
+	r := e.in.WithContext(e)
+	if r.ContentLength != 0 {
+		r.Body = (*requestBody)(e)
+	}
+	return r
+}
+
+// watch ends the exchange when the client is gone or the call is to be cut.
+func (e *exchange) watch() {
+	defer e.watching.Done()
+	select {
+	case <-e.call.Done:
+		e.cut()
+	case <-e.Context.Done():
+		if !e.over.Load() {
+			e.unblock()
+		}
+	}
+}
+
+// cut ends the exchange from our side.
+func (e *exchange) cut() {
+	e.wasCut.Store(true)
+	e.cancel()
+	e.unblock()
+}
+
+// unblock ends reads from and writes to a client that does nothing: the
+// context alone would not.
+func (e *exchange) unblock() {
+	rc := http.NewResponseController(e.w)
+	past := time.Unix(1, 0)
+	if !e.eof.Load() && e.in.ContentLength != 0 {
+		rc.SetReadDeadline(past)
+	}
+	if e.begun.Load() {
+		rc.SetWriteDeadline(past)
+	}
+}
+
+// finish ends everything that belongs to the exchange and reports it.
+func (e *exchange) finish() {
+	if e.stream != nil {
+		e.stream.end() // while the watcher can still end a write of its
+	}
+	e.over.Store(true)
+	e.cancel()
+	if !e.watcher.Stop() {
+		e.watching.Wait()
+	}
+	m := e.outcome()
+	if e.success && m.Status < 400 {
+		e.proxy.keys.worked(e.call.CredentialID, m.Method)
+	}
+	if e.call.Report != nil {
+		e.call.Report(m)
+	}
+}
+
+// names returns what is called: the JSON-RPC method, of HTTP where there is
+// none, and the tool. Where headers repeat them, those are believed.
+func (e *exchange) names() (method, tool string) {
+	e.found.Lock()
+	m := e.scan.message()
+	e.found.Unlock()
+	method = m.method
+	if name := mirrored(e.in.Header["Mcp-Method"]); name != "" {
+		method = name
+	}
+	if method == methodCall {
+		tool = m.tool
+		if name := mirrored(e.in.Header["Mcp-Name"]); name != "" {
+			tool = name
+		}
+	}
+	if method == "" {
+		method = e.in.Method
+	}
+	return bounded(method), bounded(tool)
+}
+
+func (e *exchange) outcome() Outcome {
+	o := Outcome{
+		Status: e.status, Start: e.start, Duration: time.Since(e.start),
+		Success: e.success, Confirmed401: e.confirmed,
+	}
+	o.Method, o.Tool = e.names()
+	switch {
+	case e.dead:
+		o.Status = http.StatusUnauthorized
+	case o.Status == 0:
+		o.Status = 499 // nginx's number for a client that left
+	}
+	return o
+}
+
+// A requestBody is the client's body on its way to the upstream.
+type requestBody exchange
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	e := (*exchange)(b)
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	if e.taken {
+		return 0, errTaken
+	}
+	return e.read(p)
+}
+
+// Close leaves the client's body open: it is the HTTP server's.
+func (b *requestBody) Close() error { return nil }
+
+// read reads the client's body and looks at what it read.
+func (e *exchange) read(p []byte) (int, error) {
+	n, err := e.in.Body.Read(p)
+	if e.size += int64(n); e.size > e.proxy.MaxBody {
+		return 0, &http.MaxBytesError{Limit: e.proxy.MaxBody}
+	}
+	if err != nil {
+		e.eof.Store(true)
+		e.broken.Store(err != io.EOF)
+	}
+	e.found.Lock()
+	e.scan.write(p[:n])
+	e.found.Unlock()
+	return n, err
+}
+
+// take reads the rest of the part of the body that is looked at, where the
+// upstream did not: it answered early, or was not asked.
+func (e *exchange) take() {
+	if e.in.ContentLength == 0 {
+		return
+	}
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	e.taken = true
+	var buf []byte
+	for !e.eof.Load() && !e.scan.over() {
+		if buf == nil {
+			buf = make([]byte, 4<<10)
+		}
+		if _, err := e.read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// Header is the client's. Before the answer it is one to throw away: answers
+// of the 1xx kind would bring an upstream's headers past every rule.
+func (e *exchange) Header() http.Header {
+	if !e.ours {
+		return http.Header{}
+	}
+	return e.w.Header()
+}
+
+func (e *exchange) WriteHeader(status int) {
+	if status < 200 {
+		return
+	}
+	e.status = status
+	e.begun.Store(true)
+	e.w.WriteHeader(status)
+	if e.stream != nil {
+		e.stream.begin()
+	}
+}
+
+func (e *exchange) Write(p []byte) (int, error) {
+	if e.stream != nil {
+		return e.stream.write(p)
+	}
+	return e.w.Write(p)
+}
+
+// FlushError is what http.ResponseController looks for.
+func (e *exchange) FlushError() error {
+	if e.stream != nil {
+		return e.stream.flush()
+	}
+	return http.NewResponseController(e.w).Flush()
+}
+
+// answered turns the upstream's answer into the client's.
+func (e *exchange) answered(res *http.Response) error {
+	e.ours = true
+	if res.StatusCode < 200 {
+		return errUpgrade
+	}
+	e.success = res.StatusCode/100 == 2
+	e.proxy.sessions.answered(e.call, e.in, res)
+	if res.StatusCode == http.StatusUnauthorized {
+		if e.confirm() {
+			e.deadAnswer(res)
+			return nil
+		}
+		// A 401 would make the client throw away a token that is good.
+		res.StatusCode = http.StatusForbidden
+	}
+	if copyAnswer(e.w.Header(), res.Header, res.ContentLength) {
+		res.ContentLength = -1
+		if e.in.Method != http.MethodHead && res.StatusCode == http.StatusOK {
+			e.openStream(res.Header["Content-Encoding"] == nil)
+		}
+	}
+	// Everything has been moved; nothing is left for ReverseProxy to copy.
+	res.Header = nil
+	res.Trailer = nil
+	e.res, e.resBody = res, res.Body
+	res.Body = (*answerBody)(e)
+	return nil
+}
+
+// An answerBody is the upstream's answer on its way to the client. It drops
+// trailers: they are headers that no rule has seen.
+type answerBody exchange
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	n, err := b.resBody.Read(p)
+	if err != nil {
+		b.res.Trailer = nil
+	}
+	return n, err
+}
+
+func (b *answerBody) Close() error {
+	err := b.resBody.Close()
+	b.res.Trailer = nil
+	return err
+}
+
+// failed answers a request that got no answer from the upstream. Never with
+// 401 or 404: those would end the client's login or session.
+func (e *exchange) failed(err error) {
+	e.ours = true
+	_, tooLong := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case e.wasCut.Load():
+		e.refuseFor(1, "the connection was paused or revoked")
+	case e.in.Context().Err() != nil:
+		// Nobody is there to read an answer.
+	case tooLong:
+		e.w.Header().Set("Connection", "close")
+		e.refuse(http.StatusRequestEntityTooLarge, tooLarge(e.proxy.MaxBody))
+	case e.broken.Load():
+		e.refuse(http.StatusBadRequest, "the request ended early")
+	default:
+		words := "the upstream answered in a way that no MCP server does"
+		if !errors.Is(err, errUpgrade) {
+			words = upstream.Explain(err)
+		}
+		// Not err itself: it may hold the upstream's URL.
+		e.proxy.Log.Debug("upstream failed", "slug", e.call.Slug, "words", words)
+		e.refuse(http.StatusBadGateway, named(e.call.Name, words))
+	}
+}

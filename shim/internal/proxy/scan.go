@@ -1,0 +1,449 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// scanWindow is how much of a request body is looked at.
+const scanWindow = 64 << 10
+
+// maxKey bounds the raw length of an object key that is looked at. The longest
+// one of interest has 39 characters, each at most six bytes when escaped.
+const maxKey = 256
+
+// A scan finds the method, the tool, the id and the protocol version of
+// JSON-RPC messages in the bytes of a request body, while they pass. It is
+// fed in pieces of any size, keeps nothing but those values, and never sees
+// more than the first 64 kB. It is no validator: for JSON that is not valid it
+// finds something or nothing.
+type scan struct {
+	seen  int // bytes fed, at most scanWindow
+	state scanState
+	skip  int // depth inside a container that is of no interest
+
+	stack [4]place
+	depth int
+
+	key   bool  // the next string is a key of the innermost object
+	field field // whose value comes next
+
+	keep  bool // the token under way goes into buf
+	buf   []byte
+	small [48]byte
+
+	msg     message
+	idSpace [24]byte
+	batched bool
+	batch   []byte // of a batch: one entry per message, see endMessage
+	first   message
+}
+
+// A message is what is known of one JSON-RPC message.
+type message struct {
+	method  string
+	tool    string // params.name
+	version string // params._meta["io.modelcontextprotocol/protocolVersion"]
+	id      []byte // a JSON number or string as it was sent; nil if none
+	answer  bool   // it has a result or an error: the client answers us
+}
+
+type scanState uint8
+
+const (
+	between   scanState = iota // tokens
+	inString                   // after the opening quote
+	inEscape                   // after a backslash
+	inLiteral                  // a number, true, false or null
+	done                       // the end of the value or of the window
+)
+
+// A place is a container that is of interest.
+type place uint8
+
+const (
+	inBatch place = iota
+	inMessage
+	inParams
+	inMeta
+)
+
+// A field is a key that is of interest, inside its place.
+type field uint8
+
+const (
+	noField field = iota
+	idField
+	methodField
+	paramsField
+	answerField
+	toolField
+	metaField
+	versionField
+)
+
+// write feeds the next bytes of the body.
+func (s *scan) write(p []byte) {
+	if s.state == done {
+		return
+	}
+	p = p[:min(len(p), scanWindow-s.seen)]
+	s.seen += len(p)
+	for i := 0; i < len(p) && s.state != done; {
+		c := p[i]
+		switch s.state {
+		case between:
+			i++
+			s.token(c)
+		case inString:
+			end := i
+			for end < len(p) && p[end] != '"' && p[end] != '\\' {
+				end++
+			}
+			s.take(p[i:end])
+			if i = end; i == len(p) {
+				break
+			}
+			if p[i] == '"' {
+				s.state = between
+				s.endString()
+			} else {
+				s.state = inEscape
+				s.take(p[i : i+1])
+			}
+			i++
+		case inEscape:
+			s.state = inString
+			s.take(p[i : i+1])
+			i++
+		case inLiteral:
+			if delimits(c) {
+				s.state = between
+				s.endLiteral()
+				continue // c is a token of its own
+			}
+			s.take(p[i : i+1])
+			i++
+		}
+	}
+	if s.seen == scanWindow {
+		s.state = done
+	}
+}
+
+// over reports whether more of the body would change nothing.
+func (s *scan) over() bool { return s.state == done }
+
+func (s *scan) take(p []byte) {
+	if !s.keep {
+		return
+	}
+	if s.key && len(s.buf)+len(p) > maxKey {
+		s.keep = false // too long for a key of interest
+		return
+	}
+	s.buf = append(s.buf, p...)
+}
+
+func delimits(c byte) bool {
+	switch c {
+	case ',', ']', '}', ':', '"', '[', '{', ' ', '\t', '\r', '\n':
+		return true
+	}
+	return false
+}
+
+// token handles one byte between strings and literals.
+func (s *scan) token(c byte) {
+	switch c {
+	case ' ', '\t', '\r', '\n':
+	case '{', '[':
+		s.open(c)
+	case '}', ']':
+		s.close()
+	case ',':
+		if s.skip == 0 && s.depth > 0 {
+			s.field = noField
+			s.key = s.stack[s.depth-1] != inBatch
+		}
+	case ':':
+		s.key = false
+	case '"':
+		s.state = inString
+		s.begin()
+	default:
+		s.state = inLiteral
+		s.begin()
+		s.keep = s.keep && s.field == idField && (c == '-' || '0' <= c && c <= '9')
+		s.take([]byte{c})
+	}
+}
+
+// begin decides whether the scalar that starts here is kept.
+func (s *scan) begin() {
+	s.buf = s.small[:0]
+	s.keep = false
+	if s.skip > 0 || s.depth == 0 {
+		return
+	}
+	if s.key {
+		s.keep = true
+		return
+	}
+	switch s.field {
+	case idField, methodField, toolField, versionField:
+		s.keep = true
+	}
+}
+
+func (s *scan) open(c byte) {
+	if s.skip > 0 {
+		s.skip++
+		return
+	}
+	f := s.field
+	s.reset(f)
+	switch {
+	case s.depth == 0 && c == '[':
+		s.batched = true
+		s.push(inBatch)
+	case c == '{' && (s.depth == 0 || s.stack[s.depth-1] == inBatch):
+		s.msg = message{}
+		s.push(inMessage)
+	case c == '{' && f == paramsField:
+		s.push(inParams)
+	case c == '{' && f == metaField:
+		s.push(inMeta)
+	default:
+		s.skip = 1
+	}
+}
+
+func (s *scan) push(p place) {
+	s.stack[s.depth] = p
+	s.depth++
+	s.field = noField
+	s.key = p != inBatch
+}
+
+func (s *scan) close() {
+	if s.skip > 0 {
+		s.skip--
+		return
+	}
+	if s.depth == 0 {
+		s.state = done // no JSON
+		return
+	}
+	s.depth--
+	if s.stack[s.depth] == inMessage && s.batched {
+		s.endMessage()
+	}
+	s.key, s.field = false, noField
+	if s.depth == 0 {
+		s.state = done
+	}
+}
+
+// reset forgets what an earlier value of the same key said: of several equal
+// keys the last one counts, as in encoding/json.
+func (s *scan) reset(f field) {
+	switch f {
+	case idField:
+		s.msg.id = nil
+	case methodField:
+		s.msg.method = ""
+	case paramsField:
+		s.msg.tool, s.msg.version = "", ""
+	case toolField:
+		s.msg.tool = ""
+	case metaField, versionField:
+		s.msg.version = ""
+	case answerField:
+		s.msg.answer = true
+	}
+}
+
+func (s *scan) endString() {
+	if s.skip > 0 || s.depth == 0 {
+		return
+	}
+	if s.key {
+		s.field = noField
+		if s.keep {
+			s.field = fieldOf(s.stack[s.depth-1], unescape(s.buf))
+		}
+		return
+	}
+	s.reset(s.field)
+	if !s.keep {
+		return
+	}
+	switch s.field {
+	case idField:
+		s.setID('"')
+	case methodField:
+		s.msg.method = methodString(unescape(s.buf))
+	case toolField:
+		s.msg.tool = string(unescape(s.buf))
+	case versionField:
+		s.msg.version = versionString(unescape(s.buf))
+	}
+}
+
+func (s *scan) endLiteral() {
+	if s.skip > 0 || s.depth == 0 || s.key {
+		return
+	}
+	s.reset(s.field)
+	if s.keep && s.field == idField {
+		s.setID(0)
+	}
+}
+
+// setID keeps buf as the id, in quotes if quote is one.
+func (s *scan) setID(quote byte) {
+	id := s.idSpace[:0]
+	if s.batched {
+		id = nil // endMessage copies it; the first message keeps its own
+	}
+	if quote != 0 {
+		id = append(id, quote)
+	}
+	id = append(id, s.buf...)
+	if quote != 0 {
+		id = append(id, quote)
+	}
+	s.msg.id = id
+}
+
+// Flags of an entry in scan.batch.
+const (
+	entryCall   = 1 << iota // tools/call
+	entryModern             // of protocol 2026-07-28 or later
+)
+
+// endMessage appends what an answer to a message of a batch needs: flags, the
+// length of the id, the id. An entry is shorter than its message was.
+func (s *scan) endMessage() {
+	if s.first.method == "" {
+		s.first = s.msg
+	}
+	if s.msg.id == nil || s.msg.answer {
+		return
+	}
+	var flags byte
+	if s.msg.method == methodCall {
+		flags |= entryCall
+	}
+	if modern(s.msg.version) {
+		flags |= entryModern
+	}
+	s.batch = append(s.batch, flags)
+	s.batch = binary.BigEndian.AppendUint16(s.batch, uint16(len(s.msg.id)))
+	s.batch = append(s.batch, s.msg.id...)
+}
+
+// message returns the message of the body, or the first one of a batch that
+// has a method.
+func (s *scan) message() message {
+	if s.batched {
+		return s.first
+	}
+	return s.msg
+}
+
+// fieldOf says which field a key is.
+func fieldOf(p place, key []byte) field {
+	switch p {
+	case inMessage:
+		switch string(key) {
+		case "id":
+			return idField
+		case "method":
+			return methodField
+		case "params":
+			return paramsField
+		case "result", "error":
+			return answerField
+		}
+	case inParams:
+		switch string(key) {
+		case "name":
+			return toolField
+		case "_meta":
+			return metaField
+		}
+	case inMeta:
+		if string(key) == "io.modelcontextprotocol/protocolVersion" {
+			return versionField
+		}
+	}
+	return noField
+}
+
+// unescape resolves the escapes of the inside of a JSON string.
+func unescape(raw []byte) []byte {
+	plain := true
+	for _, c := range raw {
+		if c == '\\' || c >= utf8.RuneSelf {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return raw
+	}
+	quoted := make([]byte, 0, len(raw)+2)
+	quoted = append(quoted, '"')
+	quoted = append(quoted, raw...)
+	quoted = append(quoted, '"')
+	var out string
+	if json.Unmarshal(quoted, &out) != nil {
+		return nil
+	}
+	return []byte(out)
+}
+
+const methodCall = "tools/call"
+
+// methodString is string(b) without an allocation for the usual methods.
+func methodString(b []byte) string {
+	switch string(b) {
+	case methodCall:
+		return methodCall
+	case "tools/list":
+		return "tools/list"
+	case "initialize":
+		return "initialize"
+	case "server/discover":
+		return "server/discover"
+	case "notifications/initialized":
+		return "notifications/initialized"
+	case "ping":
+		return "ping"
+	case "resources/list":
+		return "resources/list"
+	case "resources/read":
+		return "resources/read"
+	case "prompts/list":
+		return "prompts/list"
+	case "prompts/get":
+		return "prompts/get"
+	}
+	return string(b)
+}
+
+// modernVersion is the first revision whose results carry a resultType.
+const modernVersion = "2026-07-28"
+
+func versionString(b []byte) string {
+	if string(b) == modernVersion {
+		return modernVersion
+	}
+	return string(b)
+}
+
+// modern reports whether v is 2026-07-28 or later. Versions are dates.
+func modern(v string) bool { return len(v) == len(modernVersion) && v >= modernVersion }
