@@ -20,6 +20,7 @@ const (
 	TextNoEndpoints  = "There is no server to connect to yet. Add one on Key2OAuth's home page first, then press Connect in your client again."
 	TextPasteKey     = "Paste the API key, then press Approve."
 	TextChooseKey    = "Choose a saved key, or paste a new one."
+	TextCannotOpen   = "This saved key cannot be opened with the present keychain. Paste the key again."
 	TextChooseServer = "Choose the server that this client may use."
 	TextUnverified   = "The key could not be checked, and only the owner can go on without. Run `key2oauth open` in a terminal, open the link in this browser, then come back to this page and reload it."
 	TextSignedOut    = "This browser does not show Key2OAuth's pages any more."

@@ -1,0 +1,380 @@
+package shim
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+)
+
+// admin lets through whoever holds the admin token, and the owner's own pages.
+func (s *Shim) admin(h httpx.HandlerFunc) httpx.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if token, present, ok := oauth.Bearer(r); present {
+			got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.adminToken.Reveal()))
+			if !ok || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+				return httpx.New(http.StatusUnauthorized, "this is not the admin token; `key2oauth token` prints it")
+			}
+			return h(w, r)
+		}
+		if _, ok := s.owner.session(r); !ok {
+			return httpx.New(http.StatusUnauthorized, "send the admin token as a Bearer token; `key2oauth token` prints it")
+		}
+		if err := requireSameOrigin(r); err != nil {
+			return err
+		}
+		return h(w, r)
+	}
+}
+
+func showAPIError(w http.ResponseWriter, _ *http.Request, e *httpx.Error) {
+	httpx.WriteJSON(w, e.Status, map[string]string{"error": e.Msg})
+}
+
+// slugObject is one endpoint in the answers of the API.
+type slugObject struct {
+	Slug             string             `json:"slug"`
+	UpstreamURL      string             `json:"upstream_url"`
+	DisplayName      string             `json:"display_name"`
+	AuthHeaderName   string             `json:"auth_header_name"`
+	AuthHeaderPrefix string             `json:"auth_header_prefix"`
+	MCPEndpoint      string             `json:"mcp_endpoint"`
+	LocalMCPEndpoint string             `json:"local_mcp_endpoint"`
+	State            string             `json:"state"`
+	Credentials      []credentialObject `json:"credentials"`
+	Created          time.Time          `json:"created"`
+	LastUsed         *time.Time         `json:"last_used"`
+	Note             string             `json:"note,omitempty"`
+}
+
+type credentialObject struct {
+	endpoint.Credential
+	For string `json:"for"` // "owner", or "grant": pasted for one grant alone
+}
+
+type grantObject struct {
+	ID           string     `json:"id"`
+	Slug         string     `json:"slug"`
+	ClientID     string     `json:"client_id"`
+	ClientName   string     `json:"client_name"`
+	RedirectHost string     `json:"redirect_host"`
+	Origin       string     `json:"origin"`
+	Credential   string     `json:"credential"`
+	Created      time.Time  `json:"created"`
+	LastUsed     *time.Time `json:"last_used"`
+	verified     bool
+}
+
+func (s *Shim) slugObject(e endpoint.Endpoint, used map[string]time.Time) slugObject {
+	s.mu.Lock()
+	local := endpoint.MCPURL(s.local.as.Issuer, e.Slug)
+	s.mu.Unlock()
+	o := slugObject{
+		Slug: e.Slug, UpstreamURL: shownURL(e), DisplayName: e.Name,
+		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
+		MCPEndpoint: local, LocalMCPEndpoint: local,
+		State: "no key", Credentials: []credentialObject{}, Created: e.Created.UTC(), LastUsed: whenSet(used[e.Slug]),
+	}
+	if p := s.PublicOrigin(); p != "" {
+		o.MCPEndpoint = endpoint.MCPURL(p, e.Slug)
+	}
+	locked := waiting(s.vault.Keychain())
+	for _, c := range s.vault.Credentials(e.Slug) {
+		who := "owner"
+		if c.Grant != "" {
+			who = "grant"
+		}
+		o.Credentials = append(o.Credentials, credentialObject{c, who})
+		// The worst of the credentials names the endpoint's state.
+		switch {
+		case locked:
+			o.State = "locked"
+		case c.State == endpoint.Rejected || o.State == "rejected":
+			o.State = "rejected"
+		case c.State == endpoint.KeyNeeded || o.State == "key needed":
+			o.State = "key needed"
+		default:
+			o.State = "ok"
+		}
+	}
+	return o
+}
+
+func whenSet(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// lastUsed is when each endpoint was last called: by its grants' last use.
+func (s *Shim) lastUsed() (map[string]time.Time, error) {
+	grants, err := s.vault.Grants()
+	if err != nil {
+		return nil, err
+	}
+	used := make(map[string]time.Time)
+	for _, g := range grants {
+		if g.LastUsed.After(used[g.Slug]) {
+			used[g.Slug] = g.LastUsed
+		}
+	}
+	return used, nil
+}
+
+func (s *Shim) slugObjects() ([]slugObject, error) {
+	used, err := s.lastUsed()
+	if err != nil {
+		return nil, err
+	}
+	all := []slugObject{}
+	for _, e := range s.vault.Endpoints() {
+		all = append(all, s.slugObject(e, used))
+	}
+	return all, nil
+}
+
+func (s *Shim) grantObjects() ([]grantObject, error) {
+	grants, err := s.vault.Grants()
+	if err != nil {
+		return nil, err
+	}
+	all := []grantObject{}
+	for _, g := range grants {
+		all = append(all, grantObject{
+			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, RedirectHost: redirectHost(g.RedirectURI),
+			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(g.LastUsed), verified: g.Verified,
+		})
+	}
+	return all, nil
+}
+
+// readJSON decodes a request body. Fields that we do not know are refused: a
+// misspelt one would otherwise be lost in silence.
+func readJSON(r *http.Request, v any) error {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return httpx.New(http.StatusUnsupportedMediaType, "send JSON, with Content-Type: application/json")
+	}
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badJSON(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return httpx.New(http.StatusBadRequest, "there is something after the JSON object")
+	}
+	return nil
+}
+
+// badJSON says what is wrong without repeating what was sent: the body may
+// hold a key.
+func badJSON(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return httpx.New(http.StatusRequestEntityTooLarge, "the request is too long")
+	}
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return httpx.New(http.StatusBadRequest, fmt.Sprintf("%q has the wrong type: want a %s", t.Field, t.Type))
+	}
+	if f, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return httpx.New(http.StatusBadRequest, "there is no field "+f)
+	}
+	return httpx.New(http.StatusBadRequest, "the request is not a JSON object")
+}
+
+func (s *Shim) apiCreate(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		UpstreamURL string  `json:"upstream_url"`
+		DisplayName string  `json:"display_name"`
+		HeaderName  *string `json:"auth_header_name"`
+		Prefix      *string `json:"auth_header_prefix"`
+		Key         string  `json:"api_key"`
+		Force       bool    `json:"force"`
+	}
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	m, err := s.create(r.Context(), newEndpoint{URL: in.UpstreamURL, Name: in.DisplayName, Header: in.HeaderName, Prefix: in.Prefix, Key: in.Key, Force: in.Force})
+	if err != nil {
+		return err
+	}
+	o := s.slugObject(m.Endpoint, nil)
+	return httpx.WriteJSON(w, http.StatusCreated, struct {
+		Slug             string `json:"slug"`
+		MCPEndpoint      string `json:"mcp_endpoint"`
+		LocalMCPEndpoint string `json:"local_mcp_endpoint"`
+		DisplayName      string `json:"display_name"`
+		Note             string `json:"note,omitempty"`
+	}{o.Slug, o.MCPEndpoint, o.LocalMCPEndpoint, o.DisplayName, m.Note})
+}
+
+func (s *Shim) apiList(w http.ResponseWriter, r *http.Request) error {
+	all, err := s.slugObjects()
+	if err != nil {
+		return err
+	}
+	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"slugs": all})
+}
+
+func (s *Shim) writeSlug(w http.ResponseWriter, slug, note string) error {
+	e, ok := s.vault.Endpoint(slug)
+	if !ok {
+		return errNoEndpoint
+	}
+	used, err := s.lastUsed()
+	if err != nil {
+		return err
+	}
+	o := s.slugObject(e, used)
+	o.Note = note
+	return httpx.WriteJSON(w, http.StatusOK, o)
+}
+
+func (s *Shim) apiGet(w http.ResponseWriter, r *http.Request) error {
+	return s.writeSlug(w, r.PathValue("slug"), "")
+}
+
+func (s *Shim) apiPatch(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		UpstreamURL *string `json:"upstream_url"`
+		DisplayName *string `json:"display_name"`
+		HeaderName  *string `json:"auth_header_name"`
+		Prefix      *string `json:"auth_header_prefix"`
+	}
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	note, err := s.edit(r.PathValue("slug"), change{URL: in.UpstreamURL, Name: in.DisplayName, Header: in.HeaderName, Prefix: in.Prefix})
+	if err != nil {
+		return err
+	}
+	return s.writeSlug(w, r.PathValue("slug"), note)
+}
+
+func (s *Shim) apiDelete(w http.ResponseWriter, r *http.Request) error {
+	if err := s.remove(r.PathValue("slug")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Shim) apiPutKey(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Key        string `json:"api_key"`
+		Credential string `json:"credential"`
+		Force      bool   `json:"force"`
+	}
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	slug := r.PathValue("slug")
+	if in.Credential == "" {
+		keys := s.ownerKeys(slug)
+		if len(keys) > 1 {
+			return httpx.WriteJSON(w, http.StatusConflict, map[string]any{
+				"error":       "this endpoint has several keys; say which one to replace with \"credential\"",
+				"credentials": keys,
+			})
+		}
+		if len(keys) == 1 {
+			in.Credential = keys[0].ID
+		}
+	}
+	if _, err := s.replaceKey(r.Context(), slug, in.Credential, in.Key, in.Force); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Shim) apiGrants(w http.ResponseWriter, r *http.Request) error {
+	all, err := s.grantObjects()
+	if err != nil {
+		return err
+	}
+	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"grants": all})
+}
+
+func (s *Shim) apiRevoke(w http.ResponseWriter, r *http.Request) error {
+	if err := s.revoke(r.PathValue("id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Shim) apiStatus(w http.ResponseWriter, r *http.Request) error {
+	return httpx.WriteJSON(w, http.StatusOK, s.Status())
+}
+
+// apiEvents streams the status, now and whenever it changes.
+func (s *Shim) apiEvents(w http.ResponseWriter, r *http.Request) error {
+	const atMostEvery = 200 * time.Millisecond
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	c := http.NewResponseController(w)
+	send := func(event string) bool {
+		_, err := io.WriteString(w, event)
+		return err == nil && c.Flush() == nil
+	}
+	alive := time.NewTicker(20 * time.Second)
+	defer alive.Stop()
+	changed, more := s.changes.wait()
+	for fresh := true; ; {
+		if fresh {
+			b, err := json.Marshal(s.Status())
+			if err != nil {
+				return err
+			}
+			if !send("event: status\ndata: "+string(b)+"\n\n") || !more {
+				return nil
+			}
+		}
+		select {
+		case <-changed:
+			// Several changes at once are one. What changes from here on is
+			// waited for next.
+			time.Sleep(atMostEvery)
+			changed, more = s.changes.wait()
+			fresh = true
+		case <-alive.C:
+			fresh = false
+			if !send(":\n\n") {
+				return nil
+			}
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+}
+
+func (s *Shim) apiPause(paused bool) httpx.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.SetPaused(paused); err != nil {
+			return s.explainState(err)
+		}
+		return httpx.WriteJSON(w, http.StatusOK, s.Status())
+	}
+}
+
+// apiOpen hands out an owner's link. A page has no use for one: only the admin
+// token is good here.
+func (s *Shim) apiOpen(w http.ResponseWriter, r *http.Request) error {
+	if _, present, _ := oauth.Bearer(r); !present {
+		return httpx.New(http.StatusForbidden, "send the admin token as a Bearer token")
+	}
+	return httpx.WriteJSON(w, http.StatusCreated, map[string]string{"link": s.OwnerLink()})
+}

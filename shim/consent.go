@@ -1,0 +1,395 @@
+package shim
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// serveAuthorize checks an authorization request. A good one goes on to the
+// consent page, which is on the loopback side always. Nothing is consumed, so
+// a reload or a browser warning that repeats the request does no harm.
+func (o *origin) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
+	req, err := o.as.Authorize(r)
+	if e, ok := errors.AsType[*oauth.AuthorizeError](err); ok {
+		if e.Location != "" {
+			http.Redirect(w, r, e.Location, http.StatusFound)
+			return nil
+		}
+		p := web.ErrorPage{Status: http.StatusBadRequest, Title: "This sign-in request cannot be used", Words: e.Words, Detail: e.Code}
+		if e.ShowReturn != "" {
+			p.Return = &web.Link{To: redirectHost(e.ShowReturn), URL: e.ShowReturn}
+		}
+		web.Render(w, http.StatusBadRequest, p)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "same-origin")
+	http.Redirect(w, r, o.s.owner.origin+"/consent/"+req.ID, http.StatusSeeOther)
+	return nil
+}
+
+// redirectHost is where an answer goes, as a person would name it.
+func redirectHost(redirect string) string {
+	u, err := url.Parse(redirect)
+	switch {
+	case err != nil:
+		return ""
+	case u.Scheme == "http" || u.Scheme == "https":
+		return u.Host
+	}
+	return u.Scheme + ":"
+}
+
+func isLoopbackHost(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || host == "::1"
+}
+
+// redirectKind sorts redirect URIs by who gets the answer.
+func redirectKind(redirect string) string {
+	u, err := url.Parse(redirect)
+	switch {
+	case err != nil:
+		return ""
+	case u.Scheme == "http" && isLoopbackHost(u.Hostname()):
+		return "loopback"
+	case u.Scheme == "https" || u.Scheme == "http":
+		return "https"
+	}
+	return "custom"
+}
+
+// A consentView is one look at a consent page: the request, and who looks.
+type consentView struct {
+	req     *oauth.Request
+	session string // the owner's cookie, "" for anybody else
+	browser string
+	slug    string // the endpoint, "" while it is not chosen
+}
+
+func (c *consentView) owner() bool { return c.session != "" }
+
+func (c *consentView) purpose() string { return "consent " + c.req.ID }
+
+// viewConsent finds the request that a consent page is about. It is nil, with
+// the answer written, if there is nothing to consent to.
+func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView {
+	req, ok := s.requests.Get(r.PathValue("id"))
+	if !ok {
+		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: "This request is over", Words: web.TextRequestGone, Next: web.TextStartAgain})
+		return nil
+	}
+	c := &consentView{req: req, slug: req.Slug}
+	c.session, _ = s.owner.session(r)
+	all := s.vault.Endpoints()
+	switch {
+	case c.slug != "":
+		if _, ok := s.vault.Endpoint(c.slug); !ok {
+			web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: "This request is over", Words: "The server that it was about has been removed.", Next: web.TextStartAgain})
+			return nil
+		}
+	case len(all) == 0:
+		web.Render(w, http.StatusConflict, web.ErrorPage{Status: http.StatusConflict, Title: "Nothing to connect to", Words: web.TextNoEndpoints, Home: true})
+		return nil
+	case len(all) == 1:
+		c.slug = all[0].Slug
+	case !c.owner():
+		// Which endpoints there are is for the owner to see.
+		web.Render(w, http.StatusUnauthorized, web.NeedOwner{
+			Words:   "The client did not say which of your servers it wants, and only you may see the list. Prove that it is you, then reload this page.",
+			Command: "key2oauth open",
+		})
+		return nil
+	}
+	return c
+}
+
+func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
+	if err := requireNavigation(r); err != nil {
+		return err
+	}
+	c := s.viewConsent(w, r)
+	if c == nil {
+		return nil
+	}
+	s.requests.MarkViewed(c.req.ID)
+	c.browser = s.owner.browser(w, r)
+	s.changes.notify()
+	s.renderConsent(w, http.StatusOK, c, consentAnswer{})
+	return nil
+}
+
+// A consentAnswer is what came back from the form, and what is wrong with it.
+type consentAnswer struct {
+	credential string // id, "new", or ""
+	key        string
+	problem    string
+	canSkip    bool
+}
+
+func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, a consentAnswer) {
+	req := c.req
+	p := web.Consent{
+		Client: req.Client.Name, ClientVerified: req.Client.Verified, ClientHost: req.Client.Host,
+		RedirectHost: redirectHost(req.RedirectURI), RedirectKind: redirectKind(req.RedirectURI), Known: s.knownRedirect(req.RedirectURI),
+		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.owner.formToken(c.purpose(), c.browser, c.session),
+		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
+		KeyHeld: s.held.put(a.key, c.browser), Mode: string(s.vault.Keychain().Mode),
+	}
+	if k := s.vault.Keychain(); waiting(k) {
+		p.NeedUnlock = k.Words
+	}
+	if e, ok := s.vault.Endpoint(c.slug); ok && (req.Slug != "" || len(s.vault.Endpoints()) == 1) {
+		p.Endpoint, p.Slug, p.UpstreamHost = e.Name, e.Slug, upstreamHost(e)
+		p.UpstreamPlain = strings.HasPrefix(e.BaseURL, "http:")
+		p.Header = describeHeader(e.Header)
+		if c.owner() {
+			p.Saved = s.savedKeys(e.Slug)
+		}
+	} else {
+		p.Selected = c.slug
+		for _, e := range s.vault.Endpoints() {
+			p.Pick = append(p.Pick, web.PickEndpoint{Slug: e.Slug, Name: e.Name, UpstreamHost: upstreamHost(e), Saved: s.savedKeys(e.Slug)})
+		}
+	}
+	web.Render(w, status, p)
+}
+
+func (s *Shim) savedKeys(slug string) []web.SavedKey {
+	var keys []web.SavedKey
+	for _, c := range s.ownerKeys(slug) {
+		keys = append(keys, web.SavedKey{ID: c.ID, Label: c.Label, State: string(c.State)})
+	}
+	return keys
+}
+
+// answerConsent is the form of the consent page. The request is used up only
+// when it is decided: a wrong key, a locked keychain or a full disk lose
+// nothing.
+func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
+	if err := requireSameOrigin(r); err != nil {
+		return err
+	}
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	c := s.viewConsent(w, r)
+	if c == nil {
+		return nil
+	}
+	c.browser = s.owner.browser(nil, r)
+	if err := s.owner.checkForm(r, c.purpose(), c.browser, c.session); err != nil {
+		return err
+	}
+	if r.PostFormValue("action") == "deny" {
+		if _, ok := s.requests.Take(c.req.ID); !ok {
+			return errAnswered
+		}
+		s.changes.notify()
+		return s.leave(w, r, c.req, s.local.as.Deny(c.req))
+	}
+	a := consentAnswer{credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key")}
+	if a.key == "" {
+		a.key = s.held.take(r.PostFormValue("key_held"), c.browser)
+	}
+	// The endpoint is the request's own, or the one picked. Only the owner is
+	// shown a picker.
+	if picked := r.PostFormValue("slug"); c.req.Slug == "" && picked != "" && c.owner() {
+		if _, ok := s.vault.Endpoint(picked); ok {
+			c.slug = picked
+		}
+	}
+	if c.slug == "" {
+		a.problem = web.TextChooseServer
+		s.renderConsent(w, http.StatusUnprocessableEntity, c, a)
+		return nil
+	}
+	key, ok := s.tryAnswer(r.Context(), c, &a, r.PostFormValue("unverified") != "")
+	if !ok {
+		s.renderConsent(w, http.StatusUnprocessableEntity, c, a)
+		return nil
+	}
+	return s.approve(w, r, c, a, key)
+}
+
+var errAnswered = &httpx.Error{Status: http.StatusGone, Msg: web.TextRequestGone + " " + web.TextStartAgain}
+
+// An answeredKey is a key that may be used: saved already, or new.
+type answeredKey struct {
+	saved string // id of a saved credential
+	key   endpoint.Secret
+	state endpoint.CredentialState
+}
+
+// tryAnswer finds the key that the form names and tries it at the upstream. If
+// something is wrong it says so in a and returns false.
+func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, skip bool) (k answeredKey, ok bool) {
+	e, found := s.vault.Endpoint(c.slug)
+	switch kc := s.vault.Keychain(); {
+	case !found:
+		a.problem = "This server has been removed."
+		return k, false
+	case waiting(kc):
+		a.problem = kc.Words
+		return k, false
+	}
+	k, err := s.answeredKey(c, a, e.Header)
+	if err != nil {
+		a.problem = sentence(err)
+		return k, false
+	}
+	target := upstream.Target{Header: e.Header, Key: k.key}
+	if target.URL, err = s.vault.UpstreamURL(c.slug); err != nil {
+		a.problem = sentence(s.explainState(err))
+		return k, false
+	}
+	var others []endpoint.Header
+	if c.owner() {
+		others = endpoint.UsualHeaders[1:]
+	}
+	v := s.upstream.TryHeaders(ctx, target, others)
+	a.problem = v.Words
+	switch v.Outcome {
+	case upstream.OK:
+		if v.Header != e.Header {
+			a.problem = "The server accepts this key as " + describeHeader(v.Header) + ", but this endpoint sends it as " + describeHeader(e.Header) +
+				". Change the header on Key2OAuth's home page, then try again here."
+			return k, false
+		}
+		k.state = endpoint.Working
+		return k, true
+	case upstream.Rejected:
+		a.key = "" // keeping it would only try it again
+		return k, false
+	case upstream.Redirect, upstream.Refused:
+		return k, false
+	}
+	// The key could not be checked. To go on all the same is for the owner to
+	// decide: anybody could connect with any key otherwise.
+	k.state = endpoint.Unverified
+	a.canSkip = c.owner()
+	if !c.owner() {
+		a.problem = join(v.Words, web.TextUnverified)
+	}
+	return k, skip && c.owner()
+}
+
+// answeredKey is the key that the form chose or carries. Saved keys are the
+// owner's, and each is for one endpoint.
+func (s *Shim) answeredKey(c *consentView, a *consentAnswer, h endpoint.Header) (k answeredKey, err error) {
+	saved := s.ownerKeys(c.slug)
+	switch {
+	case a.credential != "" && a.credential != "new":
+		if !c.owner() || !slices.ContainsFunc(saved, func(c endpoint.Credential) bool { return c.ID == a.credential }) {
+			a.credential = ""
+			return k, errors.New(web.TextChooseKey)
+		}
+		k.saved = a.credential
+		if k.key, err = s.vault.Key(k.saved); err != nil {
+			return k, errors.New(web.TextCannotOpen)
+		}
+		return k, nil
+	case strings.TrimSpace(a.key) != "":
+		if k.key, err = endpoint.ParseKey(a.key, h); err != nil {
+			a.key = ""
+		}
+		return k, err
+	case c.owner() && len(saved) > 0 && a.credential != "new":
+		return k, errors.New(web.TextChooseKey)
+	}
+	return k, errors.New(web.TextPasteKey)
+}
+
+// approve makes the grant and sends the browser back with the code. The
+// request is taken first: of two answers at once only one makes a grant.
+func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a consentAnswer, k answeredKey) error {
+	req, ok := s.requests.Take(c.req.ID)
+	if !ok {
+		return errAnswered
+	}
+	grant := oauth.NewGrantID()
+	credential, fresh := k.saved, false
+	var err error
+	if credential == "" {
+		// Pasting a key proves to possess it, and nothing more: without the
+		// owner's session it is for this grant alone.
+		only := grant
+		if c.owner() {
+			only = ""
+		}
+		var saved endpoint.Credential
+		if saved, err = s.vault.SaveCredential(c.slug, only, k.key, k.state); err == nil {
+			credential, fresh = saved.ID, true
+		}
+	} else if k.state == endpoint.Working {
+		err = s.vault.SetCredentialState(credential, endpoint.Working)
+	}
+	var location string
+	if err == nil {
+		location, err = s.local.as.Approve(req, c.slug, credential, grant)
+	}
+	if err != nil {
+		if fresh {
+			err = errors.Join(err, s.vault.DeleteCredential(credential))
+		}
+		s.requests.Add(req)
+		s.log.Warn("consent was not saved", "slug", c.slug, "err", err)
+		a.problem = sentence(s.explainState(err))
+		if e, ok := errors.AsType[*httpx.Error](s.explainState(err)); ok {
+			a.problem = e.Msg
+		}
+		s.renderConsent(w, http.StatusServiceUnavailable, c, a)
+		return nil
+	}
+	s.log.Info("a client was connected", "grant", grant, "slug", c.slug, "redirect_host", redirectHost(req.RedirectURI))
+	s.changed()
+	return s.leave(w, r, req, location)
+}
+
+// leave sends the browser back to the client. RFC 9700, Section 4.12: by 303,
+// since a 307 would repeat the form's POST, key and all, at the client's
+// server. A custom scheme gets a page with a link: what a browser does with
+// such a redirect depends on the browser, and some do nothing.
+func (s *Shim) leave(w http.ResponseWriter, r *http.Request, req *oauth.Request, location string) error {
+	if redirectKind(req.RedirectURI) == "custom" {
+		to := req.Client.Name
+		if to == "" {
+			to = "the app"
+		}
+		web.Render(w, http.StatusOK, web.Return{To: to, URL: location, Refresh: true})
+		return nil
+	}
+	h := w.Header()
+	h.Set("Location", location)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "same-origin")
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// nextPath decodes where an owner's link leads, which is a page of ours or
+// the home page.
+func nextPath(encoded string) string {
+	b, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil || len(b) == 0 {
+		return "/"
+	}
+	u, err := url.Parse(string(b))
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(string(b), "//") || !httpx.CleanPath(u) || !isOwnerPath(u.Path) {
+		return "/"
+	}
+	return u.EscapedPath()
+}

@@ -1,0 +1,400 @@
+package shim
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// showHome draws the owner's home page. Notices of the last action come by the
+// query as words out of a fixed set, so that no link can make the page say
+// anything else.
+func (s *Shim) showHome(w http.ResponseWriter, r *http.Request) error {
+	var notices []web.Notice
+	if n, ok := doneNotices[r.URL.Query().Get("done")]; ok {
+		notices = append(notices, n)
+	}
+	return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, notices)
+}
+
+var doneNotices = map[string]web.Notice{
+	"added":   {Kind: "ok", Text: "Added. Copy its URL into your client, and press Connect there."},
+	"saved":   {Kind: "ok", Text: "Saved."},
+	"key":     {Kind: "ok", Text: "The key works and is saved. Connected clients use it from now on."},
+	"keysoft": {Kind: "warn", Text: "The key is saved, but it could not be checked: the server did not answer, or it answers without a key as well."},
+	"deleted": {Kind: "ok", Text: "Deleted, with its keys and connections."},
+	"revoked": {Kind: "ok", Text: "Revoked. That client is signed out."},
+	"paused":  {Kind: "warn", Text: "Paused. No call goes through until you resume."},
+	"resumed": {Kind: "ok", Text: "Resumed. Calls go through again."},
+	"kept":    {Kind: "ok", Text: "Kept. The keychain holds the encryption key from now on."},
+	"unlock":  {Kind: "info", Text: "Your desktop was asked to unlock the keychain."},
+}
+
+func done(w http.ResponseWriter, r *http.Request, what string) error {
+	http.Redirect(w, r, "/?done="+what, http.StatusSeeOther)
+	return nil
+}
+
+func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, form web.CreateForm, notices []web.Notice) error {
+	st := s.Status()
+	kc := st.Keychain
+	p := web.Home{
+		Version: s.version, LocalOrigin: st.LocalOrigin, PublicOrigin: s.PublicOrigin(),
+		Keychain: web.Keychain{State: string(kc.State), Words: kc.Words, Mode: string(kc.Mode), CanKeep: kc.CanKeep, CanUnlock: waiting(kc)},
+		Paused:   st.Paused, Notices: notices, Create: form, Token: s.token(r),
+	}
+	slugs, err := s.slugObjects()
+	if err != nil {
+		return err
+	}
+	grants, err := s.grantObjects()
+	if err != nil {
+		return err
+	}
+	for _, o := range slugs {
+		p.Endpoints = append(p.Endpoints, s.endpointRow(o, grants))
+	}
+	for _, q := range st.Pending {
+		e, _ := s.vault.Endpoint(q.Slug)
+		p.Pending = append(p.Pending, web.PendingRow{URL: q.URL, Client: q.ClientName, RedirectHost: q.RedirectHost, Endpoint: e.Name, Age: ago(q.Created)})
+	}
+	web.Render(w, status, p)
+	return nil
+}
+
+func (s *Shim) endpointRow(o slugObject, grants []grantObject) web.EndpointRow {
+	e, _ := s.vault.Endpoint(o.Slug)
+	row := web.EndpointRow{
+		Slug: o.Slug, Name: o.DisplayName, UpstreamHost: upstreamHost(e), UpstreamURL: o.UpstreamURL,
+		MCPURL: o.MCPEndpoint, LocalMCPURL: o.LocalMCPEndpoint, State: o.State,
+		Header: describeHeader(e.Header), Created: ago(o.Created),
+	}
+	if o.LastUsed != nil {
+		row.LastUsed = ago(*o.LastUsed)
+	}
+	labels := make(map[string]string)
+	for _, c := range o.Credentials {
+		labels[c.ID] = c.Label
+		row.Credentials = append(row.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: string(c.State), For: c.For})
+	}
+	for _, g := range grants {
+		if g.Slug != o.Slug {
+			continue
+		}
+		gr := web.GrantRow{ID: g.ID, Client: g.ClientName, Verified: g.verified, RedirectHost: g.RedirectHost, Created: ago(g.Created), Credential: labels[g.Credential]}
+		if g.LastUsed != nil {
+			gr.LastUsed = ago(*g.LastUsed)
+		}
+		row.Grants = append(row.Grants, gr)
+	}
+	return row
+}
+
+// ago says how long something is past, as a person would.
+func ago(t time.Time) string {
+	d := time.Since(t)
+	n, unit := 0, ""
+	switch {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		n, unit = int(d/time.Minute), "minute"
+	case d < 24*time.Hour:
+		n, unit = int(d/time.Hour), "hour"
+	case d < 30*24*time.Hour:
+		n, unit = int(d/(24*time.Hour)), "day"
+	default:
+		return "on " + t.Format("2 January 2006")
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	return strings.Join([]string{strconv.Itoa(n), unit, "ago"}, " ")
+}
+
+// field returns a form's field for functions in which nil means "not typed".
+func field(r *http.Request, name string) *string {
+	v := r.PostFormValue(name)
+	return &v
+}
+
+// createFromForm adds an endpoint. Whatever is wrong, the form comes back as it
+// was, and the key waits on our side.
+func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
+	session, _ := s.owner.session(r)
+	f := web.CreateForm{
+		UpstreamURL: r.PostFormValue("upstream_url"), Name: r.PostFormValue("display_name"),
+		HeaderName: r.PostFormValue("auth_header_name"), HeaderPrefix: r.PostFormValue("auth_header_prefix"),
+	}
+	key := r.PostFormValue("api_key")
+	if key == "" {
+		key = s.held.take(r.PostFormValue("key_held"), session)
+	}
+	back := func(status int) error {
+		f.KeyHeld = s.held.put(key, session)
+		return s.renderHome(w, r, status, f, nil)
+	}
+	if snippet := r.PostFormValue("snippet"); strings.TrimSpace(snippet) != "" {
+		sn, err := endpoint.ParseSnippet(snippet)
+		if err != nil {
+			f.Error, f.ErrorField, f.AdvancedOpen = sentence(err), "snippet", true
+			return back(http.StatusUnprocessableEntity)
+		}
+		f.UpstreamURL, f.Name = sn.URL, sn.Name
+		if sn.Header != (endpoint.Header{}) {
+			f.HeaderName, f.HeaderPrefix = sn.Header.Name, sn.Header.Prefix
+		}
+		if !sn.Key.IsZero() {
+			key = sn.Key.Reveal()
+		}
+		f.Note = "Filled in from what you pasted. Look it over, then press Add."
+		return back(http.StatusOK)
+	}
+	in := newEndpoint{URL: f.UpstreamURL, Name: f.Name, Key: key, Force: r.PostFormValue("force") != ""}
+	if f.HeaderName != "" || f.HeaderPrefix != "" {
+		in.Header, in.Prefix = headerFields(f)
+	}
+	m, err := s.create(r.Context(), in)
+	if err != nil {
+		e, status, ok := fieldOf(err)
+		if !ok {
+			return err
+		}
+		f.Error, f.ErrorField, f.CanForce = e.Err.Msg, e.Field, e.CanForce
+		f.AdvancedOpen = f.HeaderName != "" || f.Name != ""
+		return back(status)
+	}
+	if m.Note != "" {
+		return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{doneNotices["added"], {Kind: "info", Text: m.Note}})
+	}
+	return done(w, r, "added")
+}
+
+// headerFields reads the two header fields as the owner means them. They are
+// shown filled in with the default; leaving that alone is no choice, so the
+// usual headers may still be tried.
+func headerFields(f web.CreateForm) (name, prefix *string) {
+	d := endpoint.DefaultHeader
+	if strings.EqualFold(strings.TrimSpace(f.HeaderName), d.Name) && strings.TrimSpace(f.HeaderPrefix) == strings.TrimSpace(d.Prefix) {
+		return nil, nil
+	}
+	return &f.HeaderName, &f.HeaderPrefix
+}
+
+// fieldOf finds the field that an error is about. ok is false for errors that
+// are nobody's mistake.
+func fieldOf(err error) (e *fieldError, status int, ok bool) {
+	if e, ok := errors.AsType[*fieldError](err); ok {
+		return e, http.StatusUnprocessableEntity, true
+	}
+	if h, ok := errors.AsType[*httpx.Error](err); ok {
+		return &fieldError{Err: h}, h.Status, true
+	}
+	return nil, 0, false
+}
+
+func (s *Shim) showEdit(w http.ResponseWriter, r *http.Request) error {
+	e, ok := s.vault.Endpoint(r.PathValue("slug"))
+	if !ok {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	web.Render(w, http.StatusOK, s.editPage(r, e))
+	return nil
+}
+
+func (s *Shim) editPage(r *http.Request, e endpoint.Endpoint) web.EditEndpoint {
+	return web.EditEndpoint{
+		Slug: e.Slug, Title: e.Name, UpstreamURL: e.BaseURL, HasQuery: e.HasQuery, Name: e.Name,
+		HeaderName: e.Header.Name, HeaderPrefix: e.Header.Prefix, FormToken: s.token(r)("/endpoints/" + e.Slug),
+	}
+}
+
+func (s *Shim) editFromForm(w http.ResponseWriter, r *http.Request) error {
+	e, ok := s.vault.Endpoint(r.PathValue("slug"))
+	if !ok {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	c := change{Name: field(r, "display_name"), Header: field(r, "auth_header_name"), Prefix: field(r, "auth_header_prefix")}
+	if u := strings.TrimSpace(r.PostFormValue("upstream_url")); u != e.BaseURL {
+		c.URL = &u
+	}
+	note, err := s.edit(e.Slug, c)
+	if err != nil {
+		fe, status, ok := fieldOf(err)
+		if !ok {
+			return err
+		}
+		p := s.editPage(r, e)
+		p.UpstreamURL, p.Name = r.PostFormValue("upstream_url"), *c.Name
+		p.HeaderName, p.HeaderPrefix = *c.Header, *c.Prefix
+		p.Error, p.ErrorField = fe.Err.Msg, fe.Field
+		web.Render(w, status, p)
+		return nil
+	}
+	if note != "" {
+		return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{{Kind: "warn", Text: note}})
+	}
+	return done(w, r, "saved")
+}
+
+func (s *Shim) keyPage(r *http.Request, e endpoint.Endpoint) web.ReplaceKey {
+	p := web.ReplaceKey{
+		Slug: e.Slug, Name: e.Name, UpstreamHost: upstreamHost(e), Selected: r.FormValue("credential"),
+		FormToken: s.token(r)("/endpoints/" + e.Slug + "/key"),
+	}
+	for _, c := range s.vault.Credentials(e.Slug) {
+		label := c.Label
+		if c.Grant != "" {
+			label += " (one connection only)"
+		}
+		p.Credentials = append(p.Credentials, web.SavedKey{ID: c.ID, Label: label, State: string(c.State)})
+	}
+	return p
+}
+
+func (s *Shim) showKey(w http.ResponseWriter, r *http.Request) error {
+	e, ok := s.vault.Endpoint(r.PathValue("slug"))
+	if !ok {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	web.Render(w, http.StatusOK, s.keyPage(r, e))
+	return nil
+}
+
+func (s *Shim) keyFromForm(w http.ResponseWriter, r *http.Request) error {
+	e, ok := s.vault.Endpoint(r.PathValue("slug"))
+	if !ok {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	session, _ := s.owner.session(r)
+	key := r.PostFormValue("api_key")
+	if key == "" {
+		key = s.held.take(r.PostFormValue("key_held"), session)
+	}
+	credential := r.PostFormValue("credential")
+	all := s.vault.Credentials(e.Slug)
+	switch {
+	case credential == "new":
+		credential = ""
+	case credential == "" && len(all) == 1:
+		credential = all[0].ID
+	case credential == "" && len(all) > 1:
+		p := s.keyPage(r, e)
+		p.Error, p.KeyHeld = "Choose which key to replace.", s.held.put(key, session)
+		web.Render(w, http.StatusUnprocessableEntity, p)
+		return nil
+	}
+	note, err := s.replaceKey(r.Context(), e.Slug, credential, key, r.PostFormValue("force") != "")
+	if err != nil {
+		fe, status, ok := fieldOf(err)
+		if !ok {
+			return err
+		}
+		p := s.keyPage(r, e)
+		p.Error, p.CanForce, p.KeyHeld = fe.Err.Msg, fe.CanForce, s.held.put(key, session)
+		web.Render(w, status, p)
+		return nil
+	}
+	if note != "" {
+		return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{{Kind: "warn", Text: "The key is saved. " + note}})
+	}
+	return done(w, r, "key")
+}
+
+func (s *Shim) showDelete(w http.ResponseWriter, r *http.Request) error {
+	e, ok := s.vault.Endpoint(r.PathValue("slug"))
+	if !ok {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	action := "/endpoints/" + e.Slug + "/delete"
+	grants, err := s.grantObjects()
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, g := range grants {
+		if g.Slug == e.Slug {
+			n++
+		}
+	}
+	web.Render(w, http.StatusOK, web.Confirm{
+		Title: "Delete " + e.Name + "?", Words: "This cannot be undone.",
+		Consequences: []string{
+			plural(len(s.vault.Credentials(e.Slug)), "saved key is", "saved keys are") + " deleted.",
+			plural(n, "connected client is", "connected clients are") + " signed out.",
+			"Its URL stops working for good. Adding the server again makes another one.",
+		},
+		Action: action, FormToken: s.token(r)(action), Button: "Delete", Danger: true, Cancel: "/",
+	})
+	return nil
+}
+
+func (s *Shim) deleteFromForm(w http.ResponseWriter, r *http.Request) error {
+	if err := s.remove(r.PathValue("slug")); err != nil {
+		return err
+	}
+	return done(w, r, "deleted")
+}
+
+func (s *Shim) showRevoke(w http.ResponseWriter, r *http.Request) error {
+	g, err := s.vault.Grant(r.PathValue("id"))
+	if err != nil {
+		return httpx.New(http.StatusNotFound, "This connection has ended already.")
+	}
+	client := g.ClientName
+	if client == "" {
+		client = redirectHost(g.RedirectURI)
+	}
+	e, _ := s.vault.Endpoint(g.Slug)
+	action := "/grants/" + g.ID + "/revoke"
+	web.Render(w, http.StatusOK, web.Confirm{
+		Title: "Revoke " + client + "?", Words: "It will not be able to use " + e.Name + " any more.",
+		Consequences: []string{"Its calls stop at once.", "To come back it must be connected again, which needs your approval."},
+		Action:       action, FormToken: s.token(r)(action), Button: "Revoke", Danger: true, Cancel: "/",
+	})
+	return nil
+}
+
+func (s *Shim) revokeFromForm(w http.ResponseWriter, r *http.Request) error {
+	if err := s.revoke(r.PathValue("id")); err != nil {
+		return err
+	}
+	return done(w, r, "revoked")
+}
+
+func (s *Shim) pauseFromForm(paused bool) httpx.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.SetPaused(paused); err != nil {
+			return s.explainState(err)
+		}
+		if paused {
+			return done(w, r, "paused")
+		}
+		return done(w, r, "resumed")
+	}
+}
+
+func (s *Shim) unlockFromForm(w http.ResponseWriter, r *http.Request) error {
+	s.vault.Unlock()
+	return done(w, r, "unlock")
+}
+
+func (s *Shim) keepFromForm(w http.ResponseWriter, r *http.Request) error {
+	if err := s.vault.Keep(); err != nil {
+		return s.explainState(err)
+	}
+	return done(w, r, "kept")
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}

@@ -1,0 +1,155 @@
+package shim
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// An origin is one issuer with what the world may reach on it: metadata, the
+// authorization server, the endpoints. Nothing that is for the owner is in
+// here; see Local.
+type origin struct {
+	s        *Shim
+	as       *oauth.Server
+	hosts    []string // what Host may be
+	loopback bool
+	mux      *http.ServeMux
+	cors     http.Handler
+}
+
+// newLocalOrigin makes the issuer for clients on this machine.
+func (s *Shim) newLocalOrigin(ap netip.AddrPort) *origin {
+	o := &origin{s: s, loopback: true}
+	port := ap.String()[strings.LastIndexByte(ap.String(), ':'):]
+	o.hosts = []string{ap.String()}
+	for _, h := range []string{"127.0.0.1", "localhost", "[::1]"} {
+		if !slices.Contains(o.hosts, h+port) {
+			o.hosts = append(o.hosts, h+port)
+		}
+	}
+	o.as = s.newServer("http://" + ap.String())
+	// Users type localhost as well, and clients compare the resource with what
+	// was typed. The names come out of a fixed set, never out of the request.
+	for _, h := range o.hosts {
+		o.as.ResourceOrigins = append(o.as.ResourceOrigins, "http://"+h)
+	}
+	o.routes()
+	return o
+}
+
+func (s *Shim) newServer(issuer string) *oauth.Server {
+	return &oauth.Server{
+		Issuer: issuer, Tokens: s.tokens, Clients: s.clients, Requests: s.requests, Log: s.log,
+		Endpoint: func(slug string) (string, bool) {
+			e, ok := s.vault.Endpoint(slug)
+			return e.Name, ok
+		},
+		SoleEndpoint: func() (string, bool) {
+			all := s.vault.Endpoints()
+			if len(all) != 1 {
+				return "", false
+			}
+			return all[0].Slug, true
+		},
+		Known: s.knownRedirect,
+	}
+}
+
+// knownRedirect reports whether an answer went to this URI before, by the
+// owner's consent.
+func (s *Shim) knownRedirect(uri string) bool {
+	grants, err := s.vault.Grants()
+	return err == nil && slices.ContainsFunc(grants, func(g oauth.Grant) bool { return g.RedirectURI == uri && g.CodeRedeemed })
+}
+
+func (o *origin) routes() {
+	m := http.NewServeMux()
+	oauthErrors := func(h httpx.HandlerFunc) http.Handler { return httpx.Handle(o.s.log, oauth.WriteError, h) }
+	m.Handle("/.well-known/", oauthErrors(o.as.ServeWellKnown))
+	for _, slash := range []string{"", "/{$}"} {
+		m.Handle("/token"+slash, oauthErrors(o.as.ServeToken))
+		m.Handle("/register"+slash, oauthErrors(o.as.ServeRegister))
+		m.Handle("/revoke"+slash, oauthErrors(o.as.ServeRevoke))
+	}
+	m.HandleFunc("/", o.notFound)
+	o.mux = http.NewServeMux()
+	o.mux.Handle("/", httpx.CORS(m))
+	// No CORS here: no page has a reason to read it.
+	o.mux.Handle("GET /authorize", httpx.Handle(o.s.log, showPageError, o.serveAuthorize))
+	o.cors = httpx.CORS(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		slug, rest := splitSlug(r.URL.Path)
+		o.serveEndpoint(w, r, slug, rest)
+	}))
+}
+
+// ServeHTTP checks who is asked, and dispatches. Endpoints go first: every
+// call passes here.
+func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !slices.Contains(o.hosts, strings.ToLower(r.Host)) {
+		httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "wrong Host", "error_description": "This is not the address that this program serves."})
+		return
+	}
+	if !o.allowsOrigin(r.Header.Get("Origin")) {
+		httpx.WriteJSON(w, http.StatusForbidden, map[string]string{"error": "foreign Origin", "error_description": "Pages of other sites may not use this address."})
+		return
+	}
+	if !httpx.CleanPath(r.URL) {
+		o.notFound(w, r)
+		return
+	}
+	if slug, _ := splitSlug(r.URL.Path); slug != "" {
+		o.cors.ServeHTTP(w, r)
+		return
+	}
+	o.mux.ServeHTTP(w, r)
+}
+
+// allowsOrigin answers MCP's rule against DNS rebinding: a page may use the
+// loopback side only if it comes from this machine as well.
+func (o *origin) allowsOrigin(v string) bool {
+	if v == "" {
+		return true
+	}
+	u, err := url.Parse(v)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	switch u.Hostname() {
+	case "localhost", "127.0.0.1", "::1":
+		return true
+	}
+	return !o.loopback && u.Scheme == "https"
+}
+
+// splitSlug finds a slug at the start of a path. Everything else that we serve
+// has a first segment of another shape, so the two never meet.
+func splitSlug(p string) (slug, rest string) {
+	const n = 12
+	if len(p) < 1+n || p[0] != '/' || (len(p) > 1+n && p[1+n] != '/') {
+		return "", ""
+	}
+	for _, c := range []byte(p[1 : 1+n]) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return "", ""
+		}
+	}
+	return p[1 : 1+n], p[1+n:]
+}
+
+var notFoundError = &httpx.Error{Status: http.StatusNotFound, Code: "not_found", Msg: "There is nothing at this address."}
+
+func (o *origin) notFound(w http.ResponseWriter, r *http.Request) {
+	oauth.WriteError(w, r, notFoundError)
+}
+
+// showPageError answers people.
+func showPageError(w http.ResponseWriter, _ *http.Request, e *httpx.Error) {
+	web.Render(w, e.Status, web.ErrorPage{Status: e.Status, Title: web.TitleFor(e.Status), Words: e.Msg})
+}
