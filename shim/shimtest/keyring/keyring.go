@@ -1,0 +1,268 @@
+//go:build linux
+
+// Package keyringtest starts a private D-Bus session bus with a real
+// gnome-keyring-daemon on it, in a home folder of its own, so that tests meet
+// every state of a keychain without touching the one of whoever runs them.
+package keyringtest
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+)
+
+// A State is what a session's keychain is like at the start.
+type State string
+
+// The states.
+const (
+	Unlocked State = "unlocked"
+	Locked   State = "locked"     // no prompt can be shown: there is no display
+	NotSetUp State = "not set up" // the service runs and has no keyring
+	Absent   State = "absent"     // a bus, and nobody who owns or could own the name
+	NoBus    State = "no bus"     // the address of the bus leads nowhere
+)
+
+const (
+	password = "test"
+	name     = "org.freedesktop.secrets"
+	path     = "/org/freedesktop/secrets"
+	login    = dbus.ObjectPath("/org/freedesktop/secrets/collection/login")
+)
+
+// A Session is a bus and perhaps a keychain. It ends with its test.
+type Session struct {
+	dir     string // HOME and XDG_RUNTIME_DIR
+	address string
+	bus     *exec.Cmd
+	daemon  *exec.Cmd
+}
+
+// Start starts a session. It skips t where the programs for it are missing.
+func Start(t testing.TB, state State) *Session {
+	t.Helper()
+	s := &Session{dir: shortDir(t)}
+	if state == NoBus {
+		s.address = "unix:path=" + filepath.Join(s.dir, "nothing-here")
+		return s
+	}
+	s.startBus(t)
+	switch state {
+	case Unlocked:
+		s.Appear(t)
+	case Locked:
+		s.Appear(t)
+		s.Lock(t)
+	case NotSetUp:
+		s.startDaemon(t, "--start")
+	}
+	return s
+}
+
+// shortDir is a folder whose path is short enough for the sockets in it.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "k2o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// The bus knows no service files: nothing can be activated on it, so that
+// no prompter and no second keychain of the machine's own comes to life.
+const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:dir=%s</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+`
+
+func (s *Session) startBus(t testing.TB) {
+	t.Helper()
+	program := testenv.Need(t, "dbus-daemon")
+	config := filepath.Join(s.dir, "bus.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, busConfig, s.dir), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.bus = exec.Command(program, "--config-file="+config, "--nofork", "--print-address=1")
+	s.bus.Env = s.Env()
+	out, err := s.bus.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.bus.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { end(s.bus) })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("dbus-daemon printed no address: %v", err)
+	}
+	s.address = strings.TrimSpace(line)
+}
+
+// Appear starts the keychain, unlocked, in a session that has none.
+func (s *Session) Appear(t testing.TB) {
+	t.Helper()
+	s.startDaemon(t, "--unlock")
+	s.wait(t, "unlocked", func(c *dbus.Conn) bool { return !locked(c) })
+}
+
+func (s *Session) startDaemon(t testing.TB, how string) {
+	t.Helper()
+	program := testenv.Need(t, "gnome-keyring-daemon")
+	s.daemon = exec.Command(program, "--foreground", how, "--components=secrets")
+	s.daemon.Env = s.Env()
+	s.daemon.Stdin = strings.NewReader(password)
+	if err := s.daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	daemon := s.daemon
+	t.Cleanup(func() { end(daemon) })
+	s.wait(t, "on the bus", func(c *dbus.Conn) bool {
+		var owned bool
+		err := c.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, name).Store(&owned)
+		return err == nil && owned
+	})
+}
+
+// Env is the environment of a program in this session: nothing of the session
+// that the test runs in, and no display.
+func (s *Session) Env() []string {
+	env := []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + s.dir,
+		"XDG_RUNTIME_DIR=" + s.dir,
+		"XDG_CONFIG_HOME=" + filepath.Join(s.dir, "config"),
+		"XDG_DATA_HOME=" + filepath.Join(s.dir, "share"),
+		"XDG_CACHE_HOME=" + filepath.Join(s.dir, "cache"),
+	}
+	if s.address != "" {
+		env = append(env, "DBUS_SESSION_BUS_ADDRESS="+s.address)
+	}
+	return env
+}
+
+// Setenv puts t itself into the session, until it ends.
+func (s *Session) Setenv(t *testing.T) {
+	t.Helper()
+	for _, pair := range s.Env() {
+		if name, value, _ := strings.Cut(pair, "="); name != "PATH" {
+			t.Setenv(name, value)
+		}
+	}
+	t.Setenv("DISPLAY", "")
+	t.Setenv("WAYLAND_DISPLAY", "")
+}
+
+// Lock locks the keychain.
+func (s *Session) Lock(t testing.TB) {
+	t.Helper()
+	c := s.connect(t)
+	defer c.Close()
+	var done []dbus.ObjectPath
+	var prompt dbus.ObjectPath
+	err := c.Object(name, path).Call("org.freedesktop.Secret.Service.Lock", 0, []dbus.ObjectPath{login}).Store(&done, &prompt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t, "locked", locked)
+}
+
+// Unlock unlocks the keychain without a prompt, as a login does.
+func (s *Session) Unlock(t testing.TB) {
+	t.Helper()
+	c := s.connect(t)
+	defer c.Close()
+	var (
+		ignored dbus.Variant
+		session dbus.ObjectPath
+	)
+	err := c.Object(name, path).Call("org.freedesktop.Secret.Service.OpenSession", 0, "plain", dbus.MakeVariant("")).Store(&ignored, &session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := struct {
+		Session     dbus.ObjectPath
+		Parameters  []byte
+		Value       []byte
+		ContentType string
+	}{session, nil, []byte(password), "text/plain"}
+	err = c.Object(name, path).Call("org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface.UnlockWithMasterPassword", 0, login, secret).Err
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t, "unlocked", func(c *dbus.Conn) bool { return !locked(c) })
+}
+
+// Hang makes the keychain stop answering; Resume lets it go on.
+func (s *Session) Hang(t testing.TB)   { s.signal(t, syscall.SIGSTOP) }
+func (s *Session) Resume(t testing.TB) { s.signal(t, syscall.SIGCONT) }
+
+func (s *Session) signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if err := s.daemon.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Stop ends the keychain; the bus stays.
+func (s *Session) Stop(t testing.TB) {
+	t.Helper()
+	end(s.daemon)
+}
+
+// end ends a process that we started, and waits for it.
+func end(cmd *exec.Cmd) {
+	if cmd == nil || cmd.ProcessState != nil {
+		return
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+}
+
+func (s *Session) connect(t testing.TB) *dbus.Conn {
+	t.Helper()
+	c, err := dbus.Connect(s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// wait waits until the keychain is as ok wants it.
+func (s *Session) wait(t testing.TB, what string, ok func(c *dbus.Conn) bool) {
+	t.Helper()
+	c := s.connect(t)
+	defer c.Close()
+	for deadline := time.Now().Add(20 * time.Second); !ok(c); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the keychain is still not %s", what)
+		}
+	}
+}
+
+// locked reports whether the login keyring is locked, or not there.
+func locked(c *dbus.Conn) bool {
+	v, err := c.Object(name, login).GetProperty("org.freedesktop.Secret.Collection.Locked")
+	return err != nil || v.Value() != false
+}
