@@ -76,9 +76,7 @@ type grantObject struct {
 }
 
 func (s *Shim) slugObject(e endpoint.Endpoint, used map[string]time.Time) slugObject {
-	s.mu.Lock()
-	local := endpoint.MCPURL(s.local.as.Issuer, e.Slug)
-	s.mu.Unlock()
+	local := endpoint.MCPURL(s.local.Load().as.Issuer, e.Slug)
 	o := slugObject{
 		Slug: e.Slug, UpstreamURL: shownURL(e), DisplayName: e.Name,
 		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,

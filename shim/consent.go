@@ -199,7 +199,7 @@ func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
 			return errAnswered
 		}
 		s.changes.notify()
-		return s.leave(w, r, c.req, s.local.as.Deny(c.req))
+		return s.leave(w, r, c.req, s.local.Load().as.Deny(c.req))
 	}
 	a := consentAnswer{credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key")}
 	if a.key == "" {
@@ -339,7 +339,7 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 	}
 	var location string
 	if err == nil {
-		location, err = s.local.as.Approve(req, c.slug, credential, grant)
+		location, err = s.local.Load().as.Approve(req, c.slug, credential, grant)
 	}
 	if err != nil {
 		if fresh {

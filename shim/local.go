@@ -15,14 +15,11 @@ import (
 func (s *Shim) Local() http.Handler {
 	own := s.ownerRoutes()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		o := s.local
-		s.mu.Unlock()
 		if isOwnerPath(r.URL.Path) {
 			own.ServeHTTP(w, r)
 			return
 		}
-		o.ServeHTTP(w, r)
+		s.local.Load().ServeHTTP(w, r)
 	})
 }
 
@@ -113,9 +110,7 @@ func (s *Shim) ownerRoutes() http.Handler {
 // requireOwnHost is the defence against DNS rebinding. Pages are at one
 // address only, since cookies are kept by name.
 func (s *Shim) requireOwnHost(r *http.Request) error {
-	s.mu.Lock()
-	own := s.local.as.Issuer
-	s.mu.Unlock()
+	own := s.local.Load().as.Issuer
 	if "http://"+r.Host == own {
 		return nil
 	}

@@ -62,11 +62,24 @@ func (s *Shim) newServer(issuer string) *oauth.Server {
 	}
 }
 
-// knownRedirect reports whether an answer went to this URI before, by the
-// owner's consent.
+// knownRedirect reports whether somebody approved an answer to exactly this
+// URI before. Strangers can ask for it at will, so the grants are not read each
+// time.
 func (s *Shim) knownRedirect(uri string) bool {
-	grants, err := s.vault.Grants()
-	return err == nil && slices.ContainsFunc(grants, func(g oauth.Grant) bool { return g.RedirectURI == uri && g.CodeRedeemed })
+	known := s.known.Load()
+	if known == nil {
+		grants, err := s.vault.Grants()
+		if err != nil {
+			return false
+		}
+		m := make(map[string]bool)
+		for _, g := range grants {
+			m[g.RedirectURI] = true
+		}
+		known = &m
+		s.known.Store(known)
+	}
+	return (*known)[uri]
 }
 
 func (o *origin) routes() {

@@ -61,9 +61,9 @@ type Shim struct {
 	changes    changes
 	paused     pauser
 
-	mu    sync.Mutex
-	local *origin // nil until ServeLocal
+	local atomic.Pointer[origin] // nil until ServeLocal
 	own   atomic.Pointer[[]netip.AddrPort]
+	known atomic.Pointer[map[string]bool] // redirect URIs that somebody approved; nil: to be read
 }
 
 // Open opens the data folder. Its errors are sentences for people; when it
@@ -149,9 +149,7 @@ func (s *Shim) PublicOrigin() string { return "" }
 // OwnerLink returns a link that proves who opens it to be the owner. It works
 // once, for 30 seconds. It is empty before ServeLocal.
 func (s *Shim) OwnerLink() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.local == nil {
+	if s.local.Load() == nil {
 		return ""
 	}
 	return s.owner.link("/")
@@ -165,10 +163,8 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 		return fmt.Errorf("%s is not a loopback address", ln.Addr())
 	}
 	s.own.Store(&[]netip.AddrPort{ap})
-	s.mu.Lock()
 	s.owner.origin = "http://" + ln.Addr().String()
-	s.local = s.newLocalOrigin(ap)
-	s.mu.Unlock()
+	s.local.Store(s.newLocalOrigin(ap))
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -52,11 +52,9 @@ func (s *Shim) Status() Status {
 		SameUserCheck: checksUser,
 		Pending:       []Pending{},
 	}
-	s.mu.Lock()
-	if s.local != nil {
-		st.LocalOrigin = s.local.as.Issuer
+	if o := s.local.Load(); o != nil {
+		st.LocalOrigin = o.as.Issuer
 	}
-	s.mu.Unlock()
 	for _, e := range s.vault.Endpoints() {
 		st.Endpoints++
 		for _, c := range s.vault.Credentials(e.Slug) {
@@ -143,6 +141,7 @@ func (s *Shim) watch(ctx context.Context) {
 // changed drops what was remembered of the state and wakes those who show it.
 func (s *Shim) changed() {
 	s.lines.Clear()
+	s.known.Store(nil)
 	s.changes.notify()
 }
 
