@@ -24,7 +24,7 @@ var layers = map[string][]string{
 	"cmd/key2oauth": {"cmd/key2oauth/internal/...", "shim", "github.com/spf13/cobra"},
 
 	"shim":                   {"shim/internal/...", "golang.org/x/time"},
-	"shim/internal/endpoint": {},
+	"shim/internal/endpoint": {"shim/internal/safedial"},
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
 	"shim/internal/oauth":    {"shim/internal/httpx"},

@@ -110,11 +110,7 @@ func scanNames(n ast.Node, add func(ids, name string)) {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			if sel, ok := n.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Run" && len(n.Args) > 1 {
-				report(n.Args[0])
-				// A name may be put together: t.Run("M01 "+version, ...).
-				if b, ok := n.Args[0].(*ast.BinaryExpr); ok {
-					report(&ast.BasicLit{Kind: token.STRING, Value: firstLiteral(b)})
-				}
+				report(beginning(n.Args[0]))
 			}
 		case *ast.CompositeLit:
 			for _, e := range n.Elts {
@@ -129,21 +125,21 @@ func scanNames(n ast.Node, add func(ids, name string)) {
 	})
 }
 
-// firstLiteral returns the source of the string that a sum begins with,
-// completed so that the name after the ids is never empty.
-func firstLiteral(b *ast.BinaryExpr) string {
-	for {
-		switch x := b.X.(type) {
-		case *ast.BinaryExpr:
-			b = x
-			continue
-		case *ast.BasicLit:
-			if x.Kind == token.STRING && len(x.Value) > 1 {
-				return x.Value[:len(x.Value)-1] + "..." + x.Value[len(x.Value)-1:]
-			}
+// beginning returns what a name that is put together begins with, as in
+// "M01 "+version and fmt.Sprintf("M01 %s", version).
+func beginning(e ast.Expr) ast.Expr {
+	switch x := e.(type) {
+	case *ast.BinaryExpr:
+		if lit, ok := beginning(x.X).(*ast.BasicLit); ok && strings.HasSuffix(lit.Value, `"`) {
+			// Completed so that the name after the ids is never empty.
+			return &ast.BasicLit{Kind: lit.Kind, Value: strings.TrimSuffix(lit.Value, `"`) + `..."`}
 		}
-		return `""`
+	case *ast.CallExpr:
+		if sel, ok := x.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sprintf" && len(x.Args) > 0 {
+			return x.Args[0]
+		}
 	}
+	return e
 }
 
 func scanScript(name, rel string, add func(ids, where string)) error {

@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// An app is the built program with a data folder of its own.
+type app struct {
+	t      testing.TB
+	exe    string
+	dir    string
+	addr   string // once known, kept over restarts
+	origin string
+	cmd    *exec.Cmd
+	out    *output // all that it ever printed, on both streams
+}
+
+// startApp builds the program and serves on a free port.
+func startApp(t testing.TB) *app {
+	t.Helper()
+	a := &app{t: t, exe: built(t, buildProgram), dir: filepath.Join(t.TempDir(), "data"), addr: "127.0.0.1:0", out: new(output)}
+	a.start()
+	t.Cleanup(func() {
+		a.kill()
+		if t.Failed() {
+			t.Logf("the program printed:\n%s", a.out)
+		}
+	})
+	return a
+}
+
+var readyLine = regexp.MustCompile(`^ready local=(http://(\S+)) public=(\S+) dashboard=(\S+)$`)
+
+func (a *app) start() {
+	a.t.Helper()
+	cmd := exec.Command(a.exe, "serve", "--addr", a.addr, "--keychain", "file", "--data-dir", a.dir, "--log-level", "debug")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	cmd.Stderr = a.out
+	if err := cmd.Start(); err != nil {
+		a.t.Fatal(err)
+	}
+	a.cmd = cmd
+	ready := make(chan []string, 1)
+	go func() {
+		defer close(ready)
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() {
+			io.WriteString(a.out, lines.Text()+"\n")
+			if m := readyLine.FindStringSubmatch(lines.Text()); m != nil {
+				ready <- m
+			}
+		}
+	}()
+	select {
+	case m, ok := <-ready:
+		if !ok {
+			a.t.Fatalf("the program ended without a ready line and printed:\n%s", a.out)
+		}
+		a.origin, a.addr = m[1], m[2]
+	case <-time.After(20 * time.Second):
+		cmd.Process.Kill()
+		a.t.Fatalf("no ready line within 20 s; the program printed:\n%s", a.out)
+	}
+}
+
+// kill ends the program as a power cut would.
+func (a *app) kill() {
+	if a.cmd == nil {
+		return
+	}
+	a.cmd.Process.Kill()
+	a.cmd.Wait()
+	a.cmd = nil
+}
+
+// restart kills the program and starts it again on the same port.
+func (a *app) restart() {
+	a.t.Helper()
+	a.kill()
+	a.start()
+}
+
+// run runs another command of the program and returns what it printed.
+func (a *app) run(stdin string, args ...string) string {
+	a.t.Helper()
+	cmd := exec.Command(a.exe, append(args, "--data-dir", a.dir)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		a.t.Fatalf("key2oauth %s: %v\n%s", strings.Join(args, " "), err, &stderr)
+	}
+	return strings.TrimSpace(stdout.String())
+}
+
+// api calls the admin API and decodes the answer into out unless that is nil.
+func (a *app) api(method, path string, body, out any) {
+	a.t.Helper()
+	var r io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		r = bytes.NewReader(b)
+	}
+	req, err := http.NewRequest(method, a.origin+path, r)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+a.run("", "token"))
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if resp.StatusCode/100 != 2 {
+		a.t.Fatalf("%s %s = %s: %s", method, path, resp.Status, b)
+	}
+	if out != nil {
+		if err := json.Unmarshal(b, out); err != nil {
+			a.t.Fatalf("%s %s answered %q: %v", method, path, b, err)
+		}
+	}
+}
+
+// An endpointInfo is what the admin API says of a new endpoint.
+type endpointInfo struct {
+	Slug  string `json:"slug"`
+	MCP   string `json:"mcp_endpoint"`
+	Local string `json:"local_mcp_endpoint"`
+}
+
+// addEndpoint adds an endpoint, with a saved key unless key is empty.
+func (a *app) addEndpoint(name, upstream, key string) endpointInfo {
+	a.t.Helper()
+	body := map[string]string{"upstream_url": upstream, "display_name": name}
+	if key != "" {
+		body["api_key"] = key
+	}
+	var e endpointInfo
+	a.api("POST", "/api/slugs", body, &e)
+	return e
+}
+
+// A grantInfo is one element of GET /api/grants.
+type grantInfo struct {
+	ID           string `json:"id"`
+	Slug         string `json:"slug"`
+	ClientName   string `json:"client_name"`
+	RedirectHost string `json:"redirect_host"`
+}
+
+func (a *app) grants() []grantInfo {
+	a.t.Helper()
+	var answer struct {
+		Grants []grantInfo `json:"grants"`
+	}
+	a.api("GET", "/api/grants", nil, &answer)
+	return answer.Grants
+}
+
+// ownerLink returns a one-time link that proves its opener to be the owner.
+func (a *app) ownerLink() string {
+	a.t.Helper()
+	link := regexp.MustCompile(`http://\S+`).FindString(a.run("", "open", "--print"))
+	if link == "" {
+		a.t.Fatal("key2oauth open --print printed no link")
+	}
+	return link
+}
+
+// An output collects what a process prints while others read it.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}

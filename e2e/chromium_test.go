@@ -1,0 +1,254 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+)
+
+// shots is where screenshots are kept for a person to look at.
+const shots = "output"
+
+// A chromium is a real browser with a fresh profile and one tab.
+type chromium struct {
+	t   testing.TB
+	ctx context.Context
+
+	mu       sync.Mutex
+	blocked  []string // what a content security policy forbade
+	failures []string // of loads: "net::ERR_..."
+	answers  []answer
+}
+
+// An answer is a response that the browser received.
+type answer struct {
+	url    string
+	kind   network.ResourceType
+	status int64
+}
+
+// newChromium starts Chromium. Each of hosts, "name=127.0.0.1:port", leads a
+// name to a server of the test; certificates are not checked.
+func newChromium(t testing.TB, hosts ...string) *chromium {
+	t.Helper()
+	var rules []string
+	for _, h := range hosts {
+		name, addr, _ := strings.Cut(h, "=")
+		rules = append(rules, "MAP "+name+" "+addr)
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(testenv.Need(t, "chromium")),
+		chromedp.NoSandbox, // CI runs as root
+		chromedp.Flag("host-resolver-rules", strings.Join(rules, ",")),
+		chromedp.IgnoreCertErrors,
+		chromedp.WindowSize(1280, 800),
+	)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
+	t.Cleanup(cancel)
+	quiet := func(string, ...any) {} // about events that are newer than the library
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(quiet), chromedp.WithLogf(quiet))
+	t.Cleanup(cancel)
+	c := &chromium{t: t, ctx: ctx}
+	c.prepare()
+	return c
+}
+
+// A step is something that the browser does.
+type step = chromedp.Action[chromedp.Void]
+
+// command makes a step of a protocol command.
+func command[P, R any](cmd cdp.Command[P, R], params P) step {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, cmd, params)
+		return err
+	})
+}
+
+// prepare opens the tab and begins to note what happens in it. The life of a
+// tab is that of the context that opened it, so there is no limit yet.
+func (c *chromium) prepare() {
+	c.t.Helper()
+	err := chromedp.Listen(c.ctx, func(ev any) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		switch ev := ev.(type) {
+		case *log.EventEntryAdded:
+			if strings.Contains(ev.Entry.Text, "Content Security Policy") {
+				c.blocked = append(c.blocked, ev.Entry.Text)
+			}
+		case *network.EventLoadingFailed:
+			c.failures = append(c.failures, ev.ErrorText)
+		case *network.EventResponseReceived:
+			c.answers = append(c.answers, answer{ev.Response.URL, ev.Type, ev.Response.Status})
+		}
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.run(
+		command(network.Enable, network.EnableParams{}),
+		command(log.Enable, cdp.Empty{}),
+		command(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}),
+	)
+}
+
+// run does steps, for at most half a minute.
+func (c *chromium) run(steps ...step) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		c.t.Fatalf("%v\nthe browser shows:\n%s", err, c.text())
+	}
+}
+
+// value does something that has a value.
+func value[T any](c *chromium, a chromedp.Action[T]) T {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	defer cancel()
+	v, err := chromedp.Run(ctx, a)
+	if err != nil {
+		c.t.Fatalf("%v\nthe browser shows:\n%s", err, c.text())
+	}
+	return v
+}
+
+// text is what the page shows, for failure messages.
+func (c *chromium) text() string {
+	ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href.split("?")[0] + "\n" + document.body.innerText`))
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
+
+// location is the address of the page.
+func (c *chromium) location() *url.URL {
+	c.t.Helper()
+	u, err := url.Parse(value(c, chromedp.Location()))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return u
+}
+
+// waitFor waits until the page shows words.
+func (c *chromium) waitFor(words string) {
+	c.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if strings.Contains(c.text(), words) {
+			return
+		}
+	}
+	c.t.Fatalf("the page never said %q; it shows:\n%s", words, c.text())
+}
+
+// eventually waits until what is true.
+func (c *chromium) eventually(words string, what func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if what() {
+			return
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t.Fatalf("never came true: %s; blocked %q, failed loads %q", words, c.blocked, c.failures)
+}
+
+// noPolicyStopped fails the test if a content security policy forbade anything.
+func (c *chromium) noPolicyStopped() {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.blocked {
+		c.t.Errorf("the browser says: %s", b)
+	}
+}
+
+// shoot keeps pictures of the page: narrow and wide, light and dark. It fails
+// the test if the page has to be scrolled sideways.
+func (c *chromium) shoot(name string) {
+	c.t.Helper()
+	if err := os.MkdirAll(shots, 0o755); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, width := range []int64{320, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			c.run(
+				chromedp.EmulateViewport(width, 800),
+				command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+				}),
+			)
+			overflow := value(c, chromedp.Evaluate[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
+			png := value(c, chromedp.FullScreenshot(100))
+			if overflow > 0 {
+				c.t.Errorf("%s is %d pixels wider than a window of %d", name, overflow, width)
+			}
+			file := filepath.Join(shots, fmt.Sprintf("%s-%d-%s.png", name, width, scheme))
+			if err := os.WriteFile(file, png, 0o644); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	}
+	c.run(chromedp.ResetViewport(), command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}))
+}
+
+// signIn opens a one-time link, after which this browser is the owner's.
+func (c *chromium) signIn(a *app) {
+	c.t.Helper()
+	c.run(chromedp.Navigate(a.ownerLink()))
+	c.eventually("the home page is open", func() bool { u := c.location(); return u.Path == "/" })
+}
+
+const (
+	keyField      = chromedp.CSS(`#api_key`)
+	problem       = chromedp.CSS(`#problem`)
+	approveButton = chromedp.CSS(`button.primary[name=action][value=approve]`)
+	denyButton    = chromedp.CSS(`button[name=action][value=deny]`)
+)
+
+// paste fills in the key field as a person does, and approves.
+func (c *chromium) paste(key string) {
+	c.t.Helper()
+	c.run(chromedp.SetValue(keyField, ""), chromedp.SendKeys(keyField, key))
+	c.approve()
+}
+
+// approve presses Approve once the page takes it: with JavaScript it is
+// guarded for a moment against double clicks meant for another page.
+func (c *chromium) approve() {
+	c.t.Helper()
+	c.run(
+		chromedp.WaitVisible(approveButton+`:not([aria-disabled=true])`),
+		chromedp.Click(approveButton),
+	)
+}
+
+// openTab opens another tab of the same browser.
+func (c *chromium) openTab() *chromium {
+	c.t.Helper()
+	ctx, cancel := chromedp.NewContext(c.ctx)
+	c.t.Cleanup(cancel)
+	tab := &chromium{t: c.t, ctx: ctx}
+	tab.prepare()
+	return tab
+}

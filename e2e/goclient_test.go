@@ -1,0 +1,170 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
+	"golang.org/x/oauth2"
+)
+
+// TestM01GoClient drives the go-sdk's client through its own authorization
+// code handler, at each revision of the protocol.
+func TestM01GoClient(t *testing.T) {
+	t.Parallel()
+	for _, r := range revisions {
+		for _, stateless := range r.stateless {
+			t.Run(fmt.Sprintf("M01 %s stateless=%v", r.revision, stateless), func(t *testing.T) {
+				g := newGate(t, everything(t, stateless))
+				a := startApp(t)
+				e := a.addEndpoint("Everything", g.URL, "")
+				// Nothing listens there: the test reads the answer off the redirect.
+				c := newGoClient(t, "http://127.0.0.1:1/callback", func(authorize string) url.Values {
+					back, err := url.Parse(consent(t, a, authorize))
+					if err != nil {
+						t.Fatal(err)
+					}
+					return back.Query()
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+
+				s, err := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, nil).Connect(ctx,
+					&mcp.StreamableClientTransport{Endpoint: e.Local, OAuthHandler: c.handler},
+					&mcp.ClientSessionOptions{ProtocolVersion: r.revision})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				g.refused.Store(0) // of the key's trial, which also asks without a key
+				if got := s.InitializeResult().ProtocolVersion; got != r.revision {
+					t.Errorf("the session speaks %s, want %s", got, r.revision)
+				}
+				list, err := s.ListTools(ctx, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				texts := []string{simpleText(ctx, t, s)}
+				first := c.refreshToken()
+				c.expire()
+				texts = append(texts, simpleText(ctx, t, s))
+				rotated := c.refreshToken() != first
+				a.restart()
+				texts = append(texts, simpleText(ctx, t, s))
+
+				report{
+					Tools: len(list.Tools), Texts: texts, Rotated: rotated,
+					Authorizations: int(c.authorizations.Load()), Saved: int(c.issued.Load()), Version: r.revision,
+				}.check(t)
+				if n := len(a.grants()); n != 1 {
+					t.Errorf("there are %d grants, want 1", n)
+				}
+				if n := g.refused.Load(); n != 0 {
+					t.Errorf("%d requests reached the upstream without the right key", n)
+				}
+			})
+		}
+	}
+}
+
+func simpleText(ctx context.Context, t *testing.T, s *mcp.ClientSession) string {
+	t.Helper()
+	res, err := s.CallTool(ctx, &mcp.CallToolParams{Name: "test_simple_text"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.IsError || len(res.Content) == 0 {
+		t.Fatalf("the tool answered %+v", res)
+	}
+	text, ok := res.Content[0].(*mcp.TextContent)
+	if !ok {
+		t.Fatalf("the tool answered %T, want text", res.Content[0])
+	}
+	return text.Text
+}
+
+// A goClient is the go-sdk's handler with a token source that can be told to
+// refresh.
+type goClient struct {
+	handler        *auth.AuthorizationCodeHandler
+	authorizations atomic.Int64
+	issued         atomic.Int64
+
+	mu      sync.Mutex
+	current *oauth2.Token
+	refresh func(*oauth2.Token) (*oauth2.Token, error)
+}
+
+// newGoClient returns a client whose user is browse: it is given the
+// authorization URL and returns what arrived at redirect.
+func newGoClient(t *testing.T, redirect string, browse func(authorize string) url.Values) *goClient {
+	t.Helper()
+	c := new(goClient)
+	h, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
+		DynamicClientRegistrationConfig: &auth.DynamicClientRegistrationConfig{Metadata: &oauthex.ClientRegistrationMetadata{
+			ClientName: "e2e Go client", RedirectURIs: []string{redirect},
+			GrantTypes: []string{"authorization_code", "refresh_token"}, TokenEndpointAuthMethod: "none",
+		}},
+		RequestRefreshToken: true,
+		AuthorizationCodeFetcher: func(_ context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
+			c.authorizations.Add(1)
+			q := browse(args.URL)
+			return &auth.AuthorizationResult{Code: q.Get("code"), State: q.Get("state"), Iss: q.Get("iss")}, nil
+		},
+		NewTokenSource: func(ctx context.Context, cfg *oauth2.Config, tok *oauth2.Token) (oauth2.TokenSource, error) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.issued.Add(1)
+			c.current = tok
+			c.refresh = func(old *oauth2.Token) (*oauth2.Token, error) { return cfg.TokenSource(ctx, old).Token() }
+			return c, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.handler = h
+	return c
+}
+
+// Token implements oauth2.TokenSource.
+func (c *goClient) Token() (*oauth2.Token, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current.Valid() {
+		return c.current, nil
+	}
+	if c.current.RefreshToken == "" {
+		return nil, errors.New("no refresh token was issued")
+	}
+	tok, err := c.refresh(c.current)
+	if err != nil {
+		return nil, err
+	}
+	c.issued.Add(1)
+	c.current = tok
+	return tok, nil
+}
+
+// expire makes the next request refresh.
+func (c *goClient) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := *c.current
+	old.Expiry = time.Now().Add(-time.Hour)
+	c.current = &old
+}
+
+func (c *goClient) refreshToken() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current.RefreshToken
+}

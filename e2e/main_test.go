@@ -1,0 +1,60 @@
+// Package e2e holds the tests of the built program: official clients, the
+// conformance suite, a real Chromium and another user of the machine. What
+// they need is installed by .ci/run; without it they are skipped.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// work holds what is built once for all tests.
+var work string
+
+func TestMain(m *testing.M) {
+	var err error
+	if work, err = os.MkdirTemp("", "key2oauth-e2e-"); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	// Another user of the machine runs the program in TestL01.
+	if err := os.Chmod(work, 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(work)
+	os.Exit(code)
+}
+
+var (
+	buildProgram    = sync.OnceValues(func() (string, error) { return build("key2oauth", "./cmd/key2oauth") })
+	buildEverything = sync.OnceValues(func() (string, error) {
+		return build("everything-server", "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
+	})
+)
+
+// build compiles pkg once. GOFLAGS reaches it, so a test that is run with an
+// overlay gets a program with the overlay.
+func build(name, pkg string) (string, error) {
+	out := filepath.Join(work, name)
+	cmd := exec.Command("go", "build", "-o", out, pkg)
+	cmd.Dir = ".."
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, b)
+	}
+	return out, nil
+}
+
+func built(t testing.TB, b func() (string, error)) string {
+	t.Helper()
+	name, err := b()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}

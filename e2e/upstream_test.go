@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// apiKey is what the upstream of these tests wants.
+const apiKey = "sk-e2e-7f3k9d2m5q8w"
+
+// everything starts the go-sdk's own test server and returns its URL.
+func everything(t testing.TB, stateless bool) string {
+	t.Helper()
+	exe := built(t, buildEverything)
+	mode := "-stateless=false"
+	if stateless {
+		mode = "-stateless=true"
+	}
+	// The server does not say which port it got, so it is given one that was
+	// free a moment ago.
+	for range 5 {
+		addr := freeAddr(t)
+		out := new(output)
+		cmd := exec.Command(exe, "-http", addr, mode)
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() { cmd.Wait(); close(ended) }()
+		if listens(addr, ended) {
+			t.Cleanup(func() { cmd.Process.Kill(); <-ended })
+			return "http://" + addr
+		}
+		cmd.Process.Kill()
+		<-ended
+		t.Logf("everything-server did not listen on %s and printed:\n%s", addr, out)
+	}
+	t.Fatal("everything-server does not start")
+	return ""
+}
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// listens waits until something accepts connections on addr.
+func listens(addr string, ended <-chan struct{}) bool {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+			c.Close()
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return false
+}
+
+// A gate is a small check of the API key in front of an MCP server.
+type gate struct {
+	URL      string
+	accepted atomic.Int64
+	refused  atomic.Int64
+}
+
+func newGate(t testing.TB, backend string) *gate {
+	t.Helper()
+	u, err := url.Parse(backend)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := new(gate)
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if v := r.Header.Values("Authorization"); len(v) != 1 || v[0] != "Bearer "+apiKey {
+			g.refused.Add(1)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="upstream"`)
+			http.Error(w, `{"error":"unknown API key"}`, http.StatusUnauthorized)
+			return
+		}
+		g.accepted.Add(1)
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	g.URL = srv.URL
+	return g
+}
