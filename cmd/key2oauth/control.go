@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [flags]",
+		Short: "Show how the running app is doing",
+		Args:  wants(),
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := p.connect()
+		if err != nil {
+			return err
+		}
+		var s struct {
+			Version      string  `json:"version"`
+			LocalOrigin  string  `json:"local_origin"`
+			PublicOrigin *string `json:"public_origin"`
+			Tunnel       struct {
+				Provider, State, Words string
+			} `json:"tunnel"`
+			Keychain struct {
+				Mode, State, Words string
+			} `json:"keychain"`
+			Paused    bool `json:"paused"`
+			Endpoints int  `json:"endpoints"`
+			Rejected  int  `json:"rejected"`
+			Grants    int  `json:"grants"`
+			Pending   []struct {
+				URL          string `json:"url"`
+				ClientName   string `json:"client_name"`
+				RedirectHost string `json:"redirect_host"`
+			} `json:"pending"`
+		}
+		raw, err := c.getInto(cmd.Context(), "/api/status", &s)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return p.printJSON(raw)
+		}
+		public, paused := "-", "no"
+		if s.PublicOrigin != nil {
+			public = *s.PublicOrigin
+		}
+		if s.Paused {
+			paused = `yes; "key2oauth resume" lets calls through again`
+		}
+		rows := [][]string{
+			{"version", s.Version},
+			{"local", s.LocalOrigin},
+			{"public", public},
+			{"tunnel", phrase(s.Tunnel.State, s.Tunnel.Words)},
+			{"keychain", phrase(s.Keychain.State, s.Keychain.Words)},
+			{"paused", paused},
+			{"endpoints", strconv.Itoa(s.Endpoints)},
+			{"clients", strconv.Itoa(s.Grants)},
+		}
+		if s.Rejected > 0 {
+			rows = append(rows, []string{"rejected", fmt.Sprintf(`API keys: %d; "key2oauth key SLUG" replaces one`, s.Rejected)})
+		}
+		for _, r := range s.Pending {
+			rows = append(rows, []string{"request", fmt.Sprintf("%s (%s) waits at %s", r.ClientName, r.RedirectHost, r.URL)})
+		}
+		return p.printTable(rows)
+	}
+	return cmd
+}
+
+// phrase joins a state and the words for people that explain it.
+func phrase(state, words string) string {
+	if words == "" {
+		return strings.ReplaceAll(state, "_", " ")
+	}
+	return words
+}
+
+func (p *program) pauseCommand() *cobra.Command {
+	return p.switchCommand("pause", "Stop every call until resume, also across restarts",
+		`paused: every call is answered with 503 until "key2oauth resume"`)
+}
+
+func (p *program) resumeCommand() *cobra.Command {
+	return p.switchCommand("resume", "Let calls through again", "resumed: calls go through again")
+}
+
+func (p *program) switchCommand(name, short, done string) *cobra.Command {
+	return &cobra.Command{
+		Use:   name,
+		Short: short,
+		Args:  wants(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.connect()
+			if err != nil {
+				return err
+			}
+			if _, err := c.call(cmd.Context(), http.MethodPost, "/api/"+name, nil); err != nil {
+				return err
+			}
+			p.remark("%s", done)
+			return nil
+		},
+	}
+}
+
+func (p *program) openCommand() *cobra.Command {
+	var print bool
+	cmd := &cobra.Command{
+		Use:   "open [flags]",
+		Short: "Open the dashboard in a browser",
+		Long: `Open the dashboard in a browser, by a link that works once and for 30 seconds.
+Where there is no browser the link is printed.`,
+		Args: wants(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.connect()
+			if err != nil {
+				return err
+			}
+			return p.openDashboard(cmd.Context(), c, print)
+		},
+	}
+	cmd.Flags().BoolVar(&print, "print", false, "print the link, open nothing")
+	return cmd
+}
+
+// openDashboard opens a one-time link to the dashboard, or prints it where
+// there is no browser to open it with.
+func (p *program) openDashboard(ctx context.Context, c *client, print bool) error {
+	raw, err := c.call(ctx, http.MethodPost, "/api/open", nil)
+	if err != nil {
+		return err
+	}
+	var answer struct{ Link string }
+	if err := decode(raw, &answer); err != nil {
+		return err
+	}
+	if !print && hasBrowser() {
+		err := openBrowser(ctx, answer.Link)
+		if err == nil {
+			p.remark("the dashboard opens in your browser")
+			return nil
+		}
+		p.remark("no browser could be opened: %v", err)
+	}
+	p.remark("open this link in a browser on this machine; it works once and for 30 seconds")
+	fmt.Fprintln(p.stdout, answer.Link)
+	return nil
+}
+
+func (p *program) tokenCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "token",
+		Short: "Print the token of the admin API",
+		Long: `Print the token of the admin API. Whoever has it can do all that you can do with
+the app on this machine.`,
+		Example: `  curl -H "Authorization: Bearer $(key2oauth token)" http://127.0.0.1:7450/api/status`,
+		Args:    wants(),
+		RunE: func(*cobra.Command, []string) error {
+			token, err := p.adminToken()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(p.stdout, token)
+			return nil
+		},
+	}
+}

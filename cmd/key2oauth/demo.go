@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+)
+
+func (p *program) demoCommand() *cobra.Command {
+	var o appOptions
+	cmd := &cobra.Command{
+		Use:   "demo [flags]",
+		Short: "Try it: a sample MCP server that knows only an API key",
+		Long: `Run a sample MCP server that knows only an API key, with an endpoint for it in the
+running app. If no app is running, run it too. Ctrl-C ends the demo and removes
+its endpoint again.`,
+		Args: wants(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.demo(cmd.Context(), o) },
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+func (p *program) demo(ctx context.Context, o appOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	c, err := p.connect()
+	if err == nil {
+		return p.runDemo(ctx, c)
+	}
+	if f, ok := errors.AsType[*failure](err); !ok || f.code != exitNotRunning {
+		return err
+	}
+
+	// The app outlives the demo, whose last act is to remove its endpoint.
+	appCtx, endApp := context.WithCancel(context.WithoutCancel(ctx))
+	defer endApp()
+	var demoErr error
+	ran := false
+	err = p.serve(appCtx, o, func(context.Context, string) {
+		defer endApp()
+		ran = true
+		c, err := p.connect()
+		if err != nil {
+			demoErr = err
+			return
+		}
+		demoErr = p.runDemo(ctx, c)
+	})
+	if errors.Is(err, instance.ErrRunning) && !ran {
+		return p.secondServe() // somebody was quicker
+	}
+	return errors.Join(demoErr, err)
+}
+
+// runDemo serves the sample until ctx ends.
+func (p *program) runDemo(ctx context.Context, c *client) (err error) {
+	key := "demo_" + rand.Text()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: requireKey(key, sampleServer()), ReadHeaderTimeout: 10 * time.Second}
+	var serving sync.WaitGroup
+	serving.Go(func() { srv.Serve(ln) })
+	defer serving.Wait()
+	defer srv.Close()
+
+	upstream := "http://" + ln.Addr().String() + "/mcp"
+	raw, err := c.call(ctx, http.MethodPost, "/api/slugs", map[string]string{"upstream_url": upstream, "display_name": "Demo"})
+	if err != nil {
+		return err
+	}
+	var e apiEndpoint
+	if err := decode(raw, &e); err != nil {
+		return err
+	}
+	defer func() {
+		// ctx has ended: that is why we are here.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if _, e := c.call(ctx, http.MethodDelete, slugPath(e.Slug), nil); e != nil {
+			err = errors.Join(err, fmt.Errorf("the demo's endpoint is still there: %w", e))
+			return
+		}
+		p.remark("the demo is over; its endpoint is removed")
+	}()
+
+	fmt.Fprintf(p.stdout, `
+A sample MCP server is running. It knows one API key, and no OAuth:
+
+  MCP URL   %s
+  API key   %s
+
+Add the URL to a client on this machine, for example to Claude Code:
+
+  claude mcp add --transport http demo %s
+
+When you connect (in Claude Code: /mcp), a page opens. Paste the API key there.
+Then ask for "a roll of two dice". Ctrl-C ends the demo.
+
+`, e.MCPEndpoint, key, e.MCPEndpoint)
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+)
+
+// maxKey is more than any API key is long; the app refuses far shorter ones
+// with better words.
+const maxKey = 64 << 10
+
+// readKey reads an API key from standard input: on a terminal a line that is
+// not shown, else all there is.
+func (p *program) readKey(ctx context.Context) (string, error) {
+	var b []byte
+	var err error
+	if f, ok := p.terminal(); ok {
+		fmt.Fprint(p.stderr, "API key (not shown): ")
+		b, err = readHidden(ctx, int(f.Fd()))
+		fmt.Fprintln(p.stderr)
+	} else {
+		b, err = io.ReadAll(io.LimitReader(p.stdin, maxKey))
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	key := strings.TrimSpace(string(b))
+	if key == "" {
+		return "", failed(errors.New("no API key on standard input"), "type it when asked, or pipe it in: pass show example | key2oauth key SLUG")
+	}
+	return key, nil
+}
+
+// terminal returns standard input if a person types there.
+func (p *program) terminal() (*os.File, bool) {
+	f, ok := p.stdin.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// readHidden reads a line without echo, and shows what is typed again when ctx
+// ends first.
+func readHidden(ctx context.Context, fd int) ([]byte, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	return await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) }, func() { term.Restore(fd, before) })
+}
+
+// confirm asks a yes-or-no question. Where nobody can answer it is a yes:
+// a script that says remove means it.
+func (p *program) confirm(ctx context.Context, question string) (bool, error) {
+	f, ok := p.terminal()
+	if !ok {
+		return true, nil
+	}
+	fmt.Fprint(p.stderr, question+" [y/N] ")
+	line, err := await(ctx, func() (string, error) { return bufio.NewReader(f).ReadString('\n') }, func() {})
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true, nil
+	}
+	p.remark("nothing was removed")
+	return false, nil
+}
+
+// await returns what read returns, or gives up when ctx ends. A read from a
+// terminal cannot be interrupted, so it is left behind then: the program ends.
+func await[T any](ctx context.Context, read func() (T, error), giveUp func()) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := read()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		giveUp()
+		var zero T
+		return zero, ctx.Err()
+	}
+}
+
+// printable drops from s what a terminal would act on. Names of clients and
+// words of upstreams are written by strangers.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, s)
+}
+
+func (p *program) printTable(rows [][]string) error { return printTable(p.stdout, rows) }
+
+// printTable prints rows in columns; an empty cell shows as "-".
+func printTable(w io.Writer, rows [][]string) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell = printable(cell); cell == "" {
+				cell = "-"
+			}
+			if i > 0 {
+				fmt.Fprint(tw, "\t")
+			}
+			fmt.Fprint(tw, cell)
+		}
+		fmt.Fprintln(tw)
+	}
+	return tw.Flush()
+}
+
+// printJSON prints the app's answer, with line breaks.
+func (p *program) printJSON(raw []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
+		return fmt.Errorf("reading the app's answer: %w", err)
+	}
+	b.WriteByte('\n')
+	_, err := b.WriteTo(p.stdout)
+	return err
+}
+
+// day shows a time to people in their own time zone.
+func day(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
