@@ -126,7 +126,8 @@ func endpointPath(rest string) (sub string, ok bool) {
 	case "", "/", "/mcp", "/mcp/":
 		return "", true
 	}
-	return strings.CutPrefix(rest, "/mcp")
+	sub, ok = strings.CutPrefix(rest, "/mcp")
+	return sub, ok && sub[0] == '/'
 }
 
 // report keeps a credential's state true to what its upstream said last.

@@ -1,0 +1,323 @@
+package shim_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// TestConnect goes the whole way as a newcomer does: an endpoint without a
+// key, a client that registers, a wrong key, the right one, tools, a restart.
+func TestConnect(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	_, mcpURL := p.add(up.URL, nil)
+	c := p.client(mcpURL)
+	b := p.browser()
+
+	page := b.Open(c.AuthorizeURL())
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, "127.0.0.1:3118") || !strings.Contains(page.Body, "Weather") {
+		t.Fatalf("consent page = %d, want the redirect host and the endpoint in\n%s", page.Status, page.Body)
+	}
+	form := b.Form(page, page.URL.Path)
+
+	t.Run("A19 a wrong key is reported and the request stays open", func(t *testing.T) {
+		wrong := b.Submit(form, map[string]string{"api_key": "sk-wrong-key", "action": "approve"})
+		if wrong.Location != "" || !strings.Contains(wrong.Body, `name="api_key"`) {
+			t.Fatalf("after a wrong key: %d %q", wrong.Status, wrong.Location)
+		}
+		if strings.Contains(wrong.Body, "sk-wrong-key") {
+			t.Error("the page repeats the key")
+		}
+		form = b.Form(wrong, page.URL.Path)
+	})
+	ok := b.Submit(form, map[string]string{"api_key": " Bearer " + up.Key() + "\n", "action": "approve"})
+	if ok.Status != http.StatusSeeOther {
+		t.Fatalf("after the right key: %d\n%s", ok.Status, ok.Body)
+	}
+	code := c.CodeFrom(ok.Location)
+	if status, body := c.Redeem(code); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, body)
+	}
+	if got := toolCount(t, session(t, mcpURL, c.Access)); got != shimtest.Tools {
+		t.Errorf("tools/list through the shim: got %d tools, want %d", got, shimtest.Tools)
+	}
+
+	p = p.restart()
+	if got := toolCount(t, session(t, mcpURL, c.Access)); got != shimtest.Tools {
+		t.Errorf("after a restart: got %d tools, want %d", got, shimtest.Tools)
+	}
+	if status, body := c.DoRefresh(c.Refresh); status != http.StatusOK {
+		t.Errorf("refresh after a restart = %d %v", status, body)
+	}
+	if got := toolCount(t, session(t, mcpURL, c.Access)); got != shimtest.Tools {
+		t.Errorf("with the refreshed token: got %d tools, want %d", got, shimtest.Tools)
+	}
+	for _, secret := range []string{up.Key(), c.Access, c.Refresh, code, c.State, "sk-wrong-key"} {
+		if strings.Contains(p.log.String(), secret) {
+			t.Errorf("the log contains a secret")
+		}
+	}
+}
+
+func TestConsentAnswers(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, mcpURL := p.add(up.URL, nil)
+
+	t.Run("A05 the way back is a 303", func(t *testing.T) {
+		c := p.client(mcpURL)
+		page := p.browser().Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
+		if page.Status != http.StatusSeeOther {
+			t.Errorf("got %d, want 303: a 307 would send the form to the client", page.Status)
+		}
+		c.CodeFrom(page.Location)
+	})
+	t.Run("A14 deny goes back with access_denied, state and iss", func(t *testing.T) {
+		c := p.client(mcpURL)
+		page := p.browser().Consent(c.AuthorizeURL(), map[string]string{"action": "deny"})
+		u, err := url.Parse(page.Location)
+		if err != nil || page.Location == "" {
+			t.Fatalf("deny: %d %q", page.Status, page.Location)
+		}
+		q := u.Query()
+		if q.Get("error") != "access_denied" || q.Get("state") != c.State || q.Get("iss") != p.origin || q.Has("code") {
+			t.Errorf("deny leads to %q", page.Location)
+		}
+		if again := p.browser().Open(page.URL.String()); again.Status != http.StatusGone {
+			t.Errorf("the page of a denied request = %d, want 410", again.Status)
+		}
+	})
+	t.Run("A09 the same authorization URL works again and again", func(t *testing.T) {
+		c := p.client(mcpURL)
+		b := p.browser()
+		var page *shimtest.Page
+		for range 3 {
+			page = b.Open(c.AuthorizeURL())
+			page = b.Open(page.URL.String())
+		}
+		c.CodeFrom(b.Submit(b.Form(page, page.URL.Path), map[string]string{"api_key": up.Key(), "action": "approve"}).Location)
+	})
+	t.Run("A06 without resource the owner picks", func(t *testing.T) {
+		other := shimtest.NewUpstream(t, shimtest.Options{Key: "sk-other"})
+		otherSlug, otherURL := p.add(other.URL, map[string]any{"display_name": "Calendar"})
+		defer p.api("DELETE", "/api/slugs/"+otherSlug, nil)
+		c := p.client("")
+		if page := p.browser().Open(c.AuthorizeURL()); page.Status != http.StatusUnauthorized || strings.Contains(page.Body, "Calendar") {
+			t.Errorf("the list of endpoints for a browser that is not the owner's: %d\n%s", page.Status, page.Body)
+		}
+		b := p.owner()
+		page := b.Open(c.AuthorizeURL())
+		form := b.Form(page, page.URL.Path)
+		if !strings.Contains(page.Body, "Calendar") || !strings.Contains(page.Body, "Weather") {
+			t.Fatalf("picker lacks an endpoint:\n%s", page.Body)
+		}
+		if none := b.Submit(form, map[string]string{"api_key": "sk-other", "credential": "new", "action": "approve"}); none.Location != "" {
+			t.Errorf("approved without a choice: %q", none.Location)
+		}
+		page = b.Open(c.AuthorizeURL())
+		done := b.Submit(b.Form(page, page.URL.Path), map[string]string{"slug": otherSlug, "api_key": "sk-other", "credential": "new", "action": "approve"})
+		if status, body := c.Redeem(c.CodeFrom(done.Location)); status != http.StatusOK {
+			t.Fatalf("POST /token = %d %v", status, body)
+		}
+		toolCount(t, session(t, otherURL, c.Access))
+		if resp, _ := p.post(mcpURL, c.Access, initialize); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("W06: the token for %s on %s = %d, want 401", otherSlug, slug, resp.StatusCode)
+		}
+	})
+	t.Run("A06 without resource and with one endpoint it is that one", func(t *testing.T) {
+		c := p.client("")
+		c.Connect(p.browser(), up.Key())
+		toolCount(t, session(t, mcpURL, c.Access))
+	})
+	t.Run("A06 a resource in capitals and with a slash is the same one", func(t *testing.T) {
+		c := p.client(strings.Replace(mcpURL, "http://", "HTTP://", 1) + "/")
+		c.Connect(p.browser(), up.Key())
+		toolCount(t, session(t, mcpURL, c.Access))
+	})
+	t.Run("A06 a foreign resource is invalid_target", func(t *testing.T) {
+		c := p.client("https://elsewhere.example/mcp")
+		page := p.browser().Open(c.AuthorizeURL())
+		u, err := url.Parse(page.Location) // somebody approved this redirect URI before
+		if err != nil || u.Query().Get("error") != "invalid_target" || u.Query().Get("state") != c.State || u.Query().Get("iss") != p.origin {
+			t.Errorf("foreign resource leads to %q with %d", page.Location, page.Status)
+		}
+		c.Redirect = "http://127.0.0.1:3119/callback"
+		if page := p.browser().Open(c.AuthorizeURL()); page.Status != http.StatusBadRequest || page.Location != "" || !strings.Contains(page.Body, "invalid_target") {
+			t.Errorf("A21: foreign resource of a client that nobody approved = %d %q, want a page", page.Status, page.Location)
+		}
+	})
+	t.Run("A13 custom schemes get a page that leads back", func(t *testing.T) {
+		c := shimtest.NewOAuthClient(t, p.origin, "cursor://anysphere.cursor-mcp/oauth/callback")
+		c.Resource = mcpURL
+		page := p.browser().Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
+		if page.Status != http.StatusOK || !strings.Contains(page.Body, `href="cursor://anysphere.cursor-mcp/oauth/callback?code=`) {
+			t.Errorf("custom scheme: %d\n%s", page.Status, page.Body)
+		}
+	})
+	t.Run("A13 A12 A20 A17 headers of the consent page", func(t *testing.T) {
+		page := p.browser().Open(p.client(mcpURL).AuthorizeURL())
+		csp := page.Header.Get("Content-Security-Policy")
+		if strings.Contains(csp, "form-action") {
+			t.Errorf("the consent page sends form-action, which stops the client's own redirects: %s", csp)
+		}
+		for _, want := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"} {
+			if !strings.Contains(csp, want) {
+				t.Errorf("CSP %q lacks %s", csp, want)
+			}
+		}
+		for name, want := range map[string]string{
+			"X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff",
+			"Cache-Control": "no-store", "Cross-Origin-Opener-Policy": "", "Access-Control-Allow-Origin": "",
+		} {
+			if got := page.Header.Get(name); got != want {
+				t.Errorf("%s = %q, want %q", name, got, want)
+			}
+		}
+	})
+}
+
+// TestA11ForgedConsent sends the consent form as no page of ours would.
+func TestA11ForgedConsent(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+	_, obj := p.api("GET", "/api/slugs/"+slug, nil)
+	saved := obj["credentials"].([]any)[0].(map[string]any)["id"].(string)
+
+	tests := []struct {
+		name  string
+		forge func(r *http.Request)
+		form  map[string]string
+	}{
+		{name: "no form token", form: map[string]string{"form_token": ""}},
+		{name: "wrong form token", form: map[string]string{"form_token": "AAAA"}},
+		{name: "cross-site", forge: func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }},
+		{name: "same-site, another port", forge: func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }},
+		{name: "foreign Origin", forge: func(r *http.Request) {
+			r.Header.Del("Sec-Fetch-Site")
+			r.Header.Set("Origin", "https://evil.example")
+		}},
+		{name: "Origin null", forge: func(r *http.Request) {
+			r.Header.Del("Sec-Fetch-Site")
+			r.Header.Set("Origin", "null")
+		}},
+		{name: "neither header", forge: func(r *http.Request) {
+			r.Header.Del("Sec-Fetch-Site")
+			r.Header.Del("Origin")
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, answer := range []map[string]string{
+				{"api_key": up.Key(), "credential": "new"},
+				{"credential": saved},
+			} {
+				b := p.owner()
+				page := b.Open(p.client(mcpURL).AuthorizeURL())
+				answer["action"] = "approve"
+				for k, v := range tt.form {
+					answer[k] = v
+				}
+				req := b.FormRequest(b.Form(page, page.URL.Path), answer)
+				if tt.forge != nil {
+					tt.forge(req)
+				}
+				if got := b.Do(req); got.Status != http.StatusForbidden || got.Location != "" {
+					t.Errorf("got %d %q, want 403", got.Status, got.Location)
+				}
+			}
+		})
+	}
+	t.Run("the form of another request", func(t *testing.T) {
+		b := p.owner()
+		first := b.Open(p.client(mcpURL).AuthorizeURL())
+		second := b.Open(p.client(mcpURL).AuthorizeURL())
+		form := b.Form(first, first.URL.Path)
+		form.Action = second.URL.Path
+		if got := b.Submit(form, map[string]string{"credential": saved, "action": "approve"}); got.Status != http.StatusForbidden {
+			t.Errorf("got %d, want 403", got.Status)
+		}
+	})
+	if _, out := p.api("GET", "/api/grants", nil); len(out["grants"].([]any)) != 0 {
+		t.Errorf("forged forms made grants: %v", out)
+	}
+}
+
+// TestA18SavedKeysAreTheOwners tries to use a saved key without the owner's
+// session, and to reach another's pasted key.
+func TestA18SavedKeysAreTheOwners(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+	credentials := func() map[string]string {
+		_, obj := p.api("GET", "/api/slugs/"+slug, nil)
+		m := make(map[string]string)
+		for _, c := range obj["credentials"].([]any) {
+			m[c.(map[string]any)["for"].(string)] = c.(map[string]any)["id"].(string)
+		}
+		return m
+	}
+	saved := credentials()["owner"]
+
+	b := p.browser()
+	page := b.Open(p.client(mcpURL).AuthorizeURL())
+	if strings.Contains(page.Body, saved) {
+		t.Error("the page offers a saved key to a browser that is not the owner's")
+	}
+	if got := b.Submit(b.Form(page, page.URL.Path), map[string]string{"credential": saved, "action": "approve"}); got.Location != "" {
+		t.Errorf("a saved key was used without the owner's session: %q", got.Location)
+	}
+
+	// A pasted key is for its grant alone, even for the owner.
+	p.client(mcpURL).Connect(b, up.Key())
+	pasted := credentials()["grant"]
+	if pasted == "" {
+		t.Fatal("a key pasted without the owner's session is not listed as a grant's own")
+	}
+	ob := p.owner()
+	page = ob.Open(p.client(mcpURL).AuthorizeURL())
+	if strings.Contains(page.Body, pasted) {
+		t.Error("a key that belongs to one grant is offered as saved")
+	}
+	if got := ob.Submit(ob.Form(page, page.URL.Path), map[string]string{"credential": pasted, "action": "approve"}); got.Location != "" {
+		t.Errorf("a grant's own key was used for another grant: %q", got.Location)
+	}
+	// The owner needs no paste.
+	c := p.client(mcpURL)
+	done := ob.Consent(c.AuthorizeURL(), map[string]string{"credential": saved, "action": "approve"})
+	if status, body := c.Redeem(c.CodeFrom(done.Location)); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, body)
+	}
+	toolCount(t, session(t, mcpURL, c.Access))
+}
+
+// TestUnverifiedKeys wants a key that could not be checked to be the owner's
+// decision.
+func TestUnverifiedKeys(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	_, mcpURL := p.add(up.URL, nil)
+	up.Break(shimtest.Status(http.StatusServiceUnavailable, "down for maintenance"))
+
+	b := p.browser()
+	page := b.Consent(p.client(mcpURL).AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve", "unverified": "1"})
+	if page.Location != "" {
+		t.Errorf("a browser that is not the owner's went on without a check: %q", page.Location)
+	}
+	ob := p.owner()
+	c := p.client(mcpURL)
+	page = ob.Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
+	if page.Location != "" {
+		t.Fatalf("an unverified key was accepted without asking: %q", page.Location)
+	}
+	form := ob.Form(page, page.URL.Path)
+	if !form.Has("key_held") || strings.Contains(page.Body, up.Key()) {
+		t.Errorf("the key should be kept on our side, and not in the page")
+	}
+	page = ob.Submit(form, map[string]string{"unverified": "1"})
+	c.CodeFrom(page.Location)
+}
