@@ -1,8 +1,8 @@
 package upstream
 
 import (
-	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"errors"
 	"io"
 	"net/http"
@@ -37,10 +37,10 @@ type tape struct {
 	final   atomic.Bool // no repetition will be asked for
 	ended   atomic.Bool // src has given everything
 	closed  atomic.Bool
+	first   tapeReader
 }
 
-// record puts a tape into req's body. It returns nil if there is no body or
-// req can make new ones itself.
+// record puts a tape into req's body. It returns nil if there is none.
 func record(req *http.Request) *tape {
 	if req.Body == nil || req.Body == http.NoBody {
 		return nil
@@ -49,7 +49,9 @@ func record(req *http.Request) *tape {
 	if n := req.ContentLength; n > 0 && n <= maxRecord {
 		t.buf = make([]byte, 0, n)
 	}
-	req.Body, _ = t.again()
+	t.first.t = t
+	t.current.Store(&t.first)
+	req.Body = &t.first
 	// The transport asks for the body anew when a connection that had been
 	// idle turns out to be closed before anything was sent.
 	req.GetBody = t.again
@@ -65,15 +67,13 @@ func (t *tape) again() (io.ReadCloser, error) {
 		return nil, errBodyGone
 	}
 	r := &tapeReader{t: t}
-	old := t.current.Swap(r)
-	if old == nil {
-		return r, nil
-	}
+	t.current.Store(r)
 	// A reader that is in the middle of a read leaves what it gets on the
 	// tape; this lock waits for it.
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.total > int64(len(t.buf)) {
+		r.closed.Store(true) // nobody will
 		return nil, errBodyGone
 	}
 	return r, nil
@@ -81,13 +81,13 @@ func (t *tape) again() (io.ReadCloser, error) {
 
 // release says that the request is over but for the transport's last reads:
 // nothing more is recorded, and the source is closed when the reader is.
-func (t *tape) release(err error) {
+func (t *tape) release() {
 	if t == nil {
 		return
 	}
 	t.final.Store(true)
 	r := t.current.Load()
-	if r.closed.Load() || err != nil && t.ended.Load() {
+	if r.closed.Load() || t.ended.Load() {
 		t.closeSource()
 	}
 	// Event streams stay open for hours, and their request with them.
@@ -164,7 +164,7 @@ func decode(resp *http.Response) {
 	case "gzip", "x-gzip":
 		open = func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }
 	case "deflate":
-		open = func(r io.Reader) (io.ReadCloser, error) { return flate.NewReader(r), nil }
+		open = zlib.NewReader // RFC 9110, Section 8.4.1.2
 	default:
 		return
 	}

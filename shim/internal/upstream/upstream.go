@@ -53,7 +53,8 @@ type Client struct {
 	ProbeTime time.Duration
 
 	plain, secure *http.Transport
-	paths         pathMemory
+	paths         pathMemory // paths as asked for -> paths that answered
+	eras          pathMemory // endpoints that speak the newer era -> revision
 }
 
 // New returns a Client that connects through g; nil is a Guard without
@@ -136,7 +137,7 @@ func (c *Client) Send(req *http.Request) (*http.Response, error) {
 	}
 	body := record(req)
 	resp, err := c.follow(req, t, body, asked)
-	body.release(err)
+	body.release()
 	if err != nil {
 		return nil, err
 	}

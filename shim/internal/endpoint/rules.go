@@ -1,0 +1,202 @@
+package endpoint
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/key2oauth/key2oauth/shim/internal/safedial"
+)
+
+// slugLen characters of 36 are 62 bits: nobody finds a slug by trying.
+const slugLen = 12
+
+const slugAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+// NewSlug returns a random path segment. It says nothing about the endpoint,
+// since metadata is public.
+func NewSlug() string {
+	// 252 is the largest multiple of 36 in a byte: bytes from there on would
+	// favor the first letters, so they are drawn again.
+	const limit = 256 - 256%len(slugAlphabet)
+	slug := make([]byte, 0, slugLen)
+	var draw [2 * slugLen]byte
+	for {
+		rand.Read(draw[:])
+		for _, b := range draw {
+			if int(b) >= limit {
+				continue
+			}
+			slug = append(slug, slugAlphabet[int(b)%len(slugAlphabet)])
+			if len(slug) == slugLen {
+				return string(slug)
+			}
+		}
+	}
+}
+
+// MCPURL returns what people paste into a client.
+func MCPURL(origin, slug string) string { return origin + "/" + slug + "/mcp" }
+
+// maxURL bounds an upstream URL.
+const maxURL = 2048
+
+// plainNote goes with every http upstream.
+const plainNote = "This address starts with http://, so the key travels unencrypted to it. That is all right on this computer and on a network you trust."
+
+// ParseUpstream checks what was typed as an upstream URL. Errors and note are
+// sentences for people. The note is not empty if the key will travel
+// unencrypted; whether a name really leads to the private network is decided
+// when it is connected to, on the address.
+func ParseUpstream(s string) (u *url.URL, note string, err error) {
+	s = clean(s)
+	switch {
+	case s == "":
+		return nil, "", errors.New("Enter the URL of the MCP server, for example https://mcp.example.com/mcp.")
+	case len(s) > maxURL:
+		return nil, "", fmt.Errorf("The URL is longer than %d characters.", maxURL)
+	}
+	if !strings.Contains(s, "://") {
+		return nil, "", errors.New("The URL must begin with https:// (or http:// for a server on this computer or network).")
+	}
+	u, err = url.Parse(s)
+	if err != nil || u.Opaque != "" {
+		// What url.Parse says repeats the URL, whose query may be a secret.
+		return nil, "", errors.New("This is not a valid URL. Copy it again from the server's documentation.")
+	}
+	u.Scheme = strings.ToLower(u.Scheme)
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, "", errors.New("The URL must begin with https:// (or http:// for a server on this computer or network).")
+	case u.User != nil:
+		return nil, "", errors.New("The URL must not contain a user name or password. Remove the part before the @ and paste the key where it is asked for.")
+	case u.Fragment != "" || strings.Contains(s, "#"):
+		return nil, "", errors.New("The URL must not contain a #. Remove it and what follows.")
+	}
+	if u.Host, err = parseHost(u); err != nil {
+		return nil, "", err
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	if u.Scheme == "http" {
+		note = plainNote
+	}
+	return u, note, nil
+}
+
+// parseHost checks the host and port of u and returns them in normal form.
+func parseHost(u *url.URL) (string, error) {
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if host == "" {
+		return "", errors.New("The URL names no server. It should look like https://mcp.example.com/mcp.")
+	}
+	if n := strings.TrimLeft(port, "0123456789"); n != "" || len(port) > 5 || strings.HasSuffix(u.Host, ":") {
+		return "", errors.New("The number after the colon (the port) is not valid.")
+	}
+	if p := atoi(port); port != "" && (p < 1 || p > 65535) {
+		return "", errors.New("The number after the colon (the port) must be between 1 and 65535.")
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		if addr.Zone() != "" {
+			return "", errors.New("The address must not contain a zone (the part after %).")
+		}
+		if why := safedial.Judge(addr, u.Scheme); why != "" {
+			if safedial.Judge(addr, "https") == "" {
+				return "", errors.New("Use https:// for this address: it is public, and over http the key would travel unencrypted.")
+			}
+			return "", fmt.Errorf("Key2OAuth does not connect to %s: %s.", addr, why)
+		}
+	} else if !isName(host) {
+		return "", errors.New("The server's name is not valid. Names with letters beyond a to z must be written in their xn-- form.")
+	}
+	if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		port = ""
+	}
+	if port != "" {
+		return net.JoinHostPort(host, port), nil
+	}
+	if strings.Contains(host, ":") {
+		return "[" + host + "]", nil
+	}
+	return host, nil
+}
+
+// isName reports whether host can be a DNS name. Names that end in a number
+// are none: some resolvers read 0x7f.1 or 2130706433 as an address.
+func isName(host string) bool {
+	if len(host) > 253 {
+		return false
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	for _, l := range labels {
+		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' {
+			return false
+		}
+		if strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	last := labels[len(labels)-1]
+	return strings.Trim(last, "0123456789") != "" && !strings.HasPrefix(last, "0x")
+}
+
+func atoi(s string) (n int) {
+	for _, c := range []byte(s) {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// MaxName bounds a display name, in characters.
+const MaxName = 80
+
+// ParseName checks a display name. Where nothing is left of s the name is the
+// upstream's host.
+func ParseName(s, fallbackHost string) (string, error) {
+	s = oneLine(s)
+	if s == "" {
+		s = oneLine(fallbackHost)
+	}
+	if s == "" {
+		return "", errors.New("Enter a name.")
+	}
+	if utf8.RuneCountInString(s) > MaxName {
+		return "", fmt.Errorf("The name is longer than %d characters.", MaxName)
+	}
+	return s, nil
+}
+
+// oneLine removes what is not seen, or changes how the rest is read, and
+// joins what is left with single spaces.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r == utf8.RuneError, !unicode.IsPrint(r), invisible(r):
+			return -1
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// invisible reports whether r takes no room: marks of direction, zero-width
+// spaces and joiners, byte order marks, soft hyphens.
+func invisible(r rune) bool {
+	return unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) ||
+		r == '\u115f' || r == '\u1160' || r == '\u3164' || r == '\uffa0'
+}
+
+// clean trims what copying leaves around a value: spaces, line ends and what
+// is not seen.
+func clean(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || invisible(r) || r == 0 })
+}

@@ -1,0 +1,368 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+const (
+	modern = "2026-07-28" // the first revision without sessions
+	legacy = "2025-11-25" // the last one with initialize
+
+	userAgent = "Key2OAuth"
+
+	// maxAnswer bounds one answer to a trial. Lists of tools are long.
+	maxAnswer = 8 << 20
+	// maxExcerpt is how much of an answer is kept to tell people about it.
+	maxExcerpt = 4 << 10
+)
+
+var (
+	errCut     = errors.New("the upstream broke off in the middle of its answer")
+	errOver    = errors.New("the trial is over")
+	errTooLong = errors.New("the answer is too long")
+)
+
+// An elsewhereError says that a legacy SSE stream named a message URL on
+// another origin. The key was not sent there.
+type elsewhereError struct{ to *url.URL }
+
+func (e *elsewhereError) Error() string {
+	return fmt.Sprintf("the upstream wants messages sent to %s", e.to)
+}
+
+// An attempt is one use of an upstream by the official client. It is the
+// client's RoundTripper and remembers what was answered, because the client's
+// errors name neither status nor body.
+type attempt struct {
+	client  *Client
+	target  *Target
+	cancel  context.CancelCauseFunc
+	closing time.Duration // for ending the session
+	legacy  bool          // connected by the transport of 2024-11-05
+
+	mu   sync.Mutex
+	log  []*exchange
+	over bool
+}
+
+// An exchange is one request of an attempt and what came back.
+type exchange struct {
+	method  string // of HTTP
+	rpc     string // of JSON-RPC
+	status  int
+	media   string
+	excerpt []byte
+	err     error // instead of an answer
+}
+
+// connect tries every way in which a client may connect: both eras over
+// Streamable HTTP, then the transport of 2024-11-05.
+func (a *attempt) connect(ctx context.Context, limit time.Duration) (*mcp.ClientSession, error) {
+	// Some upstreams of the older era never answer a method that they do not
+	// know, so server/discover may use up only a part of the time.
+	first, cancel := context.WithTimeout(ctx, limit*2/5)
+	s, err := a.connectBy(first, a.streamable(), modern)
+	cancel()
+	if err == nil {
+		return s, nil
+	}
+	if last := a.last(); ctx.Err() == nil && !a.asked("initialize") && (last.err == nil || errors.Is(last.err, context.DeadlineExceeded)) {
+		if s, err = a.connectBy(ctx, a.streamable(), legacy); err == nil {
+			return s, nil
+		}
+	}
+	if last := a.last(); ctx.Err() == nil && last.err == nil && hasAny(last.status, 400, 404, 405) {
+		if is, sseErr := a.isLegacy(ctx); sseErr != nil {
+			return nil, sseErr
+		} else if is {
+			a.legacy = true
+			return a.connectBy(ctx, &mcp.SSEClientTransport{
+				Endpoint: a.endpoint(), HTTPClient: a.httpClient(), MaxEventSize: maxAnswer,
+			}, legacy)
+		}
+	}
+	return nil, err
+}
+
+func (a *attempt) connectBy(ctx context.Context, tr mcp.Transport, version string) (*mcp.ClientSession, error) {
+	c := mcp.NewClient(&mcp.Implementation{Name: "key2oauth", Version: "1"},
+		&mcp.ClientOptions{Capabilities: &mcp.ClientCapabilities{}})
+	return c.Connect(ctx, tr, &mcp.ClientSessionOptions{ProtocolVersion: version})
+}
+
+func (a *attempt) streamable() mcp.Transport {
+	return &mcp.StreamableClientTransport{
+		Endpoint: a.endpoint(), HTTPClient: a.httpClient(), MaxRetries: -1,
+		DisableStandaloneSSE: true, MaxEventSize: maxAnswer,
+	}
+}
+
+// endpoint is the target's URL without its query, which is put back on by
+// Send: errors of net/http repeat the URL, and the query may be a key.
+func (a *attempt) endpoint() string {
+	u := *a.target.URL
+	u.RawQuery, u.ForceQuery = "", false
+	return u.String()
+}
+
+func (a *attempt) httpClient() *http.Client {
+	return &http.Client{
+		Transport:     a,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// countTools returns how many tools the upstream offers, up to a few pages.
+func countTools(ctx context.Context, s *mcp.ClientSession) (n int, err error) {
+	if r := s.InitializeResult(); r == nil || r.Capabilities == nil || r.Capabilities.Tools == nil {
+		return 0, nil
+	}
+	params := &mcp.ListToolsParams{}
+	for range 20 {
+		list, err := s.ListTools(ctx, params)
+		if err != nil {
+			return n, err
+		}
+		n += len(list.Tools)
+		if list.NextCursor == "" {
+			break
+		}
+		params.Cursor = list.NextCursor
+	}
+	return n, nil
+}
+
+// RoundTrip sends what the client sends, with the key, and takes notes.
+func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
+	x := &exchange{method: req.Method, rpc: rpcMethod(req)}
+	a.mu.Lock()
+	if a.over {
+		a.mu.Unlock()
+		closeBody(req)
+		return nil, errOver
+	}
+	a.log = append(a.log, x)
+	a.mu.Unlock()
+
+	ctx, cancel := req.Context(), context.CancelFunc(func() {})
+	if req.Method == http.MethodDelete {
+		ctx, cancel = context.WithTimeout(ctx, a.closing)
+	}
+	r := req.Clone(WithTarget(ctx, a.target))
+	r.Header.Set("User-Agent", userAgent)
+	resp, err := a.client.Send(r)
+	if err != nil {
+		cancel()
+		a.note(func() { x.err = err })
+		return nil, err
+	}
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // garbage is no known type
+	a.note(func() { x.status, x.media = resp.StatusCode, media })
+	body := &noted{a: a, x: x, src: resp.Body, cancel: cancel, left: maxAnswer}
+	resp.Body = body
+	// The client closes what it cannot use without reading it.
+	if resp.StatusCode/100 != 2 || media != "application/json" && media != "text/event-stream" {
+		head, _ := io.ReadAll(io.LimitReader(body, maxExcerpt)) // what came before an error will do
+		resp.Body = &joined{io.MultiReader(bytes.NewReader(head), body), body}
+	}
+	return resp, nil
+}
+
+type joined struct {
+	io.Reader
+	io.Closer
+}
+
+// rpcMethod returns the method of the JSON-RPC message in req's body.
+func rpcMethod(req *http.Request) string {
+	if req.GetBody == nil {
+		return ""
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return ""
+	}
+	defer body.Close()
+	var msg struct{ Method string }
+	_ = json.NewDecoder(body).Decode(&msg) // an answer has no method
+	return msg.Method
+}
+
+func (a *attempt) note(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f()
+}
+
+// end makes the client's late requests, such as a cancellation, fail at once.
+func (a *attempt) end() { a.note(func() { a.over = true }) }
+
+// asked reports whether a JSON-RPC method was sent.
+func (a *attempt) asked(rpc string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, x := range a.log {
+		if x.rpc == rpc {
+			return true
+		}
+	}
+	return false
+}
+
+// last returns the newest exchange that was a question.
+func (a *attempt) last() exchange {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := len(a.log) - 1; i >= 0; i-- {
+		if x := a.log[i]; x.method != http.MethodDelete && !strings.HasPrefix(x.rpc, "notifications/") {
+			return *x
+		}
+	}
+	return exchange{err: errOver}
+}
+
+// A noted is the body of an answer: it keeps the beginning, ends what is too
+// long, and notices when an event stream breaks off.
+type noted struct {
+	a      *attempt
+	x      *exchange
+	src    io.ReadCloser
+	cancel context.CancelFunc
+	left   int
+}
+
+func (n *noted) Read(p []byte) (int, error) {
+	if n.left <= 0 {
+		n.a.note(func() { n.x.err = errTooLong })
+		return 0, errTooLong
+	}
+	got, err := n.src.Read(p[:min(len(p), n.left)])
+	n.left -= got
+	n.a.note(func() {
+		if room := maxExcerpt - len(n.x.excerpt); room > 0 {
+			n.x.excerpt = append(n.x.excerpt, p[:min(got, room)]...)
+		}
+		if err != nil && err != io.EOF {
+			n.x.err = err
+		}
+	})
+	if err != nil && n.x.media == "text/event-stream" && n.x.method == http.MethodPost {
+		time.AfterFunc(min(time.Second, n.a.closing), n.brokeOff)
+	}
+	return got, err
+}
+
+func (n *noted) Close() error {
+	defer n.cancel()
+	return n.src.Close()
+}
+
+// brokeOff ends the attempt if the client still waits for an answer on a
+// stream that is over: without an event id it would wait until its time is up.
+func (n *noted) brokeOff() {
+	n.a.mu.Lock()
+	waits := !n.a.over && len(n.a.log) > 0 && n.a.log[len(n.a.log)-1] == n.x
+	if waits && n.x.err == nil {
+		n.x.err = errCut
+	}
+	n.a.mu.Unlock()
+	if waits {
+		n.a.cancel(errCut)
+	}
+}
+
+// isLegacy asks for the stream that an upstream of revision 2024-11-05 opens
+// with an endpoint event.
+func (a *attempt) isLegacy(ctx context.Context) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.endpoint(), nil)
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	var before int
+	a.note(func() { before = len(a.log) })
+	resp, err := a.RoundTrip(req)
+	if err != nil {
+		return false, nil // what POST was answered says more
+	}
+	defer resp.Body.Close()
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // garbage is no event stream
+	if resp.StatusCode != http.StatusOK || media != "text/event-stream" {
+		// 401 and 403 tell about the key, anything else nothing.
+		if !hasAny(resp.StatusCode, 401, 403) {
+			a.note(func() { a.log = a.log[:before] })
+		}
+		return false, nil
+	}
+	name, data := firstEvent(resp.Body)
+	if name != "endpoint" {
+		return false, nil
+	}
+	to, err := a.target.URL.Parse(data)
+	if err != nil || !sameOrigin(to, a.target.URL) {
+		if err != nil {
+			to = &url.URL{Path: "nowhere"}
+		}
+		return false, &elsewhereError{shown(to, a.target)}
+	}
+	return true, nil
+}
+
+// maxFirstEvent bounds what is read before an endpoint event.
+const maxFirstEvent = 16 << 10
+
+// firstEvent reads the first event of a stream that has data, as the HTML
+// Standard, Section 9.2.6 parses it: lines end in LF, CRLF or CR.
+func firstEvent(r io.Reader) (name, data string) {
+	var line []byte
+	var has, afterCR bool
+	one := make([]byte, 1)
+	for range maxFirstEvent {
+		if _, err := io.ReadFull(r, one); err != nil {
+			return "", "" // an event ends with an empty line
+		}
+		c := one[0]
+		if c == '\n' && afterCR {
+			afterCR = false
+			continue
+		}
+		afterCR = c == '\r'
+		if c != '\n' && c != '\r' {
+			line = append(line, c)
+			continue
+		}
+		if len(line) == 0 {
+			if has {
+				return name, data
+			}
+			name = ""
+			continue
+		}
+		field, value, _ := strings.Cut(strings.TrimPrefix(string(line), "\ufeff"), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch field {
+		case "event":
+			name = value
+		case "data":
+			if has {
+				data += "\n"
+			}
+			data, has = data+value, true
+		}
+		line = line[:0]
+	}
+	return "", ""
+}

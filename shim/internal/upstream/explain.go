@@ -1,0 +1,106 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+
+	"github.com/key2oauth/key2oauth/shim/internal/safedial"
+)
+
+// failure sorts an error of the connection.
+func failure(err error) Outcome {
+	if _, ok := errors.AsType[*RedirectError](err); ok {
+		return Redirect
+	}
+	if _, ok := errors.AsType[*safedial.Refused](err); ok {
+		return Refused
+	}
+	if errors.Is(err, errTooLong) {
+		return NotMCP
+	}
+	return Unreachable
+}
+
+// Error numbers of Windows, which package syscall does not compare with those
+// of POSIX.
+const (
+	wsaNetUnreachable  = syscall.Errno(10051)
+	wsaConnReset       = syscall.Errno(10054)
+	wsaConnRefused     = syscall.Errno(10061)
+	wsaHostUnreachable = syscall.Errno(10065)
+)
+
+// Explain says in a sentence for people why a request got no answer, and what
+// to do. It repeats nothing of the request.
+func Explain(err error) string {
+	if e, ok := errors.AsType[*RedirectError](err); ok {
+		return fmt.Sprintf("The server sends requests on to %s. Keys are sent only to the address that you entered. If you trust that place, enter it as the server's address.", e.To)
+	}
+	if e, ok := errors.AsType[*safedial.Refused](err); ok {
+		return fmt.Sprintf("Key2OAuth does not connect to %s: %s. Check the server's address.", e.Addr.Addr(), e.Why)
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		if e.IsNotFound {
+			return fmt.Sprintf("There is no server named %s. Check the address for a typing mistake, and that this computer is online.", printable(e.Name, 100))
+		}
+		return "The server's name could not be looked up. Check that this computer is online, then try again."
+	}
+	if words := explainTLS(err); words != "" {
+		return words
+	}
+	is := func(targets ...error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+	timeout, isNet := errors.AsType[net.Error](err)
+	switch {
+	case is(errBodyGone):
+		return "The server moved to another address while a long request was on its way. Try again."
+	case is(errTooLong):
+		return "The server's answer is far longer than an MCP server's would be. Check the server's address."
+	case is(context.Canceled, errOver):
+		return "The request was canceled before the server answered."
+	case is(context.DeadlineExceeded), isNet && timeout.Timeout():
+		return "The server did not answer in time. Check the address, and that the server is running; then try again."
+	case is(syscall.ECONNREFUSED, wsaConnRefused):
+		return "Nothing answers at the server's address. Check that the server is running and that the number after the colon (the port) is right."
+	case is(syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaNetUnreachable, wsaHostUnreachable):
+		return "The server cannot be reached from here. Check that this computer is online and in the right network."
+	case is(io.EOF, io.ErrUnexpectedEOF, errCut, syscall.ECONNRESET, syscall.EPIPE, wsaConnReset):
+		return "The server broke off the connection before its answer was complete. Try again; if it stays so, ask those who run the server."
+	}
+	return "The server could not be reached. Check its address, then try again."
+}
+
+// explainTLS explains what is wrong with an encrypted connection; "" if
+// nothing is.
+func explainTLS(err error) string {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "The server does not answer with encryption, as https:// demands. If it runs on this computer or in your own network, use http://."
+	}
+	if e, ok := errors.AsType[x509.HostnameError](err); ok && e.Certificate != nil {
+		return fmt.Sprintf("The server's certificate belongs to another name than %s, so it may not be who it says. The key was not sent.", printable(e.Host, 100))
+	}
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
+		return "The server's certificate has expired, or this computer's clock is wrong. The key was not sent."
+	}
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	_, verify := errors.AsType[*tls.CertificateVerificationError](err)
+	if unknown || verify {
+		return "The server's certificate is not trusted by this computer, so it may not be who it says. The key was not sent."
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return "The server and Key2OAuth could not agree on an encrypted connection. The key was not sent."
+	}
+	return ""
+}

@@ -1,0 +1,69 @@
+package upstream
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	initializeBody = `{"jsonrpc":"2.0","id":"key2oauth-probe","method":"initialize","params":{"protocolVersion":"` + legacy +
+		`","capabilities":{},"clientInfo":{"name":"key2oauth","version":"1"}}}`
+	discoverBody = `{"jsonrpc":"2.0","id":"key2oauth-probe","method":"server/discover","params":{"_meta":{` +
+		`"io.modelcontextprotocol/protocolVersion":"` + modern + `","io.modelcontextprotocol/clientInfo":{"name":"key2oauth","version":"1"},` +
+		`"io.modelcontextprotocol/clientCapabilities":{}}}}`
+)
+
+// Probe asks once whether the upstream still takes t's key. It reports true
+// only if the answer is 401: everything else may have another cause. It asks
+// the way that worked when the key was tried.
+func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error) {
+	limit := c.ProbeTime
+	if limit == 0 {
+		limit = probeTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	body, header := initializeBody, http.Header{}
+	if _, ok := c.eras.get(eraKey(&t)); ok {
+		body = discoverBody
+		header.Set("Mcp-Protocol-Version", modern)
+		header.Set("Mcp-Method", "server/discover")
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("Accept", "application/json, text/event-stream")
+	resp, err := c.send(ctx, &t, http.MethodPost, body, header)
+	if err != nil {
+		return false, err
+	}
+	drop(resp)
+	if id := resp.Header.Get("Mcp-Session-Id"); id != "" {
+		c.endSession(ctx, &t, id)
+	}
+	return resp.StatusCode == http.StatusUnauthorized, nil
+}
+
+func (c *Client) send(ctx context.Context, t *Target, method, body string, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(WithTarget(ctx, t), method, t.URL.String(), strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.URL.RawQuery = "" // Send puts it on
+	req.Header = header
+	req.Header.Set("User-Agent", userAgent)
+	return c.Send(req)
+}
+
+// endSession tells the upstream that nobody will use a session. It is a
+// courtesy: whether it works makes no difference.
+func (c *Client) endSession(ctx context.Context, t *Target, id string) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	header := http.Header{}
+	header.Set("Mcp-Session-Id", id)
+	header.Set("Mcp-Protocol-Version", legacy)
+	if resp, err := c.send(ctx, t, http.MethodDelete, "", header); err == nil {
+		resp.Body.Close()
+	}
+}

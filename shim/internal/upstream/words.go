@@ -1,0 +1,98 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+)
+
+// classify says what a failed attempt means. It judges by the last answer.
+func (a *attempt) classify(ctx context.Context, err error) Verdict {
+	host := a.target.URL.Host
+	if e, ok := errors.AsType[*elsewhereError](err); ok {
+		return Verdict{Outcome: Refused, Words: fmt.Sprintf(
+			"%s wants messages sent to another place, %s. Keys are sent only to the address that you entered, so this server cannot be used.", host, e.to.Host)}
+	}
+	x := a.last()
+	if x.err == nil && ctx.Err() != nil {
+		x.err = ctx.Err()
+		if cause := context.Cause(ctx); errors.Is(cause, errCut) {
+			x.err = cause
+		}
+	}
+	if x.err != nil {
+		return Verdict{Outcome: failure(x.err), Status: x.status, Words: Explain(x.err)}
+	}
+	said := a.said(x)
+	v := Verdict{Status: x.status}
+	switch {
+	case x.status == http.StatusUnauthorized && a.target.Key.IsZero():
+		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s asks for an API key.%s", host, said.quote())
+	case x.status == http.StatusUnauthorized:
+		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s rejected the key.%s Check that you copied the whole key, that it is meant for this server, and that it has not expired.", host, said.quote())
+	case x.status == http.StatusForbidden:
+		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s refused the key: it answered 403, \"forbidden\".%s The key may be wrong, or it may lack permissions that this server needs.", host, said.quote())
+	case x.status == http.StatusTooManyRequests:
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s says that it gets too many requests, so the key could not be checked.%s Wait a minute and try again.", host, said.quote())
+	case x.status >= 500:
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s has a problem of its own (it answered %d), so the key could not be checked.%s Try again later.", host, x.status, said.quote())
+	case said.html:
+		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered with a web page, not as an MCP server. Check the address: often only the end is missing, for example /mcp.", host)
+	case aboutKey.MatchString(said.text):
+		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s did not accept the key.%s Check that you copied the whole key and that it has not expired.", host, said.quote())
+	case x.rpc == "tools/list" && said.code == methodNotFound:
+		v.Outcome = OK
+	case x.rpc == "tools/list" && said.rpc:
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s is an MCP server but could not list its tools.%s Try again later.", host, said.quote())
+	case x.status == http.StatusNotFound:
+		v.Outcome, v.Words = NotMCP, fmt.Sprintf("There is no MCP server at this address: %s answered 404, \"not found\". Check the address: often only the end is missing, for example /mcp.", host)
+	default:
+		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered, but not as an MCP server does (status %d).%s Check the address against the server's documentation.", host, x.status, said.quote())
+	}
+	return v
+}
+
+const methodNotFound = -32601 // JSON-RPC 2.0, Section 5.1
+
+// aboutKey finds the words of upstreams that reject a key with another status
+// than 401.
+var aboutKey = regexp.MustCompile(`(?i)api[ _-]?key|unauthori[sz]ed|authenticat|authori[sz]ation|credential|access token|invalid token|forbidden|permission`)
+
+func cleanName(s string, t *Target) string { return printable(scrub(s, t), 60) }
+
+func nameOf(v Verdict, t *Target) string {
+	if v.Server != "" {
+		return v.Server
+	}
+	return t.URL.Host
+}
+
+func okWords(v Verdict, t *Target) string {
+	switch v.Tools {
+	case 0:
+		return fmt.Sprintf("The key works: %s answered.", nameOf(v, t))
+	case 1:
+		return fmt.Sprintf("The key works: %s offers 1 tool.", nameOf(v, t))
+	}
+	return fmt.Sprintf("The key works: %s offers %d tools.", nameOf(v, t), v.Tools)
+}
+
+func keylessWords(v Verdict, t *Target) string {
+	return fmt.Sprintf("%s answers without a key as well, so the key could not be checked. If calls fail later, replace the key.", nameOf(v, t))
+}
+
+func worksKeyless(v Verdict, t *Target) string {
+	return fmt.Sprintf("%s answers without a key.", nameOf(v, t))
+}
+
+func headerWords(h endpoint.Header) string {
+	if h.Prefix == "" {
+		return fmt.Sprintf(" It wants the bare key in the header %s.", h.Name)
+	}
+	return fmt.Sprintf(" It wants the key in the header %s, after \"%s\".", h.Name, strings.TrimSpace(h.Prefix))
+}
