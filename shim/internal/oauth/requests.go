@@ -124,3 +124,19 @@ func (q *Requests) expire() {
 	}
 	q.pending = slices.Delete(q.pending, 0, n)
 }
+
+// Viewed lists the requests that a browser of the owner's shows, oldest first.
+// Those that nobody has looked at are not his business yet: anybody may have
+// sent them.
+func (q *Requests) Viewed() []*Request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expire()
+	var all []*Request
+	for _, p := range q.pending {
+		if p.viewed {
+			all = append(all, p.req)
+		}
+	}
+	return all
+}
