@@ -10,7 +10,7 @@ import (
 )
 
 // ServerName is what an Upstream calls itself.
-const ServerName = "shimtest upstream"
+const ServerName = "Stand-in upstream"
 
 // Tools is how many tools an Upstream has.
 const Tools = 4

@@ -149,7 +149,9 @@ func countTools(ctx context.Context, s *mcp.ClientSession) (n int, err error) {
 func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := &exchange{method: req.Method, rpc: rpcMethod(req)}
 	a.mu.Lock()
-	if a.over {
+	// The client waits for its cancellation to be taken, with a context of
+	// its own, from an upstream that does not answer.
+	if a.over || x.rpc == "notifications/cancelled" {
 		a.mu.Unlock()
 		closeBody(req)
 		return nil, errOver
@@ -210,12 +212,12 @@ func (a *attempt) note(f func()) {
 // end makes the client's late requests, such as a cancellation, fail at once.
 func (a *attempt) end() { a.note(func() { a.over = true }) }
 
-// asked reports whether a JSON-RPC method was sent.
+// asked reports whether a JSON-RPC method was sent and answered.
 func (a *attempt) asked(rpc string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, x := range a.log {
-		if x.rpc == rpc {
+		if x.rpc == rpc && x.err == nil {
 			return true
 		}
 	}

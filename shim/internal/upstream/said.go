@@ -112,8 +112,9 @@ func printable(s string, limit int) string {
 	return s
 }
 
-// gram is how long a piece of a key must be to be taken for one.
-const gram = 6
+// gram is how long a piece of a key must be to be taken for one. Shorter ones
+// are what many keys of a vendor begin with, and often its name.
+const gram = 8
 
 // scrub removes from s whatever could be a piece of the target's secrets:
 // upstreams repeat keys in their errors, whole or shortened, and in any case

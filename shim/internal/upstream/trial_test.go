@@ -1,0 +1,414 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// check holds a verdict to what every verdict must be.
+func check(t *testing.T, v Verdict, outcome Outcome, status int, words ...string) {
+	t.Helper()
+	if v.Outcome != outcome || v.Status != status {
+		t.Errorf("got %s with status %d, want %s with %d; words: %s", v.Outcome, v.Status, outcome, status, v.Words)
+	}
+	for _, w := range words {
+		if !strings.Contains(v.Words, w) {
+			t.Errorf("words are %q, want %q in them", v.Words, w)
+		}
+	}
+	if v.Words == "" || strings.Contains(v.Words, shimtest.DefaultKey) || strings.ContainsAny(v.Words, "<>\n\x00") || utf8.RuneCountInString(v.Words) > 600 {
+		t.Errorf("words are %q, want a sentence without key and markup", v.Words)
+	}
+}
+
+func TestTry(t *testing.T) {
+	tests := []struct {
+		name    string
+		opts    shimtest.Options
+		modern  bool
+		deletes bool // a session is opened and ended
+	}{
+		{"stateful", shimtest.Options{}, false, true},
+		{"stateless", shimtest.Options{Stateless: true}, true, false},
+		{"JSON", shimtest.Options{JSON: true}, false, true},
+		{"2025-03-26", shimtest.Options{Versions: []string{"2025-03-26"}}, false, true},
+		{"2024-11-05 over SSE", shimtest.Options{LegacySSE: true}, false, false},
+		{"path that redirects", shimtest.Options{Path: "/mcp/"}, false, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			u := shimtest.NewUpstream(t, tt.opts)
+			u.Break(nil)
+			tg := target(t, u, endpoint.DefaultHeader)
+			if tt.opts.Path == "/mcp/" {
+				u.Break(shimtest.SlashRedirect())
+				tg.URL.Path = "/mcp"
+			}
+			c := newClient(t)
+			start := time.Now()
+			v := c.Try(t.Context(), *tg)
+			check(t, v, OK, 200, "The key works", shimtest.ServerName, "4 tools")
+			if v.Server != shimtest.ServerName || v.Tools != shimtest.Tools || v.Header != endpoint.DefaultHeader {
+				t.Errorf("got %+v", v)
+			}
+			if d := time.Since(start); d > 5*time.Second {
+				t.Errorf("took %v", d)
+			}
+			deletes := 0
+			for _, r := range u.Requests() {
+				if r.Method == http.MethodDelete {
+					deletes++
+				}
+				if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+					t.Errorf("asked for compression: %v", r.Header)
+				}
+			}
+			if (deletes > 0) != tt.deletes {
+				t.Errorf("%d sessions were ended, want some: %t", deletes, tt.deletes)
+			}
+
+			u.Reset()
+			rejected, err := c.Probe(t.Context(), *tg)
+			first := u.Requests()[len(u.Requests())-1]
+			for _, r := range u.Requests() {
+				if r.RPC != "" {
+					first = r
+				}
+			}
+			if rejected || err != nil || (first.RPC == "server/discover") != tt.modern {
+				t.Errorf("probe by %q: rejected %t, %v; want it to pass, by server/discover: %t", first.RPC, rejected, err, tt.modern)
+			}
+			u.SetKey("another-key-999")
+			if rejected, err = c.Probe(t.Context(), *tg); !rejected || err != nil {
+				t.Errorf("probe after the key changed: rejected %t, %v; want rejected", rejected, err)
+			}
+			check(t, c.Try(t.Context(), *tg), Rejected, 401, "rejected the key", "This API key is not valid")
+		})
+	}
+}
+
+func TestProbe(t *testing.T) {
+	for _, status := range []int{200, 400, 403, 404, 405, 429, 500, 503} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			u := shimtest.NewUpstream(t, shimtest.Options{})
+			u.Break(shimtest.Status(status, "no"))
+			if rejected, err := newClient(t).Probe(t.Context(), *target(t, u, endpoint.DefaultHeader)); rejected || err != nil {
+				t.Errorf("rejected %t, %v; want neither", rejected, err)
+			}
+		})
+	}
+	t.Run("hangs", func(t *testing.T) {
+		u := shimtest.NewUpstream(t, shimtest.Options{})
+		u.Break(shimtest.Hang())
+		c := newClient(t)
+		c.ProbeTime = 100 * time.Millisecond
+		if rejected, err := c.Probe(t.Context(), *target(t, u, endpoint.DefaultHeader)); rejected || err == nil {
+			t.Errorf("rejected %t, %v; want an error", rejected, err)
+		}
+	})
+}
+
+func TestTryBadUpstreams(t *testing.T) {
+	rpcError := func(code int, message string) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"error":{"code":%d,"message":%q}}`, code, message)
+	}
+	echo := func(code int) shimtest.Fault {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			return shimtest.Status(code, "bad key: "+strings.ToUpper(r.Header.Get("Authorization")))(w, r)
+		}
+	}
+	tests := []struct {
+		name    string
+		fault   shimtest.Fault
+		outcome Outcome
+		status  int
+		words   []string
+	}{
+		{"401", shimtest.Status(401, `{"error":{"message":"Incorrect key"}}`), Rejected, 401, []string{"rejected the key", `"Incorrect key"`}},
+		{"401 without a body", shimtest.Status(401, ""), Rejected, 401, []string{"rejected the key. Check"}},
+		{"403", shimtest.Status(403, "not in your plan"), Rejected, 403, []string{"403", `"not in your plan"`}},
+		{"429", shimtest.Status(429, "slow down"), Busy, 429, []string{"too many requests", `"slow down"`}},
+		{"500", shimtest.Status(500, "<h1>Oops</h1>"), Busy, 500, []string{"500", `"Oops"`}},
+		{"503", shimtest.Status(503, "maintenance"), Busy, 503, []string{"maintenance"}},
+		{"404", shimtest.Status(404, "nothing here"), NotMCP, 404, []string{"404", "/mcp"}},
+		{"405", shimtest.Status(405, "no"), NotMCP, 405, []string{"not as an MCP server"}},
+		{"HTML", shimtest.HTML(), NotMCP, 200, []string{"web page", "/mcp"}},
+		{"JSON that is no JSON-RPC", shimtest.NotJSONRPC(), NotMCP, 200, []string{"not as an MCP server"}},
+		{"empty answer", shimtest.Status(200, ""), NotMCP, 200, nil},
+		{"key echoed", echo(401), Rejected, 401, []string{"bad key", "[hidden]"}},
+		{"400 about the key", shimtest.Status(400, `{"error":"API key not valid"}`), Rejected, 400, []string{"did not accept", "API key not valid"}},
+		{"JSON-RPC error about the key", shimtest.Status(200, rpcError(-32001, "Unauthorized")), Rejected, 200, []string{"Unauthorized"}},
+		{"JSON-RPC error about something else", shimtest.Status(200, rpcError(-32603, "database is down")), NotMCP, 200, []string{"database is down"}},
+		{"closes mid-stream", shimtest.CutMidStream(), Unreachable, 200, []string{"broke off"}},
+		{"closes mid-body", shimtest.CutMidBody(), Unreachable, 200, []string{"broke off"}},
+		{"same-origin 302", shimtest.Redirect(302, "/login"), Redirect, 0, []string{"/login"}},
+		{"endless answer", func(w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Content-Type", "application/json")
+			for r.Context().Err() == nil {
+				if _, err := w.Write([]byte(strings.Repeat(" ", 1<<16))); err != nil {
+					break
+				}
+			}
+			return true
+		}, NotMCP, 200, []string{"far longer"}},
+		{"tools/list refused", onlyRPC("tools/list", shimtest.Status(401, "no")), Rejected, 401, nil},
+		{"tools/list forbidden", onlyRPC("tools/list", shimtest.Status(403, "no")), Rejected, 403, nil},
+		{"tools/list broken", onlyRPC("tools/list", shimtest.Status(502, "no")), Busy, 502, nil},
+		{"discover with garbage", onlyRPC("server/discover", shimtest.NotJSONRPC()), OK, 200, nil},
+		{"discover with a page", onlyRPC("server/discover", shimtest.HTML()), OK, 200, nil},
+		{"discover with 500", onlyRPC("server/discover", shimtest.Status(500, "")), OK, 200, nil},
+		{"discover with 401 alone", onlyRPC("server/discover", shimtest.Status(401, "")), OK, 200, nil},
+		{"discover cut", onlyRPC("server/discover", shimtest.CutMidStream()), OK, 200, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			u := shimtest.NewUpstream(t, shimtest.Options{})
+			u.Break(tt.fault)
+			start := time.Now()
+			v := newClient(t).Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
+			check(t, v, tt.outcome, tt.status, tt.words...)
+			if d := time.Since(start); d > 15*time.Second {
+				t.Errorf("took %v", d)
+			}
+		})
+	}
+}
+
+// onlyRPC lets f answer requests of one JSON-RPC method.
+func onlyRPC(method string, f shimtest.Fault) shimtest.Fault {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		body, err := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		return err == nil && strings.Contains(string(body), `"method":"`+method+`"`) && f(w, r)
+	}
+}
+
+func TestTryHangs(t *testing.T) {
+	tests := []struct {
+		name    string
+		fault   shimtest.Fault
+		outcome Outcome
+		words   string
+	}{
+		{"everything", shimtest.Hang(), Unreachable, "did not answer in time"},
+		{"after the headers", func(w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Content-Type", "text/html")
+			http.NewResponseController(w).Flush()
+			return shimtest.Hang()(w, r)
+		}, Unreachable, "did not answer in time"},
+		{"silent stream", func(w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Content-Type", "text/event-stream")
+			http.NewResponseController(w).Flush()
+			return shimtest.Hang()(w, r)
+		}, Unreachable, "did not answer in time"},
+		{"discover alone", onlyRPC("server/discover", shimtest.Hang()), OK, "The key works"},
+		{"the end of the session", shimtest.Only("DELETE", shimtest.Hang()), OK, "The key works"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			u := shimtest.NewUpstream(t, shimtest.Options{})
+			u.Break(tt.fault)
+			c := newClient(t)
+			c.TrialTime = 4 * time.Second
+			start := time.Now()
+			v := c.Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
+			if v.Outcome != tt.outcome || !strings.Contains(v.Words, tt.words) {
+				t.Errorf("got %+v, want %s, %q", v, tt.outcome, tt.words)
+			}
+			if d := time.Since(start); d > c.TrialTime+time.Second {
+				t.Errorf("took %v, want %v at most", d, c.TrialTime)
+			}
+		})
+	}
+	t.Run("the person goes away", func(t *testing.T) {
+		u := shimtest.NewUpstream(t, shimtest.Options{})
+		u.Break(shimtest.Hang())
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		newClient(t).Try(ctx, *target(t, u, endpoint.DefaultHeader))
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("took %v after the caller had gone", d)
+		}
+	})
+}
+
+func TestTryUnreachable(t *testing.T) {
+	down := shimtest.NewUpstream(t, shimtest.Options{})
+	down.Close()
+	tlsOnly := shimtest.NewUpstream(t, shimtest.Options{TLS: true})
+	plain := shimtest.NewUpstream(t, shimtest.Options{})
+	tests := []struct {
+		name, url string
+		outcome   Outcome
+		words     string
+	}{
+		{"nobody listens", down.URL, Unreachable, "Nothing answers"},
+		{"no such name", "https://nobody.invalid/mcp", Unreachable, ""},
+		{"untrusted certificate", tlsOnly.URL, Unreachable, "certificate"},
+		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), Unreachable, "http://"},
+		{"metadata", "http://169.254.169.254/mcp", Refused, "does not connect"},
+		{"public over http", "http://192.0.2.1/mcp", Refused, "unencrypted"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			u, _ := url.Parse(tt.url)
+			v := newClient(t).Try(t.Context(), Target{URL: u, Header: endpoint.DefaultHeader, Key: endpoint.NewSecret(shimtest.DefaultKey)})
+			check(t, v, tt.outcome, 0, tt.words)
+			if v.Words == Explain(io.ErrNoProgress) {
+				t.Errorf("no better words than %q", v.Words)
+			}
+		})
+	}
+}
+
+func TestTryKeyless(t *testing.T) {
+	tests := []struct {
+		name    string
+		open    []string
+		key     string
+		outcome Outcome
+		words   string
+	}{
+		{"needs the key", nil, shimtest.DefaultKey, OK, "The key works"},
+		{"needs none", []string{"*"}, shimtest.DefaultKey, Keyless, "answers without a key as well, so the key could not be checked"},
+		{"needs none, wrong key", []string{"*"}, "wrong-key-00", Keyless, "answers without a key as well, so the key could not be checked"},
+		{"only calls need it", []string{"server/discover", "initialize", "notifications/initialized", "tools/list"}, "wrong-key-00", Keyless, "could not be checked"},
+		{"tools need it", []string{"server/discover", "initialize", "notifications/initialized"}, shimtest.DefaultKey, OK, "The key works"},
+		{"no key given, needs none", []string{"*"}, "", Keyless, "answers without a key"},
+		{"no key given, needs one", nil, "", Rejected, "asks for an API key"},
+	}
+	for _, tt := range tests {
+		for _, stateless := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/stateless=%t", tt.name, stateless), func(t *testing.T) {
+				u := shimtest.NewUpstream(t, shimtest.Options{Stateless: stateless})
+				u.OpenTo(tt.open...)
+				tg := target(t, u, endpoint.DefaultHeader)
+				tg.Key = endpoint.NewSecret(tt.key)
+				v := newClient(t).Try(t.Context(), *tg)
+				if v.Outcome != tt.outcome || !strings.Contains(v.Words, tt.words) {
+					t.Errorf("got %+v, want %s, %q", v, tt.outcome, tt.words)
+				}
+			})
+		}
+	}
+}
+
+func TestTryHeaders(t *testing.T) {
+	tests := []struct {
+		name    string
+		opts    shimtest.Options
+		given   endpoint.Header
+		key     string
+		outcome Outcome
+		works   endpoint.Header
+		words   string
+	}{
+		{"default", shimtest.Options{}, endpoint.DefaultHeader, "", OK, endpoint.DefaultHeader, "The key works"},
+		{"X-API-Key", shimtest.Options{Header: "X-Api-Key"}, endpoint.DefaultHeader, "", OK, endpoint.Header{Name: "X-Api-Key"}, "in the header X-Api-Key"},
+		{"api-key", shimtest.Options{Header: "Api-Key"}, endpoint.DefaultHeader, "", OK, endpoint.Header{Name: "Api-Key"}, "in the header Api-Key"},
+		{"bare", shimtest.Options{Header: "Authorization"}, endpoint.DefaultHeader, "", OK, endpoint.Header{Name: "Authorization"}, "the bare key"},
+		{"wrong key", shimtest.Options{Header: "X-Api-Key"}, endpoint.DefaultHeader, "wrong-key-00", Rejected, endpoint.DefaultHeader, "rejected the key"},
+		{"header chosen by the owner", shimtest.Options{}, endpoint.Header{Name: "X-Api-Key"}, "", Rejected, endpoint.Header{Name: "X-Api-Key"}, "rejected the key"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			u := shimtest.NewUpstream(t, tt.opts)
+			tg := target(t, u, tt.given)
+			if tt.key != "" {
+				tg.Key = endpoint.NewSecret(tt.key)
+			}
+			v := newClient(t).TryHeaders(t.Context(), *tg, endpoint.UsualHeaders)
+			if v.Outcome != tt.outcome || v.Header != tt.works || !strings.Contains(v.Words, tt.words) {
+				t.Errorf("got %+v, want %s with %v", v, tt.outcome, tt.works)
+			}
+		})
+	}
+	t.Run("anonymous upstream that rejects wrong keys", func(t *testing.T) {
+		u := shimtest.NewUpstream(t, shimtest.Options{})
+		u.OpenTo("*")
+		u.Break(func(w http.ResponseWriter, r *http.Request) bool {
+			return r.Header.Get("Authorization") != "" && shimtest.Status(401, "wrong")(w, r)
+		})
+		v := newClient(t).TryHeaders(t.Context(), *target(t, u, endpoint.DefaultHeader), endpoint.UsualHeaders)
+		check(t, v, Rejected, 401, "rejected the key")
+	})
+}
+
+// TestP10TrialFollowsNobody proves that a trial sends the key to no other
+// origin, whatever the upstream answers.
+func TestP10TrialFollowsNobody(t *testing.T) {
+	thief := shimtest.NewUpstream(t, shimtest.Options{})
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			u := shimtest.NewUpstream(t, shimtest.Options{})
+			u.Break(shimtest.Redirect(status, thief.URL+"?k="+shimtest.DefaultKey))
+			c := newClient(t)
+			tg := target(t, u, endpoint.DefaultHeader)
+			check(t, c.TryHeaders(t.Context(), *tg, endpoint.UsualHeaders), Redirect, 0, thief.Origin)
+			if rejected, err := c.Probe(t.Context(), *tg); rejected || err == nil {
+				t.Errorf("probe: rejected %t, %v; want an error", rejected, err)
+			}
+			if n := len(thief.Requests()); n != 0 {
+				t.Errorf("the other origin got %d requests, want none", n)
+			}
+		})
+	}
+}
+
+func TestS03TrialOfForeignEndpoint(t *testing.T) {
+	thief := shimtest.NewUpstream(t, shimtest.Options{})
+	tests := []struct {
+		name, to string
+		outcome  Outcome
+		words    string
+	}{
+		{"other origin", thief.URL, Refused, strings.TrimPrefix(thief.Origin, "http://")},
+		{"scheme-relative", strings.TrimPrefix(thief.URL, "http:"), Refused, "another place"},
+		{"other scheme", "https://127.0.0.1/messages", Refused, "another place"},
+		{"not a URL", "http://[::1", Refused, "another place"},
+		{"same origin that does not answer", "/messages", NotMCP, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			u := shimtest.NewUpstream(t, shimtest.Options{})
+			u.Break(shimtest.LegacyEndpoint(tt.to))
+			v := newClient(t).Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
+			if v.Outcome != tt.outcome || !strings.Contains(v.Words, tt.words) {
+				t.Errorf("got %+v, want %s, %q", v, tt.outcome, tt.words)
+			}
+			if n := len(thief.Requests()); n != 0 {
+				t.Errorf("the other origin got %d requests, want none", n)
+			}
+		})
+	}
+}
+
+// TestTryQuery proves that a key in the URL reaches the upstream and no words.
+func TestTryQuery(t *testing.T) {
+	u := shimtest.NewUpstream(t, shimtest.Options{Query: "apiKey", Key: "query-key-12345"})
+	tg := target(t, u, endpoint.DefaultHeader)
+	tg.Key = endpoint.Secret{}
+	tg.URL.RawQuery = "apiKey=query-key-12345"
+	check(t, newClient(t).Try(t.Context(), *tg), Keyless, 200)
+	u.Break(func(w http.ResponseWriter, r *http.Request) bool {
+		return shimtest.Status(401, "wrong: "+r.URL.RawQuery)(w, r)
+	})
+	v := newClient(t).Try(t.Context(), *tg)
+	check(t, v, Rejected, 401, "[hidden]")
+	if strings.Contains(v.Words, "query-key") {
+		t.Errorf("the words hold the key: %q", v.Words)
+	}
+}
