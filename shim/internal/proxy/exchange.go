@@ -323,14 +323,16 @@ func (e *exchange) failed(err error) {
 	case e.in.Context().Err() != nil:
 		// Nobody is there to read an answer.
 	case tooLong:
-		e.w.Header().Set("Connection", "close")
-		e.refuse(http.StatusRequestEntityTooLarge, tooLarge(e.proxy.MaxBody))
+		e.refuseLong()
 	case e.broken.Load():
 		e.refuse(http.StatusBadRequest, "the request ended early")
 	default:
 		words := "the upstream answered in a way that no MCP server does"
 		if !errors.Is(err, errUpgrade) {
 			words = upstream.Explain(err)
+		}
+		if n := e.in.ContentLength; 0 < n && n <= scanWindow {
+			e.take() // the upstream has not, and the outcome should name the call
 		}
 		// Not err itself: it may hold the upstream's URL.
 		e.proxy.Log.Debug("upstream failed", "slug", e.call.Slug, "words", words)

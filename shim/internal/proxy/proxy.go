@@ -8,7 +8,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -128,7 +127,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 	case upgrades(r.Header):
 		e.refuse(http.StatusUpgradeRequired, "MCP needs no upgrade of the connection, and none is offered")
 	case r.ContentLength > p.MaxBody:
-		e.refuse(http.StatusRequestEntityTooLarge, tooLarge(p.MaxBody))
+		e.refuseLong()
 	case !cleanSubpath(c.Subpath):
 		e.refuse(http.StatusNotFound, "there is nothing at this path")
 	case ended(c.Done):
@@ -141,10 +140,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 	default:
 		p.reverse.ServeHTTP(e, e.request())
 	}
-}
-
-func tooLarge(limit int64) string {
-	return fmt.Sprintf("the request is longer than %d MB", limit>>20)
 }
 
 // upgrades reports whether a client asks for another protocol. An offer of

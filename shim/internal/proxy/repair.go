@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -280,6 +281,12 @@ func (e *exchange) refuse(status int, words string) {
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	e.WriteHeader(status)
 	e.Write(body)
+}
+
+// refuseLong answers a body that is too long, and does not wait for its end.
+func (e *exchange) refuseLong() {
+	e.w.Header().Set("Connection", "close")
+	e.refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is longer than %d MB", e.proxy.MaxBody>>20))
 }
 
 // refuseFor answers 503: trying again after some seconds may help.

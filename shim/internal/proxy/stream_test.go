@@ -1,0 +1,527 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+)
+
+// A pipeNet is a network without sockets, so that time is fake for servers and
+// clients on it inside a synctest bubble.
+type pipeNet struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newPipeNet() *pipeNet { return &pipeNet{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+func (n *pipeNet) Accept() (net.Conn, error) {
+	select {
+	case c := <-n.conns:
+		return c, nil
+	case <-n.done:
+		return nil, net.ErrClosed
+	}
+}
+func (n *pipeNet) Close() error   { n.once.Do(func() { close(n.done) }); return nil }
+func (n *pipeNet) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+func (n *pipeNet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case n.conns <- theirs:
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// A pipeClient is the upstream's client on a pipeNet.
+type pipeClient struct{ http.RoundTripper }
+
+func (c pipeClient) Send(r *http.Request) (*http.Response, error)       { return c.RoundTrip(r) }
+func (pipeClient) Probe(context.Context, upstream.Target) (bool, error) { return false, nil }
+
+// pipeBench runs f in a bubble with a proxy between a client and answer.
+func pipeBench(t *testing.T, answer http.HandlerFunc, call func(*Call), f func(t *testing.T, client *http.Client, outcome func() Outcome)) {
+	synctest.Test(t, func(t *testing.T) {
+		up, down := newPipeNet(), newPipeNet()
+		toUp := &http.Transport{DialContext: up.dial}
+		toDown := &http.Transport{DialContext: down.dial}
+		p := &Proxy{Client: pipeClient{toUp}, Log: slog.New(slog.DiscardHandler)}
+		var last atomic.Pointer[Outcome]
+		c := Call{Slug: "s1", Name: "Linear", Grant: "g1", CredentialID: "c1", Upstream: &upstream.Target{
+			URL: &url.URL{Scheme: "http", Host: "up.example", Path: "/mcp"}, Header: endpoint.DefaultHeader}}
+		c.Report = func(o Outcome) { last.Store(&o) }
+		if call != nil {
+			call(&c)
+		}
+		quiet := slog.NewLogLogger(slog.DiscardHandler, 0)
+		upstreamServer := &http.Server{Handler: answer, ErrorLog: quiet}
+		proxyServer := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := c
+			p.ServeHTTP(w, r, &c)
+		})}
+		var wg sync.WaitGroup
+		wg.Go(func() { upstreamServer.Serve(up) })
+		wg.Go(func() { proxyServer.Serve(down) })
+		f(t, &http.Client{Transport: toDown}, func() Outcome {
+			synctest.Wait()
+			if o := last.Load(); o != nil {
+				return *o
+			}
+			t.Error("got no outcome")
+			return Outcome{}
+		})
+		toDown.CloseIdleConnections()
+		toUp.CloseIdleConnections()
+		proxyServer.Close()
+		upstreamServer.Close()
+		wg.Wait()
+		synctest.Wait()
+	})
+}
+
+func post(t *testing.T, client *http.Client, body string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://proxy.example/s1/mcp", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func flush(w http.ResponseWriter, s string) {
+	io.WriteString(w, s)
+	http.NewResponseController(w).Flush()
+}
+
+func TestP13SilentCall(t *testing.T) {
+	answer := func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		time.Sleep(310 * time.Second)
+		answerWith(200, "application/json", `{"jsonrpc":"2.0","id":7,"result":{}}`)(w, r)
+	}
+	pipeBench(t, answer, nil, func(t *testing.T, client *http.Client, outcome func() Outcome) {
+		start := time.Now()
+		res := post(t, client, callBody)
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != 200 || string(body) != `{"jsonrpc":"2.0","id":7,"result":{}}` || time.Since(start) < 310*time.Second {
+			t.Errorf("got %d %q, %v after %v", res.StatusCode, body, err, time.Since(start))
+		}
+		if o := outcome(); o.Duration != 310*time.Second || !o.Success {
+			t.Errorf("got outcome %+v", o)
+		}
+	})
+}
+
+func TestP11Idle(t *testing.T) {
+	tests := []struct {
+		name   string
+		answer func(w http.ResponseWriter)
+		want   string
+	}{
+		{"P11 from the start", func(w http.ResponseWriter) {
+			flush(w, "")
+			time.Sleep(330 * time.Second)
+			flush(w, "data: x\n\n")
+		}, strings.Repeat(keepAlive, 16) + "data: x\n\n"},
+		{"P11 between events", func(w http.ResponseWriter) {
+			flush(w, "data: x\r\n\r\n")
+			time.Sleep(50 * time.Second)
+			flush(w, "data: y\r\r")
+			time.Sleep(25 * time.Second)
+		}, "data: x\r\n\r\n" + strings.Repeat(keepAlive, 2) + "data: y\r\r" + keepAlive},
+		{"P11 never inside an event", func(w http.ResponseWriter) {
+			flush(w, "data: x\n")
+			time.Sleep(330 * time.Second)
+			flush(w, "data: y")
+			time.Sleep(330 * time.Second)
+			flush(w, "\n\n")
+			time.Sleep(21 * time.Second)
+		}, "data: x\ndata: y\n\n" + keepAlive},
+		{"P11 not in a busy stream", func(w http.ResponseWriter) {
+			for range 30 {
+				flush(w, "data: x\n\n")
+				time.Sleep(19 * time.Second)
+			}
+		}, strings.Repeat("data: x\n\n", 30)},
+		{"P11 before a byte order mark", func(w http.ResponseWriter) {
+			flush(w, "")
+			time.Sleep(21 * time.Second)
+			flush(w, "\xEF")
+			time.Sleep(21 * time.Second)
+			flush(w, "\xBB\xBFdata: x\n\n")
+		}, keepAlive + "data: x\n\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			answer := func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+				tt.answer(w)
+			}
+			pipeBench(t, answer, nil, func(t *testing.T, client *http.Client, _ func() Outcome) {
+				start := time.Now()
+				res := post(t, client, callBody)
+				if d := time.Since(start); d > 0 {
+					t.Errorf("the headers took %v", d)
+				}
+				body, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || string(body) != tt.want {
+					t.Errorf("got %q, %v; want %q", body, err, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// listen answers with a stream that is silent until the client leaves, and
+// says when it saw that.
+func listen(left *atomic.Int64) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		flush(w, "data: acknowledged\n\n")
+		<-r.Context().Done()
+		left.Store(time.Now().UnixNano())
+	}
+}
+
+func TestM07Listen(t *testing.T) {
+	var left atomic.Int64
+	done := make(chan struct{})
+	call := func(c *Call) { c.Done = done }
+	synctestDone := func(c *Call) {
+		done = make(chan struct{}) // of the bubble
+		call(c)
+	}
+	pipeBench(t, listen(&left), synctestDone, func(t *testing.T, client *http.Client, outcome func() Outcome) {
+		res := post(t, client, `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}`)
+		defer res.Body.Close()
+		var cut time.Time
+		go func() {
+			time.Sleep(30*time.Minute + 7*time.Second)
+			cut = time.Now()
+			close(done)
+		}()
+		body, err := io.ReadAll(res.Body)
+		if want := "data: acknowledged\n\n" + strings.Repeat(keepAlive, 90); string(body) != want || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("got %d bytes, %v; want %d and an abort", len(body), err, len(want))
+		}
+		if d := time.Since(cut); d > time.Second {
+			t.Errorf("the client's side was cut after %v", d)
+		}
+		if o := outcome(); o.Duration < 30*time.Minute {
+			t.Errorf("got outcome %+v", o)
+		}
+		if d := time.Unix(0, left.Load()).Sub(cut); left.Load() == 0 || d > time.Second {
+			t.Errorf("the upstream's side was cut after %v", d)
+		}
+	})
+}
+
+func TestExpires(t *testing.T) {
+	var left atomic.Int64
+	var expires time.Time
+	call := func(c *Call) {
+		expires = time.Now().Add(45 * time.Minute)
+		c.Expires = expires
+	}
+	pipeBench(t, listen(&left), call, func(t *testing.T, client *http.Client, _ func() Outcome) {
+		res := post(t, client, callBody)
+		_, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if d := time.Since(expires); d < 0 || d > time.Second || err == nil {
+			t.Errorf("cut %v after the token expired, %v", d, err)
+		}
+		// A call that waits for its answer is let through: it was authorized.
+	})
+	slow := func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		time.Sleep(2 * time.Minute)
+		answerWith(200, "application/json", "{}")(w, r)
+	}
+	short := func(c *Call) { c.Expires = time.Now().Add(time.Minute) }
+	pipeBench(t, slow, short, func(t *testing.T, client *http.Client, _ func() Outcome) {
+		res := post(t, client, callBody)
+		res.Body.Close()
+		if res.StatusCode != 200 {
+			t.Errorf("got %d for a call that began before the token expired", res.StatusCode)
+		}
+	})
+}
+
+func TestDoneCutsWaitingCalls(t *testing.T) {
+	for _, after := range []time.Duration{0, 100 * time.Millisecond, time.Minute} {
+		var done chan struct{}
+		var left atomic.Int64
+		hang := func(_ http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+			left.Store(time.Now().UnixNano())
+		}
+		call := func(c *Call) {
+			done = make(chan struct{})
+			c.Done = done
+			time.AfterFunc(after, func() { close(done) })
+		}
+		pipeBench(t, hang, call, func(t *testing.T, client *http.Client, outcome func() Outcome) {
+			start := time.Now()
+			res := post(t, client, callBody)
+			body, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !strings.Contains(string(body), "paused or revoked") {
+				t.Errorf("got %d %s", res.StatusCode, body)
+			}
+			if d := time.Since(start) - after; d > time.Second {
+				t.Errorf("cut after %v", d)
+			}
+			if o := outcome(); o.Status != 503 || o.Success {
+				t.Errorf("got outcome %+v", o)
+			}
+		})
+	}
+}
+
+func TestP11Unbuffered(t *testing.T) {
+	next := make(chan string)
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		flush(w, "")
+		for {
+			select {
+			case s := <-next:
+				flush(w, s)
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	b := newBench(t, o.URL+"/mcp")
+	res, err := http.DefaultClient.Do(b.request(t, "POST", "", callBody)) // the headers come before any event
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	lines := bufio.NewReader(res.Body)
+	for range 20 {
+		start := time.Now()
+		next <- "data: x\n\n"
+		for range 2 {
+			if _, err := lines.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := time.Since(start); d > time.Second { // 100 ms, tenfold
+			t.Errorf("an event took %v", d)
+		}
+	}
+}
+
+func TestP12ClientLeaves(t *testing.T) {
+	var left atomic.Int64
+	tests := []struct {
+		name   string
+		answer http.HandlerFunc
+		status int
+	}{
+		{"P12 before the headers", func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			left.Add(1)
+		}, 499},
+		{"P12 silent stream", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			flush(w, "data: x\n\n")
+			<-r.Context().Done()
+			left.Add(1)
+		}, 200},
+		{"P12 stuck stream", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for r.Context().Err() == nil {
+				if _, err := io.WriteString(w, strings.Repeat("x", 1<<16)); err != nil {
+					break
+				}
+			}
+			left.Add(1)
+		}, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			left.Store(0)
+			o := newOrigin(t, tt.answer)
+			b := newBench(t, o.URL+"/mcp")
+			conn, err := net.Dial("tcp", b.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(conn, "POST /s1/mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+			waitFor(t, "the upstream's request", func() bool { _, _, n := o.got(); return n == 1 })
+			time.Sleep(300 * time.Millisecond)
+			start := time.Now()
+			conn.Close()
+			waitFor(t, "the end of the upstream's request", func() bool { return left.Load() == 1 })
+			if d := time.Since(start); d > 5*time.Second {
+				t.Errorf("the upstream's request ended %v after the client had left", d)
+			}
+			if out := b.last(t, 1); out.Status != tt.status {
+				t.Errorf("got outcome %+v, want status %d", out, tt.status)
+			}
+		})
+	}
+}
+
+// A client that does not read holds up a write, which no context ends.
+func TestDoneCutsStuckStream(t *testing.T) {
+	var left atomic.Int64
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for r.Context().Err() == nil {
+			if _, err := io.WriteString(w, strings.Repeat("x", 1<<16)); err != nil {
+				break
+			}
+		}
+		left.Add(1)
+	})
+	b := newBench(t, o.URL+"/mcp")
+	done := make(chan struct{})
+	b.set(func(c *Call) { c.Done = done })
+	conn, err := net.Dial("tcp", b.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "POST /s1/mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+	waitFor(t, "the upstream's request", func() bool { _, _, n := o.got(); return n == 1 })
+	time.Sleep(500 * time.Millisecond)
+	start := time.Now()
+	close(done)
+	b.last(t, 1)
+	waitFor(t, "the end of the upstream's request", func() bool { return left.Load() == 1 })
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("cut after %v", d)
+	}
+}
+
+// A client that sends its request slowly is cut as well.
+func TestDoneCutsSlowRequest(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		o := newOrigin(t, nil)
+		b := newBench(t, o.URL+"/mcp")
+		done := make(chan struct{})
+		b.set(func(c *Call) { c.Done, c.Rejected = done, func() bool { return known } })
+		conn, err := net.Dial("tcp", b.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "POST /s1/mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 200\r\n\r\n{")
+		time.Sleep(400 * time.Millisecond)
+		close(done)
+		b.last(t, 1)
+	}
+}
+
+func TestM06Resume(t *testing.T) {
+	o := newOrigin(t, nil)
+	o.set(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		switch r.Header.Get("Last-Event-Id") {
+		case "":
+			flush(w, "id: 1\nretry: 10\ndata:\n\nid: 2\ndata: two\n\n")
+			time.Sleep(20 * time.Millisecond)
+			panic(http.ErrAbortHandler)
+		case "2":
+			flush(w, "id: 3\ndata: three\n\n")
+		}
+	})
+	b := newBench(t, o.URL+"/mcp")
+	res, err := http.DefaultClient.Do(b.request(t, "GET", "", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if string(body) != "id: 1\nretry: 10\ndata:\n\nid: 2\ndata: two\n\n" || err == nil {
+		t.Errorf("got %q, %v; want two events and an abort", body, err)
+	}
+	if _, rest := b.do(t, b.request(t, "GET", "", "", "Last-Event-ID", "2")); rest != "id: 3\ndata: three\n\n" {
+		t.Errorf("after the cut: got %q", rest)
+	}
+}
+
+func TestP23ManyStreams(t *testing.T) {
+	const streams = 100
+	event := make(chan struct{})
+	var open atomic.Int64
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			answerWith(200, "application/json", "{}")(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		flush(w, "")
+		open.Add(1)
+		defer open.Add(-1)
+		<-event
+		flush(w, "data: x\n\n")
+		<-r.Context().Done()
+	})
+	b := newBench(t, o.URL+"/mcp")
+	b.post(t, callBody) // whatever stays for good is there now
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{}}
+	var ends sync.WaitGroup
+	arrived := make(chan struct{}, streams)
+	for range streams {
+		ends.Go(func() {
+			res, err := client.Do(b.request(t, "GET", "", "").WithContext(ctx))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer res.Body.Close()
+			if _, err := bufio.NewReader(res.Body).ReadString('\n'); err != nil {
+				t.Error(err)
+			}
+			arrived <- struct{}{}
+			io.Copy(io.Discard, res.Body)
+		})
+	}
+	waitFor(t, "the streams", func() bool { return open.Load() == streams })
+	start := time.Now()
+	b.post(t, callBody)
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("a call beside %d streams took %v", streams, d)
+	}
+	close(event)
+	waitFor(t, "an event on every stream", func() bool { return len(arrived) == streams })
+	cancel()
+	ends.Wait()
+	client.CloseIdleConnections()
+	waitFor(t, "the end of the streams", func() bool { return open.Load() == 0 })
+	b.proxy.Client.(*upstream.Client).CloseIdleConnections()
+	waitFor(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before+2 })
+}
