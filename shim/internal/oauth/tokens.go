@@ -105,6 +105,19 @@ func (a *Access) Touch() {
 	}
 }
 
+// LastUsed is when g was used last, including what is not saved yet.
+func (t *Tokens) LastUsed(g Grant) time.Time {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	last := g.LastUsed
+	for _, a := range t.live[g.ID] {
+		if n := a.used.Load(); n > 0 && time.Unix(0, n).After(last) {
+			last = time.Unix(0, n)
+		}
+	}
+	return last
+}
+
 // Verify checks an access token. The error is ErrInvalidToken, or the store's
 // own. It does not know on which origin and for which endpoint the token is
 // used: see Server.Authenticate.
