@@ -72,6 +72,22 @@ func redirectKind(redirect string) string {
 	return "custom"
 }
 
+// redirectWords is redirectHost for the page on which somebody decides by it.
+func redirectWords(redirect string) string {
+	host := redirectHost(redirect)
+	if redirectKind(redirect) == "loopback" {
+		return "an app on this computer (" + host + ")"
+	}
+	return host
+}
+
+// plainOnNetwork reports whether the key travels over a network without
+// encryption. What stays on this machine does not.
+func plainOnNetwork(e endpoint.Endpoint) bool {
+	u, err := url.Parse(e.BaseURL)
+	return err == nil && u.Scheme == "http" && !isLoopbackHost(u.Hostname())
+}
+
 // A consentView is one look at a consent page: the request, and who looks.
 type consentView struct {
 	req     *oauth.Request
@@ -144,7 +160,7 @@ func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, 
 	req := c.req
 	p := web.Consent{
 		Client: req.Client.Name, ClientVerified: req.Client.Verified, ClientHost: req.Client.Host,
-		RedirectHost: redirectHost(req.RedirectURI), RedirectKind: redirectKind(req.RedirectURI), Known: s.knownRedirect(req.RedirectURI),
+		RedirectHost: redirectWords(req.RedirectURI), RedirectKind: redirectKind(req.RedirectURI), Known: s.knownRedirect(req.RedirectURI),
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.owner.formToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
 		KeyHeld: s.held.put(a.key, c.browser), Mode: string(s.vault.Keychain().Mode),
@@ -154,7 +170,7 @@ func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, 
 	}
 	if e, ok := s.vault.Endpoint(c.slug); ok && (req.Slug != "" || len(s.vault.Endpoints()) == 1) {
 		p.Endpoint, p.Slug, p.UpstreamHost = e.Name, e.Slug, upstreamHost(e)
-		p.UpstreamPlain = strings.HasPrefix(e.BaseURL, "http:")
+		p.UpstreamPlain = plainOnNetwork(e)
 		p.Header = describeHeader(e.Header)
 		if c.owner() {
 			p.Saved = s.savedKeys(e.Slug)
