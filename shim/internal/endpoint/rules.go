@@ -85,10 +85,25 @@ func ParseUpstream(s string) (u *url.URL, note string, err error) {
 	if u.Path == "" {
 		u.Path = "/"
 	}
+	u.RawQuery = escapeQuery(u.RawQuery)
 	if u.Scheme == "http" {
 		note = plainNote
 	}
 	return u, note, nil
+}
+
+// escapeQuery escapes what may not stand in a request line. The rest of a
+// query stays as it was typed: what it means is the upstream's business.
+func escapeQuery(q string) string {
+	var b strings.Builder
+	for _, c := range []byte(q) {
+		if c <= ' ' || c > '~' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // parseHost checks the host and port of u and returns them in normal form.

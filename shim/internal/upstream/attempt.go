@@ -49,13 +49,13 @@ func (e *elsewhereError) Error() string {
 type attempt struct {
 	client  *Client
 	target  *Target
-	cancel  context.CancelCauseFunc
 	closing time.Duration // for ending the session
 	legacy  bool          // connected by the transport of 2024-11-05
 
-	mu   sync.Mutex
-	log  []*exchange
-	over bool
+	mu     sync.Mutex
+	log    []*exchange
+	giveUp context.CancelFunc // ends the present step
+	over   bool
 }
 
 // An exchange is one request of an attempt and what came back.
@@ -100,7 +100,16 @@ func (a *attempt) connect(ctx context.Context, limit time.Duration) (*mcp.Client
 func (a *attempt) connectBy(ctx context.Context, tr mcp.Transport, version string) (*mcp.ClientSession, error) {
 	c := mcp.NewClient(&mcp.Implementation{Name: "key2oauth", Version: "1"},
 		&mcp.ClientOptions{Capabilities: &mcp.ClientCapabilities{}})
-	return c.Connect(ctx, tr, &mcp.ClientSessionOptions{ProtocolVersion: version})
+	return c.Connect(a.step(ctx), tr, &mcp.ClientSessionOptions{ProtocolVersion: version})
+}
+
+// step returns a context that ends when the upstream has said all it will and
+// the client still waits. What is connected may live on in it: it ends with
+// its parent.
+func (a *attempt) step(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	a.note(func() { a.giveUp = cancel })
+	return ctx
 }
 
 func (a *attempt) streamable() mcp.Transport {
@@ -229,7 +238,9 @@ func (a *attempt) last() exchange {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := len(a.log) - 1; i >= 0; i-- {
-		if x := a.log[i]; x.method != http.MethodDelete && !strings.HasPrefix(x.rpc, "notifications/") {
+		x := a.log[i]
+		// What was canceled was our own doing.
+		if x.method != http.MethodDelete && !strings.HasPrefix(x.rpc, "notifications/") && !errors.Is(x.err, context.Canceled) {
 			return *x
 		}
 	}
@@ -261,8 +272,8 @@ func (n *noted) Read(p []byte) (int, error) {
 			n.x.err = err
 		}
 	})
-	if err != nil && n.x.media == "text/event-stream" && n.x.method == http.MethodPost {
-		time.AfterFunc(min(time.Second, n.a.closing), n.brokeOff)
+	if err != nil && n.x.method == http.MethodPost {
+		time.AfterFunc(min(time.Second, n.a.closing), n.ended)
 	}
 	return got, err
 }
@@ -272,18 +283,18 @@ func (n *noted) Close() error {
 	return n.src.Close()
 }
 
-// brokeOff ends the attempt if the client still waits for an answer on a
-// stream that is over: without an event id it would wait until its time is up.
-func (n *noted) brokeOff() {
+// ended gives the step up if the client still waits for an answer that cannot
+// come any more: a stream that is over, or an answer to another question.
+func (n *noted) ended() {
 	n.a.mu.Lock()
-	waits := !n.a.over && len(n.a.log) > 0 && n.a.log[len(n.a.log)-1] == n.x
-	if waits && n.x.err == nil {
+	defer n.a.mu.Unlock()
+	if n.a.over || len(n.a.log) == 0 || n.a.log[len(n.a.log)-1] != n.x {
+		return
+	}
+	if n.x.err == nil && n.x.media == "text/event-stream" {
 		n.x.err = errCut
 	}
-	n.a.mu.Unlock()
-	if waits {
-		n.a.cancel(errCut)
-	}
+	n.a.giveUp()
 }
 
 // isLegacy asks for the stream that an upstream of revision 2024-11-05 opens

@@ -110,9 +110,7 @@ func (c *Client) attempt(ctx context.Context, t *Target) Verdict {
 	}
 	ctx, stop := context.WithTimeout(ctx, limit*9/10)
 	defer stop()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	a := &attempt{client: c, target: t, cancel: cancel, closing: max(limit/10, 50*time.Millisecond)}
+	a := &attempt{client: c, target: t, closing: max(limit/10, 50*time.Millisecond)}
 	defer a.end()
 
 	s, err := a.connect(ctx, limit)
@@ -129,7 +127,7 @@ func (c *Client) attempt(ctx context.Context, t *Target) Verdict {
 			c.eras.learn(eraKey(t), r.ProtocolVersion)
 		}
 	}
-	if v.Tools, err = countTools(ctx, s); err != nil {
+	if v.Tools, err = countTools(a.step(ctx), s); err != nil {
 		failed := a.classify(ctx, err)
 		failed.Server, failed.LegacySSE = v.Server, v.LegacySSE
 		if failed.Outcome != OK {

@@ -21,9 +21,6 @@ func (a *attempt) classify(ctx context.Context, err error) Verdict {
 	x := a.last()
 	if x.err == nil && ctx.Err() != nil {
 		x.err = ctx.Err()
-		if cause := context.Cause(ctx); errors.Is(cause, errCut) {
-			x.err = cause
-		}
 	}
 	if x.err != nil {
 		return Verdict{Outcome: failure(x.err), Status: x.status, Words: Explain(x.err)}
@@ -61,7 +58,7 @@ const methodNotFound = -32601 // JSON-RPC 2.0, Section 5.1
 
 // aboutKey finds the words of upstreams that reject a key with another status
 // than 401.
-var aboutKey = regexp.MustCompile(`(?i)api[ _-]?key|unauthori[sz]ed|authenticat|authori[sz]ation|credential|access token|invalid token|forbidden|permission`)
+var aboutKey = regexp.MustCompile(`(?i)api[ _-]?key|unauthori[sz]ed|authenticat|authori[sz]ation|credential|(access|auth|bearer|missing|invalid|expired|no)[ _-]token|forbidden|permission`)
 
 func cleanName(s string, t *Target) string { return printable(scrub(s, t), 60) }
 

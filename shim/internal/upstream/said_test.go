@@ -1,0 +1,138 @@
+package upstream
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+)
+
+func saidBy(media, body, key string) saying {
+	a := &attempt{target: &Target{URL: &url.URL{Scheme: "https", Host: "mcp.example"}, Key: endpoint.NewSecret(key)}}
+	return a.said(exchange{media: media, excerpt: []byte(body)})
+}
+
+func TestSaid(t *testing.T) {
+	const key = "sk-proj-Ab3dEf6hIj9k"
+	tests := []struct {
+		name, media, body, want string
+		html                    bool
+	}{
+		{"text", "text/plain", "  no\n such\tkey ", "no such key", false},
+		{"string error", "application/json", `{"error":"bad key"}`, "bad key", false},
+		{"object error", "application/json", `{"error":{"type":"x","message":"bad key"}}`, "bad key", false},
+		{"OAuth error", "application/json", `{"error":"invalid_token","error_description":"expired"}`, "expired", false},
+		{"list of errors", "application/json", `{"errors":[{"message":"first"},{"message":"second"}]}`, "first", false},
+		{"JSON labelled as text", "text/plain", `{"message":"bad"}`, "bad", false},
+		{"nothing useful", "application/json", `{"ok":false}`, "", false},
+		{"broken JSON", "application/json", `{"error":"ba`, `{'error':'ba`, false},
+		{"event stream", "text/event-stream", ": hi\nevent: message\ndata: {\"error\":{\"message\":\"bad\"}}\n\n", "bad", false},
+		{"page", "text/html", "<!doctype html><title>Hi &amp; bye</title><script>var a='<b>'</script><p>Text", "Hi & bye Text", true},
+		{"page without a type", "", "<html><body>x", "x", true},
+		{"markup in JSON", "application/json", `{"error":"<b onclick=\"x\">bad</b><script>alert(1)</script>"}`, "bad", false},
+		{"bidi and control characters", "text/plain", "a\u202eb\x00c\u200bd\x1b[31m", "abcd[31m", false},
+		{"whole key", "text/plain", "bad key " + key + "!", "bad key [hidden]!", false},
+		{"key in other case", "text/plain", "bad key " + strings.ToUpper(key), "bad key [hidden]", false},
+		{"beginning of the key", "text/plain", "bad key " + key[:12] + "...", "bad key [hidden]...", false},
+		{"end of the key", "text/plain", "bad key ***" + key[8:], "bad key ***[hidden]", false},
+		{"key split by markup", "text/html", "bad key " + key[:10] + "<b></b>" + key[10:], "bad key [hidden] [hidden]", true},
+		{"long", "text/plain", strings.Repeat("word ", 100), strings.TrimSpace(strings.Repeat("word ", 40))[:199] + "\u2026", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := saidBy(tt.media, tt.body, key); got.text != tt.want || got.html != tt.html {
+				t.Errorf("got %q (html %t), want %q (html %t)", got.text, got.html, tt.want, tt.html)
+			}
+		})
+	}
+}
+
+// FuzzSaid: what is shown of an upstream's answer is short, printable and
+// holds neither markup that it did not escape nor the key.
+func FuzzSaid(f *testing.F) {
+	f.Add("text/html", "<b>x</b>", "sk-0123456789")
+	f.Add("application/json", `{"error":{"message":"sk-0123456789"}}`, "sk-0123456789")
+	f.Add("text/event-stream", "data: {\"error\":\"sk-01\"}\n\n", "sk-0123456789")
+	f.Add("text/plain", "sk-0123<b>456789 &lt;b&gt;", "sk-0123456789")
+	f.Fuzz(func(t *testing.T, media, body, pasted string) {
+		key, err := endpoint.ParseKey(pasted, endpoint.DefaultHeader)
+		if err != nil {
+			key = endpoint.NewSecret("sk-0123456789")
+		}
+		got := saidBy(media, body, key.Reveal()).text
+		if utf8.RuneCountInString(got) > maxSaid {
+			t.Errorf("%d characters, want %d at most", utf8.RuneCountInString(got), maxSaid)
+		}
+		for _, r := range got {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%q holds %U", got, r)
+			}
+		}
+		// Shorter keys are parts of words, and of "[hidden]".
+		if k := key.Reveal(); len(k) >= gram && strings.Contains(got, k) && !strings.Contains("[hidden]", k) {
+			t.Errorf("%q holds the key %q", got, k)
+		}
+	})
+}
+
+func TestS04FirstEvent(t *testing.T) {
+	tests := []struct{ name, stream, event, data string }{
+		{"LF", "event: endpoint\ndata: /m?s=1\n\n", "endpoint", "/m?s=1"},
+		{"CRLF", "event: endpoint\r\ndata: /m\r\n\r\n", "endpoint", "/m"},
+		{"CR", "event: endpoint\rdata: /m\r\r", "endpoint", "/m"},
+		{"no spaces", "event:endpoint\ndata:/m\n\n", "endpoint", "/m"},
+		{"byte order mark, comments, other fields", "\ufeff: hi\n\nid: 1\nretry: 5\nevent: endpoint\ndata: /m\n\n", "endpoint", "/m"},
+		{"event without data first", "event: other\n\nevent: endpoint\ndata: /m\n\n", "endpoint", "/m"},
+		{"no name", "data: /m\n\n", "", "/m"},
+		{"two lines", "data: a\ndata: b\n\n", "", "a\nb"},
+		{"unfinished", "event: endpoint\ndata: /m\n", "", ""},
+		{"too long", "data: " + strings.Repeat("x", maxFirstEvent) + "\n\n", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if event, data := firstEvent(strings.NewReader(tt.stream)); event != tt.event || data != tt.data {
+				t.Errorf("got %q, %q; want %q, %q", event, data, tt.event, tt.data)
+			}
+		})
+	}
+}
+
+// FuzzFirstEvent: the same stream with other line ends gives the same event.
+func FuzzFirstEvent(f *testing.F) {
+	f.Add("event: endpoint\ndata: /m\n\n")
+	f.Add(": c\n\ndata: a\ndata\n\n")
+	f.Fuzz(func(t *testing.T, stream string) {
+		if strings.Contains(stream, "\r") || len(stream) > maxFirstEvent/2 {
+			return
+		}
+		name, data := firstEvent(strings.NewReader(stream))
+		for _, end := range []string{"\r\n", "\r"} {
+			n, d := firstEvent(strings.NewReader(strings.ReplaceAll(stream, "\n", end)))
+			if n != name || d != data {
+				t.Errorf("with %q: got %q, %q; want %q, %q", end, n, d, name, data)
+			}
+		}
+	})
+}
+
+// FuzzMergeQuery: whatever a client appends, the configured parameters stay
+// first and alone, and no access_token of the client's passes.
+func FuzzMergeQuery(f *testing.F) {
+	f.Add("a=1&apiKey=x&access_token=t")
+	f.Add("%61piKey=x;b=1&&=")
+	f.Fuzz(func(t *testing.T, client string) {
+		got := mergeQuery("apiKey=k", client)
+		if got != "apiKey=k" && !strings.HasPrefix(got, "apiKey=k&") {
+			t.Fatalf("mergeQuery(%q) = %q, want the configured query first", client, got)
+		}
+		for part := range strings.FieldsFuncSeq(got[len("apiKey=k"):], func(r rune) bool { return r == '&' || r == ';' }) {
+			name, ok := paramName(part)
+			if !ok || strings.EqualFold(name, "apiKey") || strings.EqualFold(name, "access_token") {
+				t.Errorf("mergeQuery(%q) = %q lets %q pass", client, got, part)
+			}
+		}
+	})
+}
