@@ -1,0 +1,160 @@
+package shim_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// TestHomeForms does with the owner's forms what the admin API does.
+func TestHomeForms(t *testing.T) {
+	p := start(t)
+	b := p.owner()
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	submit := func(action string, values map[string]string) *shimtest.Page {
+		t.Helper()
+		return b.Submit(b.Form(b.Open("/"), action), values)
+	}
+	slugs := func() []any {
+		_, out := p.api("GET", "/api/slugs", nil)
+		return out["slugs"].([]any)
+	}
+
+	t.Run("a wrong key keeps the form", func(t *testing.T) {
+		page := submit("/endpoints", map[string]string{"upstream_url": up.URL, "api_key": "sk-wrong", "display_name": "Weather"})
+		if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, up.URL) || strings.Contains(page.Body, "sk-wrong") {
+			t.Errorf("got %d; the URL should still be in the form, and the key nowhere", page.Status)
+		}
+		if len(slugs()) != 0 {
+			t.Error("an endpoint was made with a wrong key")
+		}
+	})
+	t.Run("a web page can be added anyway, with the key that was pasted", func(t *testing.T) {
+		up.Break(shimtest.HTML())
+		defer up.Break(nil)
+		page := submit("/endpoints", map[string]string{"upstream_url": up.URL, "api_key": up.Key()})
+		form := b.Form(page, "/endpoints")
+		if page.Status != http.StatusUnprocessableEntity || strings.Contains(page.Body, up.Key()) {
+			t.Fatalf("got %d", page.Status)
+		}
+		if page = b.Submit(form, map[string]string{"upstream_url": up.URL, "force": "1"}); page.Status != http.StatusOK {
+			t.Fatalf("added anyway: %d", page.Status)
+		}
+		o := slugs()[0].(map[string]any)
+		if len(o["credentials"].([]any)) != 1 {
+			t.Errorf("the key was lost on the way: %v", o)
+		}
+		p.api("DELETE", "/api/slugs/"+o["slug"].(string), nil)
+	})
+	t.Run("a pasted mcp.json fills the form", func(t *testing.T) {
+		page := submit("/endpoints", map[string]string{"fill": "1", "snippet": `{"mcpServers":{"forecast":{"url":"` + up.URL + `","headers":{"Authorization":"Bearer ` + up.Key() + `"}}}}`})
+		if page.Status != http.StatusOK || !strings.Contains(page.Body, up.URL) || !strings.Contains(page.Body, "forecast") || strings.Contains(page.Body, up.Key()) {
+			t.Fatalf("got %d; want URL and name in the form, and the key not in the page", page.Status)
+		}
+		values := map[string]string{"upstream_url": up.URL, "display_name": "forecast"}
+		if page = b.Submit(b.Form(page, "/endpoints"), values); page.Status != http.StatusOK {
+			t.Fatalf("adding what was filled in: %d", page.Status)
+		}
+		if o := slugs()[0].(map[string]any); o["state"] != "ok" || o["display_name"] != "forecast" {
+			t.Errorf("added %v", o)
+		}
+	})
+	slug := slugs()[0].(map[string]any)["slug"].(string)
+	edit := "/endpoints/" + slug
+
+	t.Run("rename", func(t *testing.T) {
+		f := b.Form(b.Open(edit), edit)
+		page := b.Submit(f, map[string]string{"upstream_url": up.URL, "display_name": "Forecast <b>", "auth_header_name": "Authorization", "auth_header_prefix": "Bearer "})
+		if page.Status != http.StatusOK || !strings.Contains(page.Body, "Forecast &lt;b&gt;") || strings.Contains(page.Body, "Forecast <b>") {
+			t.Errorf("rename: %d", page.Status)
+		}
+		if o := slugs()[0].(map[string]any); o["display_name"] != "Forecast <b>" || o["state"] != "ok" {
+			t.Errorf("renamed to %v", o)
+		}
+	})
+	t.Run("a header that cannot be", func(t *testing.T) {
+		page := b.Submit(b.Form(b.Open(edit), edit), map[string]string{"upstream_url": up.URL, "display_name": "F", "auth_header_name": "Transfer-Encoding"})
+		if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, "Transfer-Encoding") {
+			t.Errorf("got %d", page.Status)
+		}
+	})
+	t.Run("replace the key", func(t *testing.T) {
+		up.SetKey("sk-new-key")
+		action := edit + "/key"
+		if page := b.Submit(b.Form(b.Open(action), action), map[string]string{"api_key": "sk-still-wrong"}); page.Status != http.StatusUnprocessableEntity {
+			t.Errorf("a wrong key: %d", page.Status)
+		}
+		if page := b.Submit(b.Form(b.Open(action), action), map[string]string{"api_key": "sk-new-key"}); page.Status != http.StatusOK {
+			t.Errorf("the right key: %d\n%s", page.Status, page.Body)
+		}
+		if o := slugs()[0].(map[string]any); len(o["credentials"].([]any)) != 1 || o["state"] != "ok" {
+			t.Errorf("after the replacement: %v", o)
+		}
+	})
+	t.Run("revoke", func(t *testing.T) {
+		c := p.client(p.origin + "/" + slug + "/mcp")
+		c.Connect(p.browser(), up.Key())
+		_, out := p.api("GET", "/api/grants", nil)
+		action := "/grants/" + out["grants"].([]any)[0].(map[string]any)["id"].(string) + "/revoke"
+		if !strings.Contains(b.Open("/").Body, action) {
+			t.Error("the home page does not offer to revoke")
+		}
+		if page := b.Submit(b.Form(b.Open(action), action), nil); page.Status != http.StatusOK {
+			t.Errorf("revoke: %d", page.Status)
+		}
+		if resp, _ := p.post(c.Resource, c.Access, initialize); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("call after Revoke = %d, want 401", resp.StatusCode)
+		}
+	})
+	t.Run("delete", func(t *testing.T) {
+		action := edit + "/delete"
+		confirm := b.Open(action)
+		if len(slugs()) != 1 {
+			t.Fatal("looking at the confirmation deleted the endpoint")
+		}
+		b.Submit(b.Form(confirm, action), nil)
+		if len(slugs()) != 0 {
+			t.Error("Delete deleted nothing")
+		}
+	})
+}
+
+// TestP08KeyRepair lets a key die and be replaced while a client is connected.
+// It must not notice more than an error of a tool.
+func TestP08KeyRepair(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+	c := p.client(mcpURL)
+	_, obj := p.api("GET", "/api/slugs/"+slug, nil)
+	saved := obj["credentials"].([]any)[0].(map[string]any)["id"].(string)
+	page := p.owner().Consent(c.AuthorizeURL(), map[string]string{"credential": saved, "action": "approve"})
+	if status, body := c.Redeem(c.CodeFrom(page.Location)); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, body)
+	}
+	const call = `{"jsonrpc":"2.0","id":"c-1","method":"tools/call","params":{"name":"echo","arguments":{}}}`
+
+	up.SetKey("sk-rotated")
+	resp, body := p.post(mcpURL, c.Access, call)
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("WWW-Authenticate") != "" || !strings.Contains(body, `"id":"c-1"`) || !strings.Contains(body, `"isError":true`) || !strings.Contains(body, "rejected the API key") {
+		t.Fatalf("tools/call with a dead key = %d %s", resp.StatusCode, body)
+	}
+	waitFor(t, "the endpoint to read rejected", func() bool {
+		_, obj := p.api("GET", "/api/slugs/"+slug, nil)
+		return obj["state"] == "rejected"
+	})
+	if st := p.shim.Status(); st.Rejected != 1 {
+		t.Errorf("status counts %d rejected keys, want 1", st.Rejected)
+	}
+	if status, _ := c.DoRefresh(c.Refresh); status != http.StatusOK {
+		t.Errorf("refresh with a dead API key = %d, want 200: the grant lives on", status)
+	}
+	if status, out := p.api("PUT", "/api/slugs/"+slug+"/key", map[string]any{"api_key": "sk-rotated"}); status != http.StatusNoContent {
+		t.Fatalf("PUT of the new key = %d %v", status, out)
+	}
+	if got := toolCount(t, session(t, mcpURL, c.Access)); got != shimtest.Tools {
+		t.Errorf("the next call after the new key: %d tools, want %d", got, shimtest.Tools)
+	}
+}
