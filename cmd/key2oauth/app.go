@@ -143,7 +143,7 @@ func (p *program) serve(ctx context.Context, o appOptions, ready func(ctx contex
 		return err
 	}
 	if err != nil {
-		return failed(fmt.Errorf("the data folder cannot be used: %w", err), "it must be a folder that you may write to; --data-dir chooses another")
+		return failed(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err), "it must be a folder that you may write to; --data-dir chooses another")
 	}
 	defer lock.Release()
 
@@ -169,7 +169,7 @@ func (p *program) serve(ctx context.Context, o appOptions, ready func(ctx contex
 	err = s.ServeLocal(ctx, ln, func() {
 		origin := "http://" + ln.Addr().String()
 		if err := lock.Publish(instance.Info{PID: os.Getpid(), LocalOrigin: origin, Version: version()}); err != nil {
-			cancel(fmt.Errorf("the data folder cannot be used: %w", err))
+			cancel(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err))
 			return
 		}
 		public := s.PublicOrigin()
@@ -258,7 +258,7 @@ func (p *program) keychainWords(ctx context.Context) string {
 		k := status.Keychain
 		switch {
 		case k.State == "waiting":
-		case k.Mode == "memory" || k.Mode == "file":
+		case k.State == "memory" || k.State == "file": // in mode "os" too, on a first run
 			return "WARNING: " + printable(k.Words)
 		case k.State == "ready":
 			return ""

@@ -45,8 +45,9 @@ func (p *program) connect() (*client, error) {
 		http: &http.Client{
 			// The app tries a new key against its upstream before it answers.
 			Timeout: time.Minute,
-			// No proxy: the token must not leave this machine.
-			Transport: &http.Transport{Proxy: nil},
+			// No proxy: the token must not leave this machine. No connection is
+			// kept: an app that ends would wait for it.
+			Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true},
 			// A redirect is never expected, and must not carry the token on.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

@@ -34,11 +34,12 @@ const (
 	groupAbout     = "about"
 )
 
-func newRoot(p *program) *cobra.Command {
-	// Cobra would refuse to run when it is started from the Explorer.
-	cobra.MousetrapHelpText = ""
+func init() {
+	cobra.MousetrapHelpText = "" // else it refuses to be started from the Explorer
 	cobra.EnableCommandSorting = false
+}
 
+func newRoot(p *program) *cobra.Command {
 	var opts appOptions
 	root := &cobra.Command{
 		Use:   "key2oauth [flags]",

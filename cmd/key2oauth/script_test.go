@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,10 +42,21 @@ func TestScripts(t *testing.T) {
 			env.Values[appsKey{}] = make(apps)
 			return nil
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "ipv6" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			ln, err := net.Listen("tcp", "[::1]:0")
+			if err != nil {
+				return false, nil
+			}
+			return true, ln.Close()
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"upstream": func(ts *testscript.TestScript, _ bool, args []string) { startUpstream(t, ts, args) },
+			"connect":  func(ts *testscript.TestScript, _ bool, args []string) { connectClient(t, ts, args) },
 			"start":    startApp,
-			"stop":     stopApp,
+			"end":      endApp,
 			"exits":    exits,
 			"let":      let,
 			"shape":    shape,
@@ -69,6 +81,27 @@ func startUpstream(t *testing.T, ts *testscript.TestScript, args []string) {
 	ts.Setenv("KEY", o.Key)
 	ts.Check(os.MkdirAll(ts.MkAbs("secret"), 0o700))
 	ts.Check(os.WriteFile(ts.MkAbs("secret/key"), []byte(o.Key+"\n"), 0o600))
+}
+
+// connect SLUG [LINK] connects a client to an endpoint and pastes $KEY at
+// consent: as a stranger, or with an owner's link as the owner.
+func connectClient(t *testing.T, ts *testscript.TestScript, args []string) {
+	origin := ts.Getenv("LOCAL")
+	c := shimtest.NewOAuthClient(t, origin, "http://127.0.0.1:3118/callback")
+	c.Resource = origin + "/" + args[0] + "/mcp"
+	b := shimtest.NewBrowser(t, origin)
+	answer := map[string]string{"api_key": ts.Getenv("KEY"), "action": "approve"}
+	if len(args) > 1 {
+		b.SignIn(args[1])
+		answer["credential"] = "new"
+	}
+	p := b.Consent(c.AuthorizeURL(), answer)
+	if p.Location == "" {
+		ts.Fatalf("consent ended at %s with %d:\n%s", p.URL, p.Status, p.Body)
+	}
+	if status, body := c.Redeem(c.CodeFrom(p.Location)); status != http.StatusOK {
+		ts.Fatalf("POST /token: got %d %v", status, body)
+	}
 }
 
 type (
@@ -130,9 +163,9 @@ func findProgram(ts *testscript.TestScript) string {
 	return ""
 }
 
-// stop NAME ends an app as Ctrl-C does; it must end well and soon. ! stop NAME
+// end NAME ends an app as Ctrl-C does; it must end well and soon. ! end NAME
 // kills it.
-func stopApp(ts *testscript.TestScript, kill bool, args []string) {
+func endApp(ts *testscript.TestScript, kill bool, args []string) {
 	a := ts.Value(appsKey{}).(apps)[args[0]]
 	if a == nil {
 		ts.Fatalf("no app %s", args[0])

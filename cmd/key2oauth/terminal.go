@@ -67,7 +67,7 @@ func (p *program) confirm(ctx context.Context, question string) (bool, error) {
 		return true, nil
 	}
 	fmt.Fprint(p.stderr, question+" [y/N] ")
-	line, err := await(ctx, func() (string, error) { return bufio.NewReader(f).ReadString('\n') }, func() {})
+	line, err := await(ctx, func() (string, error) { return bufio.NewReader(f).ReadString('\n') }, func() { fmt.Fprintln(p.stderr) })
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}

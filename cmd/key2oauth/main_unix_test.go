@@ -1,0 +1,72 @@
+//go:build unix
+
+package main
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Another user's data folder: it can be read, but not written.
+func TestReadOnlyFolder(t *testing.T) {
+	top, err := os.MkdirTemp("", "key2oauth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(top)
+	dir := filepath.Join(top, "data")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	prog := filepath.Join(top, "key2oauth")
+	copyFile(t, self(t), prog)
+
+	cmd := exec.Command(prog, "serve", "--addr", ":0", "--keychain", "file", "--data-dir", dir)
+	cmd.Dir = "/"
+	if os.Getuid() == 0 {
+		const nobody = 65534
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	} else if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(top, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Run()
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed {
+		t.Errorf("exit code: got %d, want %d", got, exitFailed)
+	}
+	if stdout.Len() != 0 || !strings.Contains(stderr.String(), dir) || !strings.Contains(stderr.String(), "hint: ") {
+		t.Errorf("got stdout %q, stderr %q", stdout.String(), stderr.String())
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 0 {
+		t.Errorf("the folder holds %v, %v; want nothing", left, err)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	r, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

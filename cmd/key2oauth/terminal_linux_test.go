@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// openPTY returns the two sides of a new terminal: the person's, pty(7), and
+// the program's.
+func openPTY(t *testing.T) (person, program *os.File) {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { person.Close() })
+	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { program.Close() })
+	return person, program
+}
+
+func echoes(t *testing.T, f *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+func waitUntil(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+func TestOnTerminal(t *testing.T) {
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	s := serveHere(t)
+	defer func() { s.cancel(); <-s.done }()
+	person, tty := openPTY(t)
+	var screen buffer // what the terminal echoes
+	go func() {
+		b := make([]byte, 1024)
+		for {
+			n, err := person.Read(b)
+			if err != nil {
+				return
+			}
+			screen.Write(b[:n])
+		}
+	}()
+
+	var stdout, stderr buffer
+	start := func(ctx context.Context, args ...string) chan error {
+		done := make(chan error, 1)
+		go func() { done <- run(ctx, append(args, "--data-dir", s.dir), tty, &stdout, &stderr) }()
+		return done
+	}
+	if err := <-start(t.Context(), "add", up.URL, "--name", "Sample"); err != nil {
+		t.Fatal(err)
+	}
+	slug := strings.Split(stdout.String(), "/")[3]
+
+	t.Run("key is not shown", func(t *testing.T) {
+		done := start(t.Context(), "key", slug)
+		waitUntil(t, "the terminal hides what is typed", func() bool { return !echoes(t, tty) })
+		if !strings.Contains(stderr.String(), "API key (not shown): ") {
+			t.Errorf("no prompt in %q", stderr.String())
+		}
+		fmt.Fprintln(person, up.Key())
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(stderr.String(), `saved the key of "Sample"`) {
+			t.Errorf("got stderr %q", stderr.String())
+		}
+		if !echoes(t, tty) {
+			t.Error("the terminal still hides what is typed")
+		}
+		for _, out := range []string{screen.String(), stdout.String(), stderr.String()} {
+			if strings.Contains(out, up.Key()) {
+				t.Errorf("the key is shown: %q", out)
+			}
+		}
+	})
+
+	t.Run("given up at the prompt", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := start(ctx, "key", slug)
+		waitUntil(t, "the terminal hides what is typed", func() bool { return !echoes(t, tty) })
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+		if !echoes(t, tty) {
+			t.Error("the terminal still hides what is typed")
+		}
+		fmt.Fprintln(person) // ends the read that was left behind
+	})
+
+	t.Run("remove asks first", func(t *testing.T) {
+		for _, tt := range []struct{ answer, want string }{
+			{"", "nothing was removed"},
+			{"no", "nothing was removed"},
+			{"y", `removed "Sample"`},
+		} {
+			done := start(t.Context(), "remove", slug)
+			asked := strings.Count(stderr.String(), "[y/N]")
+			waitUntil(t, "it asks", func() bool { return strings.Count(stderr.String(), "[y/N]") > asked })
+			before := len(stderr.String())
+			fmt.Fprintln(person, tt.answer)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			if got := stderr.String()[before:]; !strings.Contains(got, tt.want) {
+				t.Errorf("answer %q: got %q, want %q", tt.answer, got, tt.want)
+			}
+		}
+	})
+}
