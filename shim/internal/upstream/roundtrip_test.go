@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ func post(t testing.TB, c *Client, tg *Target, rawURL string, header http.Header
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Host = "shim.example"
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	for k, v := range header {
@@ -146,7 +148,7 @@ func TestP04OwnServerName(t *testing.T) {
 	}
 }
 
-func TestForeignURLsAreRefused(t *testing.T) {
+func TestP10ForeignURLsAreRefused(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{})
 	other := shimtest.NewUpstream(t, shimtest.Options{})
 	c := newClient(t)
@@ -387,6 +389,35 @@ func TestPathMemory(t *testing.T) {
 	}
 	if n := len(*c.paths.now.Load()); n > maxPaths {
 		t.Errorf("%d paths are remembered, want %d at most", n, maxPaths)
+	}
+}
+
+// TestNoticeSleep proves that a connection from before a sleep is not used.
+func TestNoticeSleep(t *testing.T) {
+	var conns atomic.Int64
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	u, _ := url.Parse(srv.URL)
+	c := newClient(t)
+	for i, want := range []int64{1, 1, 2, 2} {
+		if i == 2 {
+			c.drift.Add(-int64(time.Hour)) // as if the clock had run ahead
+		}
+		resp, err := post(t, c, &Target{URL: u}, srv.URL, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if got := conns.Load(); got != want {
+			t.Errorf("request %d: %d connections were made, want %d", i, got, want)
+		}
 	}
 }
 

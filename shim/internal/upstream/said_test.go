@@ -78,7 +78,7 @@ func FuzzSaid(f *testing.F) {
 	})
 }
 
-func TestS04FirstEvent(t *testing.T) {
+func TestFirstEvent(t *testing.T) {
 	tests := []struct{ name, stream, event, data string }{
 		{"LF", "event: endpoint\ndata: /m?s=1\n\n", "endpoint", "/m?s=1"},
 		{"CRLF", "event: endpoint\r\ndata: /m\r\n\r\n", "endpoint", "/m"},

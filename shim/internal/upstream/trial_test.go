@@ -42,7 +42,6 @@ func TestTry(t *testing.T) {
 		{"stateless", shimtest.Options{Stateless: true}, true, false},
 		{"JSON", shimtest.Options{JSON: true}, false, true},
 		{"2025-03-26", shimtest.Options{Versions: []string{"2025-03-26"}}, false, true},
-		{"2024-11-05 over SSE", shimtest.Options{LegacySSE: true}, false, false},
 		{"path that redirects", shimtest.Options{Path: "/mcp/"}, false, true},
 	}
 	for _, tt := range tests {
@@ -95,6 +94,19 @@ func TestTry(t *testing.T) {
 			check(t, c.Try(t.Context(), *tg), Rejected, 401, "rejected the key", "This API key is not valid")
 		})
 	}
+}
+
+func TestTryLegacySSE(t *testing.T) {
+	u := shimtest.NewUpstream(t, shimtest.Options{LegacySSE: true})
+	c := newClient(t)
+	tg := target(t, u, endpoint.DefaultHeader)
+	v := c.Try(t.Context(), *tg)
+	check(t, v, NotMCP, 200, "The key works, but "+shimtest.ServerName, "HTTP with SSE")
+	if !v.LegacySSE {
+		t.Errorf("got %+v, want LegacySSE", v)
+	}
+	u.SetKey("another-key-999")
+	check(t, c.Try(t.Context(), *tg), Rejected, 401, "rejected the key")
 }
 
 func TestProbe(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
@@ -53,8 +54,10 @@ type Client struct {
 	ProbeTime time.Duration
 
 	plain, secure *http.Transport
-	paths         pathMemory // paths as asked for -> paths that answered
-	eras          pathMemory // endpoints that speak the newer era -> revision
+	start         time.Time
+	drift         atomic.Int64 // of the clock from start, in nanoseconds
+	paths         pathMemory   // paths as asked for -> paths that answered
+	eras          pathMemory   // endpoints that speak the newer era -> revision
 }
 
 // New returns a Client that connects through g; nil is a Guard without
@@ -77,18 +80,33 @@ func New(g *safedial.Guard) *Client {
 	// A laptop that wakes up holds connections that nobody answers on; HTTP/2
 	// would put every call of minutes onto such a one.
 	secure.HTTP2 = &http.HTTP2Config{SendPingTimeout: 20 * time.Second, PingTimeout: 10 * time.Second}
-	return &Client{plain: plain, secure: secure}
+	return &Client{plain: plain, secure: secure, start: time.Now()}
 }
 
 // TrustRoots makes https upstreams prove themselves against pool in place of
 // the system's certificates. It must be called before the first request.
 func (c *Client) TrustRoots(pool *x509.CertPool) { c.secure.TLSClientConfig.RootCAs = pool }
 
-// CloseIdleConnections drops connections that carry no request, as after the
-// machine slept.
+// CloseIdleConnections drops connections that carry no request.
 func (c *Client) CloseIdleConnections() {
 	c.plain.CloseIdleConnections()
 	c.secure.CloseIdleConnections()
+}
+
+// asleep is how far the clock runs ahead while the machine sleeps before
+// connections from before are given up.
+const asleep = 10 * time.Second
+
+// noticeSleep drops idle connections after the machine slept: their other ends
+// may be gone without our having been told, and a request on such a one would
+// hang for many minutes. Timers stand still during sleep; the clock does not.
+func (c *Client) noticeSleep() {
+	now := time.Now()
+	drift := now.UnixNano() - c.start.UnixNano() - int64(now.Sub(c.start))
+	if was := c.drift.Load(); drift-was > int64(asleep) || was-drift > int64(asleep) {
+		c.drift.Store(drift)
+		c.CloseIdleConnections()
+	}
 }
 
 // maxHops is how many redirects one request may take.
@@ -125,6 +143,7 @@ func (c *Client) Send(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("refusing to send a key to %s://%s: it belongs to %s://%s",
 			req.URL.Scheme, req.URL.Host, t.URL.Scheme, t.URL.Host)
 	}
+	c.noticeSleep()
 	req.URL.Scheme, req.URL.Host, req.URL.User, req.URL.Fragment = t.URL.Scheme, t.URL.Host, nil, ""
 	req.Host = t.URL.Host
 	req.URL.RawQuery = mergeQuery(t.URL.RawQuery, req.URL.RawQuery)

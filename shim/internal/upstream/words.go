@@ -79,6 +79,10 @@ func okWords(v Verdict, t *Target) string {
 	return fmt.Sprintf("The key works: %s offers %d tools.", nameOf(v, t), v.Tools)
 }
 
+func legacyWords(v Verdict, t *Target) string {
+	return fmt.Sprintf("The key works, but %s speaks only the first form of MCP, of 2024 (HTTP with SSE), which Key2OAuth does not pass on. Look in the server's documentation for an address of the present form; it often ends in /mcp.", nameOf(v, t))
+}
+
 func keylessWords(v Verdict, t *Target) string {
 	return fmt.Sprintf("%s answers without a key as well, so the key could not be checked. If calls fail later, replace the key.", nameOf(v, t))
 }
