@@ -50,57 +50,71 @@ func TestR01Defaults(t *testing.T) {
 	}
 }
 
-func TestRegisterTables(t *testing.T) {
+// with is a registration with one more member.
+func with(member string) string {
+	return `{"redirect_uris":["https://client.example/cb"],` + member + `}`
+}
+
+func TestRegisterAccepts(t *testing.T) {
 	f := newFixture(t)
-	ok := func(name, body string) {
-		t.Run(name, func(t *testing.T) {
-			w := f.do(f.pub, "POST", "/register", body, "Content-Type", "application/json; charset=utf-8")
+	for _, tt := range []struct{ name, body string }{
+		{"R02 Cursor", cursor},
+		{"R03 native with https", with(`"application_type":"native"`)},
+		{"R03 anything", with(`"application_type":"toaster"`)},
+		{"R03 web with a custom scheme", `{"application_type":"web","redirect_uris":["cursor://x/cb","http://127.0.0.1/cb"]}`},
+		{"R10 unknown metadata", with(`"x":{"y":[1]},"client_name#de":"K","jwks":{"keys":[]},"software_statement":"a.b.c"`)},
+		{"nulls and empty values", with(`"client_name":null,"grant_types":null,"response_types":[],"scope":"","contacts":null,"application_type":null`)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := f.do(f.pub, "POST", "/register", tt.body, "Content-Type", "application/json; charset=utf-8")
 			if w.Code != http.StatusCreated || bytes.Contains(w.Body.Bytes(), []byte("null")) {
-				t.Errorf("%s: got %d %s, want 201 without null", body, w.Code, w.Body)
+				t.Errorf("%s: got %d %s, want 201 without null", tt.body, w.Code, w.Body)
 			}
 		})
 	}
-	refused := func(name, code, body string, headers ...string) {
-		t.Run(name, func(t *testing.T) {
-			if headers == nil {
-				headers = []string{"Content-Type", "application/json"}
-			}
-			wantError(t, f.do(f.pub, "POST", "/register", body, headers...), http.StatusBadRequest, code)
+}
+
+func TestRegisterRefuses(t *testing.T) {
+	f := newFixture(t)
+	const badURI, badMetadata = "invalid_redirect_uri", "invalid_client_metadata"
+	for _, tt := range []struct{ name, code, body string }{
+		{"not JSON", badMetadata, "{"},
+		{"null", badMetadata, "null"},
+		{"list", badMetadata, "[]"},
+		{"two values", badMetadata, "{}{}"},
+		{"no redirect URI", badURI, "{}"},
+		{"empty list", badURI, `{"redirect_uris":[]}`},
+		{"one string", badURI, `{"redirect_uris":"https://client.example/cb"}`},
+		{"numbers", badURI, `{"redirect_uris":[1]}`},
+		{"R05 one bad of three", badURI, `{"redirect_uris":["https://a.example/","http://evil.example/","https://b.example/"]}`},
+		{"unknown method", badMetadata, with(`"token_endpoint_auth_method":"private_key_jwt"`)},
+		{"no usable grant", badMetadata, with(`"grant_types":["client_credentials"]`)},
+		{"no usable response", badMetadata, with(`"response_types":["token"]`)},
+		{"script as a link", badMetadata, with(`"client_uri":"javascript:alert(1)"`)},
+		{"wrong type", badMetadata, with(`"client_name":{}`)},
+		{"R09 body over 64 kB", badMetadata, with(`"client_name":"` + strings.Repeat("x", 64<<10) + `"`)},
+		{"R09 eleven URIs", badURI, `{"redirect_uris":["https://a.example/"` + strings.Repeat(`,"https://a.example/"`, 10) + `]}`},
+		{"R09 URI over 2 kB", badURI, `{"redirect_uris":["https://a.example/` + strings.Repeat("x", 2048) + `"]}`},
+		{"R09 id over 2,000 bytes", badMetadata,
+			fmt.Sprintf(`{"redirect_uris":["https://a.example/%s","https://b.example/%[1]s"]}`, strings.Repeat("x", 800))},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := f.do(f.pub, "POST", "/register", tt.body, "Content-Type", "application/json")
+			wantError(t, w, http.StatusBadRequest, tt.code)
 		})
 	}
-	with := func(member string) string { return `{"redirect_uris":["https://client.example/cb"],` + member + `}` }
-
-	ok("R02 Cursor", cursor)
-	ok("R03 native with https", with(`"application_type":"native"`))
-	ok("R03 anything", with(`"application_type":"toaster"`))
-	ok("R03 web with a custom scheme", `{"application_type":"web","redirect_uris":["cursor://x/cb","http://127.0.0.1/cb"]}`)
-	ok("R10 unknown metadata", with(`"x":{"y":[1]},"client_name#de":"K","jwks":{"keys":[]},"software_statement":"a.b.c"`))
-	ok("nulls and empty values", with(`"client_name":null,"grant_types":null,"response_types":[],"scope":"","contacts":null,"application_type":null`))
-
-	refused("R10 form", "invalid_client_metadata", "redirect_uris=x", "Content-Type", "application/x-www-form-urlencoded")
-	refused("R10 no content type", "invalid_client_metadata", cursor, "X-None", "")
-	refused("not JSON", "invalid_client_metadata", "{")
-	refused("null", "invalid_client_metadata", "null")
-	refused("list", "invalid_client_metadata", "[]")
-	refused("two values", "invalid_client_metadata", "{}{}")
-	refused("no redirect URI", "invalid_redirect_uri", "{}")
-	refused("empty list", "invalid_redirect_uri", `{"redirect_uris":[]}`)
-	refused("one string", "invalid_redirect_uri", `{"redirect_uris":"https://client.example/cb"}`)
-	refused("numbers", "invalid_redirect_uri", `{"redirect_uris":[1]}`)
-	refused("one bad of three", "invalid_redirect_uri", `{"redirect_uris":["https://a.example/","http://evil.example/","https://b.example/"]}`)
-	refused("unknown method", "invalid_client_metadata", with(`"token_endpoint_auth_method":"private_key_jwt"`))
-	refused("no usable grant", "invalid_client_metadata", with(`"grant_types":["client_credentials"]`))
-	refused("no usable response", "invalid_client_metadata", with(`"response_types":["token"]`))
-	refused("script as a link", "invalid_client_metadata", with(`"client_uri":"javascript:alert(1)"`))
-	refused("wrong type", "invalid_client_metadata", with(`"client_name":{}`))
-
-	refused("R09 body over 64 kB", "invalid_client_metadata", with(`"client_name":"`+strings.Repeat("x", 64<<10)+`"`))
-	refused("R09 eleven URIs", "invalid_redirect_uri", `{"redirect_uris":["https://a.example/"`+strings.Repeat(`,"https://a.example/"`, 10)+`]}`)
-	refused("R09 URI over 2 kB", "invalid_redirect_uri", `{"redirect_uris":["https://a.example/`+strings.Repeat("x", 2048)+`"]}`)
-	refused("R09 id over 2,000 bytes", "invalid_client_metadata",
-		fmt.Sprintf(`{"redirect_uris":["https://a.example/%s","https://b.example/%[1]s"]}`, strings.Repeat("x", 800)))
+	t.Run("R10 other content types", func(t *testing.T) {
+		for _, ct := range []string{"", "application/x-www-form-urlencoded", "text/json", ";"} {
+			wantError(t, f.do(f.pub, "POST", "/register", cursor, "Content-Type", ct), http.StatusBadRequest, badMetadata)
+		}
+	})
 	t.Run("GET", func(t *testing.T) {
 		wantError(t, f.do(f.pub, "GET", "/register", ""), http.StatusMethodNotAllowed, "invalid_request")
+	})
+	t.Run("R12 preflight", func(t *testing.T) {
+		if w := f.do(f.pub, "OPTIONS", "/register", ""); w.Code != http.StatusNoContent || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("got %d %v, want 204 with CORS headers", w.Code, w.Header())
+		}
 	})
 }
 
