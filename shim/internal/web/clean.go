@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html/template"
 	"strconv"
 	"strings"
 	"unicode"
@@ -12,6 +13,7 @@ const (
 	maxName  = 80
 	maxHost  = 253 // RFC 1035, Section 3.1
 	maxURL   = 300
+	maxShort = 120 // of a URL where it only reminds
 	maxWords = 600
 )
 
@@ -33,12 +35,12 @@ func strip(s string) string {
 	b.Grow(len(s))
 	marks := 0
 	for _, r := range s {
-		if unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r) {
-			marks++
-		} else {
-			marks = 0
+		if r == utf8.RuneError || invisible(r) {
+			continue // and what it stood between is together now
 		}
-		if r == utf8.RuneError || marks > maxMarks || invisible(r) {
+		if !unicode.Is(unicode.Mn, r) && !unicode.Is(unicode.Me, r) {
+			marks = 0
+		} else if marks++; marks > maxMarks {
 			continue
 		}
 		b.WriteRune(r)
@@ -75,6 +77,7 @@ func cut(max int, s string) string {
 func name(s string) string  { return Clean(s, maxName) }
 func words(s string) string { return Clean(s, maxWords) }
 func long(s string) string  { return Clean(s, maxURL) }
+func short(s string) string { return Clean(s, maxShort) }
 
 // host prepares a host that the reader has to judge. What is too long loses
 // its front, never its end: the end says whose host it is. Letters that are
@@ -94,4 +97,10 @@ func host(s string) string {
 		return string(r)
 	}
 	return "\u2026" + string(r[len(r)-maxHost+1:])
+}
+
+// hostHTML is host in large type: lines break after its dots, so that no label
+// is torn in two and read as another one.
+func hostHTML(s string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(host(s)), ".", ".<wbr>"))
 }

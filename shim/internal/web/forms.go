@@ -35,7 +35,9 @@ func (f CreateForm) URLField() textField {
 func (f CreateForm) NameField() textField {
 	return nameField(f.Name, "create.name.hint", f.Error, f.ErrorField)
 }
-func (f CreateForm) HeaderField() textField { return headerField(f.HeaderName, f.Error, f.ErrorField) }
+func (f CreateForm) HeaderField() textField {
+	return headerField(f.HeaderName, "create.head.hint", f.Error, f.ErrorField)
+}
 func (f CreateForm) PrefixField() textField {
 	return prefixField(f.HeaderPrefix, f.Error, f.ErrorField)
 }
@@ -99,7 +101,7 @@ func (p EditEndpoint) URLField() textField {
 }
 func (p EditEndpoint) NameField() textField { return nameField(p.Name, "", p.Error, p.ErrorField) }
 func (p EditEndpoint) HeaderField() textField {
-	return headerField(p.HeaderName, p.Error, p.ErrorField)
+	return headerField(p.HeaderName, "edit.head.hint", p.Error, p.ErrorField)
 }
 func (p EditEndpoint) PrefixField() textField {
 	return prefixField(p.HeaderPrefix, p.Error, p.ErrorField)
@@ -176,8 +178,8 @@ func nameField(value, hint, err, field string) textField {
 	return f.withError(err, field)
 }
 
-func headerField(value, err, field string) textField {
-	return textField{ID: "auth_header_name", Label: t("create.head.label"), Hint: t("create.head.hint"), Value: value, Max: 64}.withError(err, field)
+func headerField(value, hint, err, field string) textField {
+	return textField{ID: "auth_header_name", Label: t("create.head.label"), Hint: t(hint), Value: value, Max: 64}.withError(err, field)
 }
 
 func prefixField(value, err, field string) textField {

@@ -116,6 +116,9 @@ func (e EndpointRow) LocalURL() string {
 	return e.MCPURL
 }
 
+// Several reports whether it needs saying which key a client uses.
+func (e EndpointRow) Several() bool { return len(e.Credentials) > 1 }
+
 // Badge is what the state looks like.
 func (e EndpointRow) Badge() string { return badge(e.State) }
 
@@ -123,6 +126,9 @@ func (e EndpointRow) Badge() string { return badge(e.State) }
 func (e EndpointRow) Words() string {
 	if e.StateWords != "" {
 		return words(e.StateWords)
+	}
+	if e.State == "ok" {
+		return t("card.ready")
 	}
 	return stateWords(e.State)
 }

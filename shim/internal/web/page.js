@@ -1,6 +1,6 @@
 "use strict";
 // Every page works without this file. It copies, reveals the key while it is
-// typed, keeps radio buttons in step with the field, says that a slow check is
+// typed, keeps the choices in step with each other, says that a slow check is
 // running, and submits the page of the one-time link.
 (function () {
   var all = function (sel, f) { Array.prototype.forEach.call(document.querySelectorAll(sel), f); };
@@ -34,12 +34,13 @@
     });
   });
 
-  // A key that is being pasted is meant to be used.
+  // A new key is needed where one was announced.
   var key = document.getElementById("api_key");
-  var fresh = document.querySelector("input[name=credential][value=new]");
-  if (key && fresh) {
-    key.addEventListener("input", function () { if (key.value) { fresh.checked = true; } });
-    var need = function () { key.required = fresh.checked && !document.querySelector("[name=key_held]"); };
+  if (key && document.querySelector("input[name=credential][value=new]")) {
+    var need = function () {
+      key.required = !document.querySelector("input[name=key_held]") &&
+        !!document.querySelector("input[name=credential][value=new]:checked");
+    };
     document.addEventListener("change", need);
     need();
   }
@@ -51,7 +52,6 @@
       all(".option input[name=credential]", function (c) {
         if (!option.contains(c)) { c.checked = false; }
       });
-      if (fresh && !option.querySelector("input[name=credential]:not(:disabled)")) { fresh.checked = true; }
     });
   });
 

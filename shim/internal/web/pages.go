@@ -20,7 +20,7 @@ func (l Link) Href() template.URL { return safeURL(l.URL) }
 // (RFC 8252, Section 7.1), and nothing that a browser runs or opens itself.
 func safeURL(s string) template.URL {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme == "" || strip(s) != s {
+	if err != nil || u.Scheme == "" || strip(s) != s || strings.ContainsAny(s, "\"<>\\` \t\n") {
 		return ""
 	}
 	if slices.Contains([]string{
@@ -99,6 +99,24 @@ func (p Consent) view() view {
 // Unknown reports whether the answer goes to a web address that was never
 // approved: the case in which the reader may be tricked.
 func (p Consent) Unknown() bool { return p.RedirectKind == "https" && !p.Known }
+
+// A target is where the answer goes: what is set in large type, and what
+// explains it.
+type target struct{ Main, Aside string }
+
+// Target splits "an app on this computer (127.0.0.1)" in two. What is no app
+// on this computer is never split, since it is a stranger's text.
+func (p Consent) Target() target {
+	s := host(p.RedirectHost)
+	if p.RedirectKind != "loopback" || s == "" {
+		return target{Main: s}
+	}
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if main, aside, ok := strings.Cut(s, " ("); ok {
+		return target{main, "(" + aside}
+	}
+	return target{Main: s}
+}
 
 // SavedAny reports whether there is any saved key to choose.
 func (p Consent) SavedAny() bool {

@@ -8,12 +8,14 @@ import (
 
 // funcs is what templates may call.
 var funcs = template.FuncMap{
-	"t":     t,
-	"name":  name,
-	"words": words,
-	"long":  long,
-	"host":  host,
-	"ids":   describedBy,
+	"t":        t,
+	"name":     name,
+	"words":    words,
+	"long":     long,
+	"short":    short,
+	"host":     host,
+	"hostHTML": hostHTML,
+	"ids":      describedBy,
 }
 
 // t looks up a text of the catalogue and fills in args. The texts are written
@@ -41,7 +43,6 @@ var text = map[string]string{
 	"skip":           "Skip to content",
 	"footer":         "Runs on this computer",
 	"footer.version": "version %s",
-	"home":           "Home",
 	"back":           "Back to all servers",
 	"copy":           "Copy",
 	"copied":         "Copied",
@@ -50,7 +51,6 @@ var text = map[string]string{
 	"hide":           "Hide",
 	"show.label":     "Show the API key",
 	"cancel":         "Cancel",
-	"command":        "Command",
 	"window.close":   "You can close this window.",
 
 	"notice.info":  "Note",
@@ -69,7 +69,7 @@ var text = map[string]string{
 	"key.label":     "API key",
 	"key.label.for": "API key for %s",
 	"key.label.new": "New API key",
-	"key.held":      "The key you pasted is kept for this form. Leave the field empty to use it, or paste another one.",
+	"key.held":      "The key you pasted is kept for this form. Leave the field empty to use it.",
 
 	"error.next":   "What to do",
 	"error.status": "Code %s",
@@ -86,7 +86,7 @@ var text = map[string]string{
 	"consent.verified":     "verified",
 	"consent.verified.2":   "The name comes from %s.",
 	"consent.where":        "Where the connection goes",
-	"consent.loopback":     "It stays on this computer.",
+	"consent.loopback":     "No website gets access.",
 	"consent.custom":       "An app on this computer that opens such links.",
 	"consent.known":        "You have approved this address before.",
 	"consent.https.new":    "New address",
@@ -100,7 +100,6 @@ var text = map[string]string{
 	"consent.keys":         "Which key?",
 	"consent.keys.pick":    "Key for %s",
 	"consent.key.other":    "Use another key",
-	"consent.key.first":    "Paste a key",
 	"consent.key.saved":    "Kept encrypted on this computer. The app never sees it.",
 	"consent.key.memory":   "Kept until Key2OAuth stops. The app never sees it.",
 	"consent.key.once":     "Kept for this connection only. The app never sees it.",
@@ -163,6 +162,7 @@ var text = map[string]string{
 	"empty.demo":     "Nothing at hand? Try it with a sample server. Type this into a terminal:",
 	"empty.demo.cmd": "key2oauth demo",
 
+	"card.ready":             "Ready",
 	"card.url":               "Address for your apps",
 	"card.url.public":        "Address for any app",
 	"card.url.local":         "Address for apps on this computer",
@@ -176,8 +176,6 @@ var text = map[string]string{
 	"card.key.replace.label": "Replace %s of %s",
 	"card.grants":            "Connected apps",
 	"card.grants.none":       "No app is connected yet.",
-	"card.grant.to":          "goes to %s",
-	"card.grant.key":         "uses %s",
 	"card.grant.since":       "since %s",
 	"card.used":              "last used %s",
 	"card.unused":            "not used yet",
@@ -216,8 +214,8 @@ var text = map[string]string{
 	"create.head.label":  "Header that carries the key",
 	"create.head.hint":   "Most servers use Authorization. Left like that, the other usual ones are tried as well.",
 	"create.pre.label":   "Text in front of the key",
-	"create.pre.hint":    "Mostly \"Bearer\" and a space. Empty sends the bare key.",
-	"create.snip":        "Fill in from a configuration",
+	"create.pre.hint":    "Mostly \u201cBearer\u201d and a space. Empty sends the bare key.",
+	"create.snip":        "Or fill in the form from a configuration",
 	"create.snip.label":  "mcp.json, or a claude mcp add command",
 	"create.snip.hint":   "Paste what the server's documentation gives you. Address, header and key are taken from it.",
 	"create.snip.button": "Fill in the form",
@@ -231,6 +229,7 @@ var text = map[string]string{
 	"edit.url.label": "Address of the server (URL)",
 	"edit.url.hint":  "If you change the address, the saved keys of this server are dropped, so that no key is ever sent to a place it was not meant for.",
 	"edit.url.query": "The part after the question mark is kept secret and not shown. It stays as it is while you leave the address alone.",
+	"edit.head.hint": "Most servers use Authorization.",
 	"edit.button":    "Save changes",
 	"edit.busy":      "Saving...",
 	"edit.force":     "Save it anyway",

@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,5 +30,194 @@ func TestEveryStateRenders(t *testing.T) {
 				t.Error("html/template refused a value of an ordinary page")
 			}
 		})
+	}
+}
+
+// TestRenderSurvivesPanic: a page whose token func fails is an error page, not
+// half a page with status 200.
+func TestRenderSurvivesPanic(t *testing.T) {
+	w := render(Home{Token: func(string) string { panic("no token") }})
+	if got, want := w.Code, http.StatusInternalServerError; got != want {
+		t.Errorf("got status %d, want %d", got, want)
+	}
+	if got := w.Body.String(); got != lastResort {
+		t.Errorf("got %q, want the last resort", got)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	nonce := regexp.MustCompile(`'nonce-([A-Z2-7]{26,})'`)
+	seen := make(map[string]bool)
+	for _, s := range states() {
+		w := render(s.page)
+		h, csp := w.Header(), w.Header().Get("Content-Security-Policy")
+		v := s.page.view()
+		directives := strings.Split(csp, "; ")
+		has := func(prefix string) bool {
+			return slices.ContainsFunc(directives, func(d string) bool { return strings.HasPrefix(d, prefix) })
+		}
+		t.Run("A12 no framing/"+s.name, func(t *testing.T) {
+			if got, want := h.Get("X-Frame-Options"), "DENY"; got != want {
+				t.Errorf("X-Frame-Options: got %q, want %q", got, want)
+			}
+			if !slices.Contains(directives, "frame-ancestors 'none'") {
+				t.Errorf("got %q, want frame-ancestors 'none'", csp)
+			}
+		})
+		t.Run("A13 form-action/"+s.name, func(t *testing.T) {
+			if got, want := has("form-action"), v.owner; got != want {
+				t.Errorf("form-action: got %v, want %v in %q", got, want, csp)
+			}
+			if _, ok := s.page.(Consent); ok && v.owner {
+				t.Error("the consent page counts as a dashboard page")
+			}
+		})
+		t.Run("A17 no opener policy/"+s.name, func(t *testing.T) {
+			if got := h.Values("Cross-Origin-Opener-Policy"); got != nil {
+				t.Errorf("got %q, want none", got)
+			}
+		})
+		t.Run("A20 other headers/"+s.name, func(t *testing.T) {
+			for name, want := range map[string]string{
+				"Cache-Control":                "no-store",
+				"Content-Type":                 "text/html; charset=utf-8",
+				"Cross-Origin-Resource-Policy": "same-origin",
+				"Referrer-Policy":              "same-origin",
+				"X-Content-Type-Options":       "nosniff",
+			} {
+				if got := h.Get(name); got != want {
+					t.Errorf("%s: got %q, want %q", name, got, want)
+				}
+			}
+			for _, want := range []string{"default-src 'none'", "base-uri 'none'", "img-src 'self' data:"} {
+				if !slices.Contains(directives, want) {
+					t.Errorf("got %q, want %s", csp, want)
+				}
+			}
+			if strings.Contains(csp, "unsafe") {
+				t.Errorf("got %q, want no unsafe source", csp)
+			}
+			if got, want := has("script-src"), strings.Contains(w.Body.String(), "<script"+" nonce="); got != want {
+				t.Errorf("script-src: got %v, want %v", got, want)
+			}
+		})
+		m := nonce.FindStringSubmatch(csp)
+		if m == nil || seen[m[1]] {
+			t.Fatalf("%s: got %q, want a fresh nonce", s.name, csp)
+		}
+		seen[m[1]] = true
+	}
+}
+
+func TestReturn(t *testing.T) {
+	tests := []struct {
+		name, url string
+		want      string // of the refresh
+	}{
+		{"custom scheme", "cursor://cb?code=a&state=b%2Bc", "0; url=cursor://cb?code=a&amp;state=b%2Bc"},
+		{"reverse domain scheme", "com.example.app:/cb?code=a", "0; url=com.example.app:/cb?code=a"},
+		{"https", "https://example.com/cb?a=1&code=2", "0; url=https://example.com/cb?a=1&amp;code=2"},
+		{"script", "javascript:alert(1)", ""},
+		{"script in capitals", "JavaScript:alert(1)", ""},
+		{"script behind a control character", "\x01javascript:alert(1)", ""},
+		{"script with a zero-width space", "java\u200bscript:alert(1)", ""},
+		{"data", "data:text/html,x", ""},
+		{"file", "file:///etc/passwd", ""},
+		{"no scheme", "//evil.example/", ""},
+		{"quote", `x://a"><script>`, ""},
+	}
+	refresh := regexp.MustCompile(`<meta http-equiv="refresh" content="([^"]*)">`)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			body := render(Return{"Cursor", tt.url, true}).Body.String()
+			got := ""
+			if m := refresh.FindStringSubmatch(body); m != nil {
+				got = m[1]
+			}
+			if got != tt.want {
+				t.Errorf("refresh: got %q, want %q", got, tt.want)
+			}
+			if got, want := strings.Contains(body, `class="button primary"`), tt.want != ""; got != want {
+				t.Errorf("link: got %v, want %v", got, want)
+			}
+			if strings.Contains(body, "alert(1)") {
+				t.Error("the address is on the page")
+			}
+		})
+	}
+}
+
+// TestPasteFieldIsNoPassword: no password manager may keep the key, and no
+// page may carry it.
+func TestPasteField(t *testing.T) {
+	for _, p := range []Page{Consent{}, Home{}, ReplaceKey{}} {
+		body := render(p).Body.String()
+		field := regexp.MustCompile(`<input[^>]*name="api_key"[^>]*>`).FindString(body)
+		for _, want := range []string{`type="text"`, `autocomplete="off"`, `spellcheck="false"`, "data-1p-ignore", `data-lpignore="true"`, "data-bwignore"} {
+			if !strings.Contains(field, want) {
+				t.Errorf("%T: got %s, want %s", p, field, want)
+			}
+		}
+		if strings.Contains(field, "value=") {
+			t.Errorf("%T: got %s, want no value", p, field)
+		}
+		if strings.Contains(body, `type="password"`) {
+			t.Errorf("%T has a password field", p)
+		}
+	}
+}
+
+// TestConsentSays: A16, and what makes an unknown website look different.
+func TestConsentSays(t *testing.T) {
+	page := func(change func(*Consent)) string { return render(consent(change)).Body.String() }
+	t.Run("A16 who, where, what", func(t *testing.T) {
+		body := page(func(c *Consent) {
+			c.ClientVerified, c.ClientHost, c.RedirectHost, c.RedirectKind = true, "id.example", "claude.ai", "https"
+		})
+		for _, want := range []string{"id.example", "claude.<wbr>ai", "mcp.linear.app", "k3v9x2m7q4ab", "Linear",
+			"Only continue if you pressed Connect yourself a moment ago."} {
+			if !strings.Contains(body, want) {
+				t.Errorf("the page does not say %q", want)
+			}
+		}
+	})
+	t.Run("A16 unverified name", func(t *testing.T) {
+		if !strings.Contains(page(func(c *Consent) {}), "unverified name") {
+			t.Error("a self-declared name is not marked")
+		}
+		if strings.Contains(page(func(c *Consent) { c.ClientVerified = true }), "unverified name") {
+			t.Error("a verified name is marked unverified")
+		}
+	})
+	tests := []struct {
+		kind  string
+		known bool
+		want  bool
+	}{
+		{"https", false, true}, {"https", true, false}, {"loopback", false, false}, {"custom", false, false},
+	}
+	for _, tt := range tests {
+		body := page(func(c *Consent) { c.RedirectKind, c.Known = tt.kind, tt.known })
+		if got := strings.Contains(body, `class="where unknown"`); got != tt.want {
+			t.Errorf("warning for %s, known %v: got %v, want %v", tt.kind, tt.known, got, tt.want)
+		}
+	}
+	if body := page(func(c *Consent) { c.Saved = []SavedKey{{"c1", "key 1", "ok"}} }); strings.Contains(body, " checked") {
+		t.Error("a saved key is preselected")
+	}
+}
+
+func TestCommand(t *testing.T) {
+	tests := []struct{ name, url, want string }{
+		{"Linear", "http://127.0.0.1:7450/abc/mcp", "claude mcp add --transport http linear http://127.0.0.1:7450/abc/mcp"},
+		{name40, "https://a.example/x/mcp", "claude mcp add --transport http quarterly-finance-planning-server-eu https://a.example/x/mcp"},
+		{"$(rm -rf ~)", "https://a.example/;id", "claude mcp add --transport http rm-rf 'https://a.example/;id'"},
+		{"\u65e5\u672c", "http://[::1]:7450/a'b", `claude mcp add --transport http my-server 'http://[::1]:7450/a'\''b'`},
+		{"", "", "claude mcp add --transport http my-server ''"},
+	}
+	for _, tt := range tests {
+		if got := (EndpointRow{Name: tt.name, LocalMCPURL: tt.url}).Command(); got != tt.want {
+			t.Errorf("Command of %q: got %s, want %s", tt.name, got, tt.want)
+		}
 	}
 }
