@@ -51,10 +51,10 @@ func (s *Server) ServeWellKnown(w http.ResponseWriter, r *http.Request) error {
 	case !httpx.CleanPath(r.URL):
 		return errNotFound
 	case path == serverMetadataPath:
-		return s.ServeMetadata(w, r)
+		return s.serveMetadata(w, r)
 	case path == resourceMetadataPath && s.SoleEndpoint != nil:
 		if slug, ok := s.SoleEndpoint(); ok {
-			return s.ServeResourceMetadata(w, r, slug, "/"+slug+"/mcp")
+			return s.serveResourceMetadata(w, r, slug, "/"+slug+"/mcp")
 		}
 	}
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), resourceMetadataPath)
@@ -62,11 +62,11 @@ func (s *Server) ServeWellKnown(w http.ResponseWriter, r *http.Request) error {
 	if !ok || !ok2 {
 		return errNotFound
 	}
-	return s.ServeResourceMetadata(w, r, slug, path)
+	return s.serveResourceMetadata(w, r, slug, path)
 }
 
-// ServeMetadata answers with the metadata of the authorization server.
-func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) error {
+// serveMetadata answers with the metadata of the authorization server.
+func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
 	methods := []string{authNone, authPost, authBasic}
 	return serveDocument(w, r, serverMetadata{
 		Issuer:                s.Issuer,
@@ -86,10 +86,10 @@ func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// ServeResourceMetadata answers with the metadata of an endpoint under one of
+// serveResourceMetadata answers with the metadata of an endpoint under one of
 // its paths. RFC 9728, Section 3.3: clients compare resource with the URL that
 // they were given, some byte by byte, so the path is the very one asked for.
-func (s *Server) ServeResourceMetadata(w http.ResponseWriter, r *http.Request, slug, path string) error {
+func (s *Server) serveResourceMetadata(w http.ResponseWriter, r *http.Request, slug, path string) error {
 	name, ok := s.Endpoint(slug)
 	if !ok {
 		return errNotFound

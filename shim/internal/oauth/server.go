@@ -85,8 +85,8 @@ func (s *Server) unavailable(err error) *httpx.Error {
 	}
 }
 
-// WriteError shows e as RFC 6749, Section 5.2 wants it. It is what handlers of
-// a Server want to be given to httpx.Handle with.
+// WriteError shows e as RFC 6749, Section 5.2 wants it. It is for httpx.Handle
+// around the handlers of a Server.
 func WriteError(w http.ResponseWriter, r *http.Request, e *httpx.Error) {
 	code := e.Code
 	switch {
