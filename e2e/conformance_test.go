@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -156,14 +157,15 @@ func forward(t *testing.T, mcpURL, token string) string {
 		t.Fatal(err)
 	}
 	var own string
-	srv := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.URL.Path = u.Scheme, u.Host, u.Path
 		r.Out.URL.RawPath = ""
 		if r.In.Host == own {
 			r.Out.Host = u.Host
 		}
 		r.Out.Header.Set("Authorization", "Bearer "+token)
-	}})
+	}}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { relay(proxy, w, r) }))
 	own = srv.Listener.Addr().String()
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
 	return srv.URL

@@ -96,9 +96,20 @@ func newGate(t testing.TB, backend string) *gate {
 			return
 		}
 		g.accepted.Add(1)
-		proxy.ServeHTTP(w, r)
+		relay(proxy, w, r)
 	}))
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
 	g.URL = srv.URL
 	return g
+}
+
+// relay passes one request on. Without full duplex the server closes the body
+// of a request when its answer begins; a transport that has yet to read the
+// body's end takes that for a fault and cuts the answer.
+func relay(proxy *httputil.ReverseProxy, w http.ResponseWriter, r *http.Request) {
+	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	proxy.ServeHTTP(w, r)
 }
