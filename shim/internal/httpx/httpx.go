@@ -1,0 +1,112 @@
+// Package httpx is what every handler shares: errors that keep apart what the
+// peer and what the log may see, JSON answers, and refusal of unclean paths.
+package httpx
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// An Error carries what the peer may see (Status, Code, Msg) apart from what
+// only the log may see (Err). Err must never contain a credential.
+type Error struct {
+	Status int
+	Code   string // of OAuth answers: RFC 6749, Section 5.2; else empty
+	Msg    string // what is wrong and what to do
+	Header http.Header
+	Err    error
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Msg + ": " + e.Err.Error()
+	}
+	return e.Msg
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// New returns an Error for the peer with nothing more for the log.
+func New(status int, msg string) *Error { return &Error{Status: status, Msg: msg} }
+
+// A HandlerFunc may fail; how the failure is shown is the caller's choice.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// Handle runs h and shows what it returns with show. It logs the route's
+// pattern and never the URL: the query of /authorize is sensitive. Mistakes of
+// peers are Info at most, so that a stranger cannot fill the log with errors.
+func Handle(log *slog.Logger, show func(http.ResponseWriter, *http.Request, *Error), h HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := h(w, r)
+		if err == nil {
+			return
+		}
+		e, ok := errors.AsType[*Error](err)
+		level := slog.LevelDebug
+		if !ok {
+			e, level = &Error{Status: http.StatusInternalServerError, Msg: "internal error; the log says more", Err: err}, slog.LevelError
+		}
+		log.Log(r.Context(), level, "request failed",
+			"method", r.Method, "route", r.Pattern, "status", e.Status, "err", err)
+		for k, v := range e.Header {
+			w.Header()[k] = v
+		}
+		show(w, r, e)
+	})
+}
+
+// WriteJSON answers with v. Nothing that it writes may be cached.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	_, err = w.Write(append(b, '\n'))
+	return err
+}
+
+// RefuseUncleanPaths answers 404 where ServeMux would redirect with 307: a
+// client that follows such a redirect repeats its POST somewhere else.
+func RefuseUncleanPaths(next http.Handler, notFound http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !CleanPath(r.URL) {
+			notFound.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// CleanPath reports whether u's path means the same thing to every reader: no
+// dot segments, no empty segments, no escapes of '/', '\' or '.'. One trailing
+// slash is allowed.
+func CleanPath(u interface{ EscapedPath() string }) bool {
+	p := u.EscapedPath()
+	if p == "" || p[0] != '/' {
+		return false
+	}
+	if strings.ContainsRune(p, '\\') {
+		return false
+	}
+	if strings.Contains(p, "%") {
+		low := strings.ToLower(p)
+		for _, esc := range []string{"%2f", "%5c", "%2e", "%00"} {
+			if strings.Contains(low, esc) {
+				return false
+			}
+		}
+	}
+	clean := path.Clean(p)
+	return p == clean || clean != "/" && p == clean+"/"
+}
