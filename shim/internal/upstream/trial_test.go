@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -285,6 +288,49 @@ func TestTryUnreachable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTryOwnListener proves that we never call ourselves.
+func TestTryOwnListener(t *testing.T) {
+	u := shimtest.NewUpstream(t, shimtest.Options{})
+	own := netip.MustParseAddrPort(strings.TrimPrefix(u.Origin, "http://"))
+	c := New(&safedial.Guard{Own: func() []netip.AddrPort { return []netip.AddrPort{own} }})
+	check(t, c.Try(t.Context(), *target(t, u, endpoint.DefaultHeader)), Refused, 0, "Key2OAuth itself listens there")
+	if n := len(u.Requests()); n != 0 {
+		t.Errorf("%d requests arrived, want none", n)
+	}
+}
+
+// TestTryLeavesNothingBehind proves that trials end their sessions, streams
+// and goroutines, whatever they met.
+func TestTryLeavesNothingBehind(t *testing.T) {
+	good := shimtest.NewUpstream(t, shimtest.Options{})
+	sse := shimtest.NewUpstream(t, shimtest.Options{LegacySSE: true})
+	cut := shimtest.NewUpstream(t, shimtest.Options{})
+	cut.Break(shimtest.CutMidStream())
+	hung := shimtest.NewUpstream(t, shimtest.Options{})
+	hung.Break(shimtest.Hang())
+	c := newClient(t)
+	c.TrialTime = 500 * time.Millisecond
+	round := func() {
+		for _, u := range []*shimtest.Upstream{good, sse, cut, hung} {
+			c.Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
+		}
+		c.CloseIdleConnections()
+	}
+	round()
+	before := runtime.NumGoroutine()
+	for range 4 {
+		round()
+	}
+	after := 0
+	for range 100 { // connections end in their own time
+		if after = runtime.NumGoroutine(); after <= before+2 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines before, %d after", before, after)
 }
 
 func TestTryKeyless(t *testing.T) {

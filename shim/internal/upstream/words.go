@@ -49,7 +49,7 @@ func (a *attempt) classify(ctx context.Context, err error) Verdict {
 	case x.status == http.StatusNotFound:
 		v.Outcome, v.Words = NotMCP, fmt.Sprintf("There is no MCP server at this address: %s answered 404, \"not found\". Check the address: often only the end is missing, for example /mcp.", host)
 	default:
-		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered, but not as an MCP server does (status %d).%s Check the address against the server's documentation.", host, x.status, said.quote())
+		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered, but not as an MCP server does.%s Check the address against the server's documentation.", host, said.quote())
 	}
 	return v
 }
@@ -84,7 +84,11 @@ func legacyWords(v Verdict, t *Target) string {
 }
 
 func keylessWords(v Verdict, t *Target) string {
-	return fmt.Sprintf("%s answers without a key as well, so the key could not be checked. If calls fail later, replace the key.", nameOf(v, t))
+	words := fmt.Sprintf("%s answers without a key as well, so the key could not be checked. If calls fail later, replace the key.", nameOf(v, t))
+	if t.URL.RawQuery != "" {
+		words += " (What stands after the ? in the address may be a key already.)"
+	}
+	return words
 }
 
 func worksKeyless(v Verdict, t *Target) string {
