@@ -21,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -39,6 +40,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("KEY2OAUTH_DATA_DIR", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("KEY2OAUTH_KEYCHAIN", "file")
 			env.Setenv("KEY2OAUTH_ADDR", ":0")
+			// Whoever runs the tests has a keychain that is none of their business.
+			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(env.WorkDir, "no-bus"))
 			env.Values[appsKey{}] = make(apps)
 			return nil
 		},
@@ -128,7 +131,7 @@ func startApp(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := exec.Command(findProgram(ts), args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	for _, env := range []string{"PATH", "HOME", "TMPDIR", "WORK", "DISPLAY",
+	for _, env := range []string{"PATH", "HOME", "TMPDIR", "WORK", "DISPLAY", "DBUS_SESSION_BUS_ADDRESS",
 		"KEY2OAUTH_ADDR", "KEY2OAUTH_DATA_DIR", "KEY2OAUTH_KEYCHAIN", "KEY2OAUTH_TUNNEL", "KEY2OAUTH_LOG_LEVEL"} {
 		cmd.Env = append(cmd.Env, env+"="+ts.Getenv(env))
 	}
@@ -272,7 +275,7 @@ func shapeOf(found map[string]bool, path string, v any) {
 // the last output. It first proves that it finds a planted one.
 func canary(ts *testscript.TestScript, _ bool, _ []string) {
 	secrets := map[string]string{"API key": ts.Getenv("KEY")}
-	if token, err := os.ReadFile(ts.MkAbs("data/admin-token")); err == nil {
+	if token, err := os.ReadFile(shim.TokenFile(ts.Getenv("KEY2OAUTH_DATA_DIR"))); err == nil {
 		secrets["admin token"] = strings.TrimSpace(string(token))
 	}
 	for name, secret := range secrets {

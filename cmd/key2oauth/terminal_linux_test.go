@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -62,16 +63,7 @@ func TestOnTerminal(t *testing.T) {
 	defer func() { s.cancel(); <-s.done }()
 	person, tty := openPTY(t)
 	var screen buffer // what the terminal echoes
-	go func() {
-		b := make([]byte, 1024)
-		for {
-			n, err := person.Read(b)
-			if err != nil {
-				return
-			}
-			screen.Write(b[:n])
-		}
-	}()
+	go io.Copy(&screen, person)
 
 	var stdout, stderr buffer
 	start := func(ctx context.Context, args ...string) chan error {
