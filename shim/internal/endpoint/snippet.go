@@ -241,10 +241,26 @@ func expandEnv(raw *rawSnippet, env json.RawMessage) {
 		return
 	}
 	for i := range raw.headers {
-		for k, v := range vars {
-			raw.headers[i].value = strings.ReplaceAll(raw.headers[i].value, "${"+k+"}", v)
-		}
+		raw.headers[i].value = expand(raw.headers[i].value, vars)
 	}
+}
+
+// expand replaces ${NAME} once; what it puts in is not looked at again. An
+// unknown name stays and makes the whole a placeholder.
+func expand(s string, vars map[string]string) string {
+	var b strings.Builder
+	rest := s
+	for b.Len() <= maxSnippet {
+		before, after, ok := strings.Cut(rest, "${")
+		name, behind, closed := strings.Cut(after, "}")
+		v, known := vars[name]
+		if !ok || !closed || !known {
+			return b.String() + rest
+		}
+		b.WriteString(before + v)
+		rest = behind
+	}
+	return s
 }
 
 // readCommand reads "claude mcp add …", "codex mcp add …", "npx mcp-remote …"
