@@ -3,6 +3,8 @@ package web
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
 // CreateForm adds an endpoint; it is part of the home page. It posts to
@@ -36,10 +38,18 @@ func (f CreateForm) NameField() textField {
 	return nameField(f.Name, "create.name.hint", f.Error, f.ErrorField)
 }
 func (f CreateForm) HeaderField() textField {
-	return headerField(f.HeaderName, "create.head.hint", f.Error, f.ErrorField)
+	return headerField(f.header().Name, "create.head.hint", f.Error, f.ErrorField)
 }
 func (f CreateForm) PrefixField() textField {
-	return prefixField(f.HeaderPrefix, f.Error, f.ErrorField)
+	return prefixField(f.header().Prefix, f.Error, f.ErrorField)
+}
+
+// header is what the form shows: the default, unless another one was typed.
+func (f CreateForm) header() endpoint.Header {
+	if f.HeaderName == "" && f.HeaderPrefix == "" {
+		return endpoint.DefaultHeader
+	}
+	return endpoint.Header{Name: f.HeaderName, Prefix: f.HeaderPrefix}
 }
 
 // Open reports whether the folded part of the form is shown.

@@ -88,7 +88,7 @@ func (p Home) FormToken(action string) string {
 // KeychainKind is the notice that the keychain's state deserves, or "".
 func (p Home) KeychainKind() string {
 	switch p.Keychain.State {
-	case "", "ready":
+	case "", "ready", "file":
 		return ""
 	case "waiting":
 		return "info"

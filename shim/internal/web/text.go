@@ -71,6 +71,7 @@ var text = map[string]string{
 	"key.label.new": "New API key",
 	"key.held":      "The key you pasted is kept for this form. Leave the field empty to use it.",
 
+	"error.title":  "Something went wrong",
 	"error.next":   "What to do",
 	"error.status": "Code %s",
 	"error.return": "Return to %s",
@@ -176,7 +177,7 @@ var text = map[string]string{
 	"card.key.replace.label": "Replace %s of %s",
 	"card.grants":            "Connected apps",
 	"card.grants.none":       "No app is connected yet.",
-	"card.grant.since":       "since %s",
+	"card.grant.since":       "connected %s",
 	"card.used":              "last used %s",
 	"card.unused":            "not used yet",
 	"card.revoke":            "Revoke",
