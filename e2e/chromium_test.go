@@ -229,7 +229,7 @@ const (
 // paste fills in the key field as a person does, and approves.
 func (c *chromium) paste(key string) {
 	c.t.Helper()
-	c.run(chromedp.SetValue(keyField, ""), chromedp.SendKeys(keyField, key))
+	c.run(chromedp.SendKeys(keyField, key))
 	c.approve()
 }
 
@@ -243,12 +243,12 @@ func (c *chromium) approve() {
 	)
 }
 
-// openTab opens another tab of the same browser.
-func (c *chromium) openTab() *chromium {
-	c.t.Helper()
+// openTab opens another tab of the same browser, for as long as t runs.
+func (c *chromium) openTab(t testing.TB) *chromium {
+	t.Helper()
 	ctx, cancel := chromedp.NewContext(c.ctx)
-	c.t.Cleanup(cancel)
-	tab := &chromium{t: c.t, ctx: ctx}
+	t.Cleanup(cancel)
+	tab := &chromium{t: t, ctx: ctx}
 	tab.prepare()
 	return tab
 }

@@ -275,7 +275,16 @@ func TestA13RedirectsInChromium(t *testing.T) {
 	})
 
 	t.Run("A13 Return to Cursor", func(t *testing.T) {
-		c := oauthClient(t, a, "cursor://anysphere.cursor-mcp/oauth/callback", e.Local)
+		const redirect = "cursor://anysphere.cursor-mcp/oauth/callback"
+		c := oauthClient(t, a, redirect, e.Local)
+		status, body := c.PostJSON("/register", map[string]any{
+			"client_name": "Cursor", "token_endpoint_auth_method": "none", "application_type": "web",
+			"redirect_uris": []string{redirect, "https://www.cursor.com/agents/mcp/oauth/callback", "http://localhost:8787/callback"},
+		})
+		if status != http.StatusCreated {
+			t.Fatalf("POST /register = %d %v", status, body)
+		}
+		c.ID, _ = body["client_id"].(string)
 		b := newChromium(t)
 		b.run(chromedp.Navigate(c.AuthorizeURL()))
 		b.shoot("consent-cursor")

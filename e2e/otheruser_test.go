@@ -1,0 +1,136 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// TestL01OtherUser sends requests as another user of this machine, who has
+// somehow got everything that a request could carry: the admin token, the
+// owner's cookie and form tokens. The very same bytes succeed for our own user.
+func TestL01OtherUser(t *testing.T) {
+	setpriv := testenv.Need(t, "setpriv")
+	if os.Getuid() != 0 {
+		testenv.Skip(t, "needs root to become another user")
+	}
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	a := startApp(t)
+	e := a.addEndpoint("Linear", up.URL, up.Key())
+	c := oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
+	b := shimtest.NewBrowser(t, a.origin)
+	home := b.SignIn(a.ownerLink())
+	consent := b.Open(c.AuthorizeURL())
+	token := "Bearer " + a.run("", "token")
+
+	cookies := func(path string) string {
+		u, err := url.Parse(a.origin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, c := range b.HTTP.Jar.Cookies(u) {
+			list = append(list, c.String())
+		}
+		return strings.Join(list, "; ")
+	}
+	get := func(path string) *http.Request { return newRequest(t, "GET", a.origin+path) }
+	withToken := func(method, path string) *http.Request {
+		r := newRequest(t, method, a.origin+path)
+		r.Header.Set("Authorization", token)
+		return r
+	}
+	withCookie := func(r *http.Request) *http.Request {
+		r.Header.Set("Cookie", cookies(r.URL.Path))
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		r.Header.Set("Sec-Fetch-Dest", "document")
+		return r
+	}
+	approve := b.FormRequest(b.Form(consent, consent.URL.Path), map[string]string{"action": "approve", "credential": "new", "api_key": up.Key()})
+	pause := b.FormRequest(b.Form(home, "/pause"), nil)
+	opened := b.FormRequest(b.Form(b.Open(a.ownerLink()), "/open"), nil)
+
+	// What ends something stands last, since our own user does it for real.
+	tests := []struct {
+		name string
+		req  *http.Request
+		want int // for our own user
+	}{
+		{"L01 admin API with the token", withToken("GET", "/api/slugs"), http.StatusOK},
+		{"L01 grants with the token", withToken("GET", "/api/grants"), http.StatusOK},
+		{"L01 owner's link with the token", withToken("POST", "/api/open"), http.StatusOK},
+		{"L01 home page with the owner's cookie", withCookie(get("/")), http.StatusOK},
+		{"L01 consent page", withCookie(get(consent.URL.Path)), http.StatusOK},
+		{"L01 page of a one-time link", get("/open?ticket=x"), http.StatusOK},
+		{"L01 one-time link", opened, http.StatusSeeOther},
+		{"L01 pause with the owner's form", withCookie(pause), http.StatusSeeOther},
+		{"L01 resume with the token", withToken("POST", "/api/resume"), http.StatusOK},
+		{"L01 consent with the owner's form", withCookie(approve), http.StatusSeeOther},
+		{"L01 delete with the token", withToken("DELETE", "/api/slugs/"+e.Slug), http.StatusNoContent},
+	}
+	before := appState(a)
+	raw := make([][]byte, len(tests))
+	for i, tt := range tests {
+		tt.req.Close = true
+		var buf bytes.Buffer
+		if err := tt.req.Write(&buf); err != nil {
+			t.Fatal(err)
+		}
+		raw[i] = buf.Bytes()
+		t.Run(tt.name, func(t *testing.T) {
+			got := sendAs(t, a, raw[i], setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups")
+			if got != http.StatusForbidden {
+				t.Errorf("%s %s by another user = %d, want 403", tt.req.Method, tt.req.URL.Path, got)
+			}
+		})
+	}
+	if after := appState(a); after != before {
+		t.Errorf("another user changed something:\nbefore %s\nafter  %s", before, after)
+	}
+	for i, tt := range tests {
+		if got := sendAs(t, a, raw[i]); got/100 != tt.want/100 {
+			t.Errorf("%s: %s %s by our own user = %d, want %d", tt.name, tt.req.Method, tt.req.URL.Path, got, tt.want)
+		}
+	}
+}
+
+func newRequest(t *testing.T, method, u string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest(method, u, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// sendAs sends the bytes of a request from a process that is started by
+// prefix, and returns the status of the answer. The process is the shell's,
+// so that another user needs no file of ours.
+func sendAs(t *testing.T, a *app, request []byte, prefix ...string) int {
+	t.Helper()
+	host, port, _ := strings.Cut(a.addr, ":")
+	args := append(prefix, "bash", "-c", `exec 3<>"/dev/tcp/$0/$1"; cat >&3; cat <&3`, host, port)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = "/"
+	cmd.Stdin = bytes.NewReader(request)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", args[0], err, &stderr)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(out)), nil)
+	if err != nil {
+		t.Fatalf("answer %q: %v", out, err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
