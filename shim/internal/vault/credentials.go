@@ -93,11 +93,11 @@ func (v *Vault) Key(id string) (endpoint.Secret, error) {
 	if e == nil {
 		return endpoint.Secret{}, ErrKeyNeeded
 	}
+	var key string
 	whole, err := v.fullURL(e)
-	if err != nil {
-		return endpoint.Secret{}, err
+	if err == nil {
+		key, err = v.master.open(kindKey, id, whole, s.sealed)
 	}
-	key, err := v.master.open(kindKey, id, whole, s.sealed)
 	if err != nil {
 		// Somebody wrote into the file, or it rotted. Either way the key must
 		// not go anywhere.

@@ -124,6 +124,9 @@ func prepareDir(dir string, log logger) error {
 
 type logger interface{ Warn(msg string, args ...any) }
 
+// minSize is less than any database has: two pages that say where the rest is.
+const minSize = 2 * 4096
+
 // openFile opens the state file at path, which it makes if there is none.
 func openFile(path string) (*bbolt.DB, error) {
 	info, err := os.Lstat(path)
@@ -149,6 +152,9 @@ func openFile(path string) (*bbolt.DB, error) {
 		if err := os.Chmod(path, 0o600); err != nil {
 			return nil, dirError(path, err)
 		}
+	}
+	if info != nil && info.Size() < minSize {
+		return nil, dirError(path, fmt.Errorf("%w: it is cut off", errDamaged))
 	}
 	// The first look is read-only: a file that turns out to be damaged or
 	// newer than we are stays as it is, to the byte.
@@ -210,8 +216,6 @@ func openDB(path string, readOnly bool) (db *bbolt.DB, err error) {
 			return f, err
 		},
 	}
-	// The freelist is part of what is to be found sound.
-	opts.PreLoadFreelist = true
 	err = guard(nil, func() error {
 		var err error
 		db, err = bbolt.Open(path, 0o600, opts)
@@ -228,14 +232,19 @@ func openDB(path string, readOnly bool) (db *bbolt.DB, err error) {
 
 // inspect looks whether the file is whole and ours.
 func inspect(db *bbolt.DB, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := checkPages(f, info.Size(), db.Info().PageSize); err != nil {
+		return err
+	}
 	return db.View(func(tx *bbolt.Tx) error {
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		if info.Size() < tx.Size() {
-			return fmt.Errorf("%w: %d bytes are missing at its end", errDamaged, tx.Size()-info.Size())
-		}
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
 			return fmt.Errorf("%w: it holds something else", errDamaged)
@@ -267,10 +276,14 @@ func closeDB(db *bbolt.DB) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(5 * time.Second):
+	case <-time.After(closeWithin):
 		return errors.New("the state file does not close")
 	}
 }
+
+// closeWithin is ample: nothing that holds a lock of bbolt's takes longer than
+// one write to the disk.
+var closeWithin = 5 * time.Second
 
 // guard calls fn and turns what bbolt does on a damaged file, which is to
 // panic or to read outside of its mapping, into an error. A panic in code of

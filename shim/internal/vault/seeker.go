@@ -33,7 +33,8 @@ type seeker struct {
 	ask    *question // under way, or nil
 	mayAsk bool
 	last   ringStatus
-	looks  int // that found the same
+	looks  int    // that found the same
+	why    string // the last answer was of no use, in words; "" if nothing is known
 }
 
 func (s *seeker) run(ctx context.Context) {
@@ -68,7 +69,7 @@ func (s *seeker) look(ctx context.Context) {
 		// It may have been unlocked elsewhere, and a prompt that still waits
 		// is of no use.
 		s.drop()
-		s.mayAsk = true
+		s.mayAsk, s.why = true, ""
 	}
 	s.last = status
 
@@ -80,7 +81,11 @@ func (s *seeker) look(ctx context.Context) {
 	if s.mayAsk && s.ask == nil && (status == ringUnlocked || status == ringLocked) {
 		s.ask, s.mayAsk = v.ring.ask(ctx), false
 	}
-	v.setKeychain(waitingFor(status, s.ask != nil))
+	k := waitingFor(status, s.ask != nil)
+	if s.why != "" && s.ask == nil && status == ringUnlocked {
+		k.Words = s.why
+	}
+	v.setKeychain(k)
 }
 
 // waitingFor says what is waited for.
@@ -125,7 +130,7 @@ func (s *seeker) wait(ctx context.Context) bool {
 		s.mayAsk = s.mayAsk || ask
 	case a := <-answered:
 		s.drop()
-		s.v.takeAnswer(a)
+		s.why = s.v.takeAnswer(a)
 	}
 	return true
 }
@@ -138,23 +143,23 @@ func (s *seeker) drop() {
 	}
 }
 
-// takeAnswer takes over what the keychain has answered. What it refused, the
-// next look puts into words.
-func (v *Vault) takeAnswer(a ringAnswer) {
+// takeAnswer takes over what the keychain has answered. If that is of no use,
+// it may say why; what was merely refused, the next look puts into words.
+func (v *Vault) takeAnswer(a ringAnswer) (why string) {
 	switch a.Status {
 	case ringMissing:
 		v.setMaster(nil, Keychain{State: StateReady})
 	case ringFound:
 		m, err := parseMasterKey(a.key.Reveal())
 		if err != nil {
-			v.setKeychain(Keychain{State: StateLocked, Words: badItem})
 			v.log.Error("the keychain's item cannot be used", "service", ringService, "err", err)
-			return
+			return badItem
 		}
 		v.setMaster(m, Keychain{State: StateReady})
 	default:
 		v.log.Info("the keychain did not give out the master key", "status", a.Status, "err", a.Words)
 	}
+	return ""
 }
 
 const badItem = `The item "key2oauth" in the keychain is not a master key. If nobody needs it, delete it there and start again.`

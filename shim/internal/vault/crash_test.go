@@ -1,0 +1,181 @@
+package vault
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+)
+
+// writerProcess changes the state until it is killed. It says what it has done
+// only once the vault has said so.
+func writerProcess(dir string) error {
+	v, err := Open(Config{Dir: dir, Mode: ModeFile})
+	if err != nil {
+		return err
+	}
+	if _, ok := v.Endpoint(testSlug); !ok {
+		err := v.AddEndpoint(endpoint.Endpoint{Slug: testSlug, BaseURL: testBase, Name: "x"}, "")
+		if err != nil {
+			return err
+		}
+	}
+	g := oauth.Grant{ID: "g1", Slug: testSlug}
+	err = v.CreateGrant(g, digestOf("code"), oauth.Token{Kind: oauth.Code, Expires: time.Now().Add(time.Hour)})
+	if err != nil && !errors.Is(err, ErrExists) {
+		return err
+	}
+	begin := time.Now().UnixNano()
+	for n := 0; ; n++ {
+		// As a rotation does it: a new token, and a mark on the old one.
+		id := fmt.Sprintf("%d-%d", begin, n)
+		err := v.UpdateGrant("g1", func(tx oauth.Tx) error {
+			if old, ok := tx.Token(digestOf(fmt.Sprintf("%d-%d", begin, n-1))); ok {
+				old.Superseded = true
+				tx.SetToken(digestOf(fmt.Sprintf("%d-%d", begin, n-1)), old)
+			}
+			tx.SetToken(digestOf(id), oauth.Token{Kind: oauth.RefreshToken, Expires: time.Now().Add(time.Hour)})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Println("token", id)
+		if n%5 == 0 {
+			c, err := v.SaveCredential(testSlug, "", endpoint.NewSecret("key of "+id), endpoint.Working)
+			if err != nil {
+				return err
+			}
+			fmt.Println("key", c.ID, "key of", id)
+		}
+		if n%7 == 0 {
+			if err := v.SetSetting("n", strconv.AppendInt(nil, int64(n), 10)); err != nil {
+				return err
+			}
+			fmt.Println("setting", n)
+		}
+	}
+}
+
+// TestKilledWriter kills a program at any instant, over and over on the same
+// data folder, and checks that all that it had answered is there.
+func TestKilledWriter(t *testing.T) {
+	t.Parallel()
+	kills := 30
+	if testenv.InCI() {
+		kills = 150
+	}
+	dir := t.TempDir()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, keys := 0, 0
+	for range kills {
+		answered := killedRun(t, exe, dir)
+		v, err := Open(Config{Dir: dir, Mode: ModeFile})
+		if err != nil {
+			t.Fatalf("after a kill: %v", err)
+		}
+		setting := ""
+		for _, line := range answered {
+			kind, rest, _ := strings.Cut(line, " ")
+			switch kind {
+			case "token":
+				tokens++
+				if _, ok, err := v.Token("g1", digestOf(rest)); !ok || err != nil {
+					t.Errorf("token %s is lost: %v", rest, err)
+				}
+			case "key":
+				keys++
+				id, key, _ := strings.Cut(rest, " ")
+				checkKey(t, v, id, key)
+			case "setting":
+				setting = rest
+			}
+		}
+		if got, _ := v.Setting("n"); setting != "" && string(got) < setting && len(got) <= len(setting) {
+			t.Errorf("setting %q, want at least %q", got, setting)
+		}
+		if err := v.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	if tokens == 0 || keys == 0 {
+		t.Fatalf("%d tokens and %d keys were answered: nothing was tried", tokens, keys)
+	}
+	t.Logf("%d kills, %d tokens, %d keys", kills, tokens, keys)
+}
+
+// killedRun starts a writer and kills it at a random instant. It returns the
+// whole lines that the writer had written.
+func killedRun(t *testing.T, exe, dir string) (answered []string) {
+	t.Helper()
+	cmd := exec.Command(exe, "writer", dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(out)
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			break // the last line may be cut off
+		}
+		if len(answered) == 0 {
+			time.AfterFunc(time.Duration(rand.IntN(60_000))*time.Microsecond, func() { cmd.Process.Kill() })
+		}
+		answered = append(answered, strings.TrimSuffix(line, "\n"))
+	}
+	if err := cmd.Wait(); len(answered) == 0 {
+		t.Fatalf("the writer wrote nothing: %v", err)
+	}
+	return answered
+}
+
+// TestKilledWhileOpening kills a program in its first moments, when the files
+// are made.
+func TestKilledWhileOpening(t *testing.T) {
+	t.Parallel()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 15 {
+		dir := t.TempDir()
+		cmd := exec.Command(exe, "writer", dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rand.IntN(30_000)) * time.Microsecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+		v, err := Open(Config{Dir: dir, Mode: ModeFile})
+		if err != nil {
+			t.Fatalf("after a kill at the first start: %v, files %v", err, files(t, dir))
+		}
+		for _, c := range v.Credentials(testSlug) {
+			if _, err := v.Key(c.ID); err != nil {
+				t.Errorf("a key was sealed under a master key that is lost: %v", err)
+			}
+		}
+		closeVault(t, v)
+	}
+}

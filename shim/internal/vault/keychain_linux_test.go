@@ -1,0 +1,516 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+)
+
+// ringConfig is a vault on the session's keychain, in a child process.
+func ringConfig(t *testing.T, dir string) Config {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		Dir:       dir,
+		// The race detector would let every child sleep for a second at its end.
+		Helper:    []string{"/usr/bin/env", "GORACE=atexit_sleep_ms=0", exe, "keychain-helper", filepath.Join(t.TempDir(), "notes")},
+		PollEvery: 30 * time.Millisecond,
+	}
+}
+
+// notes is the file in which the children note what they are asked.
+func notes(cfg Config) string { return cfg.Helper[len(cfg.Helper)-1] }
+
+// asked counts what the children were asked.
+func asked(t *testing.T, cfg Config, op ringOp) int {
+	t.Helper()
+	b, err := os.ReadFile(notes(cfg))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return bytes.Count(b, []byte(`"op":"`+op+`"`))
+}
+
+func start(t *testing.T, cfg Config) *Vault {
+	t.Helper()
+	v := open(t, cfg)
+	v.Start(t.Context())
+	return v
+}
+
+func awaitState(t *testing.T, v *Vault, want KeychainState) Keychain {
+	t.Helper()
+	eventually(t, "keychain "+string(want), func() bool { return v.Keychain().State == want })
+	return v.Keychain()
+}
+
+// withState makes a data folder with one endpoint and one key, whose master
+// key is in the session's keychain.
+func withState(t *testing.T) (dir, credential string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "data")
+	v := start(t, ringConfig(t, dir))
+	addEndpoint(t, v, testSlug, "")
+	c := saveKey(t, v, testSlug, "", testKey)
+	closeVault(t, v)
+	return dir, c.ID
+}
+
+func TestL06Unlocked(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	cfg := ringConfig(t, dir)
+	v := start(t, cfg)
+	awaitState(t, v, StateReady)
+	addEndpoint(t, v, testSlug, "")
+	if got := v.ring.call(t.Context(), time.Minute, opGet, "").Status; got != ringMissing {
+		t.Errorf("before anything is sealed, the keychain answers %q, want %q", got, ringMissing)
+	}
+	c := saveKey(t, v, testSlug, "", testKey)
+	closeVault(t, v)
+
+	item := v.ring.call(t.Context(), time.Minute, opGet, "")
+	if _, err := parseMasterKey(item.key.Reveal()); err != nil {
+		t.Errorf("the item in the keychain: %v", err)
+	}
+	for _, name := range files(t, dir) {
+		for _, secret := range []string{testKey, item.key.Reveal()} {
+			if bytes.Contains(contents(t, dir, name), []byte(secret)) {
+				t.Errorf("%s contains a secret in clear", name)
+			}
+		}
+	}
+	v = start(t, cfg)
+	k := awaitState(t, v, StateReady)
+	if k.Mode != ModeOS || k.CanKeep || k.Words == "" {
+		t.Errorf("Keychain() = %+v", k)
+	}
+	checkKey(t, v, c.ID, testKey)
+}
+
+// A program that was started a moment ago does not refuse the first key.
+func TestFirstKeyWaitsForAnswer(t *testing.T) {
+	keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
+	v := start(t, ringConfig(t, t.TempDir()))
+	addEndpoint(t, v, testSlug, "token=1")
+	checkKey(t, v, saveKey(t, v, testSlug, "", testKey).ID, testKey)
+}
+
+func TestL06Locked(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	dir, id := withState(t)
+	s.Lock(t)
+
+	cfg := ringConfig(t, dir)
+	v := start(t, cfg)
+	awaitState(t, v, StateLocked)
+	if got := len(v.Endpoints()); got != 1 {
+		t.Errorf("while locked %d endpoints are listed, want 1", got)
+	}
+	if _, err := v.Key(id); !errors.Is(err, ErrLocked) {
+		t.Errorf("Key while locked: %v, want ErrLocked", err)
+	}
+	if c, _ := v.Credential(id); c.State != endpoint.Working {
+		t.Errorf("while locked the credential reads %q, want %q", c.State, endpoint.Working)
+	}
+	if _, err := v.SaveCredential(testSlug, "", endpoint.NewSecret("k"), endpoint.Working); !errors.Is(err, ErrLocked) {
+		t.Errorf("SaveCredential while locked: %v, want ErrLocked", err)
+	}
+
+	// The prompt cannot be shown, which is as good as dismissed: nothing asks
+	// again by itself.
+	before := asked(t, cfg, opProbe)
+	eventually(t, "ten more looks", func() bool { return asked(t, cfg, opProbe) >= before+10 })
+	if got := asked(t, cfg, opGet); got != 1 {
+		t.Errorf("a locked keychain was asked %d times, want once", got)
+	}
+	v.Unlock()
+	eventually(t, "a second question", func() bool { return asked(t, cfg, opGet) == 2 })
+
+	s.Unlock(t)
+	awaitState(t, v, StateReady)
+	checkKey(t, v, id, testKey)
+
+	looks := asked(t, cfg, opProbe)
+	time.Sleep(10 * cfg.PollEvery)
+	if got := asked(t, cfg, opProbe); got != looks {
+		t.Errorf("%d looks at a keychain that has answered, want none", got-looks)
+	}
+}
+
+// A locked keychain on a first run is waited for, never replaced.
+func TestL06LockedFirstRun(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Locked)
+	s.Setenv(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	v := start(t, ringConfig(t, dir))
+	addEndpoint(t, v, testSlug, "")
+	awaitState(t, v, StateLocked)
+	if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
+		t.Errorf("files %v, want %v", got, want)
+	}
+	if _, err := v.SaveCredential(testSlug, "", endpoint.NewSecret(testKey), endpoint.Working); !errors.Is(err, ErrLocked) {
+		t.Errorf("SaveCredential while locked: %v, want ErrLocked", err)
+	}
+	s.Unlock(t)
+	awaitState(t, v, StateReady)
+	checkKey(t, v, saveKey(t, v, testSlug, "", testKey).ID, testKey)
+}
+
+// The keychain locks itself again between the start and the first key.
+func TestLockedBeforeFirstKey(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	v := start(t, ringConfig(t, t.TempDir()))
+	addEndpoint(t, v, testSlug, "")
+	awaitState(t, v, StateReady)
+	s.Lock(t)
+	if _, err := v.SaveCredential(testSlug, "", endpoint.NewSecret(testKey), endpoint.Working); !errors.Is(err, ErrLocked) {
+		t.Errorf("SaveCredential while locked: %v, want ErrLocked", err)
+	}
+	awaitState(t, v, StateLocked)
+	s.Unlock(t)
+	awaitState(t, v, StateReady)
+	checkKey(t, v, saveKey(t, v, testSlug, "", testKey).ID, testKey)
+}
+
+func TestL06NotSetUp(t *testing.T) {
+	keyringtest.Start(t, keyringtest.NotSetUp).Setenv(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	v := start(t, ringConfig(t, dir))
+	k := awaitState(t, v, StateNotSetUp)
+	if !strings.Contains(k.Words, "Create one") {
+		t.Errorf("words %q do not say what to do", k.Words)
+	}
+	addEndpoint(t, v, testSlug, "")
+	if _, err := v.SaveCredential(testSlug, "", endpoint.NewSecret(testKey), endpoint.Working); !errors.Is(err, ErrLocked) {
+		t.Errorf("SaveCredential: %v, want ErrLocked", err)
+	}
+	if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
+		t.Errorf("files %v, want %v", got, want)
+	}
+}
+
+func TestL06AbsentFirstRun(t *testing.T) {
+	for _, state := range []keyringtest.State{keyringtest.Absent, keyringtest.NoBus} {
+		t.Run(string(state), func(t *testing.T) {
+			keyringtest.Start(t, state).Setenv(t)
+			dir := filepath.Join(t.TempDir(), "data")
+			v := start(t, ringConfig(t, dir))
+			addEndpoint(t, v, testSlug, "token=1")
+			c := saveKey(t, v, testSlug, "", testKey)
+			checkKey(t, v, c.ID, testKey)
+			k := v.Keychain()
+			if k.State != StateMemory || k.CanKeep || !strings.Contains(k.Words, "nothing is kept") {
+				t.Errorf("Keychain() = %+v", k)
+			}
+			closeVault(t, v)
+			if got := files(t, dir); len(got) != 0 {
+				t.Errorf("a run that keeps nothing left %v", got)
+			}
+		})
+	}
+}
+
+// With state, a keychain that cannot be reached is waited for.
+func TestL06AbsentLater(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	dir, id := withState(t)
+	s.Stop(t)
+	v := start(t, ringConfig(t, dir))
+	awaitState(t, v, StateUnavailable)
+	if _, err := v.Key(id); !errors.Is(err, ErrLocked) {
+		t.Errorf("Key: %v, want ErrLocked", err)
+	}
+	if err := v.Keep(); err == nil {
+		t.Error("Keep succeeds in a run that keeps everything")
+	}
+	s.Appear(t)
+	awaitState(t, v, StateReady)
+	checkKey(t, v, id, testKey)
+}
+
+func TestL06Keep(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		item bool // the keychain that appears has a master key already
+	}{{"empty keychain", false}, {"keychain with another master key", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := keyringtest.Start(t, keyringtest.Absent)
+			s.Setenv(t)
+			dir := filepath.Join(t.TempDir(), "data")
+			cfg := ringConfig(t, dir)
+			v := start(t, cfg)
+			addEndpoint(t, v, testSlug, "token=1")
+			c := saveKey(t, v, testSlug, "", testKey)
+			addGrant(t, v, "g1", testSlug, c.ID)
+			if v.Keychain().CanKeep {
+				t.Error("CanKeep without a keychain")
+			}
+
+			s.Appear(t)
+			other := newMasterKey()
+			if tt.item {
+				if a := v.ring.call(t.Context(), time.Minute, opSet, other.text.Reveal()); a.Status != ringFound {
+					t.Fatalf("set: %+v", a)
+				}
+			}
+			eventually(t, "CanKeep", func() bool { return v.Keychain().CanKeep })
+			if err := v.Keep(); err != nil {
+				t.Fatal(err)
+			}
+			checkKept := func(v *Vault) {
+				t.Helper()
+				awaitState(t, v, StateReady)
+				checkKey(t, v, c.ID, testKey)
+				if u, err := v.UpstreamURL(testSlug); err != nil || u.RawQuery != "token=1" {
+					t.Errorf("UpstreamURL: %v", err)
+				}
+				if _, err := v.Grant("g1"); err != nil {
+					t.Errorf("Grant: %v", err)
+				}
+			}
+			checkKept(v)
+			// What is saved after Keep is kept as well.
+			addGrant(t, v, "g2", testSlug, c.ID)
+			closeVault(t, v)
+			if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
+				t.Errorf("files %v, want %v", got, want)
+			}
+			v = start(t, cfg)
+			checkKept(v)
+			if _, err := v.Grant("g2"); err != nil {
+				t.Errorf("grant made after Keep: %v", err)
+			}
+			if tt.item && v.master.id != other.id {
+				t.Error("the master key that was in the keychain was replaced")
+			}
+		})
+	}
+}
+
+// A service that hangs holds nothing up, and is waited for.
+func TestL06Hangs(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	dir, id := withState(t)
+	s.Hang(t)
+	begin := time.Now()
+	v := start(t, ringConfig(t, dir))
+	if _, err := v.Key(id); !errors.Is(err, ErrLocked) {
+		t.Errorf("Key: %v, want ErrLocked", err)
+	}
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("Open, Start and Key took %v with a keychain that hangs", took)
+	}
+	if got := v.Keychain().State; got != StateWaiting {
+		t.Errorf("state %q, want %q", got, StateWaiting)
+	}
+	s.Resume(t)
+	awaitState(t, v, StateReady)
+	checkKey(t, v, id, testKey)
+}
+
+// Nor is a keychain that hangs on a first run replaced.
+func TestL06HangsFirstRun(t *testing.T) {
+	testenv.Slow(t)
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	s.Hang(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	v := start(t, ringConfig(t, dir))
+	addEndpoint(t, v, testSlug, "")
+	if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
+		t.Errorf("files %v, want %v", got, want)
+	}
+	eventually(t, "words about it", func() bool { return strings.Contains(v.Keychain().Words, "does not answer") })
+	s.Resume(t)
+	awaitState(t, v, StateReady)
+	checkKey(t, v, saveKey(t, v, testSlug, "", testKey).ID, testKey)
+}
+
+// A child that hangs is ended at its timeout, and with Close.
+func TestChildEnds(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	cfg := ringConfig(t, t.TempDir())
+	ring := keyring{helper: cfg.Helper}
+	s.Hang(t)
+	begin := time.Now()
+	if a := ring.call(t.Context(), 300*time.Millisecond, opGet, ""); a.Status != ringSlow {
+		t.Errorf("call = %+v, want %q", a, ringSlow)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("a call with a timeout of 300ms took %v", took)
+	}
+	if got := children(t, cfg); got != 0 {
+		t.Errorf("%d children are left", got)
+	}
+
+	v := start(t, cfg)
+	eventually(t, "a child", func() bool { return children(t, cfg) == 1 })
+	closeVault(t, v)
+	eventually(t, "no child after Close", func() bool { return children(t, cfg) == 0 })
+}
+
+// children counts the helper processes of a test.
+func children(t *testing.T, cfg Config) (n int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all {
+		b, _ := os.ReadFile(name)
+		if bytes.Contains(b, []byte(notes(cfg))) {
+			n++
+		}
+	}
+	return n
+}
+
+// The child ends when nobody holds its standard input any more, as after a
+// kill of the program.
+func TestHelperEndsWithParent(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	s.Hang(t)
+	stdin, parent, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	var out bytes.Buffer
+	go func() { done <- RunHelper(stdin, &out) }()
+	if _, err := parent.WriteString(`{"op":"get"}` + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("RunHelper returned %v while the keychain hangs", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	parent.Close()
+	if err := <-done; err == nil || out.Len() > 0 {
+		t.Errorf("RunHelper = %v, wrote %q; want an error and nothing", err, out.String())
+	}
+	s.Resume(t)
+}
+
+// A master key that is lost makes its records read "key needed"; they revive
+// when it returns, even if another one was made meanwhile.
+func TestMasterKeyLostAndFound(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	dir, id := withState(t)
+	cfg := ringConfig(t, dir)
+	ring := keyring{helper: cfg.Helper}
+	old := ring.call(t.Context(), time.Minute, opGet, "")
+	deleteItem := func() {
+		t.Helper()
+		if a := ring.call(t.Context(), time.Minute, opDelete, ""); a.Status != ringMissing {
+			t.Fatalf("delete = %+v", a)
+		}
+	}
+	deleteItem()
+
+	v := start(t, cfg)
+	awaitState(t, v, StateReady)
+	if c, _ := v.Credential(id); c.State != endpoint.KeyNeeded {
+		t.Errorf("without its master key the credential reads %q, want %q", c.State, endpoint.KeyNeeded)
+	}
+	if _, err := v.Key(id); !errors.Is(err, ErrKeyNeeded) {
+		t.Errorf("Key: %v, want ErrKeyNeeded", err)
+	}
+	second := saveKey(t, v, testSlug, "", "second")
+	if _, err := v.Key(id); !errors.Is(err, ErrKeyNeeded) {
+		t.Errorf("Key under the new master key: %v, want ErrKeyNeeded", err)
+	}
+	closeVault(t, v)
+
+	deleteItem()
+	if a := ring.call(t.Context(), time.Minute, opSet, old.key.Reveal()); a.Status != ringFound {
+		t.Fatalf("set = %+v", a)
+	}
+	v = start(t, cfg)
+	awaitState(t, v, StateReady)
+	checkKey(t, v, id, testKey)
+	if c, _ := v.Credential(id); c.State != endpoint.Working {
+		t.Errorf("with its master key the credential reads %q, want %q", c.State, endpoint.Working)
+	}
+	if c, _ := v.Credential(second.ID); c.State != endpoint.KeyNeeded {
+		t.Errorf("the second credential reads %q, want %q", c.State, endpoint.KeyNeeded)
+	}
+}
+
+// An item that is no master key is left alone.
+func TestForeignItem(t *testing.T) {
+	keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
+	cfg := ringConfig(t, t.TempDir())
+	ring := keyring{helper: cfg.Helper}
+	if a := ring.call(context.Background(), time.Minute, opSet, "something else"); a.Status != ringFound {
+		t.Fatalf("set = %+v", a)
+	}
+	v := start(t, cfg)
+	if k := awaitState(t, v, StateLocked); k.Words != badItem {
+		t.Errorf("words %q, want %q", k.Words, badItem)
+	}
+	addEndpoint(t, v, testSlug, "")
+	if _, err := v.SaveCredential(testSlug, "", endpoint.NewSecret("k"), endpoint.Working); !errors.Is(err, ErrLocked) {
+		t.Errorf("SaveCredential: %v, want ErrLocked", err)
+	}
+	if a := ring.call(t.Context(), time.Minute, opGet, ""); a.key.Reveal() != "something else" {
+		t.Error("the foreign item was changed")
+	}
+}
+
+// Without a bus, no D-Bus library is called: it would start a bus of its own
+// and leave it behind.
+func TestNoBusIsStarted(t *testing.T) {
+	dir := t.TempDir()
+	marker := filepath.Join(dir, "launched")
+	script := "#!/bin/sh\ntouch " + marker + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "dbus-launch"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	for _, address := range []string{"", "autolaunch:"} {
+		t.Setenv("DBUS_SESSION_BUS_ADDRESS", address)
+		if busAddress(os.Getenv) != "" {
+			t.Skip("this machine has a session bus at its usual place")
+		}
+		if r := serveRing(ringRequest{Op: opGet}); r.Status != ringUnavailable {
+			t.Errorf("with address %q the keychain answers %+v, want %q", address, r, ringUnavailable)
+		}
+	}
+	if _, err := os.Stat(marker); err == nil {
+		t.Error("dbus-launch was started")
+	}
+}
+
+func TestChildEnv(t *testing.T) {
+	have := map[string]string{
+		"DBUS_SESSION_BUS_ADDRESS": "unix:path=/x", "HOME": "/h", "NGROK_AUTHTOKEN": "secret", "KEY2OAUTH_X": "y",
+	}
+	got, ok := childEnv(func(name string) string { return have[name] })
+	if want := []string{"DBUS_SESSION_BUS_ADDRESS=unix:path=/x", "HOME=/h"}; !ok || !slices.Equal(got, want) {
+		t.Errorf("childEnv = %v, %v, want %v", got, ok, want)
+	}
+}

@@ -1,0 +1,208 @@
+package vault
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"io"
+)
+
+// bbolt trusts its file: a page that points back to its parent sends it around
+// for ever, and a count that is off makes it take all memory there is. So the
+// pages are looked over before bbolt follows them. The layout is bbolt's, in
+// the byte order of the machine, and has not changed since its first version.
+const (
+	pageHeader  = 16 // id 8, flags 2, count 2, overflow 4
+	elementSize = 16 // of branch: pos 4, ksize 4, page 8; of leaf: flags 4, pos 4, ksize 4, vsize 4
+	metaSize    = 64
+
+	pageBranch   = 0x01
+	pageLeaf     = 0x02
+	pageFreelist = 0x10
+
+	leafBucket   = 0x01 // flag of a leaf element whose value is a bucket
+	bucketHeader = 16   // of that value: root page 8, sequence 8; an inline page follows if the root is 0
+
+	metaMagic   = 0xED0CDAED
+	metaVersion = 2
+	noFreelist  = ^uint64(0)
+)
+
+var ne = binary.NativeEndian
+
+// A pageCheck walks all pages of a file.
+type pageCheck struct {
+	r        io.ReaderAt
+	pageSize int
+	high     uint64 // pages from here on are not in use
+	seen     []bool
+	todo     []uint64
+	buf      []byte
+}
+
+// checkPages reports an error unless every page of a database file is reached
+// at most once, is what it says it is, and holds only what lies within it.
+func checkPages(r io.ReaderAt, size int64, pageSize int) error {
+	c := &pageCheck{r: r, pageSize: pageSize}
+	root, free, err := c.meta()
+	if err != nil {
+		return err
+	}
+	if c.high > uint64(size)/uint64(pageSize) {
+		return fmt.Errorf("%w: it is cut off", errDamaged)
+	}
+	c.seen = make([]bool, c.high)
+	c.todo = append(c.todo, root)
+	for len(c.todo) > 0 {
+		id := c.todo[len(c.todo)-1]
+		c.todo = c.todo[:len(c.todo)-1]
+		page, err := c.read(id)
+		if err != nil {
+			return err
+		}
+		if !c.node(page, false) {
+			return damagedPage(id)
+		}
+	}
+	if free == noFreelist {
+		return nil
+	}
+	page, err := c.read(free)
+	if err != nil {
+		return err
+	}
+	if !c.freelist(page) {
+		return damagedPage(free)
+	}
+	return nil
+}
+
+func damagedPage(id uint64) error { return fmt.Errorf("%w: page %d", errDamaged, id) }
+
+// meta reads the newest of the two meta pages that is sound, as bbolt does.
+func (c *pageCheck) meta() (root, free uint64, err error) {
+	found, newest := false, uint64(0)
+	for n := range 2 {
+		b := make([]byte, metaSize)
+		if _, err := c.r.ReadAt(b, int64(n*c.pageSize+pageHeader)); err != nil {
+			continue
+		}
+		sum := fnv.New64a()
+		sum.Write(b[:56])
+		if ne.Uint32(b) != metaMagic || ne.Uint32(b[4:]) != metaVersion || sum.Sum64() != ne.Uint64(b[56:]) {
+			continue
+		}
+		if txid := ne.Uint64(b[48:]); !found || txid > newest {
+			found, newest = true, txid
+			root, free, c.high = ne.Uint64(b[16:]), ne.Uint64(b[32:]), ne.Uint64(b[40:])
+		}
+	}
+	if !found {
+		return 0, 0, fmt.Errorf("%w: neither of its first pages is sound", errDamaged)
+	}
+	return root, free, nil
+}
+
+// read reads a page with its overflow, which must not have been read before.
+func (c *pageCheck) read(id uint64) ([]byte, error) {
+	if id < 2 || id >= c.high {
+		return nil, damagedPage(id)
+	}
+	at := int64(id) * int64(c.pageSize)
+	page, err := c.readAt(at, c.pageSize)
+	if err != nil {
+		return nil, err
+	}
+	more := uint64(ne.Uint32(page[12:]))
+	if ne.Uint64(page) != id || more >= c.high-id {
+		return nil, damagedPage(id)
+	}
+	for i := id; i <= id+more; i++ {
+		if c.seen[i] {
+			return nil, damagedPage(id)
+		}
+		c.seen[i] = true
+	}
+	if more > 0 {
+		return c.readAt(at, int(more+1)*c.pageSize)
+	}
+	return page, nil
+}
+
+func (c *pageCheck) readAt(at int64, n int) ([]byte, error) {
+	if cap(c.buf) < n {
+		c.buf = make([]byte, n)
+	}
+	_, err := c.r.ReadAt(c.buf[:n], at)
+	return c.buf[:n], err
+}
+
+// node checks a branch or leaf page and notes the pages that it points to. A
+// page that is kept inline, in the value of its bucket, points to none.
+func (c *pageCheck) node(page []byte, inline bool) bool {
+	flags, count := ne.Uint16(page[8:]), int(ne.Uint16(page[10:]))
+	if pageHeader+count*elementSize > len(page) {
+		return false
+	}
+	for i := range count {
+		at := pageHeader + i*elementSize
+		e := page[at : at+elementSize]
+		switch flags {
+		case pageBranch:
+			if !within(page, at, ne.Uint32(e), ne.Uint32(e[4:]), 0) {
+				return false
+			}
+			c.todo = append(c.todo, ne.Uint64(e[8:]))
+		case pageLeaf:
+			pos, ksize, vsize := ne.Uint32(e[4:]), ne.Uint32(e[8:]), ne.Uint32(e[12:])
+			if !within(page, at, pos, ksize, vsize) {
+				return false
+			}
+			if ne.Uint32(e)&leafBucket != 0 {
+				start := at + int(pos) + int(ksize)
+				if inline || !c.bucket(page[start:start+int(vsize)]) {
+					return false
+				}
+			}
+		}
+	}
+	return flags == pageLeaf || flags == pageBranch && count > 0
+}
+
+// within reports whether key and value of the element at offset at lie between
+// the elements and the end of the page.
+func within(page []byte, at int, pos, ksize, vsize uint32) bool {
+	return pos >= elementSize && int64(at)+int64(pos)+int64(ksize)+int64(vsize) <= int64(len(page))
+}
+
+// bucket checks the value that describes a bucket.
+func (c *pageCheck) bucket(value []byte) bool {
+	if len(value) < bucketHeader {
+		return false
+	}
+	if root := ne.Uint64(value); root != 0 {
+		c.todo = append(c.todo, root)
+		return true
+	}
+	inline := value[bucketHeader:]
+	return len(inline) >= pageHeader && ne.Uint16(inline[8:]) == pageLeaf && c.node(inline, true)
+}
+
+// freelist checks that what is listed as free exists and is free.
+func (c *pageCheck) freelist(page []byte) bool {
+	count, ids := uint64(ne.Uint16(page[10:])), page[pageHeader:]
+	if count == 0xFFFF {
+		count, ids = ne.Uint64(ids), ids[8:]
+	}
+	if ne.Uint16(page[8:]) != pageFreelist || count > uint64(len(ids)/8) {
+		return false
+	}
+	for i := range count {
+		id := ne.Uint64(ids[8*i:])
+		if id < 2 || id >= c.high || c.seen[id] {
+			return false
+		}
+		c.seen[id] = true
+	}
+	return true
+}

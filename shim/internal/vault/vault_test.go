@@ -1,0 +1,512 @@
+package vault
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+)
+
+// edit changes a closed state file, as somebody with an editor could.
+func edit(t *testing.T, dir string, fn func(tx *bbolt.Tx) error) {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(dir, stateFile), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Update(fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNoEditMovesKey edits the file in every way that could send a key to
+// another place, and proves that no key opens then.
+func TestNoEditMovesKey(t *testing.T) {
+	const slugA, slugB = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
+	replace := func(tx *bbolt.Tx, bucket []byte, key, old, new string) error {
+		b := tx.Bucket(bucket).Get([]byte(key))
+		changed := bytes.ReplaceAll(b, []byte(old), []byte(new))
+		if bytes.Equal(b, changed) {
+			return fmt.Errorf("%q has no %q", b, old)
+		}
+		return tx.Bucket(bucket).Put([]byte(key), changed)
+	}
+	swap := func(tx *bbolt.Tx, x, y []byte) error {
+		b := tx.Bucket(bucketSealed)
+		bx, by := bytes.Clone(b.Get(x)), bytes.Clone(b.Get(y))
+		return errors.Join(b.Put(x, by), b.Put(y, bx))
+	}
+	for _, tt := range []struct {
+		name string
+		edit func(tx *bbolt.Tx, a, b string) error
+		both bool // whether the key of B must not open either
+	}{
+		{"two sealed keys swapped", func(tx *bbolt.Tx, a, b string) error {
+			return swap(tx, sealedKey(kindKey, a), sealedKey(kindKey, b))
+		}, true},
+		{"two sealed queries swapped", func(tx *bbolt.Tx, a, b string) error {
+			return swap(tx, sealedKey(kindQuery, slugA), sealedKey(kindQuery, slugB))
+		}, true},
+		{"a key under the name of a query", func(tx *bbolt.Tx, a, b string) error {
+			sealed := tx.Bucket(bucketSealed).Get(sealedKey(kindKey, a))
+			return tx.Bucket(bucketSealed).Put(sealedKey(kindQuery, slugA), bytes.Clone(sealed))
+		}, false},
+		{"upstream URL", func(tx *bbolt.Tx, a, b string) error {
+			return replace(tx, bucketEndpoints, slugA, "mcp.example.com", "evil.example.com")
+		}, false},
+		{"query dropped", func(tx *bbolt.Tx, a, b string) error {
+			return replace(tx, bucketEndpoints, slugA, `"has_query":true,`, "")
+		}, false},
+		{"credential moved to another endpoint", func(tx *bbolt.Tx, a, b string) error {
+			return replace(tx, bucketCreds, a, slugA, slugB)
+		}, false},
+		{"one bit", func(tx *bbolt.Tx, a, b string) error {
+			sealed := bytes.Clone(tx.Bucket(bucketSealed).Get(sealedKey(kindKey, a)))
+			sealed[len(sealed)-1] ^= 1
+			return tx.Bucket(bucketSealed).Put(sealedKey(kindKey, a), sealed)
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			v := openFileMode(t, dir)
+			addEndpoint(t, v, slugA, "token=a")
+			addEndpoint(t, v, slugB, "token=b")
+			a := saveKey(t, v, slugA, "", "key of A").ID
+			b := saveKey(t, v, slugB, "", "key of B").ID
+			closeVault(t, v)
+
+			v = openFileMode(t, dir)
+			checkKey(t, v, a, "key of A")
+			closeVault(t, v)
+
+			edit(t, dir, func(tx *bbolt.Tx) error { return tt.edit(tx, a, b) })
+			v = openFileMode(t, dir)
+			if key, err := v.Key(a); !errors.Is(err, ErrKeyNeeded) {
+				t.Errorf("the key of A opens: %q, %v", key.Reveal(), err)
+			}
+			if c, _ := v.Credential(a); c.State != endpoint.KeyNeeded {
+				t.Errorf("the credential of A reads %q, want %q", c.State, endpoint.KeyNeeded)
+			}
+			if _, err := v.Key(b); (err != nil) != tt.both {
+				t.Errorf("the key of B: %v", err)
+			}
+		})
+	}
+}
+
+// A key that was replaced, rejected or labeled stays so over a restart.
+func TestCredentials(t *testing.T) {
+	dir := t.TempDir()
+	v := openFileMode(t, dir)
+	addEndpoint(t, v, testSlug, "")
+	a := saveKey(t, v, testSlug, "", testKey)
+	b := saveKey(t, v, testSlug, "g1", "second")
+	if a.Label != "key 1" || b.Label != "key 2" || b.Grant != "g1" || a.State != endpoint.Working {
+		t.Errorf("saved %+v and %+v", a, b)
+	}
+	if _, err := v.SaveCredential("nothing", "", endpoint.NewSecret("x"), endpoint.Working); !errors.Is(err, ErrNotFound) {
+		t.Errorf("SaveCredential for no endpoint: %v, want ErrNotFound", err)
+	}
+	for _, err := range []error{
+		v.SetCredentialState(a.ID, endpoint.Rejected),
+		v.LabelCredential(a.ID, "work"),
+		v.ReplaceKey(b.ID, endpoint.NewSecret("third"), endpoint.Unverified),
+		v.SetCredentialState(b.ID, endpoint.KeyNeeded), // follows from the master key, so it is not saved
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		checkKey(t, v, a.ID, testKey)
+		checkKey(t, v, b.ID, "third")
+		all := v.Credentials(testSlug)
+		if len(all) != 2 || all[0].Label != "work" || all[0].State != endpoint.Rejected || all[1].State != endpoint.Unverified {
+			t.Errorf("Credentials = %+v", all)
+		}
+		closeVault(t, v)
+		v = openFileMode(t, dir)
+	}
+
+	for name, err := range map[string]error{
+		"SetCredentialState": v.SetCredentialState("nothing", endpoint.Working),
+		"LabelCredential":    v.LabelCredential("nothing", "x"),
+		"ReplaceKey":         v.ReplaceKey("nothing", endpoint.NewSecret("x"), endpoint.Working),
+		"DeleteCredential":   v.DeleteCredential("nothing"),
+	} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s of no credential: %v, want ErrNotFound", name, err)
+		}
+	}
+	if err := v.DeleteCredential(a.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Key(a.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Key after DeleteCredential: %v, want ErrNotFound", err)
+	}
+	// A label that is free again is used again, one that is taken is not.
+	if c := saveKey(t, v, testSlug, "", "x"); c.Label != "key 1" {
+		t.Errorf("label %q, want %q", c.Label, "key 1")
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	dir := t.TempDir()
+	v := openFileMode(t, dir)
+	addEndpoint(t, v, testSlug, "token=a%20b&x")
+	addEndpoint(t, v, "bbbbbbbbbbbb", "")
+	if err := v.AddEndpoint(endpoint.Endpoint{Slug: testSlug, BaseURL: testBase, Name: "x"}, ""); !errors.Is(err, ErrExists) {
+		t.Errorf("AddEndpoint of a slug that is taken: %v, want ErrExists", err)
+	}
+	header := endpoint.Header{Name: "X-Api-Key"}
+	err := v.UpdateEndpoint(testSlug, func(e *endpoint.Endpoint) error {
+		e.Name, e.Header = "Renamed", header
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := errors.New("no")
+	if err := v.UpdateEndpoint(testSlug, func(e *endpoint.Endpoint) error { e.Name = "x"; return refused }); !errors.Is(err, refused) {
+		t.Errorf("UpdateEndpoint = %v, want the error of its function", err)
+	}
+	if err := v.UpdateEndpoint(testSlug, func(e *endpoint.Endpoint) error { e.BaseURL = "https://evil.example/"; return nil }); err == nil {
+		t.Error("UpdateEndpoint changes the upstream URL")
+	}
+	for range 2 {
+		e, ok := v.Endpoint(testSlug)
+		if !ok || e.Name != "Renamed" || e.Header != header || !e.HasQuery || e.Created.IsZero() {
+			t.Errorf("Endpoint = %+v, %v", e, ok)
+		}
+		if u, err := v.UpstreamURL(testSlug); err != nil || u.String() != testBase+"?token=a%20b&x" {
+			t.Errorf("UpstreamURL = %v, %v", u, err)
+		}
+		if got := len(v.Endpoints()); got != 2 {
+			t.Errorf("%d endpoints, want 2", got)
+		}
+		closeVault(t, v)
+		if bytes.Contains(contents(t, dir, stateFile), []byte("a%20b")) {
+			t.Error("the query is in the file in clear")
+		}
+		v = openFileMode(t, dir)
+	}
+	if _, err := v.UpstreamURL("nothing"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("UpstreamURL of no endpoint: %v, want ErrNotFound", err)
+	}
+}
+
+// Changing the upstream URL drops the keys, in the file too, and leaves grants
+// that work again once a key is pasted.
+func TestSetUpstream(t *testing.T) {
+	dir := t.TempDir()
+	v := openFileMode(t, dir)
+	addEndpoint(t, v, testSlug, "token=1")
+	a := saveKey(t, v, testSlug, "", testKey)
+	addGrant(t, v, "g1", testSlug, a.ID)
+	addEndpoint(t, v, "bbbbbbbbbbbb", "")
+	other := saveKey(t, v, "bbbbbbbbbbbb", "", "other")
+
+	if err := v.SetUpstream(testSlug, "https://new.example.com/mcp", ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := v.Key(a.ID); !errors.Is(err, ErrKeyNeeded) {
+			t.Errorf("Key: %v, want ErrKeyNeeded", err)
+		}
+		if c, _ := v.Credential(a.ID); c.State != endpoint.KeyNeeded {
+			t.Errorf("the credential reads %q, want %q", c.State, endpoint.KeyNeeded)
+		}
+		if u, err := v.UpstreamURL(testSlug); err != nil || u.String() != "https://new.example.com/mcp" {
+			t.Errorf("UpstreamURL = %v, %v", u, err)
+		}
+		if _, err := v.Grant("g1"); err != nil {
+			t.Errorf("the grant is gone: %v", err)
+		}
+		checkKey(t, v, other.ID, "other")
+		closeVault(t, v)
+		v = openFileMode(t, dir)
+	}
+	if err := v.ReplaceKey(a.ID, endpoint.NewSecret("new"), endpoint.Working); err != nil {
+		t.Fatal(err)
+	}
+	checkKey(t, v, a.ID, "new")
+	if err := v.SetUpstream("nothing", "https://new.example.com/mcp", ""); !errors.Is(err, ErrNotFound) {
+		t.Errorf("SetUpstream of no endpoint: %v, want ErrNotFound", err)
+	}
+}
+
+// TestL08DeleteEndpoint proves that nothing of an endpoint is left.
+func TestL08DeleteEndpoint(t *testing.T) {
+	dir := t.TempDir()
+	v := openFileMode(t, dir)
+	addEndpoint(t, v, testSlug, "token=1")
+	addEndpoint(t, v, "bbbbbbbbbbbb", "")
+	a := saveKey(t, v, testSlug, "", testKey)
+	own := saveKey(t, v, testSlug, "g1", "own")
+	b := saveKey(t, v, "bbbbbbbbbbbb", "", "other")
+	addGrant(t, v, "g1", testSlug, own.ID)
+	addGrant(t, v, "g2", "bbbbbbbbbbbb", b.ID)
+	if err := v.DeleteEndpoint(testSlug); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.DeleteEndpoint(testSlug); !errors.Is(err, ErrNotFound) {
+		t.Errorf("DeleteEndpoint again: %v, want ErrNotFound", err)
+	}
+	for _, id := range []string{a.ID, own.ID} {
+		if _, ok := v.Credential(id); ok {
+			t.Errorf("credential %s is left", id)
+		}
+	}
+	checkKey(t, v, b.ID, "other")
+	closeVault(t, v)
+
+	left := make(map[string]int)
+	edit(t, dir, func(tx *bbolt.Tx) error {
+		for _, name := range allBuckets {
+			left[string(name)] = tx.Bucket(name).Inspect().KeyN
+		}
+		return nil
+	})
+	for _, name := range [][]byte{bucketEndpoints, bucketCreds, bucketSealed, bucketGrants, bucketTokens} {
+		if left[string(name)] != 1 {
+			t.Errorf("%d records in %s, want 1", left[string(name)], name)
+		}
+	}
+}
+
+func TestModes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("mode bits say nothing on Windows")
+	}
+	dir := filepath.Join(t.TempDir(), "new", "data")
+	v := openFileMode(t, dir)
+	addEndpoint(t, v, testSlug, "x=1")
+	closeVault(t, v)
+	want := map[string]os.FileMode{".": 0o700, stateFile: 0o600, keyFile: 0o600}
+	check := func() {
+		t.Helper()
+		for name, mode := range want {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := info.Mode().Perm(); got != mode {
+				t.Errorf("%s has mode %o, want %o", name, got, mode)
+			}
+		}
+	}
+	check()
+	if b := contents(t, dir, keyFile); len(b) != 44 {
+		t.Errorf("the key file has %d bytes, want 44", len(b))
+	}
+	for _, name := range []string{stateFile, keyFile} {
+		if err := os.Chmod(filepath.Join(dir, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeVault(t, openFileMode(t, dir))
+	check()
+
+	// An empty folder is ours; one with somebody's files in it is not.
+	empty, used := t.TempDir(), t.TempDir()
+	for _, d := range []string{empty, used} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(used, "letter.txt"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for d, mode := range map[string]os.FileMode{empty: 0o700, used: 0o755} {
+		closeVault(t, openFileMode(t, d))
+		if info, _ := os.Stat(d); info.Mode().Perm() != mode {
+			t.Errorf("folder has mode %o, want %o", info.Mode().Perm(), mode)
+		}
+	}
+}
+
+func TestFileModeMakesKeyLate(t *testing.T) {
+	dir := t.TempDir()
+	v := openFileMode(t, dir)
+	addEndpoint(t, v, testSlug, "")
+	if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
+		t.Errorf("before anything is sealed: %v, want %v", got, want)
+	}
+	if k := v.Keychain(); k.State != StateFile || !strings.Contains(k.Words, keyFile) {
+		t.Errorf("Keychain() = %+v", k)
+	}
+	id := saveKey(t, v, testSlug, "", testKey).ID
+	closeVault(t, v)
+
+	// Another master key leaves the records alone.
+	path := filepath.Join(dir, keyFile)
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	v = openFileMode(t, dir)
+	if _, err := v.Key(id); !errors.Is(err, ErrKeyNeeded) {
+		t.Errorf("Key without the key file: %v, want ErrKeyNeeded", err)
+	}
+	saveKey(t, v, testSlug, "", "second")
+	closeVault(t, v)
+	if err := os.Rename(path+".old", path); err != nil {
+		t.Fatal(err)
+	}
+	checkKey(t, openFileMode(t, dir), id, testKey)
+}
+
+func TestMemoryMode(t *testing.T) {
+	dir := t.TempDir()
+	v := openFileMode(t, dir)
+	addEndpoint(t, v, testSlug, "")
+	closeVault(t, v)
+	before := contents(t, dir, stateFile)
+
+	v = open(t, Config{Dir: dir, Mode: ModeMemory})
+	v.Start(t.Context())
+	if got := len(v.Endpoints()); got != 0 {
+		t.Errorf("mode memory shows %d endpoints of another run", got)
+	}
+	addEndpoint(t, v, "bbbbbbbbbbbb", "")
+	checkKey(t, v, saveKey(t, v, "bbbbbbbbbbbb", "", testKey).ID, testKey)
+	if k := v.Keychain(); k.State != StateMemory || k.CanKeep {
+		t.Errorf("Keychain() = %+v", k)
+	}
+	if err := v.Keep(); err == nil {
+		t.Error("Keep succeeds, though nothing was to be kept")
+	}
+	closeVault(t, v)
+	if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
+		t.Errorf("files %v, want %v", got, want)
+	}
+	if !bytes.Equal(before, contents(t, dir, stateFile)) {
+		t.Error("mode memory changed the state file")
+	}
+
+	// What a killed run left is removed.
+	left := filepath.Join(dir, memoryFile)
+	for _, tt := range []Mode{ModeMemory, ModeFile} {
+		if err := os.WriteFile(left, []byte("rubbish"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		closeVault(t, open(t, Config{Dir: dir, Mode: tt}))
+		if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("mode %s: the file of a killed run is left", tt)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	dir := t.TempDir()
+	v := openFileMode(t, dir)
+	if _, ok := v.Setting("addr"); ok {
+		t.Error("a setting that was never made is there")
+	}
+	if err := v.SetSetting("addr", []byte("127.0.0.1:7450")); err != nil {
+		t.Fatal(err)
+	}
+	random, err := v.Random("key", 32)
+	if err != nil || len(random) != 32 {
+		t.Fatalf("Random = %d bytes, %v", len(random), err)
+	}
+	for range 2 {
+		if got, ok := v.Setting("addr"); !ok || string(got) != "127.0.0.1:7450" {
+			t.Errorf("Setting = %q, %v", got, ok)
+		}
+		if got, err := v.Random("key", 32); err != nil || !bytes.Equal(got, random) {
+			t.Errorf("Random answers something else, %v", err)
+		}
+		closeVault(t, v)
+		v = openFileMode(t, dir)
+	}
+	if err := v.SetSetting("addr", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := v.Setting("addr"); ok {
+		t.Error("a deleted setting is there")
+	}
+}
+
+func TestSessions(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	cfg := Config{Dir: dir, Mode: ModeFile, Now: func() time.Time { return now }}
+	v := open(t, cfg)
+	session := func(n int) Digest { return Digest(digestOf("session", fmt.Sprint(n))) }
+	if err := v.AddSession(session(0), now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	closeVault(t, v)
+	v = open(t, cfg)
+	if !v.HasSession(session(0)) || v.HasSession(session(1)) {
+		t.Error("after a restart the session is not known, or another one is")
+	}
+	// There is room for so many; the one that ends first makes room.
+	for n := 1; n <= maxSessions; n++ {
+		if err := v.AddSession(session(n), now.Add(time.Hour+time.Duration(n)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v.HasSession(session(0)) || !v.HasSession(session(1)) || len(v.sessions) != maxSessions {
+		t.Errorf("%d sessions, want %d without the first", len(v.sessions), maxSessions)
+	}
+	if err := v.EndSession(session(1)); err != nil {
+		t.Fatal(err)
+	}
+	if v.HasSession(session(1)) {
+		t.Error("an ended session goes on")
+	}
+	now = now.Add(2 * time.Hour)
+	if v.HasSession(session(2)) {
+		t.Error("an expired session goes on")
+	}
+	if err := v.AddSession(session(1), now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.sessions) != 1 {
+		t.Errorf("%d sessions, want the expired ones to be gone", len(v.sessions))
+	}
+}
+
+func TestClosed(t *testing.T) {
+	v := openFileMode(t, t.TempDir())
+	addEndpoint(t, v, testSlug, "")
+	closeVault(t, v)
+	if err := v.AddEndpoint(endpoint.Endpoint{Slug: "x", BaseURL: testBase}, ""); !errors.Is(err, ErrClosed) {
+		t.Errorf("AddEndpoint: %v, want ErrClosed", err)
+	}
+	if _, err := v.Grants(); !errors.Is(err, ErrClosed) {
+		t.Errorf("Grants: %v, want ErrClosed", err)
+	}
+}
+
+func TestChanged(t *testing.T) {
+	v := openFileMode(t, t.TempDir())
+	addEndpoint(t, v, testSlug, "")
+	id := saveKey(t, v, testSlug, "", testKey).ID
+	changed := v.Changed()
+	select {
+	case <-changed:
+		t.Error("Changed before anything did")
+	default:
+	}
+	if err := v.SetCredentialState(id, endpoint.Rejected); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("not Changed by a credential that was rejected")
+	}
+}
