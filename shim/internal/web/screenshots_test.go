@@ -80,6 +80,12 @@ func TestScreenshots(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", s.name, err)
 				}
+				if s.name == "home-public" {
+					unfold := chromedp.Evaluate[bool](`document.querySelector("details").open = true`)
+					if _, err := chromedp.Run(ctx, unfold); err != nil {
+						t.Fatal(err)
+					}
+				}
 				png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 				if err != nil {
 					t.Fatalf("%s: %v", s.name, err)

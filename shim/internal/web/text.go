@@ -189,7 +189,7 @@ var text = map[string]string{
 	"card.delete.label":      "Delete %s",
 	"card.connect":           "How to connect an app",
 	"connect.code":           "Claude Code: type this into a terminal",
-	"connect.json":           "Cursor, VS Code and others: add this to mcp.json",
+	"connect.json":           "Cursor and others: add this to mcp.json",
 	"connect.web":            "claude.ai",
 	"connect.web.1":          "Open Settings, then Connectors, then Add custom connector.",
 	"connect.web.2":          "Paste the address above and press Add.",
