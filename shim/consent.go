@@ -215,7 +215,7 @@ func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
 			return errAnswered
 		}
 		s.changes.notify()
-		return s.leave(w, r, c.req, s.local.Load().as.Deny(c.req))
+		return leave(w, c.req, s.local.Load().as.Deny(c.req), true)
 	}
 	a := consentAnswer{credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key")}
 	if a.key == "" {
@@ -307,12 +307,18 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 // owner's, and each is for one endpoint.
 func (s *Shim) answeredKey(c *consentView, a *consentAnswer, h endpoint.Header) (k answeredKey, err error) {
 	saved := s.ownerKeys(c.slug)
+	if a.credential != "" && a.credential != "new" {
+		if !c.owner() || !slices.ContainsFunc(saved, func(c endpoint.Credential) bool { return c.ID == a.credential }) {
+			// Without JavaScript the picker may send a choice that was made for
+			// another server; a key that came with it says what is meant.
+			a.credential = ""
+			if strings.TrimSpace(a.key) != "" {
+				a.credential = "new"
+			}
+		}
+	}
 	switch {
 	case a.credential != "" && a.credential != "new":
-		if !c.owner() || !slices.ContainsFunc(saved, func(c endpoint.Credential) bool { return c.ID == a.credential }) {
-			a.credential = ""
-			return k, errors.New(web.TextChooseKey)
-		}
 		k.saved = a.credential
 		if k.key, err = s.vault.Key(k.saved); err != nil {
 			return k, errors.New(web.TextCannotOpen)
@@ -372,20 +378,20 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 	}
 	s.log.Info("a client was connected", "grant", grant, "slug", c.slug, "redirect_host", redirectHost(req.RedirectURI))
 	s.changed()
-	return s.leave(w, r, req, location)
+	return leave(w, req, location, false)
 }
 
 // leave sends the browser back to the client. RFC 9700, Section 4.12: by 303,
 // since a 307 would repeat the form's POST, key and all, at the client's
 // server. A custom scheme gets a page with a link: what a browser does with
 // such a redirect depends on the browser, and some do nothing.
-func (s *Shim) leave(w http.ResponseWriter, r *http.Request, req *oauth.Request, location string) error {
+func leave(w http.ResponseWriter, req *oauth.Request, location string, denied bool) error {
 	if redirectKind(req.RedirectURI) == "custom" {
 		to := req.Client.Name
 		if to == "" {
 			to = "the app"
 		}
-		web.Render(w, http.StatusOK, web.Return{To: to, URL: location, Refresh: true})
+		web.Render(w, http.StatusOK, web.Return{To: to, URL: location, Refresh: true, Denied: denied})
 		return nil
 	}
 	h := w.Header()

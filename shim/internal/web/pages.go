@@ -159,6 +159,7 @@ type Return struct {
 	To      string
 	URL     string // validated by the caller; a scheme that a browser runs is not linked
 	Refresh bool   // go there by itself as well
+	Denied  bool   // the app is told that it gets no access
 }
 
 // Href is the app's address.

@@ -117,11 +117,12 @@ var text = map[string]string{
 	"owner.title":   "This page is for the owner",
 	"owner.words":   "Key2OAuth shows this page only in a browser that was opened from the program itself. That way no other person and no other program on this computer can change your servers.",
 	"owner.how":     "Open it from the program",
-	"owner.tray":    "Choose Open in the menu of the key icon near your clock, or type this into a terminal:",
+	"owner.tray":    "Type this into a terminal:",
 	"owner.command": "key2oauth open",
 
 	"return.title":  "Return to %s",
 	"return.words":  "You are connected. If %s does not open by itself, use this button.",
+	"return.denied": "You denied the request. %s is told so, and gets no access. If it does not open by itself, use this button.",
 	"return.manual": "Use this button to go on in %s.",
 	"return.button": "Return to %s",
 	"return.none":   "Go back to %s to continue.",
@@ -133,7 +134,7 @@ var text = map[string]string{
 
 	"out.title": "You are signed out",
 	"out.words": "This browser can no longer change your servers. Apps that you connected go on working.",
-	"out.again": "To come back, choose Open in the menu of the key icon near your clock, or type this into a terminal:",
+	"out.again": "To come back, type this into a terminal:",
 
 	"home.title":        "Your servers",
 	"home.running":      "Running",
