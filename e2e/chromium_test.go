@@ -198,6 +198,7 @@ func (c *chromium) shoot(name string) {
 					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 				}),
 			)
+			time.Sleep(150 * time.Millisecond) // until what was laid out anew is drawn
 			overflow := value(c, chromedp.Evaluate[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
 			png := value(c, chromedp.FullScreenshot(100))
 			if overflow > 0 {

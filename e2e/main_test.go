@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,9 +27,32 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
+	if err := noteSources(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	os.RemoveAll(work)
 	os.Exit(code)
+}
+
+// noteSources looks at every source file of the program, so that go test does
+// not answer from its cache once one has changed: it sees what a test looks
+// at, but not what a compiler does that the test starts.
+func noteSources() error {
+	for _, dir := range []string{"../go.mod", "../cmd", "../shim"} {
+		err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			_, err = os.Stat(name)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var (

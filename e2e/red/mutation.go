@@ -152,21 +152,29 @@ func (m mutation) judge(root string) (verdict, string) {
 		return broken, err.Error()
 	case !failed:
 		return survived, tail(out)
-	case !failedTest.MatchString(out) && !strings.Contains(out, "panic: ") || strings.Contains(out, "panic: test timed out"):
+	case failedBuild.MatchString(out), strings.Contains(out, "panic: test timed out"):
+		return broken, tail(out)
+	case !failedTest.MatchString(out) && !strings.Contains(out, "panic: "):
 		return broken, tail(out)
 	}
 	return red, ""
 }
 
-var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: `)
+var (
+	failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: `)
+	// A test that builds the program itself fails too when that does not compile.
+	failedBuild = regexp.MustCompile(`(?m)\[(build|setup) failed\]|go build \S+: exit status`)
+)
 
 // goTest runs the mutation's test. The overlay travels in the environment, so
 // that a test that builds the program builds it broken.
 func (m mutation) goTest(root, overlay string) (out string, failed bool, err error) {
-	args := []string{"test", "-timeout", "5m", "-v", "-run", m.test, "./" + strings.TrimPrefix(m.pkg, "./")}
+	// Without -count go test would answer from its cache where the package only
+	// runs the broken one, as tests of the built program do.
+	args := []string{"test", "-count=1", "-timeout", "5m", "-v", "-run", m.test, "./" + strings.TrimPrefix(m.pkg, "./")}
 	cmd := exec.Command("go", args...)
 	cmd.Dir = root
-	cmd.Env = os.Environ()
+	cmd.Env = append(os.Environ(), "CI=true") // runs the slow tests as well, and skips none
 	if overlay != "" {
 		cmd.Env = append(cmd.Env, strings.TrimSpace("GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay))
 	}
