@@ -21,7 +21,12 @@ const module = "github.com/key2oauth/key2oauth"
 // the whole tree. A package that is missing here fails the test, so that
 // somebody decides where it belongs.
 var layers = map[string][]string{
-	"cmd/key2oauth": {"cmd/key2oauth/internal/...", "shim", "github.com/spf13/cobra"},
+	"cmd/key2oauth": {
+		"cmd/key2oauth/internal/...", "shim",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/pkg/browser", "golang.org/x/term",
+		"github.com/modelcontextprotocol/go-sdk", // of the sample server
+	},
+	"cmd/key2oauth/internal/instance": {"github.com/gofrs/flock"},
 
 	"shim":                   {"shim/internal/...", "golang.org/x/time"},
 	"shim/internal/endpoint": {"shim/internal/safedial"},
@@ -30,9 +35,15 @@ var layers = map[string][]string{
 	"shim/internal/oauth":    {"shim/internal/httpx"},
 	"shim/internal/web":      {"shim/internal/endpoint"},
 	"shim/internal/upstream": {"shim/internal/endpoint", "shim/internal/safedial", "github.com/modelcontextprotocol/go-sdk"},
-	"shim/internal/proxy":    {"shim/internal/upstream", "shim/internal/httpx"},
-	"shim/internal/vault":    {"shim/internal/endpoint", "shim/internal/oauth", "go.etcd.io/bbolt", "github.com/zalando/go-keyring"},
-	"shim/shimtest":          {"shim/...", "github.com/modelcontextprotocol/go-sdk"},
+	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/upstream"},
+	"shim/internal/vault": {
+		"shim/internal/endpoint", "shim/internal/oauth",
+		"go.etcd.io/bbolt", "github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
+	},
+
+	// Stand-ins for tests, which nothing of the program may import.
+	"shim/shimtest":         {"github.com/modelcontextprotocol/go-sdk"},
+	"shim/shimtest/keyring": {"e2e/testenv", "github.com/godbus/dbus/v5"},
 
 	"e2e/checklist":      {"e2e/checklist/rows"},
 	"e2e/checklist/rows": {},
@@ -60,6 +71,7 @@ var linked = []string{
 	"golang.org/x/oauth2",
 	"golang.org/x/sync",
 	"golang.org/x/sys",
+	"golang.org/x/term",
 	"golang.org/x/time",
 }
 
