@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httputil"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,8 @@ type exchange struct {
 	cancel context.CancelFunc
 	start  time.Time
 
+	reverse httputil.ReverseProxy
+
 	// The request's body. The transport may still read it when the answer has
 	// begun, so what is found in it has a lock.
 	reading sync.Mutex  // held while the client's body is read
@@ -44,6 +47,7 @@ type exchange struct {
 	success   bool
 	confirmed bool
 	dead      bool // the key is rejected
+	small     bool // the answer needs no large buffer
 	res       *http.Response
 	resBody   io.ReadCloser
 	begun     atomic.Bool // the status line went out
@@ -183,8 +187,13 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	e := (*exchange)(b)
 	e.reading.Lock()
 	defer e.reading.Unlock()
-	if e.taken {
+	switch {
+	case e.taken:
 		return 0, errTaken
+	case e.eof.Load() && !e.broken.Load():
+		// The transport asks again after the end. By then the HTTP server may
+		// have closed the body, which would count as a failed request.
+		return 0, io.EOF
 	}
 	return e.read(p)
 }
@@ -199,8 +208,8 @@ func (e *exchange) read(p []byte) (int, error) {
 		return 0, &http.MaxBytesError{Limit: e.proxy.MaxBody}
 	}
 	if err != nil {
-		e.eof.Store(true)
 		e.broken.Store(err != io.EOF)
+		e.eof.Store(true)
 	}
 	e.found.Lock()
 	e.scan.write(p[:n])
@@ -243,6 +252,12 @@ func (e *exchange) WriteHeader(status int) {
 	}
 	e.status = status
 	e.begun.Store(true)
+	if e.in.ContentLength != 0 && !e.eof.Load() {
+		// The upstream answers before it has read the whole request. Without
+		// this the HTTP server would throw the rest of it away, and the
+		// upstream's connection would break with the answer on it.
+		http.NewResponseController(e.w).EnableFullDuplex()
+	}
 	e.w.WriteHeader(status)
 	if e.stream != nil {
 		e.stream.begin()
@@ -275,6 +290,7 @@ func (e *exchange) answered(res *http.Response) error {
 	if res.StatusCode == http.StatusUnauthorized {
 		if e.confirm() {
 			e.deadAnswer(res)
+			e.small = true
 			return nil
 		}
 		// A 401 would make the client throw away a token that is good.
@@ -286,6 +302,7 @@ func (e *exchange) answered(res *http.Response) error {
 			e.openStream(res.Header["Content-Encoding"] == nil)
 		}
 	}
+	e.small = e.stream != nil || 0 <= res.ContentLength && res.ContentLength <= smallBuffer
 	// Everything has been moved; nothing is left for ReverseProxy to copy.
 	res.Header = nil
 	res.Trailer = nil

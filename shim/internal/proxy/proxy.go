@@ -78,7 +78,7 @@ type Proxy struct {
 	MaxBody   int64         // of requests; 0 means 16 MB
 
 	once     sync.Once
-	reverse  httputil.ReverseProxy
+	reverse  httputil.ReverseProxy // every exchange uses a copy, with its own choice of buffer
 	sessions sessions
 	keys     keys
 }
@@ -97,7 +97,6 @@ func (p *Proxy) init() {
 	p.reverse = httputil.ReverseProxy{
 		Rewrite:        rewrite,
 		Transport:      sender{p.Client},
-		BufferPool:     &buffers{},
 		ModifyResponse: func(res *http.Response) error { return of(res.Request.Context()).answered(res) },
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
 			of(r.Context()).failed(err)
@@ -138,7 +137,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 	case c.Rejected != nil && c.Rejected():
 		e.rejected()
 	default:
-		p.reverse.ServeHTTP(e, e.request())
+		e.reverse = p.reverse
+		e.reverse.BufferPool = e
+		e.reverse.ServeHTTP(e, e.request())
 	}
 }
 
@@ -210,19 +211,37 @@ type sender struct{ Client }
 
 func (s sender) RoundTrip(r *http.Request) (*http.Response, error) { return s.Send(r) }
 
-// bufferSize is small since every open stream holds one.
-const bufferSize = 8 << 10
+// Answers are copied through pooled buffers: a small one if the answer is, or
+// if it is an event stream, which may stay open and idle for hours.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 32 << 10
+)
 
-type buffers struct{ pool sync.Pool }
+var smallBuffers, largeBuffers sync.Pool
 
-func (b *buffers) Get() []byte {
-	if buf, ok := b.pool.Get().(*[bufferSize]byte); ok {
+// Get is for ReverseProxy, which asks for one buffer when the answer has come.
+func (e *exchange) Get() []byte {
+	if e.small {
+		if buf, ok := smallBuffers.Get().(*[smallBuffer]byte); ok {
+			return buf[:]
+		}
+		return make([]byte, smallBuffer)
+	}
+	if buf, ok := largeBuffers.Get().(*[largeBuffer]byte); ok {
 		return buf[:]
 	}
-	return make([]byte, bufferSize)
+	return make([]byte, largeBuffer)
 }
 
-func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
+// Put takes a buffer of Get back.
+func (e *exchange) Put(buf []byte) {
+	if len(buf) == smallBuffer {
+		smallBuffers.Put((*[smallBuffer]byte)(buf))
+	} else {
+		largeBuffers.Put((*[largeBuffer]byte)(buf))
+	}
+}
 
 var (
 	errUpgrade = errors.New("the upstream switched to another protocol")
