@@ -125,7 +125,7 @@ func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView 
 	case !c.owner():
 		// Which endpoints there are is for the owner to see.
 		web.Render(w, http.StatusUnauthorized, web.NeedOwner{
-			Words:   "The client did not say which of your servers it wants, and only you may see the list. Prove that it is you, then reload this page.",
+			Words:   "The app did not say which of your servers it wants, and only you may see the list. Prove that it is you, then reload this page.",
 			Command: "key2oauth open",
 		})
 		return nil
@@ -281,7 +281,7 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 	switch v.Outcome {
 	case upstream.OK:
 		if v.Header != e.Header {
-			a.problem = "The server accepts this key as " + describeHeader(v.Header) + ", but this endpoint sends it as " + describeHeader(e.Header) +
+			a.problem = "The server accepts this key as " + describeHeader(v.Header) + ", but here it is sent as " + describeHeader(e.Header) +
 				". Change the header on Key2OAuth's home page, then try again here."
 			return k, false
 		}

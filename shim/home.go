@@ -24,12 +24,12 @@ func (s *Shim) showHome(w http.ResponseWriter, r *http.Request) error {
 }
 
 var doneNotices = map[string]web.Notice{
-	"added":   {Kind: "ok", Text: "Added. Copy its URL into your client, and press Connect there."},
+	"added":   {Kind: "ok", Text: "Added. Copy its address into your app, and press Connect there."},
 	"saved":   {Kind: "ok", Text: "Saved."},
-	"key":     {Kind: "ok", Text: "The key works and is saved. Connected clients use it from now on."},
+	"key":     {Kind: "ok", Text: "The key works and is saved. Connected apps use it from now on."},
 	"keysoft": {Kind: "warn", Text: "The key is saved, but it could not be checked: the server did not answer, or it answers without a key as well."},
 	"deleted": {Kind: "ok", Text: "Deleted, with its keys and connections."},
-	"revoked": {Kind: "ok", Text: "Revoked. That client is signed out."},
+	"revoked": {Kind: "ok", Text: "Revoked. That app is signed out."},
 	"paused":  {Kind: "warn", Text: "Paused. No call goes through until you resume."},
 	"resumed": {Kind: "ok", Text: "Resumed. Calls go through again."},
 	"kept":    {Kind: "ok", Text: "Kept. The keychain holds the encryption key from now on."},
@@ -327,7 +327,7 @@ func (s *Shim) showDelete(w http.ResponseWriter, r *http.Request) error {
 		Title: "Delete " + e.Name + "?", Words: "This cannot be undone.",
 		Consequences: []string{
 			plural(len(s.vault.Credentials(e.Slug)), "saved key is", "saved keys are") + " deleted.",
-			plural(n, "connected client is", "connected clients are") + " signed out.",
+			plural(n, "connected app is", "connected apps are") + " signed out.",
 			"Its URL stops working for good. Adding the server again makes another one.",
 		},
 		Action: action, FormToken: s.token(r)(action), Button: "Delete", Danger: true, Cancel: "/",
