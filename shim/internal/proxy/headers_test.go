@@ -3,6 +3,8 @@ package proxy
 import (
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,7 +182,16 @@ func TestP07AnswerHeaders(t *testing.T) {
 				h.Set(http.TrailerPrefix+"Set-Cookie", "foreign")
 			})
 			b := newBench(t, o.URL+"/mcp")
-			res, _ := b.post(t, listBody)
+			r := b.request(t, "POST", "", listBody)
+			r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+				Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+					t.Errorf("%s %d: the client got %d with %v", kind, status, code, h)
+					return nil
+				}}))
+			res, _ := b.do(t, r)
+			if got := res.Header.Values("Access-Control-Allow-Origin"); len(got) != 1 || got[0] != "*" {
+				t.Errorf("%s %d: got Access-Control-Allow-Origin %q, want the shim's own", kind, status, got)
+			}
 			for name, v := range res.Header {
 				if strings.Contains(strings.Join(v, " "), "foreign") {
 					t.Errorf("%s %d: the client got %s: %v", kind, status, name, v)

@@ -57,6 +57,7 @@ func newBench(t testing.TB, base string) *bench {
 			c.Grant = g
 			r.Header.Del("X-Test-Grant")
 		}
+		w.Header().Set("Access-Control-Allow-Origin", "*") // as the shim does
 		c.Subpath = strings.TrimPrefix(r.URL.EscapedPath(), "/s1/mcp")
 		c.Report = func(o Outcome) {
 			b.mu.Lock()

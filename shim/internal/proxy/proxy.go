@@ -189,21 +189,21 @@ func cleanSubpath(sub string) bool {
 	return err == nil
 }
 
-// rewrite turns the client's request into the upstream's.
+// rewrite turns the client's request into the upstream's, but for what the
+// upstream's client does to every request: key, Host, configured query.
 func rewrite(pr *httputil.ProxyRequest) {
 	c := of(pr.Out.Context()).call
 	cleanRequest(pr.Out.Header, c.Upstream.Header)
 	u := pr.Out.URL
 	query := u.RawQuery
 	*u = *c.Upstream.URL
-	u.RawQuery = query // the upstream's own is added by its client
+	u.RawQuery = query
 	if c.Subpath != "" && c.Subpath != "/" {
 		escaped := strings.TrimSuffix(u.EscapedPath(), "/") + c.Subpath
 		if path, err := url.PathUnescape(escaped); err == nil {
 			u.Path, u.RawPath = path, escaped
 		}
 	}
-	pr.Out.Host = u.Host
 }
 
 // A sender is the transport of a ReverseProxy, whose requests are its own.

@@ -256,6 +256,7 @@ func TestAnswerBeforeRequestEnds(t *testing.T) {
 	pr, pw := io.Pipe()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
+	context.AfterFunc(ctx, func() { pr.CloseWithError(context.Cause(ctx)) })
 	r, err := http.NewRequestWithContext(ctx, "POST", b.URL+"/s1/mcp", pr)
 	if err != nil {
 		t.Fatal(err)
@@ -309,6 +310,7 @@ func TestP12ClientLeaves(t *testing.T) {
 			left.Store(0)
 			o := newOrigin(t, tt.answer)
 			b := newBench(t, o.URL+"/mcp")
+			defer o.CloseClientConnections() // or a proxy that fails here never ends
 			conn, err := net.Dial("tcp", b.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
