@@ -13,6 +13,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
+// statusLeft is nginx's number for a client that left before the answer.
+const statusLeft = 499
+
 // watchAfter is how long a call may take before a goroutine waits for its end
 // from outside. Most calls are over by then and never need one.
 const watchAfter = 250 * time.Millisecond
@@ -175,7 +178,7 @@ func (e *exchange) outcome() Outcome {
 	case e.dead:
 		o.Status = http.StatusUnauthorized
 	case o.Status == 0:
-		o.Status = 499 // nginx's number for a client that left
+		o.Status = statusLeft
 	}
 	return o
 }
@@ -338,7 +341,12 @@ func (e *exchange) failed(err error) {
 	case e.wasCut.Load():
 		e.refuseFor(1, "the connection was paused or revoked")
 	case e.in.Context().Err() != nil:
-		// Nobody is there to read an answer.
+		// The client left, or whoever made the request's context ended the
+		// call: in case somebody is there to read it, this is no 200.
+		e.refuseFor(1, "the connection was paused or revoked")
+		if context.Cause(e.in.Context()) == context.Canceled {
+			e.status = statusLeft
+		}
 	case tooLong:
 		e.refuseLong()
 	case e.broken.Load():

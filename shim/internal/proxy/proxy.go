@@ -51,7 +51,8 @@ type Outcome struct {
 	Method string
 	Tool   string // of tools/call
 	// Status is what the client got; 401 if the key is rejected, although the
-	// client got 200 or 503; 499 if the client left before the answer.
+	// client got 200 or 503; 499 if the client left before the answer, or the
+	// request's context ended without a cause of its own.
 	Status   int
 	Start    time.Time
 	Duration time.Duration

@@ -207,6 +207,35 @@ func TestDoneCutsWaitingCalls(t *testing.T) {
 	}
 }
 
+// A call can be cut by its context as well, as a pause does.
+func TestContextCutsWaitingCalls(t *testing.T) {
+	o := newOrigin(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	b := newBench(t, o.URL+"/mcp")
+	paused := errors.New("paused")
+	for _, tt := range []struct {
+		cause  error
+		status int
+	}{{nil, statusLeft}, {paused, 503}} {
+		var out Outcome
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithCancelCause(r.Context())
+			time.AfterFunc(50*time.Millisecond, func() { cancel(tt.cause) })
+			c := b.call
+			c.Report = func(o Outcome) { out = o }
+			b.proxy.ServeHTTP(w, r.WithContext(ctx), &c)
+		}))
+		res, err := http.Post(srv.URL, "application/json", strings.NewReader(callBody))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		srv.Close()
+		if res.StatusCode != 503 || out.Status != tt.status {
+			t.Errorf("cause %v: got %d, outcome %+v; want 503, outcome %d", tt.cause, res.StatusCode, out, tt.status)
+		}
+	}
+}
+
 func TestP11Unbuffered(t *testing.T) {
 	next := make(chan string)
 	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
