@@ -142,8 +142,7 @@ func (v *Vault) ReplaceKey(id string, key endpoint.Secret, state endpoint.Creden
 
 // sealKey saves the credential that fn returns, with key sealed in it.
 func (v *Vault) sealKey(key endpoint.Secret, fn func(t *txn) (*endpoint.Credential, error)) error {
-	// Before the transaction: this may ask the keychain.
-	if _, err := v.sealer(); err != nil {
+	if err := v.haveMaster(); err != nil {
 		return err
 	}
 	return v.update(func(t *txn) error {

@@ -40,6 +40,13 @@ func TestL07DamagedFile(t *testing.T) {
 		}
 		return b
 	}
+	// As a bit that flips in a pointer may do it; bbolt would go around there
+	// until the memory is used up.
+	circle := bytes.Clone(sound)
+	at := 2 * page
+	for ; ne.Uint16(circle[at+8:]) != pageBranch; at += page {
+	}
+	ne.PutUint64(circle[at+pageHeader+8:], uint64(at/page))
 	garbage := make([]byte, len(sound))
 	rand.NewChaCha8([32]byte{1}).Read(garbage)
 	for _, tt := range []struct {
@@ -54,6 +61,7 @@ func TestL07DamagedFile(t *testing.T) {
 		{"garbage", garbage},
 		{"garbage after the metas", append(bytes.Clone(sound[:2*page]), garbage[2*page:]...)},
 		{"zeros after the metas", append(bytes.Clone(sound[:2*page]), make([]byte, len(sound)-2*page)...)},
+		{"a page that points to itself", circle},
 		{"a bit in both metas", flip(40, page+40)},
 		{"magic of both metas", flip(16, page+16)},
 		{"text", []byte(strings.Repeat("this is no database\n", 4000))},

@@ -149,7 +149,7 @@ func openFile(path string) (*bbolt.DB, error) {
 		}
 		return openFile(path)
 	case openToOthers(info):
-		if err := os.Chmod(path, 0o600); err != nil {
+		if err := ownerOnly(path); err != nil {
 			return nil, dirError(path, err)
 		}
 	}

@@ -85,42 +85,35 @@ func (v *Vault) AddEndpoint(e endpoint.Endpoint, query string) error {
 	if e.Created.IsZero() {
 		e.Created = v.now()
 	}
-	sealed, err := v.sealQuery(e.Slug, e.BaseURL, query)
-	if err != nil {
-		return err
+	if e.HasQuery {
+		if err := v.haveMaster(); err != nil {
+			return err
+		}
 	}
 	return v.update(func(t *txn) error {
 		if t.Bucket(bucketEndpoints).Get([]byte(e.Slug)) != nil {
 			return ErrExists
 		}
-		return v.putEndpoint(t, e, sealed)
+		return v.putEndpoint(t, e, query)
 	})
 }
 
-// sealQuery seals the query of an upstream URL; "" gives nil.
-func (v *Vault) sealQuery(slug, base, query string) ([]byte, error) {
-	if query == "" {
-		return nil, nil
-	}
-	m, err := v.sealer()
-	if err != nil {
-		return nil, err
-	}
-	return m.seal(kindQuery, slug, base, query), nil
-}
-
-// putEndpoint saves an endpoint with its sealed query.
-func (v *Vault) putEndpoint(t *txn, e endpoint.Endpoint, sealed []byte) error {
+// putEndpoint saves an endpoint and seals its query.
+func (v *Vault) putEndpoint(t *txn, e endpoint.Endpoint, query string) error {
 	if err := put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
 		return err
 	}
 	b, key := t.Bucket(bucketSealed), sealedKey(kindQuery, e.Slug)
-	if sealed == nil {
+	var sealed []byte
+	if query == "" {
 		if err := b.Delete(key); err != nil {
 			return err
 		}
-	} else if err := b.Put(key, sealed); err != nil {
-		return err
+	} else {
+		sealed = v.sealer().seal(kindQuery, e.Slug, e.BaseURL, query)
+		if err := b.Put(key, sealed); err != nil {
+			return err
+		}
 	}
 	t.then(func() { v.endpoints[e.Slug] = &endpointState{Endpoint: e, sealed: sealed} })
 	return nil
@@ -164,9 +157,10 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 // old one, so they are dropped in the same transaction. Grants and the names
 // of the credentials stay: they read KeyNeeded until ReplaceKey.
 func (v *Vault) SetUpstream(slug, baseURL, query string) error {
-	sealed, err := v.sealQuery(slug, baseURL, query)
-	if err != nil {
-		return err
+	if query != "" {
+		if err := v.haveMaster(); err != nil {
+			return err
+		}
 	}
 	return v.update(func(t *txn) error {
 		r, ok, err := get[endpointRecord](t.Tx, bucketEndpoints, slug)
@@ -177,7 +171,7 @@ func (v *Vault) SetUpstream(slug, baseURL, query string) error {
 			return ErrNotFound
 		}
 		r.BaseURL, r.HasQuery = baseURL, query != ""
-		if err := v.putEndpoint(t, r.endpoint(), sealed); err != nil {
+		if err := v.putEndpoint(t, r.endpoint(), query); err != nil {
 			return err
 		}
 		var ids []string

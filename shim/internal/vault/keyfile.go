@@ -17,7 +17,7 @@ func readKeyFile(path string, log logger) (*masterKey, error) {
 		return nil, dirError(path, err)
 	}
 	if openToOthers(info) {
-		if err := os.Chmod(path, 0o600); err != nil {
+		if err := ownerOnly(path); err != nil {
 			return nil, dirError(path, err)
 		}
 		log.Warn("others could read the master key; now they cannot", "file", path)

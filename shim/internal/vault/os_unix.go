@@ -12,8 +12,15 @@ import (
 // openToOthers reports whether anybody but the owner may use the file.
 func openToOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
 
-// ownerOnly keeps everybody but the owner out of the folder.
-func ownerOnly(dir string) error { return os.Chmod(dir, 0o700) }
+// ownerOnly keeps everybody but the owner from a folder or file. It gives the
+// owner no right that he has not.
+func ownerOnly(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(path, info.Mode().Perm()&0o700)
+}
 
 // syncDir makes a rename in dir durable.
 func syncDir(dir string) error {

@@ -126,8 +126,11 @@ func (s *seeker) wait(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	case <-poll:
-	case ask := <-s.v.wake:
-		s.mayAsk = s.mayAsk || ask
+	case <-s.v.wake:
+		// A question that is under way has its prompt already.
+		if s.v.unlock.Swap(false) && s.ask == nil {
+			s.mayAsk = true
+		}
 	case a := <-answered:
 		s.drop()
 		s.why = s.v.takeAnswer(a)
@@ -180,12 +183,15 @@ func (v *Vault) keepsNothing() bool {
 
 // Unlock asks the keychain again, so that the desktop shows its prompt once
 // more. It does not wait for the answer.
-func (v *Vault) Unlock() { v.wakeSeeker(true) }
+func (v *Vault) Unlock() {
+	v.unlock.Store(true)
+	v.wakeSeeker()
+}
 
-func (v *Vault) wakeSeeker(ask bool) {
+func (v *Vault) wakeSeeker() {
 	select {
-	case v.wake <- ask:
-	default:
+	case v.wake <- struct{}{}:
+	default: // it will look anyway
 	}
 }
 
@@ -244,13 +250,17 @@ func (v *Vault) awaitAnswer() {
 	}
 }
 
-// sealer returns the master key for sealing, and makes it if there is none:
-// a run that has nothing to seal leaves nothing in the keychain.
-func (v *Vault) sealer() (*masterKey, error) {
+// haveMaster sees to it that there is a master key to seal with, and makes one
+// if there is none: a run that has nothing to seal leaves nothing in the
+// keychain. It is called before a transaction, since it may ask the keychain.
+func (v *Vault) haveMaster() error {
 	if err := v.awaitDecision(); err != nil {
-		return nil, err
+		return err
 	}
 	v.awaitAnswer()
+	if v.sealer() != nil {
+		return nil
+	}
 	v.masterMu.Lock()
 	defer v.masterMu.Unlock()
 	v.mu.RLock()
@@ -258,19 +268,19 @@ func (v *Vault) sealer() (*masterKey, error) {
 	v.mu.RUnlock()
 	switch {
 	case closed:
-		return nil, ErrClosed
+		return ErrClosed
 	case m != nil:
-		return m, nil
+		return nil
 	case !known:
-		return nil, ErrLocked
+		return ErrLocked
 	}
 	if v.cfg.Mode == ModeFile {
 		m, err := makeKeyFile(filepath.Join(v.cfg.Dir, keyFile))
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", oauth.ErrUnavailable, err)
+			return fmt.Errorf("%w: %w", oauth.ErrUnavailable, err)
 		}
 		v.setMaster(m, Keychain{State: StateFile})
-		return m, nil
+		return nil
 	}
 	m, err := v.store(newMasterKey(), setTimeout)
 	if err != nil {
@@ -278,11 +288,19 @@ func (v *Vault) sealer() (*masterKey, error) {
 		v.known = false
 		v.setKeychainLocked(Keychain{State: StateLocked})
 		v.mu.Unlock()
-		v.wakeSeeker(false)
-		return nil, err
+		v.wakeSeeker()
+		return err
 	}
 	v.setMaster(m, Keychain{State: StateReady})
-	return m, nil
+	return nil
+}
+
+// sealer returns the master key, or nil. Inside a transaction, after
+// haveMaster, it is there, and it is the one that all records are under.
+func (v *Vault) sealer() *masterKey {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.master
 }
 
 // store puts a master key into the keychain, unless there is one already, and
@@ -309,17 +327,14 @@ func (v *Vault) Keep() error {
 	if k.State != StateMemory || v.cfg.Mode != ModeOS {
 		return errors.New("there is nothing to keep: everything is kept already, or --keychain memory was asked for")
 	}
-	v.mu.RLock()
-	m := v.master
-	v.mu.RUnlock()
 	// The owner has just asked for it, so there is time for a prompt.
-	kept, err := v.store(m, askTimeout)
+	kept, err := v.store(v.sealer(), askTimeout)
 	if err != nil {
 		return err
 	}
 	if err := v.persist(kept); err != nil {
 		return fmt.Errorf("%w: %w", oauth.ErrUnavailable, err)
 	}
-	v.wakeSeeker(false)
+	v.wakeSeeker()
 	return nil
 }

@@ -71,7 +71,8 @@ type Config struct {
 	Mode Mode   // "" means ModeOS
 	// Helper is the command line of a child process that calls RunHelper. On
 	// Linux the keychain is only talked to in such a child, since a locked one
-	// blocks for ever and a child can be ended. nil means in process.
+	// blocks for ever and a child can be ended. nil, and any other system, means
+	// in process.
 	Helper []string
 	Log    *slog.Logger     // nil discards
 	Now    func() time.Time // nil means time.Now
@@ -106,8 +107,9 @@ type Vault struct {
 	closed    bool
 
 	ring     keyring
-	masterMu sync.Mutex // one maker of a master key at a time
-	wake     chan bool  // to the seeker; true: ask, even if that raises a prompt
+	masterMu sync.Mutex    // one maker of a master key at a time
+	wake     chan struct{} // makes the seeker look at once
+	unlock   atomic.Bool   // it may ask again, even if that raises a prompt
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -153,8 +155,8 @@ func Open(cfg Config) (*Vault, error) {
 		sessions:  make(map[Digest]time.Time),
 		settings:  make(map[string][]byte),
 		changed:   make(chan struct{}),
-		wake:      make(chan bool, 1),
-		ring:      keyring{helper: cfg.Helper},
+		wake:      make(chan struct{}, 1),
+		ring:      newKeyring(cfg.Helper),
 	}
 	if err := prepareDir(cfg.Dir, cfg.Log); err != nil {
 		return nil, err
