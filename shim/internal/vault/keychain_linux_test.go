@@ -343,3 +343,37 @@ func TestL06HangsFirstRun(t *testing.T) {
 	awaitState(t, v, StateReady)
 	checkKey(t, v, saveKey(t, v, testSlug, "", testKey).ID, testKey)
 }
+
+// The desktop's prompt comes once; when it was dismissed, only Unlock brings
+// it back.
+func TestL06Prompt(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	dir, id := withState(t)
+	s.Lock(t)
+	prompter := s.Prompter(t)
+	cfg := ringConfig(t, dir)
+	v := start(t, cfg)
+	eventually(t, "a prompt", func() bool { return prompter.Shown() == 1 })
+	awaitState(t, v, StateLocked)
+	v.Unlock() // the prompt is there already
+	moreLooks := func() {
+		t.Helper()
+		before := asked(t, cfg, opProbe)
+		eventually(t, "ten more looks", func() bool { return asked(t, cfg, opProbe) >= before+10 })
+	}
+	moreLooks()
+	prompter.Dismiss(t)
+	moreLooks()
+	if got := prompter.Shown(); got != 1 {
+		t.Fatalf("%d prompts, want one that does not come back by itself", got)
+	}
+	v.Unlock()
+	eventually(t, "the prompt that Unlock asks for", func() bool { return prompter.Shown() == 2 })
+
+	// Unlocked elsewhere, while the prompt waits.
+	s.Unlock(t)
+	awaitState(t, v, StateReady)
+	checkKey(t, v, id, testKey)
+	eventually(t, "no child that still waits", func() bool { return children(t, cfg) == 0 })
+}

@@ -135,4 +135,3 @@ func TestMemoryMode(t *testing.T) {
 		}
 	}
 }
-
