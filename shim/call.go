@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -86,7 +85,7 @@ func (o *origin) serveEndpoint(w http.ResponseWriter, r *http.Request, slug, res
 		return
 	}
 	defer access.Release()
-	running, ok := s.paused.running()
+	paused, ok := s.paused.running()
 	if !ok {
 		unavailable(w, web.TextPausedCall)
 		return
@@ -106,13 +105,10 @@ func (o *origin) serveEndpoint(w http.ResponseWriter, r *http.Request, slug, res
 		unavailable(w, web.TextInternal)
 		return
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(running, cancel)()
-	s.proxy.ServeHTTP(w, r.WithContext(ctx), &proxy.Call{
+	s.proxy.ServeHTTP(w, r, &proxy.Call{
 		Slug: slug, Name: l.name, Grant: access.Grant.ID, CredentialID: l.credential,
 		Upstream: &l.target, Subpath: sub,
-		Done: access.Done(), Expires: access.Expires,
+		Done: access.Done(), Paused: paused, Expires: access.Expires,
 		Rejected: l.refuses,
 		Report:   func(out proxy.Outcome) { s.report(l, out) },
 	})

@@ -145,18 +145,16 @@ func (s *Shim) changed() {
 	s.changes.notify()
 }
 
-// A pauser holds the pause switch. Calls run under its context, so that a
+// A pauser holds the pause switch. Calls that run watch its channel, so that a
 // pause cuts them at once.
 type pauser struct {
 	mu     sync.Mutex
 	paused bool
-	ctx    context.Context
-	cancel context.CancelFunc
+	stop   chan struct{} // closed when calls are cut
 }
 
 func (p *pauser) init(paused bool) {
-	p.paused = paused
-	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.paused, p.stop = paused, make(chan struct{})
 }
 
 func (p *pauser) is() bool {
@@ -165,20 +163,19 @@ func (p *pauser) is() bool {
 	return p.paused
 }
 
-// running returns the context of the calls that may run now; ok is false while
-// paused.
-func (p *pauser) running() (ctx context.Context, ok bool) {
+// running returns what is closed when the calls that begin now are to be cut;
+// ok is false while paused.
+func (p *pauser) running() (stop <-chan struct{}, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.ctx, !p.paused
+	return p.stop, !p.paused
 }
 
 func (p *pauser) set(paused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if paused && !p.paused {
-		p.cancel()
-		p.ctx, p.cancel = context.WithCancel(context.Background())
+		p.renew()
 	}
 	p.paused = paused
 }
@@ -187,8 +184,13 @@ func (p *pauser) set(paused bool) {
 func (p *pauser) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cancel()
-	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.renew()
+}
+
+// renew cuts what runs. The caller holds mu.
+func (p *pauser) renew() {
+	close(p.stop)
+	p.stop = make(chan struct{})
 }
 
 // SetPaused stops every call, or lets calls through again. It survives a

@@ -100,6 +100,8 @@ func (e *exchange) watch() {
 	select {
 	case <-e.call.Done:
 		e.cut()
+	case <-e.call.Paused:
+		e.cut()
 	case <-e.Context.Done():
 		if !e.over.Load() {
 			e.unblock()

@@ -30,9 +30,9 @@ type Call struct {
 	Upstream     *upstream.Target
 	// Subpath is what follows /{slug}/mcp in the request's escaped path.
 	Subpath string
-	// Done is closed when the grant or the token has ended, or calls are
-	// paused: streams and waiting calls are cut. nil means never.
-	Done <-chan struct{}
+	// Done is closed when the grant or the token has ended, Paused when calls
+	// are paused: streams and waiting calls are cut. nil means never.
+	Done, Paused <-chan struct{}
 	// Expires is when the access token does; streams are cut then. Zero means
 	// never.
 	Expires time.Time
@@ -130,7 +130,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 		e.refuseLong()
 	case !cleanSubpath(c.Subpath):
 		e.refuse(http.StatusNotFound, "there is nothing at this path")
-	case ended(c.Done):
+	case ended(c.Done), ended(c.Paused):
 		e.refuseFor(1, "the connection was paused or revoked")
 	case !p.sessions.allowed(r.Header, c.Slug, c.Grant):
 		// As for a session that has ended: the client starts a new one.
