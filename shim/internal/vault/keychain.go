@@ -102,7 +102,7 @@ func (v *Vault) setMaster(m *masterKey, k Keychain) {
 func (v *Vault) Start(ctx context.Context) {
 	if v.cfg.Mode != ModeOS {
 		k := v.Keychain()
-		v.log.Warn("the master key is not in a keychain", "mode", k.Mode, "meaning", k.Words)
+		v.log.Debug("the master key is not in a keychain", "mode", k.Mode, "meaning", k.Words)
 		return
 	}
 	v.mu.Lock()

@@ -205,7 +205,7 @@ func (v *Vault) decide(status ringStatus) {
 	}
 	if status == ringUnavailable {
 		v.setMaster(newMasterKey(), Keychain{State: StateMemory})
-		v.log.Warn("nothing is kept", "meaning", v.Keychain().Words)
+		v.log.Debug("nothing is kept", "meaning", v.Keychain().Words)
 	} else if err := v.persist(nil); err != nil {
 		v.log.Error("the state cannot be kept", "err", err)
 		return
