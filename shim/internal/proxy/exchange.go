@@ -257,7 +257,7 @@ func (e *exchange) WriteHeader(status int) {
 	}
 	e.status = status
 	e.begun.Store(true)
-	if e.in.ContentLength != 0 && !e.eof.Load() {
+	if e.res != nil && e.in.ContentLength != 0 && !e.eof.Load() {
 		// The upstream answers before it has read the whole request. Without
 		// this the HTTP server would throw the rest of it away, and the
 		// upstream's connection would break with the answer on it.
