@@ -5,11 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -34,14 +32,6 @@ var (
 	errOver    = errors.New("the trial is over")
 	errTooLong = errors.New("the answer is too long")
 )
-
-// An elsewhereError says that a legacy SSE stream named a message URL on
-// another origin. The key was not sent there.
-type elsewhereError struct{ to *url.URL }
-
-func (e *elsewhereError) Error() string {
-	return fmt.Sprintf("the upstream wants messages sent to %s", e.to)
-}
 
 // An attempt is one use of an upstream by the official client. It is the
 // client's RoundTripper and remembers what was answered, because the client's
@@ -324,14 +314,8 @@ func (a *attempt) isLegacy(ctx context.Context) (bool, error) {
 	if name != "endpoint" {
 		return false, nil
 	}
-	to, err := a.target.URL.Parse(data)
-	if err != nil || !sameOrigin(to, a.target.URL) {
-		if err != nil {
-			to = &url.URL{Path: "nowhere"}
-		}
-		return false, &elsewhereError{shown(to, a.target)}
-	}
-	return true, nil
+	_, err = a.target.MessageURL(resp.Request.URL, data)
+	return err == nil, err
 }
 
 // maxFirstEvent bounds what is read before an endpoint event.

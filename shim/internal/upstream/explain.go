@@ -42,6 +42,9 @@ func Explain(err error) string {
 	if e, ok := errors.AsType[*RedirectError](err); ok {
 		return fmt.Sprintf("The server sends requests on to %s. Keys are sent only to the address that you entered. If you trust that place, enter it as the server's address.", e.To)
 	}
+	if e, ok := errors.AsType[*ElsewhereError](err); ok {
+		return "The server" + elsewhereWords(e)
+	}
 	if e, ok := errors.AsType[*safedial.Refused](err); ok {
 		return fmt.Sprintf("Key2OAuth does not connect to %s: %s. Check the server's address.", e.Addr.Addr(), e.Why)
 	}

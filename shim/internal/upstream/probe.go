@@ -17,7 +17,9 @@ const (
 
 // Probe asks once whether the upstream still takes t's key. It reports true
 // only if the answer is 401: everything else may have another cause. It asks
-// the way that worked when the key was tried.
+// the way that worked when the key was tried. Upstreams of revision 2024-11-05
+// take no POST there and may say so before they look at the key, so they are
+// asked for a stream.
 func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error) {
 	limit := c.ProbeTime
 	if limit == 0 {
@@ -40,6 +42,12 @@ func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error)
 	drop(resp)
 	if id := resp.Header.Get("Mcp-Session-Id"); id != "" {
 		c.endSession(ctx, &t, id)
+	}
+	if hasAny(resp.StatusCode, 400, 404, 405) {
+		if resp, err = c.send(ctx, &t, http.MethodGet, "", http.Header{"Accept": {"text/event-stream"}}); err != nil {
+			return false, err
+		}
+		resp.Body.Close() // without a read: a stream is silent or has no end
 	}
 	return resp.StatusCode == http.StatusUnauthorized, nil
 }

@@ -104,12 +104,14 @@ func TestTryLegacySSE(t *testing.T) {
 	c := newClient(t)
 	tg := target(t, u, endpoint.DefaultHeader)
 	v := c.Try(t.Context(), *tg)
-	check(t, v, NotMCP, 200, "The key works, but "+shimtest.ServerName, "HTTP with SSE")
+	check(t, v, OK, 200, "The key works: "+shimtest.ServerName+" offers")
 	if !v.LegacySSE {
 		t.Errorf("got %+v, want LegacySSE", v)
 	}
 	u.SetKey("another-key-999")
 	check(t, c.Try(t.Context(), *tg), Rejected, 401, "rejected the key")
+	u.OpenTo("*")
+	check(t, c.Try(t.Context(), *tg), Keyless, 200, "answers without a key as well")
 }
 
 func TestProbe(t *testing.T) {

@@ -31,8 +31,8 @@ type Verdict struct {
 	Server  string // the upstream's name for itself, if it told one
 	Tools   int
 	Header  endpoint.Header // that was used
-	// LegacySSE says that the upstream takes the key but speaks only the
-	// transport of revision 2024-11-05, which the proxy does not pass on.
+	// LegacySSE says that the upstream speaks only the transport of revision
+	// 2024-11-05.
 	LegacySSE bool
 }
 
@@ -135,9 +135,7 @@ func (c *Client) attempt(ctx context.Context, t *Target) Verdict {
 		}
 	}
 	v.Status = 200
-	if v.Words = okWords(v, t); v.LegacySSE {
-		v.Outcome, v.Words = NotMCP, legacyWords(v, t)
-	}
+	v.Words = okWords(v, t)
 	return v
 }
 

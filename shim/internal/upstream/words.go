@@ -14,9 +14,8 @@ import (
 // classify says what a failed attempt means. It judges by the last answer.
 func (a *attempt) classify(ctx context.Context, err error) Verdict {
 	host := a.target.URL.Host
-	if e, ok := errors.AsType[*elsewhereError](err); ok {
-		return Verdict{Outcome: Refused, Words: fmt.Sprintf(
-			"%s wants messages sent to another place, %s. Keys are sent only to the address that you entered, so this server cannot be used.", host, e.to.Host)}
+	if e, ok := errors.AsType[*ElsewhereError](err); ok {
+		return Verdict{Outcome: Refused, Words: host + elsewhereWords(e)}
 	}
 	x := a.last()
 	if x.err == nil && ctx.Err() != nil {
@@ -79,8 +78,8 @@ func okWords(v Verdict, t *Target) string {
 	return fmt.Sprintf("The key works: %s offers %d tools.", nameOf(v, t), v.Tools)
 }
 
-func legacyWords(v Verdict, t *Target) string {
-	return fmt.Sprintf("The key works, but %s speaks only the first form of MCP, of 2024 (HTTP with SSE), which Key2OAuth does not pass on. Look in the server's documentation for an address of the present form; it often ends in /mcp.", nameOf(v, t))
+func elsewhereWords(e *ElsewhereError) string {
+	return fmt.Sprintf(" wants messages sent to another place, %s. Keys are sent only to the address that you entered, so this server cannot be used.", printable(e.To.Host, 100))
 }
 
 func keylessWords(v Verdict, t *Target) string {

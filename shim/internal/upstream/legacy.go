@@ -1,0 +1,67 @@
+package upstream
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// An ElsewhereError says that an upstream of protocol revision 2024-11-05
+// wants messages sent to where its key may not go.
+type ElsewhereError struct {
+	To *url.URL // without query
+}
+
+func (e *ElsewhereError) Error() string {
+	return fmt.Sprintf("the upstream wants messages sent to %s", e.To)
+}
+
+// MessageURL returns the URL that ref, the data of an endpoint event, names in
+// a stream that came from base. Any that is not of t's origin is an
+// *ElsewhereError, and so is what is no URL.
+//
+// ref is read as browsers read it, since that is what upstreams were tried
+// with (WHATWG URL, Section 4.4): spaces around it and line breaks in it do not
+// count, and what a query may not hold is escaped.
+func (t *Target) MessageURL(base *url.URL, ref string) (*url.URL, error) {
+	ref = strings.TrimFunc(ref, func(r rune) bool { return r <= ' ' })
+	ref = strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' || r == '\r' {
+			return -1
+		}
+		return r
+	}, ref)
+	to, err := base.Parse(ref)
+	if err != nil {
+		return nil, &ElsewhereError{&url.URL{Path: "nowhere"}}
+	}
+	if !sameOrigin(to, t.URL) || to.Opaque != "" {
+		return nil, &ElsewhereError{shown(to, t)}
+	}
+	u := *to
+	u.Scheme, u.Host, u.User, u.Fragment, u.RawFragment = t.URL.Scheme, t.URL.Host, nil, "", ""
+	u.RawQuery = escapeQuery(u.RawQuery)
+	return &u, nil
+}
+
+// escapeQuery escapes what would break a request line.
+func escapeQuery(q string) string {
+	const hex = "0123456789ABCDEF"
+	var out []byte
+	for i := range len(q) {
+		c := q[i]
+		switch {
+		case c <= ' ' || c >= 0x7F:
+			if out == nil {
+				out = append(out, q[:i]...)
+			}
+			out = append(out, '%', hex[c>>4], hex[c&15])
+		case out != nil:
+			out = append(out, c)
+		}
+	}
+	if out == nil {
+		return q
+	}
+	return string(out)
+}
