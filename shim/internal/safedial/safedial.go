@@ -25,6 +25,11 @@ type Guard struct {
 	// Own lists the addresses that we listen on ourselves: a call that came
 	// back to us would carry a key to our own logs, or loop. nil means none.
 	Own func() []netip.AddrPort
+	// Public allows nothing but addresses of the public internet: for what a
+	// stranger asks us to fetch, whereas upstreams are the owner's word.
+	Public bool
+	// Resolver resolves names; nil means the system's.
+	Resolver *net.Resolver
 }
 
 // Refused is the error for an address that may not be connected to.
@@ -42,12 +47,20 @@ func (r *Refused) Error() string {
 // and may go to loopback and private networks only.
 func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := &net.Dialer{
-		Timeout: dialTimeout,
+		Timeout:  dialTimeout,
+		Resolver: g.resolver(),
 		Control: func(network, address string, _ syscall.RawConn) error {
 			return g.check(scheme, network, address)
 		},
 	}
 	return d.DialContext
+}
+
+func (g *Guard) resolver() *net.Resolver {
+	if g == nil {
+		return nil
+	}
+	return g.Resolver
 }
 
 func (g *Guard) check(scheme, network, address string) error {
@@ -62,6 +75,9 @@ func (g *Guard) check(scheme, network, address string) error {
 	}
 	if why := Judge(ap.Addr(), scheme); why != "" {
 		return &Refused{ap, why}
+	}
+	if g != nil && g.Public && !isPublic(ap.Addr()) {
+		return &Refused{ap, "it is not an address of the public internet"}
 	}
 	if g != nil && g.Own != nil {
 		for _, own := range g.Own() {
