@@ -17,6 +17,9 @@ func (s *Server) Approve(req *Request, slug, credentialID, grantID string) (loca
 	if req.Issuer != s.Issuer {
 		return "", fmt.Errorf("the request was made to %s, not to %s", req.Issuer, s.Issuer)
 	}
+	if req.Unresolved {
+		return "", errUnresolved
+	}
 	if req.Slug != "" && req.Slug != slug {
 		return "", errors.New("the request is for another endpoint")
 	}

@@ -39,19 +39,18 @@ func (s *Server) Authorize(r *http.Request) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, ok := s.client(r, f.get("client_id"))
+	client, unresolved, ok := s.client(f)
 	if !ok {
-		return nil, page("invalid_client", "Key2OAuth does not know the app that sent you here. "+
-			"Remove the connector in that app, add it again and try once more.")
+		return nil, page("invalid_client", wordsUnknownClient)
 	}
 	uri := f.get("redirect_uri")
-	if !client.matchesAny(uri) {
-		return nil, page("invalid_request", "The app that sent you here wants the answer at an address that it did not register. "+
-			"Remove the connector in that app, add it again and try once more.")
+	if unresolved && checkRedirectURI(uri) != nil || !unresolved && !client.matchesAny(uri) {
+		return nil, page("invalid_request", wordsForeignRedirect)
 	}
 	req := &Request{
 		Issuer:      s.Issuer,
 		Client:      client,
+		Unresolved:  unresolved,
 		RedirectURI: strings.Clone(uri),
 		State:       strings.Clone(f.get("state")),
 		Challenge:   strings.Clone(f.get("code_challenge")),
@@ -98,15 +97,6 @@ func authorizeForm(r *http.Request) (form, error) {
 	return f, nil
 }
 
-// client finds a client for an authorization request.
-func (s *Server) client(r *http.Request, id string) (Client, bool) {
-	if s.CIMD != nil && strings.HasPrefix(id, "https://") {
-		c, err := s.CIMD(r.Context(), id)
-		return c, err == nil
-	}
-	return s.Clients.Lookup(strings.Clone(id))
-}
-
 // checkAuthorize checks what has to do with neither client nor endpoint.
 func checkAuthorize(f form) (code, words string) {
 	dup := f.repeated("state", "response_type", "code_challenge", "code_challenge_method", "scope")
@@ -137,15 +127,20 @@ func page(code, words string) *AuthorizeError {
 }
 
 // refuse is an error that the client may be told, once its redirect URI is
-// proven.
+// proven. It is told at once only if somebody approved that URI before, or it
+// stands in a document that came with the program: anybody can publish a
+// document of his own.
 func (s *Server) refuse(req *Request, code, words string) *AuthorizeError {
+	if req.Unresolved {
+		return page(code, words)
+	}
 	state := req.State
 	if len(state) > maxState {
 		state = ""
 	}
 	to := addQuery(req.RedirectURI, "error", code, "error_description", words, "state", state, "iss", s.Issuer)
 	e := &AuthorizeError{Code: code, Words: words}
-	if req.Client.Verified || s.Known != nil && s.Known(req.RedirectURI) {
+	if req.Client.BuiltIn || s.Known != nil && s.Known(req.RedirectURI) {
 		e.Location = to
 	} else {
 		e.ShowReturn = to

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"context"
 	"errors"
 	"net/http/httptest"
 	"net/url"
@@ -99,21 +98,19 @@ func TestA03A21ErrorsAfterTheClientIsProven(t *testing.T) {
 			t.Errorf("got %+v, want a link to %s", e, loopback)
 		}
 	})
-	t.Run("A21 a verified client is redirected", func(t *testing.T) {
+	t.Run("A21 a client that came with the program is redirected", func(t *testing.T) {
 		f.known = nil
-		f.pub.CIMD = func(_ context.Context, id string) (Client, error) {
-			if id != "https://client.example/id" {
-				return Client{}, ErrNotFound
-			}
-			return Client{ID: id, RedirectURIs: []string{callback}, AuthMethod: "none", Host: "client.example", Verified: true}, nil
-		}
+		c := Client{ID: documentID, RedirectURIs: []string{callback}, AuthMethod: "none", Host: "client.example", Verified: true}
+		f.pub.CIMD = documents{documentID: {c: c}}
 		defer func() { f.pub.CIMD = nil }()
-		_, e := authorize(f.pub, query("https://client.example/id", "response_type", "token").Encode())
-		if e == nil || e.Location == "" || e.ShowReturn != "" {
-			t.Errorf("got %+v, want a redirect", e)
+		bad := query(documentID, "response_type", "token").Encode()
+		if _, e := authorize(f.pub, bad); e == nil || e.Location != "" || e.ShowReturn == "" {
+			t.Errorf("document of a stranger: got %+v, want a link on a page", e)
 		}
-		if _, e := authorize(f.pub, query("https://client.example/other").Encode()); e == nil || e.Location+e.ShowReturn != "" {
-			t.Errorf("unknown document: got %+v, want a page", e)
+		c.BuiltIn = true
+		f.pub.CIMD = documents{documentID: {c: c}}
+		if _, e := authorize(f.pub, bad); e == nil || e.Location == "" || e.ShowReturn != "" {
+			t.Errorf("got %+v, want a redirect", e)
 		}
 	})
 	t.Run("a state that cannot be kept is not sent back", func(t *testing.T) {

@@ -22,7 +22,10 @@ func (s *Server) authenticateClient(r *http.Request, f form) (Client, error) {
 		return Client{}, err
 	}
 	basic := method == authBasic
-	c, ok := s.tokenClient(id)
+	c, ok, err := s.tokenClient(id, f)
+	if err != nil {
+		return Client{}, err
+	}
 	if !ok {
 		return Client{}, invalidClient(basic, "this client is not registered here; register again")
 	}
@@ -39,14 +42,13 @@ func (s *Server) authenticateClient(r *http.Request, f form) (Client, error) {
 	return c, nil
 }
 
-// tokenClient finds a client where tokens are asked for. The document behind
-// an id that is a URL was fetched when the person consented and is not fetched
-// again: such clients are public, and the grant names them.
-func (s *Server) tokenClient(id string) (Client, bool) {
-	if s.CIMD != nil && strings.HasPrefix(id, "https://") {
-		return Client{ID: id, AuthMethod: authNone}, true
+// tokenClient finds a client where tokens are asked for or given back.
+func (s *Server) tokenClient(id string, f form) (c Client, ok bool, err error) {
+	if s.isDocumentID(id) {
+		return s.documentClient(id, f)
 	}
-	return s.Clients.Lookup(id)
+	c, ok = s.Clients.Lookup(id)
+	return c, ok, nil
 }
 
 // clientCredentials reads what the client authenticates with. Two methods in

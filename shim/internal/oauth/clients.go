@@ -34,6 +34,7 @@ type Client struct {
 	AuthMethod   string // none, client_secret_post or client_secret_basic
 	Host         string // of the client id if that is a URL, else empty
 	Verified     bool   // the name is vouched for by Host
+	BuiltIn      bool   // its document came with the program
 
 	anySecret bool // the client never chose between post and basic
 }
@@ -132,9 +133,9 @@ func (c *Clients) Lookup(clientID string) (Client, bool) {
 	return cl, true
 }
 
-// cleanName makes a name that a stranger chose fit to be shown: no controls,
+// CleanName makes a name that a stranger chose fit to be shown: no controls,
 // nothing invisible, nothing that turns the direction of the text around it.
-func cleanName(s string) string {
+func CleanName(s string) string {
 	var b strings.Builder
 	n, space := 0, false
 	for _, r := range strings.ToValidUTF8(s, "") {

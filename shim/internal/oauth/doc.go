@@ -30,6 +30,7 @@
 // # Where the standards are implemented
 //
 //	OAuth 2.1 draft, Section 4.3.1      rotation                             token.go
+//	Client ID Metadata Document, 00     clients with a URL for an id         document.go, package cimd
 //	RFC 6749, Section 2.3               client authentication                clientauth.go
 //	RFC 6749, Sections 3.1, 4.1.1       authorization request                authorize.go
 //	RFC 6749, Sections 4.1.2, 4.1.2.1   authorization answer and errors      approve.go, authorize.go

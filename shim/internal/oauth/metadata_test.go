@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"bytes"
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,7 +53,7 @@ func TestServerMetadata(t *testing.T) {
 	if _, ok := m[cimd]; ok {
 		t.Errorf("%s is advertised without a CIMD function", cimd)
 	}
-	f.pub.CIMD = func(context.Context, string) (Client, error) { return Client{}, ErrNotFound }
+	f.pub.CIMD = documents{}
 	if got := object(t, f.do(f.pub, "GET", serverMetadataPath, ""))[cimd]; got != true {
 		t.Errorf("%s: got %v, want true", cimd, got)
 	}

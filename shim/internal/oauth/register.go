@@ -75,7 +75,7 @@ func (c *Clients) Register(body []byte) (map[string]any, *httpx.Error) {
 	method, code := m.authMethod()
 	grants := m.list("grant_types", []string{"authorization_code"}, "authorization_code", "refresh_token")
 	types := m.list("response_types", []string{"code"}, "code")
-	name := cleanName(m.text("client_name"))
+	name := CleanName(m.text("client_name"))
 	if name != "" {
 		answer["client_name"] = name
 	}
@@ -213,20 +213,30 @@ func (m *metadata) authMethod() (method, code string) {
 // in one request and gives up if it misses one in the answer.
 func (m *metadata) redirectURIs() ([]string, *httpx.Error) {
 	uris := m.strings("redirect_uris")
-	switch {
-	case m.err != nil:
+	if m.err != nil {
 		return nil, invalidRedirect("redirect_uris must be a list of strings")
+	}
+	if err := CheckRedirectURIs(uris); err != nil {
+		return nil, invalidRedirect(err.Error())
+	}
+	return uris, nil
+}
+
+// CheckRedirectURIs says what is wrong with the redirect URIs of a client, if
+// anything.
+func CheckRedirectURIs(uris []string) error {
+	switch {
 	case len(uris) == 0:
-		return nil, invalidRedirect("redirect_uris is missing")
+		return errors.New("redirect_uris is missing")
 	case len(uris) > maxRedirectURIs:
-		return nil, invalidRedirect(fmt.Sprintf("more than %d redirect URIs", maxRedirectURIs))
+		return fmt.Errorf("more than %d redirect URIs", maxRedirectURIs)
 	}
 	for i, u := range uris {
 		if err := checkRedirectURI(u); err != nil {
-			return nil, invalidRedirect(fmt.Sprintf("redirect URI %d: %v", i+1, err))
+			return fmt.Errorf("redirect URI %d: %w", i+1, err)
 		}
 	}
-	return uris, nil
+	return nil
 }
 
 // grantedScope is what a client gets that asks for scope. There is one scope

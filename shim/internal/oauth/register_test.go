@@ -228,8 +228,8 @@ func TestCleanName(t *testing.T) {
 		strings.Repeat("\u00fc", 150):         strings.Repeat("\u00fc", 100),
 		strings.Repeat("x", 99) + " trailing": strings.Repeat("x", 99),
 	} {
-		if got := cleanName(in); got != want {
-			t.Errorf("cleanName(%q): got %q, want %q", in, got, want)
+		if got := CleanName(in); got != want {
+			t.Errorf("CleanName(%q): got %q, want %q", in, got, want)
 		}
 	}
 }

@@ -19,6 +19,7 @@ type Request struct {
 	ID          string // 128 random bits
 	Issuer      string // of the Server that got it
 	Client      Client
+	Unresolved  bool   // the client is not known yet, nor that RedirectURI is its own; see Resolve
 	RedirectURI string // as requested, port included
 	State       string
 	HasState    bool
@@ -108,6 +109,31 @@ func (q *Requests) Take(id string) (*Request, bool) {
 	req := q.pending[i].req
 	q.pending = slices.Delete(q.pending, i, i+1)
 	return req, true
+}
+
+// replace puts req in the place of the request with its ID.
+func (q *Requests) replace(req *Request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := q.find(req.ID); i >= 0 {
+		q.pending[i].req = req
+	}
+}
+
+// sibling returns the client of another request of the same sign-in: browsers
+// repeat authorization requests, and the client must not be looked for each
+// time. The challenge tells sign-ins apart, since clients make a new one for
+// each.
+func (q *Requests) sibling(clientID, challenge string) (Client, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expire()
+	for _, p := range q.pending {
+		if r := p.req; !r.Unresolved && r.Client.ID == clientID && r.Challenge == challenge {
+			return r.Client, true
+		}
+	}
+	return Client{}, false
 }
 
 // find returns the index of a request that is still good, or -1.

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -39,9 +38,12 @@ type Server struct {
 	// reached, as http://localhost:7450 for http://127.0.0.1:7450. There are
 	// none on an origin that is not loopback.
 	ResourceOrigins []string
-	// CIMD finds a client whose id is the URL of its metadata document. nil
+	// CIMD finds clients whose id is the URL of their metadata document. nil
 	// means that such ids are unknown, and they are not advertised then.
-	CIMD func(ctx context.Context, clientID string) (Client, error)
+	CIMD Documents
+	// KnownClient reports whether some grant was made for this client id. nil
+	// means that none was.
+	KnownClient func(clientID string) bool
 
 	AccessTTL  time.Duration    // 0 means 24 hours
 	RefreshTTL time.Duration    // 0 means 90 days
