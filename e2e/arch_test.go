@@ -29,6 +29,7 @@ var layers = map[string][]string{
 	"cmd/key2oauth/internal/instance": {"github.com/gofrs/flock"},
 
 	"shim":                   {"shim/internal/...", "golang.org/x/time"},
+	"shim/internal/activity": {},
 	"shim/internal/endpoint": {"shim/internal/safedial"},
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
@@ -37,7 +38,7 @@ var layers = map[string][]string{
 	"shim/internal/upstream": {"shim/internal/endpoint", "shim/internal/safedial", "github.com/modelcontextprotocol/go-sdk"},
 	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/upstream"},
 	"shim/internal/vault": {
-		"shim/internal/endpoint", "shim/internal/oauth",
+		"shim/internal/activity", "shim/internal/endpoint", "shim/internal/oauth",
 		"go.etcd.io/bbolt", "github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
 	},
 

@@ -26,6 +26,9 @@ func soundFile(t testing.TB) []byte {
 	dir := t.TempDir()
 	v, _ := withGrant(t, dir)
 	fillGrants(t, v, 50)
+	for n := range 300 {
+		v.AppendActivity(testCall(n, time.Now()))
+	}
 	closeVault(t, v)
 	return contents(t, dir, stateFile)
 }
@@ -160,7 +163,9 @@ func useEverything(dir string) error {
 	defer v.Close()
 	_, err = v.Grants()
 	_, _, err2 := v.Token("fill00000007", digestOf("fill00000007", "access"))
-	return errors.Join(err, err2,
+	_, err3 := v.Activity()
+	v.AppendActivity(testCall(1, time.Now()))
+	return errors.Join(err, err2, err3,
 		v.AddEndpoint(endpoint.Endpoint{Slug: "new", BaseURL: testBase, Name: "x"}, ""),
 		v.UpdateGrant("g1", func(tx oauth.Tx) error {
 			tx.SetToken(digestOf("x"), oauth.Token{})

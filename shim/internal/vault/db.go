@@ -31,6 +31,9 @@ var (
 	bucketGrants    = []byte("grants")      // id -> grantRecord
 	bucketTokens    = []byte("tokens")      // grant id, 0, digest -> token record
 
+	// Made with the first call, so files from before there was activity are whole.
+	bucketActivity = []byte("activity") // number of the last call -> batch of calls
+
 	allBuckets = [][]byte{
 		bucketMeta, bucketSettings, bucketEndpoints, bucketCreds,
 		bucketSealed, bucketSessions, bucketGrants, bucketTokens,

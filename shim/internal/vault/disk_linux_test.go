@@ -133,6 +133,13 @@ func noRoomProcess(dir string) error {
 			return fmt.Errorf("%d grants, %v, want %d", len(all), err, made)
 		}
 	}
+	// Activity is what may be lost then: nobody waits for it, and what comes
+	// later is kept again.
+	v.AppendActivity(testCall(1, time.Now()))
+	v.flushTouches()
+	if calls, err := v.Activity(); err != nil || len(calls) > 1 {
+		return fmt.Errorf("activity on a full disk: %d calls, %w", len(calls), err)
+	}
 	if key, err := v.Key(c.ID); err != nil || key.Reveal() != testKey {
 		return fmt.Errorf("Key on a full disk: %v", err)
 	}
@@ -151,6 +158,7 @@ func noRoomProcess(dir string) error {
 			return fmt.Errorf("with room again: %w", err)
 		}
 	}
+	v.AppendActivity(testCall(2, time.Now()))
 	if err := v.Close(); err != nil {
 		return err
 	}
@@ -160,6 +168,9 @@ func noRoomProcess(dir string) error {
 	defer v.Close()
 	if all, err := v.Grants(); err != nil || len(all) != made+20 {
 		return fmt.Errorf("after a restart %d grants, %v, want %d", len(all), err, made+20)
+	}
+	if calls, err := v.Activity(); err != nil || len(calls) == 0 || calls[len(calls)-1].Tool != "tool2" {
+		return fmt.Errorf("after a restart activity is %v, %v, want the call with room again", calls, err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -224,7 +225,7 @@ const sweepAtOnce = 500
 const orphanAge = time.Hour
 
 // Sweep implements oauth.Store. It also deletes credentials that were pasted
-// for a grant which never came to be.
+// for a grant which never came to be, and calls that are too old.
 func (v *Vault) Sweep(now time.Time) error {
 	var due []string
 	err := v.view(func(tx *bbolt.Tx) error {
@@ -251,6 +252,9 @@ func (v *Vault) Sweep(now time.Time) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := v.sweepActivity(now); err != nil {
+		return err
 	}
 	return v.sweepOrphans(now)
 }
@@ -339,14 +343,18 @@ func (v *Vault) credGrant(id string) (grant string, ok bool) {
 	return c.Grant, true
 }
 
-// touches are last-used times that are not on disk yet.
+// touches are last-used times and calls that are not on disk yet.
 type touches struct {
+	flushing sync.Mutex // one write at a time, and none after the last
+
 	mu      sync.Mutex
 	pending map[string]time.Time
-	timer   *time.Timer
+	calls   []activity.Call
+	timer   *time.Timer // nil while no write is due or under way
 }
 
-// touchEvery is how long last-used times are gathered before one write.
+// touchEvery is how long last-used times and calls are gathered before one
+// write.
 const touchEvery = time.Second
 
 // overlay puts a pending last-used time into g.
@@ -360,12 +368,20 @@ func (t *touches) overlay(g oauth.Grant) oauth.Grant {
 }
 
 // take returns what is pending.
-func (t *touches) take() map[string]time.Time {
+func (t *touches) take() (used map[string]time.Time, calls []activity.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	pending := t.pending
-	t.pending, t.timer = nil, nil
-	return pending
+	used, calls = t.pending, t.calls
+	t.pending, t.calls = nil, nil
+	return used, calls
+}
+
+// armTouches makes sure that what is pending is written. The caller holds
+// touch.mu.
+func (v *Vault) armTouches() {
+	if v.touch.timer == nil {
+		v.touch.timer = time.AfterFunc(touchEvery, v.flushTouches)
+	}
 }
 
 // TouchGrants implements oauth.Store. It never waits: the times of grants and
@@ -382,47 +398,59 @@ func (v *Vault) TouchGrants(used map[string]time.Time) error {
 			t.pending[id] = at
 		}
 	}
-	if t.timer == nil {
-		t.timer = time.AfterFunc(touchEvery, v.flushTouches)
-	}
+	v.armTouches()
 	return nil
 }
 
 // flushTouches writes what is pending. Nobody depends on it, so what cannot be
-// written is dropped.
+// written is dropped. While a slow disk holds it up, no other write is begun.
 func (v *Vault) flushTouches() {
-	pending := v.touch.take()
-	if len(pending) == 0 {
-		return
-	}
-	err := v.write(func(t *txn) error {
-		latest := make(map[string]time.Time)
-		for id, at := range pending {
-			r, ok, err := get[grantRecord](t.Tx, bucketGrants, id)
-			if err != nil {
+	v.touch.flushing.Lock()
+	defer v.touch.flushing.Unlock()
+	used, calls := v.touch.take()
+	if len(used) > 0 || len(calls) > 0 {
+		err := v.write(func(t *txn) error {
+			if err := v.saveUsed(t, used); err != nil {
 				return err
 			}
-			if !ok || !at.After(r.LastUsed) {
-				continue
-			}
-			r.LastUsed = at.UTC()
-			if err := put(t.Tx, bucketGrants, id, r); err != nil {
-				return err
-			}
-			if at.After(latest[r.Slug]) {
-				latest[r.Slug] = r.LastUsed
-			}
+			return saveCalls(t.Tx, calls, v.now())
+		})
+		if err != nil && !errors.Is(err, ErrClosed) {
+			v.log.Warn("last-used times and activity were not saved", "calls", len(calls), "err", err)
 		}
-		for _, slug := range slices.Sorted(maps.Keys(latest)) {
-			if err := v.touchEndpoint(t, slug, latest[slug]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, ErrClosed) {
-		v.log.Warn("last-used times were not saved", "err", err)
 	}
+	v.touch.mu.Lock()
+	defer v.touch.mu.Unlock()
+	v.touch.timer = nil
+	if len(v.touch.pending) > 0 || len(v.touch.calls) > 0 {
+		v.armTouches()
+	}
+}
+
+func (v *Vault) saveUsed(t *txn, used map[string]time.Time) error {
+	latest := make(map[string]time.Time)
+	for id, at := range used {
+		r, ok, err := get[grantRecord](t.Tx, bucketGrants, id)
+		if err != nil {
+			return err
+		}
+		if !ok || !at.After(r.LastUsed) {
+			continue
+		}
+		r.LastUsed = at.UTC()
+		if err := put(t.Tx, bucketGrants, id, r); err != nil {
+			return err
+		}
+		if at.After(latest[r.Slug]) {
+			latest[r.Slug] = r.LastUsed
+		}
+	}
+	for _, slug := range slices.Sorted(maps.Keys(latest)) {
+		if err := v.touchEndpoint(t, slug, latest[slug]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (v *Vault) touchEndpoint(t *txn, slug string, at time.Time) error {

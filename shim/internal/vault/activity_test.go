@@ -1,0 +1,245 @@
+package vault
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/activity"
+)
+
+func testCall(n int, at time.Time) activity.Call {
+	return activity.Call{
+		Time: at.UTC().Round(0), Slug: testSlug, Grant: "g1", Client: "Claude Code", Method: "tools/call",
+		Tool: fmt.Sprint("tool", n), Status: 200, MS: int64(n),
+	}
+}
+
+func callsOf(t testing.TB, v *Vault) []activity.Call {
+	t.Helper()
+	calls, err := v.Activity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return calls
+}
+
+// batches counts what is on disk: batches, and calls in them.
+func batches(t testing.TB, v *Vault) (n, calls int) {
+	t.Helper()
+	err := v.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketActivity)
+		if b == nil {
+			return nil
+		}
+		return b.ForEach(func(_, batch []byte) error {
+			all, err := parseCalls(batch, make(map[string]string))
+			n, calls = n+1, calls+len(all)
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, calls
+}
+
+// TestActivityIsKept: calls are written in one transaction within a second or
+// so, by Close at the latest, and come back whole and in order.
+func TestActivityIsKept(t *testing.T) {
+	dir := t.TempDir()
+	v := openFileMode(t, dir)
+	if got := callsOf(t, v); len(got) != 0 {
+		t.Errorf("got %d calls at first, want none", len(got))
+	}
+	var want []activity.Call
+	at, before := time.Now(), txid(v)
+	for n := range 1000 {
+		c := testCall(n, at.Add(time.Duration(n)))
+		want = append(want, c)
+		v.AppendActivity(c)
+	}
+	if err := v.TouchGrants(map[string]time.Time{"g1": at}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "written", func() bool { return len(callsOf(t, v)) == len(want) })
+	if got := txid(v) - before; got != 1 {
+		t.Errorf("got %d transactions for the calls and the last-used times, want 1", got)
+	}
+	if n, _ := batches(t, v); n != 4 {
+		t.Errorf("got %d batches, want 4", n)
+	}
+
+	// What is on disk now is what a kill leaves.
+	killed := t.TempDir()
+	if err := os.WriteFile(filepath.Join(killed, stateFile), contents(t, dir, stateFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, callsOf(t, openFileMode(t, killed))); diff != "" {
+		t.Errorf("after a kill (-want +got):\n%s", diff)
+	}
+
+	last := testCall(1000, at.Add(time.Minute))
+	v.AppendActivity(last)
+	closeVault(t, v)
+	if diff := cmp.Diff(append(want, last), callsOf(t, openFileMode(t, dir))); diff != "" {
+		t.Errorf("after Close (-want +got):\n%s", diff)
+	}
+}
+
+func TestActivityIsBounded(t *testing.T) {
+	now := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
+	v := open(t, Config{Dir: t.TempDir(), Mode: ModeFile, Now: func() time.Time { return now }})
+	total := 0
+	add := func(n int) {
+		for range n {
+			v.AppendActivity(testCall(total, now))
+			total++
+		}
+		v.flushTouches()
+	}
+	add(300)
+	for range 40 {
+		add(1)
+	}
+	add(activity.Keep)
+	for range 20 {
+		add(300)
+		if _, calls := batches(t, v); calls < activity.Keep || calls > activity.Keep+batchSize {
+			t.Fatalf("got %d calls on disk after %d, want about %d", calls, total, activity.Keep)
+		}
+	}
+	got := callsOf(t, v)
+	if len(got) != activity.Keep || got[0].MS != int64(total-activity.Keep) || got[len(got)-1].MS != int64(total-1) {
+		t.Errorf("got %d calls up to %d, want the last %d up to %d", len(got), got[len(got)-1].MS, activity.Keep, total-1)
+	}
+
+	now = now.Add(activity.MaxAge - time.Hour)
+	add(5)
+	if got := callsOf(t, v); len(got) != activity.Keep {
+		t.Errorf("after 30 days less an hour: got %d calls, want %d", len(got), activity.Keep)
+	}
+	now = now.Add(2 * time.Hour)
+	if got := callsOf(t, v); len(got) != 5 {
+		t.Errorf("after 30 days: got %d calls, want the 5 new ones", len(got))
+	}
+	// Nobody calls any more, and yet the old ones go.
+	if err := v.Sweep(now); err != nil {
+		t.Fatal(err)
+	}
+	if n, calls := batches(t, v); n != 1 || calls != 5 {
+		t.Errorf("after Sweep: got %d calls in %d batches on disk, want 5 in 1", calls, n)
+	}
+	if err := v.Sweep(now.Add(activity.MaxAge)); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := batches(t, v); n != 0 {
+		t.Errorf("after another 30 days: got %d batches, want none", n)
+	}
+	add(1)
+	if got := callsOf(t, v); len(got) != 1 {
+		t.Errorf("the next call: got %d calls, want 1", len(got))
+	}
+}
+
+// TestActivityWaitsForNobody: while the disk hangs, callers go on, memory stays
+// bounded, and one write waits, not one for each second.
+func TestActivityWaitsForNobody(t *testing.T) {
+	v := openFileMode(t, t.TempDir())
+	v.wmu.Lock() // as a write that does not end
+	var flushes sync.WaitGroup
+	flushes.Go(v.flushTouches)
+	for n := range 5 * activity.Keep {
+		v.AppendActivity(testCall(n, time.Now()))
+	}
+	v.touch.mu.Lock()
+	if n := cap(v.touch.calls); n > 3*activity.Keep {
+		t.Errorf("got room for %d calls, want it bounded", n)
+	}
+	v.touch.mu.Unlock()
+	v.wmu.Unlock()
+	flushes.Wait()
+	eventually(t, "written", func() bool { return len(callsOf(t, v)) == activity.Keep })
+	if got := callsOf(t, v); got[len(got)-1].MS != 5*activity.Keep-1 {
+		t.Errorf("got %d as the last call, want %d", got[len(got)-1].MS, 5*activity.Keep-1)
+	}
+}
+
+// TestActivityDamaged: nothing depends on activity, so what cannot be read is
+// left out, and goes when its time has come.
+func TestActivityDamaged(t *testing.T) {
+	dir := t.TempDir()
+	v := openFileMode(t, dir)
+	for n := range 3 {
+		v.AppendActivity(testCall(n, time.Now()))
+		v.flushTouches()
+	}
+	closeVault(t, v)
+	edit(t, dir, func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketActivity)
+		k, _ := b.Cursor().First()
+		return b.Put(bytes.Clone(k), []byte("no batch"))
+	})
+	v = openFileMode(t, dir)
+	if got := callsOf(t, v); len(got) != 2 {
+		t.Errorf("got %d calls, want the 2 that can be read", len(got))
+	}
+	v.AppendActivity(testCall(3, time.Now()))
+	v.flushTouches()
+	if n, calls := batches(t, v); n != 3 || calls != 3 {
+		t.Errorf("got %d calls in %d batches, want 3 in 3", calls, n)
+	}
+}
+
+// FuzzParseCalls: whatever is read is within its bounds, and what was written
+// is read.
+func FuzzParseCalls(f *testing.F) {
+	sound := appendCalls(nil, []activity.Call{testCall(1, time.Unix(1, 2)), testCall(2, time.Unix(3, 4))})
+	f.Add(sound)
+	f.Add(sound[:len(sound)-1])
+	f.Add([]byte{batchVersion})
+	f.Add(append(bytes.Clone(sound[:9]), bytes.Repeat([]byte{0xff}, 40)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		calls, err := parseCalls(b, make(map[string]string))
+		if len(calls) == 0 {
+			return
+		}
+		again, err2 := parseCalls(appendCalls(nil, calls), make(map[string]string))
+		if err2 != nil || !cmp.Equal(calls, again) {
+			t.Errorf("%x: read %v, %v, and then %v, %v", b, calls, err, again, err2)
+		}
+	})
+}
+
+// BenchmarkAppendActivity is what a call waits for.
+func BenchmarkAppendActivity(b *testing.B) {
+	v := openFileMode(b, b.TempDir())
+	c := testCall(1, time.Now())
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			v.AppendActivity(c)
+		}
+	})
+}
+
+// BenchmarkLoadActivity is what a start waits for.
+func BenchmarkLoadActivity(b *testing.B) {
+	v := openFileMode(b, b.TempDir())
+	for n := range activity.Keep {
+		v.AppendActivity(testCall(n%20, time.Now()))
+	}
+	v.flushTouches()
+	for b.Loop() {
+		if got := callsOf(b, v); len(got) != activity.Keep {
+			b.Fatalf("got %d calls", len(got))
+		}
+	}
+}
