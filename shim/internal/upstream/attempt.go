@@ -172,7 +172,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // garbage is no known type
 	a.note(func() { x.status, x.media = resp.StatusCode, media })
-	body := &noted{a: a, x: x, src: resp.Body, cancel: cancel, left: maxAnswer}
+	body := &noted{a: a, x: x, src: resp.Body, cancel: cancel, gaveUp: req.Context().Err, left: maxAnswer}
 	resp.Body = body
 	// The client closes what it cannot use without reading it.
 	if resp.StatusCode/100 != 2 || media != "application/json" && media != "text/event-stream" {
@@ -244,6 +244,7 @@ type noted struct {
 	x      *exchange
 	src    io.ReadCloser
 	cancel context.CancelFunc
+	gaveUp func() error // why nobody waits for the rest, or nil
 	left   int
 }
 
@@ -258,7 +259,11 @@ func (n *noted) Read(p []byte) (int, error) {
 		if room := maxExcerpt - len(n.x.excerpt); room > 0 {
 			n.x.excerpt = append(n.x.excerpt, p[:min(got, room)]...)
 		}
-		if err != nil && err != io.EOF {
+		switch why := n.gaveUp(); {
+		case err == nil || err == io.EOF:
+		case why != nil && n.x.err == nil:
+			n.x.err = why // and not that the body was closed, which follows from it
+		case why == nil:
 			n.x.err = err
 		}
 	})
