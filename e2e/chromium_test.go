@@ -122,10 +122,19 @@ func value[T any](c *chromium, a chromedp.Action[T]) T {
 	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
 	defer cancel()
 	v, err := chromedp.Run(ctx, a)
+	for moved(err) {
+		v, err = chromedp.Run(ctx, a)
+	}
 	if err != nil {
 		c.t.Fatalf("%v\nthe browser shows:\n%s", err, c.text())
 	}
 	return v
+}
+
+// moved reports whether the page was left while it was asked something, as by
+// a form that sends itself.
+func moved(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "Inspected target navigated or closed")
 }
 
 // text is what the page shows, for failure messages.
@@ -216,7 +225,11 @@ func (c *chromium) shoot(name string) {
 // signIn opens a one-time link, after which this browser is the owner's.
 func (c *chromium) signIn(a *app) {
 	c.t.Helper()
-	c.run(chromedp.Navigate(a.ownerLink()))
+	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Navigate(a.ownerLink())); err != nil && !moved(err) {
+		c.t.Fatalf("the owner's link: %v", err)
+	}
 	c.eventually("the home page is open", func() bool { u := c.location(); return u.Path == "/" })
 }
 
