@@ -168,6 +168,9 @@ func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		f.Error, f.ErrorField, f.CanForce = e.Err.Msg, e.Field, e.CanForce
 		f.AdvancedOpen = f.HeaderName != "" || f.Name != ""
+		if e.Field == "api_key" {
+			key = "" // keeping it would only try it again
+		}
 		return back(status)
 	}
 	if m.Note != "" {
@@ -295,6 +298,9 @@ func (s *Shim) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 		fe, status, ok := fieldOf(err)
 		if !ok {
 			return err
+		}
+		if fe.Field == "api_key" {
+			key = ""
 		}
 		p := s.keyPage(r, e)
 		p.Error, p.CanForce, p.KeyHeld = fe.Err.Msg, fe.CanForce, s.held.put(key, session)
