@@ -34,6 +34,7 @@ var layers = map[string][]string{
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
 	"shim/internal/oauth":    {"shim/internal/httpx"},
+	"shim/internal/cimd":     {"shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time"},
 	"shim/internal/web":      {"shim/internal/endpoint"},
 	"shim/internal/upstream": {"shim/internal/endpoint", "shim/internal/safedial", "github.com/modelcontextprotocol/go-sdk"},
 	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/upstream"},
