@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -18,7 +19,8 @@ func (a *attempt) classify(ctx context.Context, err error) Verdict {
 		return Verdict{Outcome: Refused, Words: host + elsewhereWords(e)}
 	}
 	x := a.last()
-	if x.err == nil && ctx.Err() != nil {
+	// The end of the context may show as that of the connection, which it closes.
+	if (x.err == nil || errors.Is(x.err, net.ErrClosed)) && ctx.Err() != nil {
 		x.err = ctx.Err()
 	}
 	if x.err != nil {
