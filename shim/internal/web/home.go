@@ -74,7 +74,7 @@ type PendingRow struct {
 }
 
 func (p Home) view() view {
-	return view{template: "home", title: t("home.title"), script: true, owner: true, wide: true, version: p.Version}
+	return view{template: "home", title: t("home.title"), script: true, owner: true, wide: true, nav: "home", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.

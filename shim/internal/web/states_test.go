@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A state is one page as a handler may fill it in.
@@ -32,6 +33,7 @@ func states() []state {
 	var all []state
 	all = append(all, consentStates()...)
 	all = append(all, homeStates()...)
+	all = append(all, activityStates()...)
 	all = append(all, formStates()...)
 	return append(all, messageStates()...)
 }
@@ -169,6 +171,39 @@ func homeStates() []state {
 			Paused: true, Notices: []Notice{{hostile, hostile}}, Endpoints: []EndpointRow{bad}, Pending: []PendingRow{{"javascript:alert(1)", hostile, hostile, hostile, hostile}},
 			Create: CreateForm{hostile, hostile, hostile, hostile, hostile, hostile, "snippet", hostile, true, true, hostile, hostile}}},
 		{"home-zero", Home{}},
+	}
+}
+
+func activityStates() []state {
+	now := time.Date(2026, 11, 23, 14, 12, 40, 0, time.Local)
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	servers := []ServerOption{{"k3v9x2m7q4ab", "Linear"}, {"p0d8s6f4h2jk", name40}}
+	rows := []CallRow{
+		{Time: ago(3 * time.Second), Client: "Claude", Server: "Linear", Method: "tools/call", Tool: "list_issues", Status: 200, MS: 412},
+		{Time: ago(9 * time.Second), Client: "Claude", Server: "Linear", Method: "tools/list", Status: 200, MS: 88},
+		{Time: ago(2 * time.Minute), Client: "Cursor", Server: name40, Method: "tools/call", Tool: "create_quarterly_report_for_all_subsidiaries", Status: 401, MS: 301},
+		{Time: ago(14 * time.Minute), Client: "Claude Code", Server: "Linear", Method: "GET", Status: 200, MS: 11 * 60 * 1000},
+		{Time: ago(15 * time.Minute), Client: "Claude Code", Server: "Linear", Method: "tools/call", Tool: "search", Status: 403, MS: 95},
+		{Time: ago(16 * time.Minute), Client: "Claude Code", Server: "Linear", Method: "GET", Status: 405, MS: 9},
+		{Time: ago(3 * time.Hour), Client: "Cursor", Server: "", Method: "tools/call", Tool: "weather", Status: 502, MS: 10_004},
+		{Time: ago(26 * time.Hour), Client: "Cursor", Server: name40, Method: "initialize", Status: 499, MS: 61_000},
+		{Time: ago(26 * time.Hour), Client: "", Server: "Linear", Method: "resources/read", Status: 413, MS: 1},
+		{Time: ago(27 * time.Hour), Client: "Claude", Server: "Linear", Method: "notifications/initialized", Status: 202, MS: 20},
+	}
+	some := Activity{Version: "1.0.0", Servers: servers, Rows: rows, Newest: "/activity?", Now: now}
+	older := some
+	older.Paged, older.Older = true, "/activity?before=2026-11-22T10%3A00%3A00Z"
+	found := some
+	found.Query, found.Server, found.Rows, found.Older = "cursor rejected", "p0d8s6f4h2jk", rows[2:3], "/activity?q=cursor&before=2026-11-22T10%3A00%3A00Z"
+	nothing := found
+	nothing.Query, nothing.Rows, nothing.Older = "frobnicate", nil, ""
+	return []state{
+		{"activity", some}, {"activity-older", older}, {"activity-found", found}, {"activity-nothing", nothing},
+		{"activity-empty", Activity{Servers: servers}}, {"activity-first", Activity{}},
+		{"activity-end", Activity{Paged: true, Servers: servers, Newest: "/activity"}},
+		{"activity-hostile", Activity{hostile, hostile, hostile, []ServerOption{{hostile, hostile}},
+			[]CallRow{{Time: now, Client: hostile + tower, Server: hostile, Method: strings.Repeat(hostile, 20), Tool: strings.Repeat("x", 500), Status: -1, MS: -1}},
+			false, "javascript:alert(1)", "javascript:alert(1)", now}},
 	}
 }
 

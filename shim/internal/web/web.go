@@ -28,6 +28,7 @@ type view struct {
 	script   bool   // the page has something that JavaScript improves
 	owner    bool   // a page of the owner's dashboard: its forms stay on this origin
 	wide     bool
+	nav      string // which part of the dashboard it is: "home", "activity" or ""
 	version  string
 }
 
@@ -41,6 +42,7 @@ type frame struct {
 	Icon    template.URL
 	Owner   bool
 	Wide    bool
+	Nav     string
 	Version string
 }
 
@@ -69,7 +71,7 @@ func Render(w http.ResponseWriter, status int, p Page) {
 	v := p.view()
 	nonce := rand.Text()
 	f := frame{
-		P: p, Nonce: nonce, Title: cut(140, v.title), Owner: v.owner, Wide: v.wide, Version: v.version,
+		P: p, Nonce: nonce, Title: cut(140, v.title), Owner: v.owner, Wide: v.wide, Nav: v.nav, Version: v.version,
 		Style: template.CSS(styleSheet), Icon: favicon,
 	}
 	if v.script {
