@@ -316,7 +316,8 @@ func (s *Shim) apiStatus(w http.ResponseWriter, r *http.Request) error {
 	return httpx.WriteJSON(w, http.StatusOK, s.Status())
 }
 
-// apiEvents streams the status, now and whenever it changes.
+// apiEvents streams the status, now and whenever it changes, and calls as they
+// end.
 func (s *Shim) apiEvents(w http.ResponseWriter, r *http.Request) error {
 	const atMostEvery = 200 * time.Millisecond
 	h := w.Header()
@@ -331,6 +332,7 @@ func (s *Shim) apiEvents(w http.ResponseWriter, r *http.Request) error {
 	alive := time.NewTicker(20 * time.Second)
 	defer alive.Stop()
 	changed, more := s.changes.wait()
+	calls := s.activity.End()
 	for fresh := true; ; {
 		if fresh {
 			b, err := json.Marshal(s.Status())
@@ -341,7 +343,15 @@ func (s *Shim) apiEvents(w http.ResponseWriter, r *http.Request) error {
 				return nil
 			}
 		}
+		var called <-chan struct{}
+		var ok bool
+		if calls, called, ok = s.sendCalls(calls, send); !ok {
+			return nil
+		}
 		select {
+		case <-called:
+			time.Sleep(atMostEvery)
+			fresh = false
 		case <-changed:
 			// Several changes at once are one. What changes from here on is
 			// waited for next.

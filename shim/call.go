@@ -110,7 +110,10 @@ func (o *origin) serveEndpoint(w http.ResponseWriter, r *http.Request, slug, res
 		Upstream: &l.target, Subpath: sub,
 		Done: access.Done(), Paused: paused, Expires: access.Expires,
 		Rejected: l.refuses,
-		Report:   func(out proxy.Outcome) { s.report(l, out) },
+		Report: func(out proxy.Outcome) {
+			s.report(l, out)
+			s.record(&access.Grant, out)
+		},
 	})
 }
 

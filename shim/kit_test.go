@@ -22,7 +22,7 @@ import (
 
 // A program is a running shim, as cmd/key2oauth runs it.
 type program struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	addr   string
 	shim   *shim.Shim
@@ -33,9 +33,9 @@ type program struct {
 }
 
 // start runs a shim on a fresh data folder with the master key in a file.
-func start(t *testing.T) *program { return startIn(t, t.TempDir(), "127.0.0.1:0") }
+func start(t testing.TB) *program { return startIn(t, t.TempDir(), "127.0.0.1:0") }
 
-func startIn(t *testing.T, dir, addr string) *program {
+func startIn(t testing.TB, dir, addr string) *program {
 	t.Helper()
 	p := &program{t: t, dir: dir, log: new(syncBuffer)}
 	log := slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))

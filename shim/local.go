@@ -30,7 +30,7 @@ func isOwnerPath(p string) bool {
 	}
 	first, _, _ := strings.Cut(p[min(1, len(p)):], "/")
 	switch first {
-	case "api", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "sign-out":
+	case "activity", "api", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "sign-out":
 		return true
 	}
 	return false
@@ -47,6 +47,7 @@ func (s *Shim) ownerRoutes() http.Handler {
 	}
 
 	page("GET /{$}", s.owned(s.showHome))
+	page("GET /activity", s.owned(s.showActivity))
 	page("GET /open", s.showOpen)
 	page("POST /open", s.redeemTicket)
 	page("POST /sign-out", s.form(s.signOut))
@@ -75,6 +76,7 @@ func (s *Shim) ownerRoutes() http.Handler {
 	api("PUT /api/slugs/{slug}/key", s.apiPutKey)
 	api("GET /api/grants", s.apiGrants)
 	api("DELETE /api/grants/{id}", s.apiRevoke)
+	api("GET /api/activity", s.apiActivity)
 	api("GET /api/status", s.apiStatus)
 	api("GET /api/events", s.apiEvents)
 	api("POST /api/pause", s.apiPause(true))

@@ -54,7 +54,7 @@ func TestSplitSlug(t *testing.T) {
 // TestOwnerPathsAreNoSlugs keeps the two name spaces of the loopback side
 // apart: a path of the owner's that looked like a slug would be a program's.
 func TestOwnerPathsAreNoSlugs(t *testing.T) {
-	for _, first := range strings.Fields("api open consent endpoints grants pause resume keychain sign-out authorize token register revoke .well-known") {
+	for _, first := range strings.Fields("activity api open consent endpoints grants pause resume keychain sign-out authorize token register revoke .well-known") {
 		if slug, _ := splitSlug("/" + first); slug != "" {
 			t.Errorf("/%s can be taken for an endpoint", first)
 		}

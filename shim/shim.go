@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
@@ -59,6 +60,7 @@ type Shim struct {
 	held       *held
 	lines      sync.Map // credential id -> *line
 	changes    changes
+	activity   activity.Log
 	paused     pauser
 
 	local atomic.Pointer[origin] // nil until ServeLocal
@@ -119,6 +121,7 @@ func (s *Shim) init(cfg Config) error {
 	}
 	_, paused := s.vault.Setting(settingPaused)
 	s.paused.init(paused)
+	s.loadActivity()
 	return nil
 }
 
