@@ -26,11 +26,7 @@ func (o *origin) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 			http.Redirect(w, r, e.Location, http.StatusFound)
 			return nil
 		}
-		p := web.ErrorPage{Status: http.StatusBadRequest, Title: "This sign-in request cannot be used", Words: e.Words, Detail: e.Code}
-		if e.ShowReturn != "" {
-			p.Return = &web.Link{To: redirectHost(e.ShowReturn), URL: e.ShowReturn}
-		}
-		web.Render(w, http.StatusBadRequest, p)
+		showAuthorizeError(w, e)
 		return nil
 	}
 	if err != nil {
@@ -104,7 +100,7 @@ func (c *consentView) purpose() string { return "consent " + c.req.ID }
 // the answer written, if there is nothing to consent to.
 func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView {
 	req, ok := s.requests.Get(r.PathValue("id"))
-	if !ok {
+	if !ok || req.Unresolved {
 		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: "This request is over", Words: web.TextRequestGone, Next: web.TextStartAgain})
 		return nil
 	}
@@ -136,6 +132,9 @@ func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView 
 func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
 	if err := requireNavigation(r); err != nil {
 		return err
+	}
+	if !s.resolveClient(w, r) {
+		return nil
 	}
 	c := s.viewConsent(w, r)
 	if c == nil {

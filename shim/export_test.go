@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 )
@@ -17,3 +18,7 @@ func (s *Shim) PublicRoutes() func(method, path string) (status int) {
 		return w.Code
 	}
 }
+
+// SetDocumentTransport makes t send the requests for client ID metadata
+// documents. It must be called before the first of them.
+func (s *Shim) SetDocumentTransport(t http.RoundTripper) { s.documents.Transport = t }

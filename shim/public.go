@@ -58,28 +58,8 @@ func (s *Shim) newServer(issuer string) *oauth.Server {
 			}
 			return all[0].Slug, true
 		},
-		Known: s.knownRedirect,
+		Known: s.knownRedirect, CIMD: s.documents, KnownClient: s.knownClient,
 	}
-}
-
-// knownRedirect reports whether somebody approved an answer to exactly this
-// URI before. Strangers can ask for it at will, so the grants are not read each
-// time.
-func (s *Shim) knownRedirect(uri string) bool {
-	known := s.known.Load()
-	if known == nil {
-		grants, err := s.vault.Grants()
-		if err != nil {
-			return false
-		}
-		m := make(map[string]bool)
-		for _, g := range grants {
-			m[g.RedirectURI] = true
-		}
-		known = &m
-		s.known.Store(known)
-	}
-	return (*known)[uri]
 }
 
 func (o *origin) routes() {

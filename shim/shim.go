@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
+	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
@@ -51,6 +52,7 @@ type Shim struct {
 	log        *slog.Logger
 	vault      *vault.Vault
 	clients    *oauth.Clients
+	documents  *cimd.Clients
 	tokens     *oauth.Tokens
 	requests   *oauth.Requests
 	upstream   *upstream.Client
@@ -65,7 +67,7 @@ type Shim struct {
 
 	local atomic.Pointer[origin] // nil until ServeLocal
 	own   atomic.Pointer[[]netip.AddrPort]
-	known atomic.Pointer[map[string]bool] // redirect URIs that somebody approved; nil: to be read
+	known atomic.Pointer[approved] // nil: to be read
 }
 
 // Open opens the data folder. Its errors are sentences for people; when it
@@ -113,6 +115,10 @@ func (s *Shim) init(cfg Config) error {
 	s.tokens.Log = s.log
 	s.requests = oauth.NewRequests(nil)
 	s.own.Store(&[]netip.AddrPort{})
+	s.documents = &cimd.Clients{
+		Listeners: func() []netip.AddrPort { return *s.own.Load() },
+		OwnHost:   s.isPublicHost, Log: s.log,
+	}
 	s.upstream = upstream.New(&safedial.Guard{Own: func() []netip.AddrPort { return *s.own.Load() }})
 	s.proxy = &proxy.Proxy{Client: s.upstream, Log: s.log}
 	s.owner = &owner{
@@ -174,6 +180,7 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	var background sync.WaitGroup
 	background.Go(func() { s.tokens.Run(ctx) })
 	background.Go(func() { s.watch(ctx) })
+	background.Go(func() { s.documents.Run(ctx) })
 	s.vault.Start(ctx)
 
 	srv := newServer(s.Local(), s.log)

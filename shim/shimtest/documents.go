@@ -19,6 +19,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +39,14 @@ type VendorDocument struct {
 // ID is the document's client id.
 func (d VendorDocument) ID() string { return d.Document["client_id"].(string) }
 
+// Redirect is the last of the client's redirect URIs, with the port that a native
+// client picks at the moment, RFC 8252, Section 7.3.
+func (d VendorDocument) Redirect() string {
+	uris := d.Document["redirect_uris"].([]any)
+	uri := uris[len(uris)-1].(string)
+	return strings.Replace(uri, "http://127.0.0.1/", "http://127.0.0.1:54321/", 1)
+}
+
 // VendorDocuments are those of well-known clients.
 func VendorDocuments(t testing.TB) []VendorDocument {
 	t.Helper()
@@ -46,6 +55,12 @@ func VendorDocuments(t testing.TB) []VendorDocument {
 		t.Fatal(err)
 	}
 	return all.Documents
+}
+
+// NewDocumentClient returns a client whose id is the URL of its document. It
+// has nothing to register.
+func NewDocumentClient(t testing.TB, issuer, id, redirect string) *OAuthClient {
+	return &OAuthClient{t: t, Issuer: issuer, ID: id, Redirect: redirect, Verifier: rand.Text() + rand.Text(), State: rand.Text()}
 }
 
 // Documents is a web server that stands in for every host that client ID

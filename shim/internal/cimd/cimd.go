@@ -43,7 +43,7 @@ const (
 )
 
 // Clients knows clients by their documents. The zero value works. Its fields
-// must not be changed after the first use.
+// must not be changed after the first fetch.
 type Clients struct {
 	// Listeners are the addresses that we listen on ourselves; nil means none.
 	Listeners func() []netip.AddrPort
@@ -60,7 +60,7 @@ type Clients struct {
 	resolver *net.Resolver // nil means the system's
 
 	once    sync.Once
-	http    *http.Client
+	http    func() *http.Client
 	limiter *rate.Limiter
 	slots   chan struct{}
 	behind  chan string
@@ -87,7 +87,7 @@ type flight struct {
 
 func (c *Clients) init() {
 	c.once.Do(func() {
-		c.http = c.newHTTP()
+		c.http = sync.OnceValue(c.newHTTP)
 		c.limiter = rate.NewLimiter(rate.Every(time.Minute/perMinute), perMinute)
 		c.slots = make(chan struct{}, concurrent)
 		c.behind = make(chan string, 16)

@@ -89,7 +89,7 @@ func (c *Clients) get(ctx context.Context, id string) ([]byte, http.Header, erro
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "Key2OAuth")
-	resp, err := c.http.Do(req)
+	resp, err := c.http().Do(req)
 	if err != nil {
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // without the address, which may be long

@@ -42,7 +42,7 @@ func newClients(srv *shimtest.Documents) (*Clients, *clock) {
 func guarded(srv *shimtest.Documents, dns *nameServer) *Clients {
 	c := &Clients{resolver: dns.resolver()}
 	c.init()
-	tr := c.http.Transport.(*http.Transport)
+	tr := c.http().Transport.(*http.Transport)
 	tr.TLSClientConfig.RootCAs = srv.Pool
 	dial := tr.DialContext
 	_, port, _ := net.SplitHostPort(srv.Addr)
@@ -344,7 +344,7 @@ func TestC10Restraint(t *testing.T) {
 		t.Setenv("HTTPS_PROXY", "http://user:secret@127.0.0.1:1")
 		srv := shimtest.NewDocuments(t)
 		c := guarded(srv, newNameServer(t, nil))
-		if c.http.Transport.(*http.Transport).Proxy != nil || c.http.Jar != nil {
+		if c.http().Transport.(*http.Transport).Proxy != nil || c.http().Jar != nil {
 			t.Error("the program's own transport has a proxy or keeps cookies")
 		}
 		c, _ = newClients(srv)
