@@ -49,10 +49,10 @@ func TestL05NothingLeaks(t *testing.T) {
 	places := map[string]string{
 		"page consent": consent.Body, "page wrong key": wrong.Body, "output": a.out.String(),
 	}
-	for _, path := range []string{"/", "/endpoints/" + e.Slug, "/endpoints/" + e.Slug + "/key", "/endpoints/" + e.Slug + "/delete"} {
+	for _, path := range []string{"/", "/endpoints/" + e.Slug, "/endpoints/" + e.Slug + "/key", "/endpoints/" + e.Slug + "/delete", "/activity"} {
 		places["page "+path] = b.Open(path).Body
 	}
-	for _, path := range []string{"/api/slugs", "/api/slugs/" + e.Slug, "/api/grants", "/api/status"} {
+	for _, path := range []string{"/api/slugs", "/api/slugs/" + e.Slug, "/api/grants", "/api/status", "/api/activity"} {
 		places["answer of "+path] = apiText(t, a, path)
 	}
 	if runtime.GOOS == "linux" {

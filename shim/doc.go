@@ -38,7 +38,9 @@
 // # State
 //
 // One bbolt file. What a client was told is on disk before it was told. See
-// package vault for what is sealed and how.
+// package vault for what is sealed and how. Activity is the exception: calls are
+// written once a second, so a crash or a full disk may lose the last ones, and
+// no call ever waits for it.
 //
 // # Standards
 //

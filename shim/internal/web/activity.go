@@ -54,6 +54,9 @@ func (p Activity) Blank() CallRow { return CallRow{} }
 // Searched reports whether only some calls are shown.
 func (p Activity) Searched() bool { return p.Query != "" || p.Server != "" }
 
+// Unused reports whether there is nothing to search.
+func (p Activity) Unused() bool { return len(p.Rows) == 0 && !p.Searched() && !p.Paged }
+
 // ServersJSON names the servers for the script.
 func (p Activity) ServersJSON() string {
 	names := make(map[string]string)
@@ -182,10 +185,10 @@ func (r CallRow) When() string {
 
 // Took is how long the call took.
 func (r CallRow) Took() string {
-	d := time.Duration(r.MS) * time.Millisecond
+	d := time.Duration(max(r.MS, 0)) * time.Millisecond
 	switch {
 	case d < time.Second:
-		return strconv.FormatInt(r.MS, 10) + " ms"
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
 	case d < time.Minute:
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 	case d < time.Hour:

@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +115,120 @@ func TestScript(t *testing.T) {
 		// Navigate would wait for the end of a page that leaves at once.
 		is(t, `location.href = "/open"; true`, true)
 		wantPost(t, posted, "ticket=ticket1")
+	})
+}
+
+// TestLiveActivity: the script makes the same rows of calls as the server does,
+// shows those that were searched for, and waits while it is told to.
+func TestLiveActivity(t *testing.T) {
+	testenv.Slow(t)
+	ctx := startBrowser(t)
+	pages := serveStates(t).Config.Handler
+	listeners := make(chan chan string, 10)
+	var listener chan string // of the page that is open
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/events" {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		events := make(chan string)
+		listeners <- events
+		for {
+			http.NewResponseController(w).Flush()
+			select {
+			case data := <-events:
+				fmt.Fprintf(w, "event: activity\ndata: %s\n\n", data)
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	t.Cleanup(srv.Close)
+	now := time.Now()
+	var calls []CallRow
+	for i, status := range []int{200, 202, 302, 400, 401, 403, 404, 405, 418, 429, 499, 500, 502, 503, 600, 0} {
+		calls = append(calls, CallRow{Time: now.Add(time.Duration(i)), Client: "Cursor", Server: "Linear", Method: "tools/call", Tool: "search", Status: status,
+			MS: []int64{0, 999, 1000, 59_949, 60_000, 3_599_999, 7_200_000}[i%7], now: now})
+	}
+	calls = append(calls, CallRow{Time: now, Method: "GET", Status: 200, now: now}, CallRow{Time: now, Client: "<b>", Method: "<i>", Tool: "&amp;", now: now})
+	send := func(t *testing.T, c CallRow) {
+		t.Helper()
+		slug := map[string]string{"Linear": "k3v9x2m7q4ab"}[c.Server]
+		b, err := json.Marshal(map[string]any{"time": c.Stamp(), "slug": slug, "grant": "g1", "client": c.Client, "method": c.Method, "tool": c.Tool, "status": c.Status, "ms": c.MS})
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case listener <- string(b):
+		case <-time.After(20 * time.Second):
+			t.Fatal("the page listens no more")
+		}
+	}
+	text := func(t *testing.T, expression string) string {
+		t.Helper()
+		s, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	waitText := func(t *testing.T, expression, want string) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); text(t, expression) != want; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: got %q, want %q", expression, text(t, expression), want)
+			}
+		}
+	}
+	const count = `String(document.querySelectorAll("#calls tr").length)`
+	open := func(t *testing.T, name string) {
+		t.Helper()
+		if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/"+name)); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case listener = <-listeners:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the page does not listen")
+		}
+	}
+
+	t.Run("rows are the server's", func(t *testing.T) {
+		open(t, "activity-empty")
+		for i, c := range calls {
+			send(t, c)
+			waitText(t, count, strconv.Itoa(i+1))
+			row := `[...document.querySelector("#calls tr").querySelectorAll("time, .mono, .what .hint, .who, .server, .badge, .took")].map(e => e.textContent).join("|") +
+				"|" + document.querySelector("#calls .badge").className + "|" + document.querySelector("#calls time").dateTime`
+			want := strings.Join([]string{c.When(), c.What(), c.How(), c.ClientName(), c.ServerName(), c.Outcome(), c.Took(), "badge " + c.Badge(), c.Stamp()}, "|")
+			if got := text(t, row); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+		waitText(t, `String(document.getElementById("none") === null && !document.querySelector("table").hidden)`, "true")
+	})
+	t.Run("search", func(t *testing.T) {
+		open(t, "activity-live")
+		send(t, CallRow{Client: "Cursor", Server: "Linear", Method: "tools/call", Tool: "other", Status: 401})
+		send(t, CallRow{Client: "Cursor", Server: "elsewhere", Method: "tools/call", Tool: "search", Status: 401})
+		send(t, CallRow{Client: "Cursor", Server: "Linear", Method: "tools/call", Tool: "search", Status: 200})
+		send(t, CallRow{Client: "Cursor", Server: "Linear", Method: "tools/call", Tool: "Search", Status: 401})
+		waitText(t, `document.querySelector("#calls tr .mono").textContent`, "Search")
+		waitText(t, count, "2")
+	})
+	t.Run("stop and resume", func(t *testing.T) {
+		open(t, "activity-empty")
+		send(t, calls[0])
+		waitText(t, count, "1")
+		text(t, `document.getElementById("live").click(), ""`)
+		send(t, calls[1])
+		send(t, calls[2])
+		waitText(t, `document.getElementById("live").textContent`, "Resume updates")
+		time.Sleep(100 * time.Millisecond)
+		waitText(t, count, "1")
+		text(t, `document.getElementById("live").click(), ""`)
+		waitText(t, count, "3")
 	})
 }
 

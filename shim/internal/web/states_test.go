@@ -195,10 +195,12 @@ func activityStates() []state {
 	older.Paged, older.Older = true, "/activity?before=2026-11-22T10%3A00%3A00Z"
 	found := some
 	found.Query, found.Server, found.Rows, found.Older = "cursor rejected", "p0d8s6f4h2jk", rows[2:3], "/activity?q=cursor&before=2026-11-22T10%3A00%3A00Z"
+	live := found
+	live.Query, live.Server, live.Rows = "search rejected", "k3v9x2m7q4ab", rows[4:5]
 	nothing := found
 	nothing.Query, nothing.Rows, nothing.Older = "frobnicate", nil, ""
 	return []state{
-		{"activity", some}, {"activity-older", older}, {"activity-found", found}, {"activity-nothing", nothing},
+		{"activity", some}, {"activity-older", older}, {"activity-found", found}, {"activity-live", live}, {"activity-nothing", nothing},
 		{"activity-empty", Activity{Servers: servers}}, {"activity-first", Activity{}},
 		{"activity-end", Activity{Paged: true, Servers: servers, Newest: "/activity"}},
 		{"activity-hostile", Activity{hostile, hostile, hostile, []ServerOption{{hostile, hostile}},
