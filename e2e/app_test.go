@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -19,6 +20,7 @@ import (
 type app struct {
 	t      testing.TB
 	exe    string
+	env    []string // besides our own
 	dir    string
 	addr   string // once known, kept over restarts
 	origin string
@@ -29,7 +31,14 @@ type app struct {
 // startApp builds the program and serves on a free port.
 func startApp(t testing.TB) *app {
 	t.Helper()
-	a := &app{t: t, exe: built(t, buildProgram), dir: filepath.Join(t.TempDir(), "data"), addr: "127.0.0.1:0", out: new(output)}
+	return startExe(t, built(t, buildProgram))
+}
+
+// startExe serves with another build of the program, and with more in its
+// environment.
+func startExe(t testing.TB, exe string, env ...string) *app {
+	t.Helper()
+	a := &app{t: t, exe: exe, env: env, dir: filepath.Join(t.TempDir(), "data"), addr: "127.0.0.1:0", out: new(output)}
 	a.start()
 	t.Cleanup(func() {
 		a.kill()
@@ -45,6 +54,7 @@ var readyLine = regexp.MustCompile(`^ready local=(http://(\S+)) public=(\S+) das
 func (a *app) start() {
 	a.t.Helper()
 	cmd := exec.Command(a.exe, "serve", "--addr", a.addr, "--keychain", "file", "--data-dir", a.dir, "--log-level", "debug")
+	cmd.Env = append(os.Environ(), a.env...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		a.t.Fatal(err)

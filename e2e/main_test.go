@@ -56,7 +56,10 @@ func noteSources() error {
 }
 
 var (
-	buildProgram    = sync.OnceValues(func() (string, error) { return build("key2oauth", "./cmd/key2oauth") })
+	buildProgram  = sync.OnceValues(func() (string, error) { return build("key2oauth", "./cmd/key2oauth") })
+	buildForTests = sync.OnceValues(func() (string, error) {
+		return build("key2oauth-k2otest", "./cmd/key2oauth", "-tags", "k2otest")
+	})
 	buildEverything = sync.OnceValues(func() (string, error) {
 		return build("everything-server", "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
 	})
@@ -64,9 +67,9 @@ var (
 
 // build compiles pkg once. GOFLAGS reaches it, so a test that is run with an
 // overlay gets a program with the overlay.
-func build(name, pkg string) (string, error) {
+func build(name, pkg string, flags ...string) (string, error) {
 	out := filepath.Join(work, name)
-	cmd := exec.Command("go", "build", "-o", out, pkg)
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", out, pkg)...)
 	cmd.Dir = ".."
 	if b, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, b)

@@ -34,6 +34,7 @@
 //	access token           24 h
 //	refresh token          90 d, sliding; replaced at each use
 //	replaced refresh token until 5 min after its successor's first use
+//	client's document      5 min to 24 h, as its host says; 7 d if it is gone
 //
 // # State
 //
@@ -44,8 +45,9 @@
 //
 // # Standards
 //
-// Package oauth has the table of RFC sections. Package proxy lists which
-// headers pass and what is done with an upstream's 401.
+// Package oauth has the table of RFC sections. Package cimd says when and from
+// where documents of clients are fetched. Package proxy lists which headers pass
+// and what is done with an upstream's 401.
 //
 // # Not here
 //
