@@ -53,6 +53,7 @@ type exchange struct {
 	small     bool // the answer needs no large buffer
 	res       *http.Response
 	resBody   io.ReadCloser
+	whole     bool        // all of resBody was read
 	begun     atomic.Bool // the status line went out
 
 	watcher  *time.Timer
@@ -60,7 +61,8 @@ type exchange struct {
 	wasCut   atomic.Bool
 	over     atomic.Bool
 
-	stream *stream // of an event stream, else nil
+	stream  *stream     // of an event stream, else nil
+	message *messageURL // where a legacy stream's message goes, else nil
 }
 
 type exchangeKey struct{}
@@ -304,7 +306,7 @@ func (e *exchange) answered(res *http.Response) error {
 	if copyAnswer(e.w.Header(), res.Header, res.ContentLength) {
 		res.ContentLength = -1
 		if e.in.Method != http.MethodHead && res.StatusCode == http.StatusOK {
-			e.openStream(res.Header["Content-Encoding"] == nil)
+			e.openStream(res)
 		}
 	}
 	e.small = e.stream != nil || 0 <= res.ContentLength && res.ContentLength <= smallBuffer
@@ -324,6 +326,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	n, err := b.resBody.Read(p)
 	if err != nil {
 		b.res.Trailer = nil
+		b.whole = err == io.EOF
 	}
 	return n, err
 }

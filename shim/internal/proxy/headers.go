@@ -96,6 +96,7 @@ var (
 	valueEvents   = []string{"text/event-stream"}
 	valueRetry    = []string{"30"}
 	valueAllowed  = []string{"GET, HEAD, POST, DELETE, OPTIONS"}
+	valuePost     = []string{"POST, OPTIONS"}
 	noContentType = []string(nil)
 )
 

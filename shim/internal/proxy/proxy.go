@@ -2,7 +2,8 @@
 // back. It terminates what belongs to one hop, puts the key in through the
 // upstream package, keeps silent event streams alive, and says in a client's
 // own protocol when a key has died. Bodies, statuses, session ids and events
-// pass as they are.
+// pass as they are, but for the event in which an HTTP+SSE upstream of protocol
+// revision 2024-11-05 says where it takes messages.
 package proxy
 
 import (
@@ -51,8 +52,10 @@ type Outcome struct {
 	Method string
 	Tool   string // of tools/call
 	// Status is what the client got; 401 if the key is rejected, although the
-	// client got 200 or 503; 499 if the client left before the answer, or the
-	// request's context ended without a cause of its own.
+	// client got 200, 202 or 503; 502 if its stream was ended because messages
+	// were to go to another origin than the upstream's; 499 if the client left
+	// before the answer, or the request's context ended without a cause of its
+	// own.
 	Status   int
 	Start    time.Time
 	Duration time.Duration
@@ -81,6 +84,7 @@ type Proxy struct {
 	once     sync.Once
 	reverse  httputil.ReverseProxy // every exchange uses a copy, with its own choice of buffer
 	sessions sessions
+	messages messages
 	keys     keys
 }
 
@@ -123,6 +127,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 		e.refuse(http.StatusMethodNotAllowed, "this method is not used by MCP")
 		return
 	}
+	id, isMessage := messageID(r.URL.RawQuery)
+	if isMessage {
+		e.message = p.messages.find(id, c)
+	}
 	switch {
 	case upgrades(r.Header):
 		e.refuse(http.StatusUpgradeRequired, "MCP needs no upgrade of the connection, and none is offered")
@@ -132,6 +140,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 		e.refuse(http.StatusNotFound, "there is nothing at this path")
 	case ended(c.Done), ended(c.Paused):
 		e.refuseFor(1, "the connection was paused or revoked")
+	case isMessage && r.Method != http.MethodPost:
+		w.Header()["Allow"] = valuePost
+		e.refuse(http.StatusMethodNotAllowed, "messages are posted here")
+	case isMessage && e.message == nil:
+		// As upstreams say it: the client opens a new stream.
+		e.refuse(http.StatusNotFound, "session not found")
 	case !p.sessions.allowed(r.Header, c.Slug, c.Grant):
 		// As for a session that has ended: the client starts a new one.
 		e.refuse(http.StatusNotFound, "session not found")
@@ -193,10 +207,17 @@ func cleanSubpath(sub string) bool {
 // rewrite turns the client's request into the upstream's, but for what the
 // upstream's client does to every request: key, Host, configured query.
 func rewrite(pr *httputil.ProxyRequest) {
-	c := of(pr.Out.Context()).call
+	e := of(pr.Out.Context())
+	c := e.call
 	cleanRequest(pr.Out.Header, c.Upstream.Header)
 	u := pr.Out.URL
 	query := u.RawQuery
+	if m := e.message; m != nil {
+		// Of the query only the upstream's: a second session id that a client
+		// adds to it might count for more.
+		*u = *m.url
+		return
+	}
 	*u = *c.Upstream.URL
 	u.RawQuery = query
 	if c.Subpath != "" && c.Subpath != "/" {

@@ -156,8 +156,9 @@ func (e *exchange) rejected() {
 
 // repair makes the answer to a call with a dead key, and sets its headers. It
 // starts no login, which could not help, and says in the client's protocol
-// what the owner has to do. Where nobody waits for an answer in that protocol,
-// status 503 says it.
+// what the owner has to do. Where answers come down a legacy stream, this one
+// does too. Where nobody waits for an answer in that protocol, status 503 says
+// it.
 func (e *exchange) repair() (status int, body []byte) {
 	e.dead = true
 	e.take()
@@ -175,10 +176,15 @@ func (e *exchange) repair() (status int, body []byte) {
 		h["Retry-After"] = valueRetry
 		return http.StatusServiceUnavailable, rpcError(nil, words)
 	}
+	event := func() []byte { return append(append([]byte("event: message\ndata: "), body...), "\n\n"...) }
+	if e.message != nil && e.message.stream.say(event()) {
+		h["Content-Type"] = valuePlain
+		return http.StatusAccepted, []byte("Accepted")
+	}
 	if eventsOnly(e.in.Header["Accept"]) {
 		h["Content-Type"] = valueEvents
 		h["Cache-Control"] = valueStream
-		body = append(append([]byte("event: message\ndata: "), body...), "\n\n"...)
+		return http.StatusOK, event()
 	}
 	return http.StatusOK, body
 }

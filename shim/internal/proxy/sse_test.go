@@ -75,7 +75,7 @@ func parseEvents(stream string) (events []event) {
 				id = value
 			}
 		case "retry":
-			events = append(events, event{Retry: value})
+			events = append(events, event{Retry: "=" + value})
 		}
 	}
 	return events

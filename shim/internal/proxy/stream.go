@@ -15,22 +15,27 @@ type stream struct {
 	out  *http.ResponseController
 	rest time.Duration // of silence before a comment
 
-	mu    sync.Mutex // held while the client's side is written to
-	place boundary
-	last  time.Time // of a write
-	tick  *time.Timer
-	limit *time.Timer // cuts the stream when the token expires; nil if never
-	ended bool
+	mu       sync.Mutex // held while the client's side is written to
+	opening  *opening   // until the first event of a stream that may be a legacy one
+	messages string     // id of a legacy stream's message URL
+	place    boundary
+	last     time.Time // of a write
+	tick     *time.Timer
+	limit    *time.Timer // cuts the stream when the token expires; nil if never
+	ended    bool
 
 	cutting sync.WaitGroup // limit's cut
+
+	asides asides
 }
 
-// openStream makes the answer an event stream. plain is false if its bytes are
-// compressed, where no comment fits in.
-func (e *exchange) openStream(plain bool) {
-	s := &stream{e: e, out: http.NewResponseController(e.w), rest: e.proxy.KeepAlive}
-	if !plain {
-		s.rest = 0
+// openStream makes the answer an event stream.
+func (e *exchange) openStream(res *http.Response) {
+	s := &stream{e: e, out: http.NewResponseController(e.w)}
+	// Nothing can be put between bytes that are compressed.
+	if res.Header["Content-Encoding"] == nil {
+		s.rest = e.proxy.KeepAlive
+		s.opening = e.opening(res)
 	}
 	e.stream = s
 }
@@ -77,21 +82,43 @@ func (s *stream) keep() {
 func (s *stream) write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	n := len(p)
+	if s.opening != nil {
+		var err error
+		if p, err = s.opening.write(p); err != nil {
+			return 0, err
+		}
+		if s.opening.over {
+			s.opening = nil
+		}
+	}
+	if s.asides.waiting.Load() > 0 {
+		var err error
+		if p, err = s.interrupt(p); err != nil {
+			return 0, err
+		}
+	}
+	if err := s.pass(p); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// pass writes the next bytes of the stream.
+func (s *stream) pass(p []byte) error {
 	held, rest := s.place.trim(p)
 	s.place.write(p)
 	s.last = time.Now()
 	if len(held) > 0 {
 		if _, err := s.e.w.Write(held); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if len(rest) == 0 {
-		return len(p), nil
+		return nil
 	}
-	if _, err := s.e.w.Write(rest); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	_, err := s.e.w.Write(rest)
+	return err
 }
 
 func (s *stream) flush() error {
@@ -103,7 +130,13 @@ func (s *stream) flush() error {
 // end stops the stream's clocks. Afterwards nothing of it touches the client's
 // side any more: that may serve another request by then.
 func (s *stream) end() {
+	if s.messages != "" {
+		s.e.proxy.messages.remove(s.messages)
+	}
 	s.mu.Lock()
+	if s.opening != nil && s.e.whole {
+		s.pass(s.opening.held) // the stream ended within its first event
+	}
 	s.ended = true
 	if s.tick != nil {
 		s.tick.Stop()
