@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -54,26 +52,31 @@ func guarded(srv *shimtest.Documents, dns *nameServer) *Clients {
 }
 
 func TestC03ForbiddenAddresses(t *testing.T) {
-	srv := shimtest.NewDocuments(t)
-	names := map[string][]string{}
-	for i, addr := range []string{
-		"127.0.0.1", "127.0.0.2", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "198.18.0.1",
-		"::1", "::ffff:127.0.0.1", "::ffff:10.1.2.3", "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::1", "fe80::1", "fd00::1", "::",
+	for name, addrs := range map[string][]string{
+		"C03 this machine":     {"127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::"},
+		"C03 private networks": {"10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "198.18.0.1", "fd00::1", "::ffff:10.1.2.3"},
+		"C03 link-local":       {"169.254.169.254", "169.254.0.1", "fe80::1", "::ffff:169.254.169.254"},
+		"C03 embedded":         {"64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::1", "2002:a9fe:a9fe::1", "::127.0.0.1"},
 	} {
-		names[fmt.Sprintf("h%d.example", i)] = []string{addr}
-	}
-	c := guarded(srv, newNameServer(t, names))
-	c.limiter.SetLimit(rate.Inf)
-	for host, addr := range names {
-		id := "https://" + host + "/client.json"
-		srv.Publish(document(map[string]any{"client_id": id}))
-		cl, err := c.Fetch(t.Context(), id)
-		if _, ok := errors.AsType[*safedial.Refused](err); !ok {
-			t.Errorf("%s: got %+v, %v, want a refusal to connect", addr, cl, err)
-		}
-	}
-	if n := srv.Fetches(); n != 0 {
-		t.Errorf("%d requests arrived, want 0", n)
+		t.Run(name, func(t *testing.T) {
+			srv := shimtest.NewDocuments(t)
+			names := map[string][]string{}
+			for i, addr := range addrs {
+				names[fmt.Sprintf("h%d.example", i)] = []string{addr}
+			}
+			c := guarded(srv, newNameServer(t, names))
+			for host, addr := range names {
+				id := "https://" + host + "/client.json"
+				srv.Publish(document(map[string]any{"client_id": id}))
+				cl, err := c.Fetch(t.Context(), id)
+				if _, ok := errors.AsType[*safedial.Refused](err); !ok {
+					t.Errorf("%s: got %+v, %v, want a refusal to connect", addr, cl, err)
+				}
+			}
+			if n := srv.Fetches(); n != 0 {
+				t.Errorf("%d requests arrived, want 0", n)
+			}
+		})
 	}
 	t.Run("C03 our own listeners", func(t *testing.T) {
 		own := netip.MustParseAddrPort("93.184.215.14:443")
