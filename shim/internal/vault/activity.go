@@ -29,6 +29,9 @@ func (v *Vault) AppendActivity(c activity.Call) {
 	if len(t.calls) >= 2*activity.Keep { // the disk is slower than the calls
 		t.calls = append(t.calls[:0], t.calls[len(t.calls)-activity.Keep:]...)
 	}
+	if t.calls == nil {
+		t.calls = make([]activity.Call, 0, t.batch) // a busy second follows a busy one
+	}
 	t.calls = append(t.calls, c)
 	v.armTouches()
 }
@@ -74,7 +77,7 @@ func saveCalls(tx *bbolt.Tx, calls []activity.Call, now time.Time) error {
 	last := b.Sequence()
 	for batch := range slices.Chunk(calls[max(0, len(calls)-activity.Keep):], batchSize) {
 		last += uint64(len(batch))
-		if err := b.Put(binary.BigEndian.AppendUint64(nil, last), appendCalls(nil, batch)); err != nil {
+		if err := b.Put(binary.BigEndian.AppendUint64(nil, last), appendCalls(make([]byte, 0, 128*len(batch)), batch)); err != nil {
 			return err
 		}
 	}

@@ -350,6 +350,7 @@ type touches struct {
 	mu      sync.Mutex
 	pending map[string]time.Time
 	calls   []activity.Call
+	batch   int         // how many calls the last write had
 	timer   *time.Timer // nil while no write is due or under way
 }
 
@@ -372,7 +373,7 @@ func (t *touches) take() (used map[string]time.Time, calls []activity.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	used, calls = t.pending, t.calls
-	t.pending, t.calls = nil, nil
+	t.pending, t.calls, t.batch = nil, nil, len(calls)
 	return used, calls
 }
 
