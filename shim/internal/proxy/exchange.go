@@ -55,6 +55,7 @@ type exchange struct {
 	resBody   io.ReadCloser
 	whole     bool        // all of resBody was read
 	begun     atomic.Bool // the status line went out
+	duplex    bool        // it went out while the request was still being read
 
 	watcher  *time.Timer
 	watching sync.WaitGroup
@@ -133,6 +134,10 @@ func (e *exchange) unblock() {
 
 // finish ends everything that belongs to the exchange and reports it.
 func (e *exchange) finish() {
+	if e.duplex && !e.eof.Load() {
+		// The HTTP server reads what the client still sends, for a while.
+		http.NewResponseController(e.w).SetReadDeadline(time.Now().Add(5 * time.Second))
+	}
 	if e.stream != nil {
 		e.stream.end() // while the watcher can still end a write of its
 	}
@@ -262,8 +267,12 @@ func (e *exchange) WriteHeader(status int) {
 	if e.res != nil && e.in.ContentLength != 0 && !e.eof.Load() {
 		// The upstream answers before it has read the whole request. Without
 		// this the HTTP server would throw the rest of it away, and the
-		// upstream's connection would break with the answer on it.
-		http.NewResponseController(e.w).EnableFullDuplex()
+		// upstream's connection would break with the answer on it. The client's
+		// connection is not used again: after a request whose end comes late in
+		// full duplex, the HTTP server waits for the next one in two places at
+		// once, and panics.
+		e.duplex = http.NewResponseController(e.w).EnableFullDuplex() == nil
+		e.w.Header().Set("Connection", "close")
 	}
 	e.w.WriteHeader(status)
 	if e.stream != nil {

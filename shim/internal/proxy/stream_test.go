@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -493,4 +494,38 @@ func TestP23ManyStreams(t *testing.T) {
 	waitFor(t, "the end of the streams", func() bool { return open.Load() == 0 })
 	b.proxy.Client.(*upstream.Client).CloseIdleConnections()
 	waitFor(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before+2 })
+}
+
+// An upstream may be done with a request before the client is. The answer must
+// arrive whole, and no request may follow on a connection that still carries
+// the rest of the one before.
+func TestConnectionAfterEarlyAnswer(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).EnableFullDuplex()
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"early":true}`)
+	}))
+	defer srv.Close()
+	b := newBench(t, srv.URL+"/mcp")
+	for _, size := range []int{20, 40 << 10, 1 << 20} {
+		t.Run(strconv.Itoa(size), func(t *testing.T) {
+			body := strings.Repeat("x", size)
+			for i := range 10 {
+				c, err := net.Dial("tcp", strings.TrimPrefix(b.URL, "http://"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.SetDeadline(time.Now().Add(20 * time.Second))
+				fmt.Fprintf(c, "POST /s1/mcp HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", size, body[:size/2])
+				resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Fatalf("request %d: %v", i, err)
+				}
+				if b, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(b), "early") || !resp.Close {
+					t.Fatalf("request %d: got %d %q, close %v, %v, want the answer and close", i, resp.StatusCode, b, resp.Close, err)
+				}
+				c.Close()
+			}
+		})
+	}
 }
