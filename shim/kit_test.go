@@ -75,6 +75,7 @@ func startIn(t testing.TB, dir, addr string) *program {
 func (p *program) restart() *program {
 	p.t.Helper()
 	p.stop()
+	http.DefaultClient.CloseIdleConnections()
 	return startIn(p.t, p.dir, p.addr)
 }
 

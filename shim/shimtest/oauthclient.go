@@ -58,9 +58,13 @@ func (c *OAuthClient) PostForm(path string, v url.Values) (int, map[string]any) 
 	return c.do(path, "application/x-www-form-urlencoded", strings.NewReader(v.Encode()))
 }
 
+// fresh uses no connection twice: tests restart the program, and a POST on a
+// connection to the one before fails.
+var fresh = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 func (c *OAuthClient) do(path, contentType string, body io.Reader) (int, map[string]any) {
 	c.t.Helper()
-	resp, err := http.Post(c.Issuer+path, contentType, body)
+	resp, err := fresh.Post(c.Issuer+path, contentType, body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
