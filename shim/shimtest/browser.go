@@ -28,7 +28,7 @@ func NewBrowser(t testing.TB, origin string) *Browser {
 		t.Fatal(err)
 	}
 	b := &Browser{t: t, Origin: origin}
-	b.HTTP = &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+	b.HTTP = &http.Client{Transport: fresh.Transport, Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if !strings.HasPrefix(r.URL.String(), b.Origin+"/") {
 			return http.ErrUseLastResponse
 		}
