@@ -178,6 +178,7 @@ type grantInfo struct {
 	Slug         string `json:"slug"`
 	ClientName   string `json:"client_name"`
 	RedirectHost string `json:"redirect_host"`
+	Credential   string `json:"credential"`
 }
 
 func (a *app) grants() []grantInfo {
@@ -187,6 +188,16 @@ func (a *app) grants() []grantInfo {
 	}
 	a.api("GET", "/api/grants", nil, &answer)
 	return answer.Grants
+}
+
+// replaceKey gives the only grant's credential a new key.
+func (a *app) replaceKey(key string) {
+	a.t.Helper()
+	grants := a.grants()
+	if len(grants) != 1 {
+		a.t.Fatalf("there are %d grants, want 1", len(grants))
+	}
+	a.api("PUT", "/api/slugs/"+grants[0].Slug+"/key", map[string]string{"api_key": key, "credential": grants[0].Credential}, nil)
 }
 
 // ownerLink returns a one-time link that proves its opener to be the owner.

@@ -59,36 +59,57 @@ func TestM01GoClient(t *testing.T) {
 				rotated := c.refreshToken() != first
 				a.restart()
 				texts = append(texts, simpleText(ctx, t, s))
+				g.rotate(t)
+				dead := deadText(ctx, t, s)
+				a.replaceKey(rotatedKey)
+				texts = append(texts, simpleText(ctx, t, s))
 
 				report{
-					Tools: len(list.Tools), Texts: texts, Rotated: rotated,
+					Tools: len(list.Tools), Texts: texts, Rejected: dead, Rotated: rotated,
 					Authorizations: int(c.authorizations.Load()), Saved: int(c.issued.Load()), Version: r.revision,
 				}.check(t)
 				if n := len(a.grants()); n != 1 {
 					t.Errorf("there are %d grants, want 1", n)
-				}
-				if n := g.refused.Load(); n != 0 {
-					t.Errorf("%d requests reached the upstream without the right key", n)
 				}
 			})
 		}
 	}
 }
 
+// simpleText returns what the tool says, which must succeed.
 func simpleText(ctx context.Context, t *testing.T, s *mcp.ClientSession) string {
+	t.Helper()
+	text, isError := callText(ctx, t, s)
+	if isError {
+		t.Fatalf("the tool failed with %q", text)
+	}
+	return text
+}
+
+// deadText returns what the tool says while the upstream's key is dead.
+func deadText(ctx context.Context, t *testing.T, s *mcp.ClientSession) string {
+	t.Helper()
+	text, isError := callText(ctx, t, s)
+	if !isError {
+		t.Errorf("with a dead key the tool succeeded with %q", text)
+	}
+	return text
+}
+
+func callText(ctx context.Context, t *testing.T, s *mcp.ClientSession) (text string, isError bool) {
 	t.Helper()
 	res, err := s.CallTool(ctx, &mcp.CallToolParams{Name: "test_simple_text"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.IsError || len(res.Content) == 0 {
+	if len(res.Content) != 1 {
 		t.Fatalf("the tool answered %+v", res)
 	}
-	text, ok := res.Content[0].(*mcp.TextContent)
+	content, ok := res.Content[0].(*mcp.TextContent)
 	if !ok {
 		t.Fatalf("the tool answered %T, want text", res.Content[0])
 	}
-	return text.Text
+	return content.Text, res.IsError
 }
 
 // A goClient is the go-sdk's handler with a token source that can be told to

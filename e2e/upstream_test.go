@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// apiKey is what the upstream of these tests wants.
-const apiKey = "sk-e2e-7f3k9d2m5q8w"
+// apiKey is what the upstream of these tests wants, and rotatedKey what it
+// wants instead once its keys were changed.
+const (
+	apiKey     = "sk-e2e-7f3k9d2m5q8w"
+	rotatedKey = "sk-e2e-1b6n4x8c0v5z"
+)
 
 // everything starts the go-sdk's own test server and returns its URL.
 func everything(t testing.TB, stateless bool) string {
@@ -76,6 +80,7 @@ func listens(addr string, ended <-chan struct{}) bool {
 // A gate is a small check of the API key in front of an MCP server.
 type gate struct {
 	URL      string
+	rotated  atomic.Bool
 	accepted atomic.Int64
 	refused  atomic.Int64
 }
@@ -89,7 +94,11 @@ func newGate(t testing.TB, backend string) *gate {
 	g := new(gate)
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if v := r.Header.Values("Authorization"); len(v) != 1 || v[0] != "Bearer "+apiKey {
+		want := apiKey
+		if g.rotated.Load() {
+			want = rotatedKey
+		}
+		if v := r.Header.Values("Authorization"); len(v) != 1 || v[0] != "Bearer "+want {
 			g.refused.Add(1)
 			w.Header().Set("WWW-Authenticate", `Bearer realm="upstream"`)
 			http.Error(w, `{"error":"unknown API key"}`, http.StatusUnauthorized)
@@ -101,6 +110,16 @@ func newGate(t testing.TB, backend string) *gate {
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
 	g.URL = srv.URL
 	return g
+}
+
+// rotate makes the gate want rotatedKey. Until then each request must have
+// had the right key.
+func (g *gate) rotate(t testing.TB) {
+	t.Helper()
+	if n := g.refused.Load(); n != 0 {
+		t.Errorf("%d requests reached the upstream without the right key", n)
+	}
+	g.rotated.Store(true)
 }
 
 // relay passes one request on. Without full duplex the server closes the body

@@ -3,7 +3,9 @@
 // and writes a line when the script shall go on.
 //
 //   {"authorize": URL}            somebody must approve at URL
-//   {"waiting": true}             the program may be killed and started now
+//   {"waiting": "restart"}        the program may be killed and started now
+//   {"waiting": "dead key"}       the upstream may stop to take the key
+//   {"waiting": "new key"}        the key may be replaced
 //   {"done": {...}}               what was seen
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -114,14 +116,23 @@ export async function run({ newClient, Transport, UnauthorizedError, finish }) {
   texts.push(await call());
   const rotated = authProvider.current.refresh_token !== before;
 
-  say({ waiting: true });
-  await once(createInterface({ input: process.stdin }), 'line');
+  const stdin = createInterface({ input: process.stdin });
+  const wait = async (what) => {
+    say({ waiting: what });
+    await once(stdin, 'line');
+  };
+  await wait('restart');
+  texts.push(await call());
+  await wait('dead key');
+  const dead = await client.callTool({ name: 'test_simple_text', arguments: {} });
+  await wait('new key');
   texts.push(await call());
 
   say({
     done: {
       tools: tools.length,
       texts,
+      rejected: dead.isError ? dead.content[0].text : '',
       rotated,
       authorizations: authProvider.authorizations,
       saved: authProvider.saved,
