@@ -3,6 +3,7 @@ package shim
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -87,13 +88,22 @@ func (s *Shim) endpointRow(o slugObject, grants []grantObject) web.EndpointRow {
 		if g.Slug != o.Slug {
 			continue
 		}
-		gr := web.GrantRow{ID: g.ID, Client: g.ClientName, Verified: g.verified, RedirectHost: g.RedirectHost, Created: ago(g.Created), Credential: labels[g.Credential]}
+		gr := web.GrantRow{ID: g.ID, Client: shownClient(g.ClientName, g.ClientID, g.verified), Verified: g.verified, RedirectHost: g.RedirectHost, Created: ago(g.Created), Credential: labels[g.Credential]}
 		if g.LastUsed != nil {
 			gr.LastUsed = ago(*g.LastUsed)
 		}
 		row.Grants = append(row.Grants, gr)
 	}
 	return row
+}
+
+// shownClient is a client's name. A verified one says whose word it is: anybody
+// can publish a document that calls itself Claude.
+func shownClient(name, id string, verified bool) string {
+	if u, err := url.Parse(id); verified && err == nil && u.Host != "" {
+		return name + " (" + u.Host + ")"
+	}
+	return name
 }
 
 // ago says how long something is past, as a person would.
@@ -353,7 +363,7 @@ func (s *Shim) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return httpx.New(http.StatusNotFound, "This connection has ended already.")
 	}
-	client := g.ClientName
+	client := shownClient(g.ClientName, g.ClientID, g.Verified)
 	if client == "" {
 		client = redirectHost(g.RedirectURI)
 	}
