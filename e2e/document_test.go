@@ -33,7 +33,7 @@ func TestShippedProgramHasNoTestHooks(t *testing.T) {
 func TestC01BuiltProgram(t *testing.T) {
 	testenv.Slow(t)
 	if runtime.GOOS != "linux" {
-		t.Skip("only on Linux an environment variable names the certificates to trust")
+		testenv.Skip(t, "needs Linux, where an environment variable names the certificates to trust")
 	}
 	t.Parallel()
 	exe := built(t, buildForTests)

@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
 func TestModes(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("mode bits say nothing on Windows")
+		testenv.Skip(t, "needs mode bits, which say nothing on Windows")
 	}
 	dir := filepath.Join(t.TempDir(), "new", "data")
 	v := openFileMode(t, dir)

@@ -62,10 +62,7 @@ func serveStates(t *testing.T) *httptest.Server {
 // wide, light and dark, into the folder that K2O_SHOTS names. K2O_SHOTS_ONLY
 // is the beginning of the states' names.
 func TestScreenshots(t *testing.T) {
-	dir := os.Getenv("K2O_SHOTS")
-	if dir == "" {
-		t.Skip("set K2O_SHOTS to a folder to look at the pages")
-	}
+	dir := shotsDir(t)
 	ctx := startBrowser(t)
 	srv := serveStates(t)
 	for _, s := range states() {
