@@ -7,7 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 )
+
+// Patience is how long a test waits for what takes a second at most on a
+// machine that has nothing else to do. Only one that fails waits that long.
+const Patience = time.Minute
 
 // InCI reports whether nothing may be skipped.
 func InCI() bool { return os.Getenv("CI") == "true" }
