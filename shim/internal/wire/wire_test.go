@@ -1,0 +1,849 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+)
+
+// http.Transport, which Transport is held against, notes what peers send
+// unasked.
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard)
+	os.Exit(m.Run())
+}
+
+// A peer is a server that answers with bytes as they are.
+type peer struct {
+	net.Listener
+	conns atomic.Int64
+}
+
+// newPeer serves each connection with f.
+func newPeer(t *testing.T, f func(c net.Conn, in *bufio.Reader)) *peer {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{Listener: ln}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			p.conns.Add(1)
+			all.Go(func() {
+				defer c.Close()
+				f(c, bufio.NewReader(c))
+			})
+		}
+	})
+	t.Cleanup(func() { ln.Close(); all.Wait() })
+	return p
+}
+
+// answering answers every request with the same bytes.
+func answering(answer string) func(net.Conn, *bufio.Reader) {
+	return func(c net.Conn, in *bufio.Reader) {
+		for {
+			r, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			io.Copy(io.Discard, r.Body)
+			if _, err := io.WriteString(c, answer); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func newTransport(t *testing.T) *Transport {
+	if !canProbe {
+		testenv.Skip(t, "cannot tell whether a connection is open")
+	}
+	tr := &Transport{DialContext: new(net.Dialer).DialContext, MaxHeader: 64 << 10, MaxIdlePerHost: 4, IdleTimeout: time.Minute}
+	t.Cleanup(tr.CloseIdleConnections)
+	return tr
+}
+
+func request(ctx context.Context, t *testing.T, addr, method, body string) *http.Request {
+	t.Helper()
+	var r io.Reader
+	if body != "" {
+		r = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+addr+"/mcp", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !Fits(req) {
+		t.Fatalf("%s with %d bytes does not fit", method, len(body))
+	}
+	return req
+}
+
+// TestAnswers holds answers of every kind to what http.Transport makes of
+// them, and the connection to whether it may be used again.
+func TestAnswers(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	tests := []struct {
+		name, method, answer string
+		again                bool // the connection is
+	}{
+		{"length", "POST", ok + "Content-Length: 5\r\n\r\nhello", true},
+		{"chunks", "POST", ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true},
+		{"chunks with a trailer", "POST", ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-A: b\r\n\r\n", true},
+		{"nothing", "POST", ok + "Content-Length: 0\r\n\r\n", true},
+		{"204", "POST", "HTTP/1.1 204 No Content\r\n\r\n", true},
+		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", true},
+		{"head", "HEAD", ok + "Content-Length: 5\r\n\r\n", true},
+		{"close", "POST", ok + "Connection: close\r\nContent-Length: 5\r\n\r\nhello", false},
+		{"1.0", "POST", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", false},
+		{"early hints", "POST", "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" + ok + "Content-Length: 5\r\n\r\nhello", true},
+		{"switching", "GET", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", false},
+
+		// What could be taken for the answer to somebody else's request.
+		{"a second answer", "POST", ok + "Content-Length: 5\r\n\r\nhello" + ok + "Content-Length: 3\r\n\r\nbad", false},
+		{"more than its length", "POST", ok + "Content-Length: 5\r\n\r\nhello!", false},
+		{"more after chunks", "POST", ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nX", false},
+		{"a body after head", "HEAD", ok + "Content-Length: 5\r\n\r\nhello", false},
+		{"a body after 204", "POST", "HTTP/1.1 204 No Content\r\n\r\nhello", false},
+		{"length and chunks", "POST", ok + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true},
+
+		// What is no answer.
+		{"two lengths", "POST", ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", false},
+		{"bad chunk", "POST", ok + "Transfer-Encoding: chunked\r\n\r\nz\r\nhello\r\n0\r\n\r\n", false},
+		{"other coding", "POST", ok + "Transfer-Encoding: gzip\r\n\r\nhello", false},
+		{"bare LF and no colon", "POST", ok + "nonsense\n\nhello", false},
+		{"long head", "POST", ok + "X-Long: " + strings.Repeat("x", 70<<10) + "\r\nContent-Length: 0\r\n\r\n", false},
+		{"two lengths that agree", "POST", ok + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", true},
+		{"lengths in a list", "POST", ok + "Content-Length: 5, 6\r\n\r\nhello", false},
+		{"a signed length", "POST", ok + "Content-Length: +5\r\n\r\nhello", false},
+		{"a negative length", "POST", ok + "Content-Length: -5\r\n\r\nhello", false},
+		{"a folded length", "POST", ok + "Content-Length: 5\r\n 6\r\n\r\nhello", false},
+		{"a folded value", "POST", ok + "X-A: b\r\n c\r\nContent-Length: 5\r\n\r\nhello", true},
+		{"a space before the colon", "POST", ok + "Transfer-Encoding : chunked\r\nContent-Length: 5\r\n\r\nhello", true}, // a header of no meaning, which nobody passes on
+		{"chunked twice", "POST", ok + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", false},
+		{"chunked in two lines", "POST", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false},
+		{"a bare LF at each end", "POST", "HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", true},
+		{"a bare CR in a value", "POST", ok + "X-A: b\rContent-Length: 9\r\nContent-Length: 5\r\n\r\nhello", false},
+		{"NUL in a value", "POST", ok + "X-A: b\x00\r\nContent-Length: 5\r\n\r\nhello", false},
+		{"a blank line first", "POST", "\r\n" + ok + "Content-Length: 5\r\n\r\nhello", false},
+		{"an extension of a chunk", "POST", ok + "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n", true},
+		{"a chunk that is longer than it says", "POST", ok + "Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n", false},
+		{"a huge chunk", "POST", ok + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhello\r\n0\r\n\r\n", false},
+		{"a length that 204 has not", "POST", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", true},
+		{"a body after a hint", "POST", "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nhello" + ok + "Content-Length: 5\r\n\r\nhello", false},
+		{"1.0 that would go on", "POST", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello", true},
+		{"close among others", "POST", ok + "Connection: x, Close\r\nContent-Length: 5\r\n\r\nhello", false},
+		{"hints for ever", "POST", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 9<<10), false},
+	}
+	// What is cut off: the peer ends the connection after it.
+	ends := []string{
+		"", "H", "HTTP/1.1 200 OK\r\n", ok + "Content-Length: 5\r\n\r\nhell", ok + "Content-Length: 5\r\n\r\n",
+		ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+		ok + "\r\nup to the end", "HTTP/1.1 100 Continue\r\n\r\n",
+	}
+	for _, answer := range ends {
+		tests = append(tests, struct {
+			name, method, answer string
+			again                bool
+		}{fmt.Sprintf("ends after %q", answer), "POST", answer, false})
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			serve := answering(tt.answer)
+			if strings.HasPrefix(tt.name, "ends after") {
+				serve = func(c net.Conn, in *bufio.Reader) {
+					if r, err := http.ReadRequest(in); err == nil {
+						io.Copy(io.Discard, r.Body)
+						io.WriteString(c, tt.answer)
+					}
+				}
+			}
+			p := newPeer(t, serve)
+			std := &http.Transport{MaxResponseHeaderBytes: 64 << 10}
+			defer std.CloseIdleConnections()
+			body := ""
+			if tt.method == "POST" {
+				body = "{}"
+			}
+			want := told(std.RoundTrip(request(t.Context(), t, p.Addr().String(), tt.method, body)))
+			p.conns.Store(0)
+
+			tr := newTransport(t)
+			for range 2 {
+				got := told(tr.RoundTrip(request(t.Context(), t, p.Addr().String(), tt.method, body)))
+				if got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			}
+			if again := p.conns.Load() == 1; again != tt.again {
+				t.Errorf("the connection was used again: %v, want %v", again, tt.again)
+			}
+		})
+	}
+}
+
+// told is what can be seen of an answer; of errors only that there is one.
+func told(res *http.Response, err error) string {
+	if err != nil {
+		return "no answer"
+	}
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return "101" // its body is the connection
+	}
+	body, err := io.ReadAll(res.Body)
+	names := []string{}
+	for name, v := range res.Header {
+		names = append(names, fmt.Sprint(name, v))
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("%d %v %d %q %v", res.StatusCode, names, res.ContentLength, body, err != nil)
+}
+
+// A connection that the peer closed while it waited is not used again, and a
+// request that nobody may repeat is not lost on it.
+func TestClosedWhileWaiting(t *testing.T) {
+	p := newPeer(t, func(c net.Conn, in *bufio.Reader) {
+		if _, err := http.ReadRequest(in); err == nil {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+		}
+	})
+	tr := newTransport(t)
+	for i := range 20 {
+		res, err := tr.RoundTrip(request(t.Context(), t, p.Addr().String(), "POST", "{}"))
+		if err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		time.Sleep(10 * time.Millisecond) // for the peer's FIN to arrive
+	}
+}
+
+// What a peer sends before it was asked is no answer to the next request.
+func TestUnasked(t *testing.T) {
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
+	sent := make(chan struct{}, 1)
+	p := newPeer(t, func(c net.Conn, in *bufio.Reader) {
+		for {
+			if _, err := http.ReadRequest(in); err != nil {
+				return
+			}
+			io.WriteString(c, answer)
+			time.Sleep(20 * time.Millisecond)
+			io.WriteString(c, strings.Replace(answer, "good", "evil", 1))
+			select {
+			case sent <- struct{}{}:
+			default:
+			}
+		}
+	})
+	tr := newTransport(t)
+	for range 2 {
+		got := told(tr.RoundTrip(request(t.Context(), t, p.Addr().String(), "GET", "")))
+		if !strings.Contains(got, "good") {
+			t.Errorf("got %s", got)
+		}
+		<-sent
+		time.Sleep(20 * time.Millisecond)
+	}
+	if n := p.conns.Load(); n != 2 {
+		t.Errorf("there were %d connections, want 2", n)
+	}
+}
+
+// A request that may have arrived is repeated only where doing it twice does
+// nothing.
+func TestRepeats(t *testing.T) {
+	for _, tt := range []struct {
+		method string
+		want   int64 // requests that arrive
+	}{{"GET", 3}, {"POST", 2}, {"DELETE", 2}} {
+		t.Run(tt.method, func(t *testing.T) {
+			var arrived atomic.Int64
+			p := newPeer(t, func(c net.Conn, in *bufio.Reader) {
+				for i := 0; ; i++ {
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					io.Copy(io.Discard, r.Body)
+					if n := arrived.Add(1); n == 2 {
+						return // the second request of the first connection
+					}
+					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+				}
+			})
+			tr := newTransport(t)
+			body := ""
+			if tt.method == "POST" {
+				body = "{}"
+			}
+			told(tr.RoundTrip(request(t.Context(), t, p.Addr().String(), tt.method, body)))
+			got := told(tr.RoundTrip(request(t.Context(), t, p.Addr().String(), tt.method, body)))
+			if n := arrived.Load(); n != tt.want {
+				t.Errorf("%d requests arrived, want %d; the last came to %s", n, tt.want, got)
+			}
+			if failed := got == "no answer"; failed != (tt.want == 2) {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+}
+
+// A flakyConn refuses its nth write before anything of it is sent, as a peer
+// does that closed the connection a moment ago.
+type flakyConn struct {
+	*net.TCPConn
+	writes, fails int
+}
+
+func (c *flakyConn) Write(p []byte) (int, error) {
+	if c.writes++; c.writes == c.fails {
+		return 0, syscall.EPIPE
+	}
+	return c.TCPConn.Write(p)
+}
+
+// A request of which nothing was sent is sent elsewhere, whatever it is; and
+// not if the connection was a new one, since then the next is no better.
+func TestNeverSent(t *testing.T) {
+	for _, tt := range []struct {
+		method string
+		fails  int // which write of the first connection
+		want   string
+	}{
+		{"POST", 2, "{}{}"}, {"DELETE", 2, "{}{}"}, {"GET", 2, "{}{}"}, {"POST", 1, "no answer"},
+	} {
+		t.Run(fmt.Sprint(tt.method, tt.fails), func(t *testing.T) {
+			var arrived atomic.Int64
+			p := newPeer(t, func(c net.Conn, in *bufio.Reader) {
+				for {
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					io.Copy(io.Discard, r.Body)
+					arrived.Add(1)
+					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+				}
+			})
+			tr := newTransport(t)
+			fails := tt.fails
+			tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				c, err := new(net.Dialer).DialContext(ctx, network, addr)
+				if err != nil {
+					return nil, err
+				}
+				f := &flakyConn{TCPConn: c.(*net.TCPConn), fails: fails}
+				fails = 0
+				return f, nil
+			}
+			body := ""
+			if tt.method == "POST" {
+				body = "{}"
+			}
+			got := ""
+			for range 2 {
+				res, err := tr.RoundTrip(request(t.Context(), t, p.Addr().String(), tt.method, body))
+				if err != nil {
+					got = "no answer"
+					break
+				}
+				b, _ := io.ReadAll(res.Body)
+				got += string(b)
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if n := arrived.Load(); n != int64(strings.Count(tt.want, "{}")) {
+				t.Errorf("%d requests arrived for %q", n, tt.want)
+			}
+		})
+	}
+}
+
+// A peer that answers and closes before it has read the request is heard, and
+// its connection is not used again.
+func TestEarlyAnswer(t *testing.T) {
+	closed := make(chan struct{})
+	p := newPeer(t, func(c net.Conn, in *bufio.Reader) {
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if line == "\r\n" {
+				break
+			}
+		}
+		io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nlong")
+		c.Close()
+		closed <- struct{}{}
+	})
+	tr := newTransport(t)
+	for range 2 {
+		req := request(t.Context(), t, p.Addr().String(), "POST", strings.Repeat("x", maxBody))
+		req.Body = io.NopCloser(io.MultiReader(
+			strings.NewReader(strings.Repeat("x", 8<<10)),
+			readerFunc(func([]byte) (int, error) {
+				<-closed
+				time.Sleep(10 * time.Millisecond) // for the peer's RST to arrive
+				return 0, io.EOF
+			}),
+			strings.NewReader(strings.Repeat("x", maxBody-8<<10)),
+		))
+		if got := told(tr.RoundTrip(req)); !strings.Contains(got, `413`) || !strings.Contains(got, `"long" false`) {
+			t.Errorf("got %s", got)
+		}
+	}
+	if n := p.conns.Load(); n != 2 {
+		t.Errorf("there were %d connections, want 2", n)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// A body that is not as long as it says is no request, and nothing is sent
+// over its connection any more.
+func TestBodyLength(t *testing.T) {
+	for _, tt := range []struct{ body, words string }{{"{", "ended after 1 of 2"}, {"{}x", "longer than its 2"}} {
+		arrived := make(chan string, 1)
+		p := newPeer(t, func(_ net.Conn, in *bufio.Reader) {
+			b, _ := io.ReadAll(in)
+			arrived <- string(b)
+		})
+		tr := newTransport(t)
+		req := request(t.Context(), t, p.Addr().String(), "POST", "{}")
+		req.Body = io.NopCloser(strings.NewReader(tt.body))
+		res, err := tr.RoundTrip(req)
+		if err == nil || !strings.Contains(err.Error(), tt.words) {
+			t.Errorf("%q of 2 bytes: got %v, %v, want %q", tt.body, res, err, tt.words)
+		}
+		if got := <-arrived; got != "" {
+			t.Errorf("%q of 2 bytes: %q arrived", tt.body, got)
+		}
+	}
+}
+
+// A body that is left before its end takes its connection with it: what was not
+// read would be the beginning of the next answer.
+func TestPartialBody(t *testing.T) {
+	for _, answer := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", // nothing of it has come yet
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 48\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil.......",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + strings.Repeat("x", 9000),
+	} {
+		for _, read := range []int{0, 1, 4} {
+			if read > 0 && strings.HasSuffix(answer, "\r\n\r\n") && !strings.Contains(answer, "hello") {
+				continue
+			}
+			p := newPeer(t, answering(answer))
+			tr := newTransport(t)
+			for range 3 {
+				res, err := tr.RoundTrip(request(t.Context(), t, p.Addr().String(), "GET", ""))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(res.Body, make([]byte, read)); err != nil || res.StatusCode != 200 {
+					t.Errorf("got %d, %v", res.StatusCode, err)
+				}
+				res.Body.Close()
+				if n, err := res.Body.Read(make([]byte, 1)); n != 0 || err == nil || err == io.EOF {
+					t.Errorf("reading after Close: %d, %v", n, err)
+				}
+			}
+			if n := p.conns.Load(); n != 3 {
+				t.Errorf("%.60q, of which %d bytes were read: %d connections for 3 requests", answer, read, n)
+			}
+		}
+	}
+}
+
+// The context ends an exchange at each of its stages, and its connection is
+// not used again.
+func TestCancel(t *testing.T) {
+	stuck := make(chan struct{}, 2)
+	p := newPeer(t, func(c net.Conn, in *bufio.Reader) {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		if r.Header.Get("Stage") == "body" {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+		}
+		stuck <- struct{}{}
+		in.ReadByte() // until we close
+	})
+	cause := errors.New("enough")
+	for _, stage := range []string{"head", "body"} {
+		t.Run(stage, func(t *testing.T) {
+			tr := newTransport(t)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			req := request(ctx, t, p.Addr().String(), "GET", "")
+			req.Header.Set("Stage", stage)
+			go func() { <-stuck; cancel(cause) }()
+			res, err := tr.RoundTrip(req)
+			if err == nil {
+				_, err = io.ReadAll(res.Body)
+				res.Body.Close()
+			}
+			if !errors.Is(err, cause) {
+				t.Errorf("got %v, want %v", err, cause)
+			}
+			if len(tr.pool.hosts) != 0 {
+				t.Error("the connection waits for another request")
+			}
+		})
+	}
+}
+
+func TestIdleTimeout(t *testing.T) {
+	p := newPeer(t, answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"))
+	tr := newTransport(t)
+	tr.IdleTimeout = 20 * time.Millisecond
+	told(tr.RoundTrip(request(t.Context(), t, p.Addr().String(), "GET", "")))
+	for range 200 {
+		time.Sleep(10 * time.Millisecond)
+		tr.pool.mu.Lock()
+		over := len(tr.pool.hosts) == 0 && tr.pool.sweep == nil
+		tr.pool.mu.Unlock()
+		if over {
+			return
+		}
+	}
+	t.Error("the connection, or the timer that would close it, is still there")
+}
+
+func TestFits(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*http.Request)
+		want   bool
+	}{
+		{"post", func(*http.Request) {}, true},
+		{"other method", func(r *http.Request) { r.Method = "PATCH" }, false},
+		{"method with a line break", func(r *http.Request) { r.Method = "GET / HTTP/1.1\r\nX: y\r\n\r\nGET" }, false},
+		{"https", func(r *http.Request) { r.URL.Scheme = "https" }, false},
+		{"unknown length", func(r *http.Request) { r.ContentLength = -1 }, false},
+		{"long", func(r *http.Request) { r.ContentLength = maxBody + 1 }, false},
+		{"length without a body", func(r *http.Request) { r.Body = nil }, false},
+		{"coding", func(r *http.Request) { r.TransferEncoding = []string{"chunked"} }, false},
+		{"trailer", func(r *http.Request) { r.Trailer = http.Header{"A": nil} }, false},
+		{"name with a line break", func(r *http.Request) { r.Header["A\r\nB"] = []string{"x"} }, false},
+		{"name with a space", func(r *http.Request) { r.Header["A "] = []string{"x"} }, false},
+		{"no name", func(r *http.Request) { r.Header[""] = []string{"x"} }, false},
+		{"value with a line break", func(r *http.Request) { r.Header["A"] = []string{"x\r\nB: y"} }, false},
+		{"value with NUL", func(r *http.Request) { r.Header["A"] = []string{"x\x00"} }, false},
+		{"length in the header", func(r *http.Request) { r.Header["content-length"] = []string{"9"} }, false},
+		{"coding in the header", func(r *http.Request) { r.Header["TRANSFER-ENCODING"] = []string{"chunked"} }, false},
+		{"host in the header", func(r *http.Request) { r.Header["Host"] = []string{"b"} }, false},
+		{"query with a line break", func(r *http.Request) { r.URL.RawQuery = "a\r\nB: c" }, false},
+		{"value with a bare CR", func(r *http.Request) { r.Header["A"] = []string{"x\rB: y"} }, false},
+		{"value with a bare LF", func(r *http.Request) { r.Header["A"] = []string{"x\nB: y"} }, false},
+		{"second value with a line break", func(r *http.Request) { r.Header["A"] = []string{"x", "x\r\nB: y"} }, false},
+		{"folded value", func(r *http.Request) { r.Header["A"] = []string{"x\r\n y"} }, false},
+		{"name with a colon", func(r *http.Request) { r.Header["A: b"] = []string{"x"} }, false},
+		{"expect", func(r *http.Request) { r.Header["Expect"] = []string{"100-continue"} }, false},
+		{"close", func(r *http.Request) { r.Close = true }, false},
+		{"close in the header", func(r *http.Request) { r.Header["Connection"] = []string{"close"} }, false},
+		{"upgrade", func(r *http.Request) { r.Header["Upgrade"] = []string{"h2c"} }, false},
+		{"host with a zone", func(r *http.Request) { r.URL.Host = "[fe80::1%25eth0]:80" }, false},
+		{"host with a user", func(r *http.Request) { r.URL.Host = "a@b" }, false},
+		{"host with a space", func(r *http.Request) { r.URL.Host = "a b" }, false},
+		{"host in another script", func(r *http.Request) { r.URL.Host = "b\u00fccher.example" }, false},
+		{"no host", func(r *http.Request) { r.URL.Host, r.Host = "", "" }, false},
+		{"address", func(r *http.Request) { r.URL.Host = "[::1]:8080" }, true},
+		{"host with a line break", func(r *http.Request) { r.Host = "a\r\nB: c" }, false},
+		{"opaque", func(r *http.Request) { r.URL.Opaque = "//x y" }, false},
+		{"path with a line break", func(r *http.Request) { r.URL.Path = "/a\r\nB: c" }, true}, // it is escaped
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := http.NewRequest("POST", "http://127.0.0.1/mcp", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.change(r)
+			if got := Fits(r); got != (tt.want && canProbe) {
+				t.Errorf("Fits = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzWriteRequest: what is written for a request that fits is read by net/http
+// as that request, and as nothing after it.
+func FuzzWriteRequest(f *testing.F) {
+	f.Add("POST", "/mcp", "a=b", "h:80", "X-A", "b", "{}")
+	f.Add("GET", "/a b\r\n", "", "h", "Mcp-Param-A", "=?base64?eA==?=", "")
+	f.Add("POST", "//x", "q\r\nA: b", "h\r\nA: b", "content-length", "3", "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	f.Add("DELETE", "*", "", "h", "A\tB", " x\t", "")
+	f.Fuzz(func(t *testing.T, method, path, query, host, name, value, body string) {
+		req := &http.Request{Method: method, URL: &url.URL{Scheme: "http", Host: host, Path: path, RawQuery: query},
+			Header: http.Header{name: {value}}, ContentLength: int64(len(body))}
+		if body != "" {
+			req.Body = io.NopCloser(strings.NewReader(body))
+		}
+		if !Fits(req) {
+			return
+		}
+		var out bytes.Buffer
+		if err := writeRequest(bufio.NewWriter(&out), req); err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewReader(&out)
+		got, err := http.ReadRequest(in)
+		if err != nil {
+			return // net/http refuses some hosts and paths that a URL may have
+		}
+		gotBody, err := io.ReadAll(got.Body)
+		if err != nil || string(gotBody) != body {
+			t.Errorf("got body %q, %v, want %q", gotBody, err, body)
+		}
+		if got.Method != method || got.RequestURI != req.URL.RequestURI() || len(got.TransferEncoding) > 0 {
+			t.Errorf("got %s %q %q, want %s %q", got.Method, got.RequestURI, got.TransferEncoding, method, req.URL.RequestURI())
+		}
+		delete(got.Header, "Content-Length")
+		want := []string{strings.Trim(value, " \t")}
+		if v := got.Header[http.CanonicalHeaderKey(name)]; !slices.Equal(v, want) && !(name == "User-Agent" && value == "") {
+			t.Errorf("got %s: %q, want %q", name, v, want)
+		}
+		if len(got.Header) > 1 {
+			t.Errorf("got headers %q of one", got.Header)
+		}
+		if rest, _ := io.ReadAll(in); len(rest) > 0 {
+			t.Errorf("%q follows the request", rest)
+		}
+	})
+}
+
+// TestWhole: a body that has arrived is known to have, one that has not is not
+// waited for, and both come out whole.
+func TestWhole(t *testing.T) {
+	type seen struct {
+		whole bool
+		body  string
+	}
+	bodies := make(chan seen, 1)
+	arrived := make(chan struct{}, 1)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, rest, whole := Whole(r)
+		arrived <- struct{}{}
+		if !whole {
+			body, _ = io.ReadAll(rest)
+		}
+		bodies <- seen{whole, string(body)}
+	}))
+	srv.Listener = Listen(srv.Listener)
+	srv.Config.ConnContext = ConnContext
+	srv.Start()
+	defer srv.Close()
+	if !canProbe {
+		testenv.Skip(t, "cannot tell what has arrived")
+	}
+	c, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	in := bufio.NewReader(c)
+	long := strings.Repeat("0123456789abcdef", 1<<10)
+	for _, tt := range []struct {
+		name        string
+		first, rest string
+		whole       bool
+	}{
+		{"at once", "hello", "", true},
+		{"later", "", "hello", false},
+		{"in two parts", "he", "llo", false},
+		{"all but the last byte", "hell", "o", false},
+		{"longer than a buffer", long, "", true},
+		{"longer than a buffer, in two parts", long, long[:10], false},
+		{"at once again", "hello", "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := tt.first + tt.rest
+			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", len(want), tt.first)
+			<-arrived
+			io.WriteString(c, tt.rest)
+			got := <-bodies
+			if got.body != want {
+				t.Errorf("got %d bytes, want %d", len(got.body), len(want))
+			}
+			if got.whole != tt.whole && len(want) < 4<<10 {
+				t.Errorf("whole = %v, want %v", got.whole, tt.whole)
+			}
+			res, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, res.Body)
+		})
+	}
+}
+
+// What follows a body on its connection is the next request, and nothing of
+// this one's; and a client that waits for leave to send its body gets it.
+func TestWholeTakesItsOwn(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, rest, whole := Whole(r)
+		if !whole {
+			body, _ = io.ReadAll(rest)
+		}
+		fmt.Fprintf(w, "%s %q", r.URL.Path, body)
+	}))
+	srv.Listener = Listen(srv.Listener)
+	srv.Config.ConnContext = ConnContext
+	srv.Start()
+	defer srv.Close()
+	post := func(path, header, body string) string {
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\n%sContent-Length: %d\r\n\r\n%s", path, header, len(body), body)
+	}
+	inner := post("/evil", "", "")
+	for _, tt := range []struct {
+		name, sent string
+		want       []string
+	}{
+		{"in one piece", post("/a", "", "one") + post("/b", "", "two") + post("/c", "", "three"),
+			[]string{`/a "one"`, `/b "two"`, `/c "three"`}},
+		{"a request in a body", post("/a", "", inner) + post("/b", "", "two"), []string{fmt.Sprintf("/a %q", inner), `/b "two"`}},
+		{"length and chunks", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+			[]string{`/a "hello"`}},
+		{"two lengths", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 2\r\n\r\none", []string{"400 Bad Request"}},
+		{"leave to send", post("/a", "Expect: 100-continue\r\n", "one"), []string{"", `/a "one"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := net.Dial("tcp", srv.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(10 * time.Second))
+			io.WriteString(c, tt.sent)
+			in := bufio.NewReader(c)
+			for _, want := range tt.want {
+				res, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want == "" {
+					if res.StatusCode != http.StatusContinue {
+						t.Errorf("got %s, want 100", res.Status)
+					}
+					continue
+				}
+				if body, _ := io.ReadAll(res.Body); !strings.HasPrefix(string(body), want) {
+					t.Errorf("got %q, want %q", body, want)
+				}
+			}
+		})
+	}
+}
+
+// The server still notices that a client leaves after its body was taken.
+func TestLeavingIsNoticed(t *testing.T) {
+	left := make(chan error, 1)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, _, whole := Whole(r); !whole && canProbe {
+			t.Error("the body has arrived, and was not taken")
+		}
+		select {
+		case <-r.Context().Done():
+			left <- nil
+		case <-time.After(10 * time.Second):
+			left <- errors.New("ten seconds after the client has left, the handler does not know")
+		}
+	}))
+	srv.Listener = Listen(srv.Listener)
+	srv.Config.ConnContext = ConnContext
+	srv.Start()
+	defer srv.Close()
+	for range 20 {
+		c, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
+		time.Sleep(5 * time.Millisecond)
+		c.Close()
+		if err := <-left; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRoundTrip is a small call over loopback, beside http.Transport.
+func BenchmarkRoundTrip(b *testing.B) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				answering("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")(c, bufio.NewReader(c))
+				c.Close()
+			}()
+		}
+	}()
+	ours := &Transport{DialContext: new(net.Dialer).DialContext, MaxHeader: 64 << 10, MaxIdlePerHost: 4, IdleTimeout: time.Minute}
+	defer ours.CloseIdleConnections()
+	std := &http.Transport{MaxIdleConnsPerHost: 4, DisableCompression: true}
+	defer std.CloseIdleConnections()
+	for _, tt := range []struct {
+		name string
+		http.RoundTripper
+	}{{"wire", ours}, {"http.Transport", std}} {
+		b.Run(tt.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				req, err := http.NewRequestWithContext(b.Context(), "POST", "http://"+ln.Addr().String()+"/mcp", strings.NewReader("{}"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				res, err := tt.RoundTrip(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+			}
+		})
+	}
+}
