@@ -1,0 +1,190 @@
+package timeline
+
+import (
+	"fmt"
+	"time"
+)
+
+// Whose says who can do something about it.
+type Whose string
+
+// Who that can be.
+const (
+	Yours     Whose = "yours"    // the owner's
+	Clients   Whose = "client"   // the app's that connects
+	Upstreams Whose = "upstream" // the server's that knows only API keys
+	Ngroks    Whose = "ngrok"    // or whoever runs the tunnel
+	Ours      Whose = "ours"
+	Nobodys   Whose = ""
+)
+
+// A Diagnosis says where an attempt stopped, and what to do.
+type Diagnosis struct {
+	// State is "done" once a tool was used, "connected" if all that is missing
+	// is that somebody uses one, "going" while it may well go on by itself, and
+	// else "stopped".
+	State   string `json:"state"`
+	Stopped Step   `json:"stopped,omitempty"` // the step that did not come to be
+	Cause   string `json:"cause,omitempty"`   // stands for Words
+	Whose   Whose  `json:"whose,omitempty"`
+	Words   string `json:"words"`          // what is likely the matter
+	Next    string `json:"next,omitempty"` // what to do
+}
+
+// The states of a Diagnosis.
+const (
+	Done      = "done"
+	Connected = "connected"
+	Going     = "going"
+	Stopped   = "stopped"
+)
+
+// Circumstances are what a diagnosis depends on besides the attempt.
+type Circumstances struct {
+	Now     time.Time
+	Offline bool // the public address is not reachable just now
+}
+
+// Diagnose says how it stands with an attempt.
+func Diagnose(a Attempt, c Circumstances) Diagnosis {
+	if a.Done() {
+		return Diagnosis{State: Done, Words: "It works."}
+	}
+	top := a.reached()
+	d := Diagnosis{State: Stopped}
+	if e, ok := a.refusal(top); ok {
+		d.Stopped, d.Cause = e.Step, refusalCause(a, e)
+	} else {
+		d.Stopped, d.Cause = silence(a, top, c)
+		switch {
+		case d.Cause == "connected":
+			d.State = Connected
+		case c.Now.Sub(a.Last) < patience(top):
+			d.State = Going
+		}
+	}
+	k := causes[d.Cause]
+	d.Whose, d.Words, d.Next = k.whose, fill(k.words, unnamed, a), fill(k.next, "The app", a)
+	if d.State == Going {
+		d.Whose, d.Words, d.Next = Nobodys, going[top], ""
+	}
+	return d
+}
+
+// refusal is what keeps an attempt from going on: a refusal that came no
+// earlier on the way, and later in time, than what went well.
+func (a *Attempt) refusal(top Step) (found Event, ok bool) {
+	var since time.Time
+	for _, e := range a.Events {
+		if e.Why == "" && order[e.Step] == order[top] && e.last().After(since) {
+			since = e.last()
+		}
+	}
+	for _, e := range a.Events {
+		if e.Why == "" || order[e.Step] < order[top] || e.last().Before(since) {
+			continue
+		}
+		if !ok || !e.last().Before(found.last()) {
+			found, ok = e, true
+		}
+	}
+	return found, ok
+}
+
+// patience is how long the next step may take.
+func patience(after Step) time.Duration {
+	switch after {
+	case Asked, Waiting, Shown, Number, Key:
+		return patient // a person reads, or looks for a key
+	case Approved, Exchanged:
+		return 30 * time.Second
+	}
+	return time.Minute
+}
+
+// refusalCause names the cause of a refusal.
+func refusalCause(a Attempt, e Event) string {
+	if e.Step == Called {
+		return callCause(e)
+	}
+	cause := string(e.Step) + " " + e.Why
+	if e.Step == Exchanged && e.Why == "other client" && a.count(Registered) > 1 {
+		cause = "exchange mixed"
+	}
+	if _, ok := causes[cause]; ok {
+		return cause
+	}
+	switch e.Step {
+	case Registered:
+		return "register registration"
+	case Asked:
+		return "authorize refused"
+	case Approved:
+		return "approve disk"
+	}
+	return string(e.Step)
+}
+
+// callCause names the cause of a call that failed.
+func callCause(e Event) string {
+	if e.Why == "paused" || e.Why == "locked" {
+		return "call " + e.Why
+	}
+	switch s := e.Status; {
+	case s >= 500 && s != 502 && s != 503 && s != 504:
+		return "call 5xx"
+	case s == 503, s == 504:
+		return "call busy"
+	case s == 401, s == 403, s == 404, s == 405, s == 429, s == 499, s == 502:
+		return fmt.Sprintf("call %d", s)
+	}
+	return "call"
+}
+
+// count is how often a step went well.
+func (a *Attempt) count(step Step) (n int) {
+	for _, e := range a.Events {
+		if e.Step == step && e.Why == "" {
+			n += max(e.Count, 1)
+		}
+	}
+	return n
+}
+
+// silence names the cause if nothing was refused and nothing came any more, and
+// the step that was to come.
+func silence(a Attempt, top Step, c Circumstances) (next Step, cause string) {
+	public := a.Via != Local
+	switch top {
+	case "", Found:
+		return Registered, "found"
+	case Registered:
+		switch {
+		case public && c.Offline:
+			return Asked, "register offline"
+		case a.Via == Ngrok:
+			return Asked, "register ngrok"
+		}
+		return Asked, "register"
+	case Asked:
+		if public {
+			return Shown, "authorize public"
+		}
+		return Shown, "authorize"
+	case Waiting:
+		return Number, "waiting"
+	case Shown, Number, Key:
+		return Approved, "consent"
+	case Approved:
+		if public && c.Offline {
+			return Exchanged, "approve offline"
+		}
+		return Exchanged, "approve"
+	case Exchanged, Refreshed:
+		if public && c.Offline {
+			return Called, "exchange offline"
+		}
+		return Called, "exchange silent"
+	}
+	return Tool, "connected"
+}

@@ -1,0 +1,198 @@
+package timeline
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
+// script makes an attempt of steps that are seconds apart. A step is its name;
+// after a colon stands why it was refused, or the status of a call.
+func script(via, steps string) Attempt {
+	a := Attempt{Client: "Claude", Via: via, Began: noon}
+	now := noon
+	for s := range strings.SplitSeq(steps, ", ") {
+		name, why, _ := strings.Cut(s, ":")
+		status, err := strconv.Atoi(why)
+		if err == nil {
+			why = "upstream"
+		}
+		a.note(Step(name), why, status, now)
+		now = now.Add(time.Second)
+	}
+	return a
+}
+
+func TestDiagnose(t *testing.T) {
+	const (
+		asked    = "found, register, authorize"
+		approved = asked + ", consent, approve"
+		signedIn = approved + ", exchange"
+	)
+	tests := []struct {
+		name    string
+		via     string
+		steps   string
+		after   time.Duration // since the last step; 0 means an hour
+		offline bool
+		cause   string
+		whose   Whose
+		stopped Step
+		state   string // "" means stopped
+	}{
+		{name: "tool", steps: signedIn + ", call, tool", state: Done},
+		{name: "tool after trouble", steps: approved + ", exchange:pkce, exchange, call:403, call, tool", state: Done},
+		{name: "no tool yet", steps: signedIn + ", call", cause: "connected", stopped: Tool, state: Connected},
+		{name: "a look", steps: "found", cause: "found", whose: Clients, stopped: Registered},
+		{name: "just now", steps: "found", after: time.Second, cause: "found", stopped: Registered, state: Going},
+		{name: "no browser", steps: "found, register", cause: "register", whose: Clients, stopped: Asked},
+		{name: "no browser through ngrok", via: Ngrok, steps: "found, register", cause: "register ngrok", whose: Ngroks, stopped: Asked},
+		{name: "no browser through a tunnel", via: External, steps: "found, register", cause: "register", whose: Clients, stopped: Asked},
+		{name: "tunnel down before the browser", via: Ngrok, steps: "found, register", offline: true, cause: "register offline", whose: Yours, stopped: Asked},
+		{name: "offline does not matter here", steps: "found, register", offline: true, cause: "register", whose: Clients, stopped: Asked},
+		{name: "browser left", steps: asked, cause: "authorize", whose: Yours, stopped: Shown},
+		{name: "browser left on the internet", via: Ngrok, steps: asked, cause: "authorize public", whose: Yours, stopped: Shown},
+		{name: "browser reads", via: Ngrok, steps: asked, after: time.Minute, cause: "authorize public", stopped: Shown, state: Going},
+		{name: "phone", via: Ngrok, steps: asked + ", waiting", cause: "waiting", whose: Yours, stopped: Number},
+		{name: "wrong number", via: Ngrok, steps: asked + ", waiting, consent, number:wrong", cause: "number", whose: Yours, stopped: Number},
+		{name: "not answered", steps: asked + ", consent", cause: "consent", whose: Yours, stopped: Approved},
+		{name: "owner looks for his key", steps: asked + ", consent", after: 5 * time.Minute, cause: "consent", stopped: Approved, state: Going},
+		{name: "denied", steps: asked + ", consent, approve:denied", cause: "approve denied", whose: Yours, stopped: Approved},
+		{name: "disk at consent", steps: asked + ", consent, key, approve:disk", cause: "approve disk", whose: Yours, stopped: Approved},
+		{name: "unheard of at consent", steps: asked + ", consent, key, approve:moon", cause: "approve disk", whose: Yours, stopped: Approved},
+		{name: "wrong key", steps: asked + ", consent, key:rejected", cause: "key rejected", whose: Yours, stopped: Key},
+		{name: "wrong key, then right", steps: asked + ", consent, key:rejected, key, approve", cause: "approve", whose: Clients, stopped: Exchanged},
+		{name: "upstream away", steps: asked + ", consent, key:unreachable", cause: "key unreachable", whose: Upstreams, stopped: Key},
+		{name: "upstream busy", steps: asked + ", consent, key:busy", cause: "key busy", whose: Upstreams, stopped: Key},
+		{name: "web page", steps: asked + ", consent, key:not_mcp", cause: "key not_mcp", whose: Yours, stopped: Key},
+		{name: "redirecting upstream", steps: asked + ", consent, key:redirect", cause: "key redirect", whose: Yours, stopped: Key},
+		{name: "refused address", steps: asked + ", consent, key:refused", cause: "key refused", whose: Yours, stopped: Key},
+		{name: "keyless", steps: asked + ", consent, key:keyless", cause: "key keyless", whose: Yours, stopped: Key},
+		{name: "wrong header", steps: asked + ", consent, key:header", cause: "key header", whose: Yours, stopped: Key},
+		{name: "locked at consent", steps: asked + ", consent, key:locked", cause: "key locked", whose: Yours, stopped: Key},
+		{name: "no key", steps: asked + ", consent, key:none", cause: "key", whose: Yours, stopped: Key},
+
+		{name: "registration refused", steps: "found, register:registration", cause: "register registration", whose: Clients, stopped: Registered},
+		{name: "odd registration", steps: "found, register:malformed", cause: "register registration", whose: Clients, stopped: Registered},
+		{name: "bad redirect registered", steps: "found, register:redirect", cause: "register redirect", whose: Clients, stopped: Registered},
+		{name: "flood of registrations", steps: "found, register, register:too many", cause: "register too many", whose: Clients, stopped: Registered},
+		{name: "stale id", steps: "authorize:client", cause: "authorize client", whose: Clients, stopped: Asked},
+		{name: "stale id after a look", steps: "found, authorize:client", cause: "authorize client", whose: Clients, stopped: Asked},
+		{name: "foreign redirect", steps: "found, register, authorize:redirect", cause: "authorize redirect", whose: Clients, stopped: Asked},
+		{name: "document", steps: "found, authorize, authorize:document", cause: "authorize document", whose: Clients, stopped: Asked},
+		{name: "mistyped address", steps: "found, register, authorize:resource", cause: "authorize resource", whose: Yours, stopped: Asked},
+		{name: "no PKCE", steps: "found, register, authorize:pkce", cause: "authorize pkce", whose: Clients, stopped: Asked},
+		{name: "odd request", steps: "found, register, authorize:malformed", cause: "authorize refused", whose: Clients, stopped: Asked},
+
+		{name: "never came back", via: Ngrok, steps: approved, cause: "approve", whose: Clients, stopped: Exchanged},
+		{name: "comes back soon", steps: approved, after: time.Second, cause: "approve", stopped: Exchanged, state: Going},
+		{name: "tunnel down after approval", via: Ngrok, steps: approved, offline: true, cause: "approve offline", whose: Yours, stopped: Exchanged},
+		{name: "OAuth succeeded, nothing follows", via: Ngrok, steps: signedIn, cause: "exchange silent", whose: Clients, stopped: Called},
+		{name: "looks again, nothing follows", via: Ngrok, steps: signedIn + ", found", cause: "exchange silent", whose: Clients, stopped: Called},
+		{name: "tunnel down after the exchange", via: Ngrok, steps: signedIn, offline: true, cause: "exchange offline", whose: Yours, stopped: Called},
+		{name: "exchange by a stale client", steps: approved + ", exchange:client", cause: "exchange client", whose: Clients, stopped: Exchanged},
+		{name: "other redirect", steps: approved + ", exchange:redirect", cause: "exchange redirect", whose: Clients, stopped: Exchanged},
+		{name: "wrong verifier", steps: approved + ", exchange:pkce", cause: "exchange pkce", whose: Clients, stopped: Exchanged},
+		{name: "late", steps: approved + ", exchange:expired", cause: "exchange expired", whose: Clients, stopped: Exchanged},
+		{name: "other client", steps: approved + ", exchange:other client", cause: "exchange other client", whose: Clients, stopped: Exchanged},
+		{name: "registered twice", steps: "found, register, register, authorize, consent, approve, exchange:other client", cause: "exchange mixed", whose: Clients, stopped: Exchanged},
+		{name: "other origin", steps: approved + ", exchange:other origin", cause: "exchange other origin", whose: Clients, stopped: Exchanged},
+		{name: "code used twice", steps: signedIn + ", exchange:reused", cause: "exchange reused", whose: Clients, stopped: Exchanged},
+		{name: "other resource", steps: approved + ", exchange:resource", cause: "exchange resource", whose: Clients, stopped: Exchanged},
+		{name: "unknown code", steps: approved + ", exchange:unknown", cause: "exchange unknown", whose: Clients, stopped: Exchanged},
+		{name: "disk at exchange", steps: approved + ", exchange:state", cause: "exchange state", whose: Yours, stopped: Exchanged},
+		{name: "odd exchange", steps: approved + ", exchange:malformed", cause: "exchange", whose: Clients, stopped: Exchanged},
+		{name: "expired grant", steps: "refresh:unknown", cause: "refresh unknown", whose: Yours, stopped: Refreshed},
+		{name: "expired refresh token", steps: "refresh:expired", cause: "refresh expired", whose: Yours, stopped: Refreshed},
+		{name: "reused refresh token", steps: "refresh:reused", cause: "refresh reused", whose: Clients, stopped: Refreshed},
+		{name: "disk at refresh", steps: signedIn + ", refresh:state", cause: "refresh state", whose: Yours, stopped: Refreshed},
+		{name: "odd refresh", steps: signedIn + ", refresh:pkce", cause: "refresh", whose: Clients, stopped: Refreshed},
+		{name: "bad token", steps: signedIn + ", token:unknown", cause: "token unknown", whose: Clients, stopped: Token},
+		{name: "bad token, renewed", steps: signedIn + ", token:unknown, refresh", cause: "exchange silent", whose: Clients, stopped: Called},
+		{name: "token for another server", steps: signedIn + ", token:endpoint", cause: "token endpoint", whose: Clients, stopped: Token},
+		{name: "token of another origin", steps: signedIn + ", token:other origin", cause: "token other origin", whose: Clients, stopped: Token},
+		{name: "password for a token", steps: "token:malformed", cause: "token", whose: Clients, stopped: Token},
+		{name: "key died", steps: signedIn + ", call:401", cause: "call 401", whose: Yours, stopped: Called},
+		{name: "403 on initialize", steps: signedIn + ", call:403", cause: "call 403", whose: Upstreams, stopped: Called},
+		{name: "wrong path", steps: signedIn + ", call:404", cause: "call 404", whose: Yours, stopped: Called},
+		{name: "not MCP", steps: signedIn + ", call:405", cause: "call 405", whose: Yours, stopped: Called},
+		{name: "quota of the upstream", steps: signedIn + ", call:429", cause: "call 429", whose: Upstreams, stopped: Called},
+		{name: "client gave up", steps: signedIn + ", call, call:499", cause: "call 499", whose: Upstreams, stopped: Called},
+		{name: "upstream down", steps: signedIn + ", call:502", cause: "call 502", whose: Upstreams, stopped: Called},
+		{name: "upstream busy in a call", steps: signedIn + ", call:503", cause: "call busy", whose: Upstreams, stopped: Called},
+		{name: "upstream slow", steps: signedIn + ", call:504", cause: "call busy", whose: Upstreams, stopped: Called},
+		{name: "upstream failed", steps: signedIn + ", call:500", cause: "call 5xx", whose: Upstreams, stopped: Called},
+		{name: "paused", steps: signedIn + ", call:paused", cause: "call paused", whose: Yours, stopped: Called},
+		{name: "locked", steps: signedIn + ", call:locked", cause: "call locked", whose: Yours, stopped: Called},
+		{name: "version of MCP", steps: signedIn + ", call:400", cause: "call", whose: Upstreams, stopped: Called},
+	}
+	seen := map[string]bool{}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			via := tt.via
+			if via == "" {
+				via = Local
+			}
+			a := script(via, tt.steps)
+			after := tt.after
+			if after == 0 {
+				after = time.Hour
+			}
+			state := tt.state
+			if state == "" {
+				state = Stopped
+			}
+			d := Diagnose(a, Circumstances{Now: a.Last.Add(after), Offline: tt.offline})
+			if d.Cause != tt.cause || d.Whose != tt.whose || d.Stopped != tt.stopped || d.State != state {
+				t.Errorf("got %s, cause %q, whose %q, at %q; want %s, %q, %q, %q", d.State, d.Cause, d.Whose, d.Stopped, state, tt.cause, tt.whose, tt.stopped)
+			}
+			if d.Words == "" || strings.Contains(d.Words+d.Next, "%") || state == Stopped && d.Next == "" {
+				t.Errorf("words %q, next %q", d.Words, d.Next)
+			}
+			seen[d.Cause] = true
+		})
+	}
+	for _, c := range slices.Sorted(maps.Keys(causes)) {
+		if !seen[c] {
+			t.Errorf("nothing leads to the cause %q", c)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	a := Attempt{Agent: "python-httpx"}
+	for name, c := range causes {
+		for _, s := range []string{c.words, c.next} {
+			s = fill(s, unnamed, a)
+			if !strings.HasSuffix(s, ".") || strings.Contains(s, "  ") || strings.Contains(s, "%") {
+				t.Errorf("%s: %q is no sentence", name, s)
+			}
+		}
+	}
+	for step := range order {
+		if _, ok := going[step]; !ok && order[step] < order[Token] {
+			t.Errorf("there are no words for an attempt that goes on after %q", step)
+		}
+	}
+}
+
+func TestFill(t *testing.T) {
+	for _, tt := range []struct{ text, beginning, named, unnamed string }{
+		{"%app registered, and %app left. %app is gone.", unnamed, "Claude registered, and Claude left. Claude is gone.", "An app registered, and the app left. The app is gone."},
+		{"In %app, press Connect. %app goes on.", "The app", "In Claude, press Connect. Claude goes on.", "In the app, press Connect. The app goes on."},
+		{"%app goes on by itself.", "The app", "Claude goes on by itself.", "The app goes on by itself."},
+		{"You approved.", unnamed, "You approved.", "You approved."},
+	} {
+		if got := fill(tt.text, tt.beginning, Attempt{Client: "Claude"}); got != tt.named {
+			t.Errorf("fill(%q) of Claude = %q, want %q", tt.text, got, tt.named)
+		}
+		if got := fill(tt.text, tt.beginning, Attempt{}); got != tt.unnamed {
+			t.Errorf("fill(%q) of nobody = %q, want %q", tt.text, got, tt.unnamed)
+		}
+	}
+}
