@@ -1,0 +1,14 @@
+//go:build !windows
+
+package tunnel
+
+import "syscall"
+
+// What the system says when it cannot connect.
+const (
+	errRefused   = syscall.ECONNREFUSED
+	errNoNetwork = syscall.ENETUNREACH
+	errNoRoute   = syscall.EHOSTUNREACH
+	errReset     = syscall.ECONNRESET
+	errInUse     = syscall.EADDRINUSE
+)

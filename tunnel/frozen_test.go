@@ -1,0 +1,79 @@
+//go:build !race
+
+// The SDK has a data race where a heartbeat times out, and where a session is
+// found dead that nobody closed.
+
+package tunnel
+
+import (
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
+)
+
+// quick makes an Agent that notices a dead session soon.
+func (k *kit) quick() *Ngrok {
+	n := k.ngrok(goodToken)
+	n.heartbeat, n.tolerance = 100*time.Millisecond, 200*time.Millisecond
+	return n
+}
+
+// A session that went silent without a word is noticed, and comes back.
+func TestFrozen(t *testing.T) {
+	k := newKit(t, tunneltest.Config{}, nil).run()
+	k.s.Set(Want{Tunnel: k.quick()})
+	k.until("online", isOnline)
+	k.edge.Freeze()
+	k.until("retrying", func(s Status) bool { return s.State == Retrying })
+	k.edge.Thaw()
+	k.until("online", isOnline)
+	k.works()
+}
+
+// Fifty sessions that broke leave nothing behind.
+func TestLeaksNothing(t *testing.T) {
+	stacks := func() string {
+		buf := make([]byte, 1<<20)
+		return string(buf[:runtime.Stack(buf, true)])
+	}
+	// Everything that a tunnel starts has this package, the SDK or its
+	// multiplexer on its stack. Parallel tests do not run now.
+	count := func() int {
+		n := 0
+		for g := range strings.SplitSeq(stacks(), "\n\n") {
+			if strings.Contains(g, "golang.ngrok.com/") || strings.Contains(g, "key2oauth/tunnel.(*") {
+				n++
+			}
+		}
+		return n
+	}
+	before := count()
+	k := newKit(t, tunneltest.Config{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "here") })).run()
+	k.s.Set(Want{Tunnel: k.quick()})
+	k.until("online", isOnline)
+	k.works()
+	for n := range 50 {
+		k.edge.KillSessions()
+		k.eventually("the session is resumed", func() bool { return len(k.edge.Binds()) >= n+2 })
+		k.until("online", isOnline)
+	}
+	k.works()
+	for range 10 {
+		k.s.Set(Want{Tunnel: k.quick()})
+		k.until("online again", func(s Status) bool { return s.State == Online && k.edge.Sessions() == 1 })
+	}
+	k.stop()
+	k.edge.Close()
+	var after int
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if after = count(); after <= before {
+			return
+		}
+	}
+	t.Errorf("%d goroutines before, %d after:\n%s", before, after, stacks())
+}

@@ -1,0 +1,71 @@
+package tunnel
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
+)
+
+// A holdingHandler lets the SDK wait in the moment in which it hands out a
+// connection, once.
+type holdingHandler struct {
+	slog.Handler
+	held chan bool // gets one when the SDK waits
+	free chan bool // closed, the SDK goes on
+}
+
+func (h *holdingHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *holdingHandler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "ngrok: "+handsOut {
+		select {
+		case h.held <- true:
+			<-h.free
+		default:
+		}
+	}
+	return nil
+}
+
+// ngrok takes the address offline in the moment in which a connection comes,
+// on which the SDK's listener waits for itself for ever. It is noticed, and
+// the tunnel comes back.
+func TestListenerLocksItselfUp(t *testing.T) {
+	k := newKit(t, tunneltest.Config{}, nil).run()
+	n := k.ngrok(goodToken)
+	hold := &holdingHandler{slog.DiscardHandler, make(chan bool), make(chan bool)}
+	n.Log, n.stuck = slog.New(hold), 200*time.Millisecond
+	k.s.Set(Want{Tunnel: n})
+	k.until("online", isOnline)
+	go fetch(k.edge.Client(false), origin+"/")
+	<-hold.held
+	if err := k.edge.StopTunnel(domain, "", "Stopped."); err != nil {
+		t.Fatal(err)
+	}
+	k.eventually("the SDK closes its listener", func() bool { return running("client.(*shutdown).Shut") })
+	close(hold.free)
+	k.eventually("a new session", func() bool { return len(k.edge.Auths()) == 2 })
+	k.until("online", isOnline)
+	k.works()
+	if !running("client.(*shutdown).Shut") {
+		t.Error("the SDK did not lock itself up, so nothing was shown here")
+	}
+	offline := false
+	for _, s := range k.history() {
+		offline = offline || s.State == Retrying && s.Words == words[takenOffline].Words
+	}
+	if !offline {
+		t.Errorf("nobody was told: %+v", k.history())
+	}
+}
+
+// running reports whether a goroutine is in function.
+func running(function string) bool {
+	buf := make([]byte, 1<<20)
+	return strings.Contains(string(buf[:runtime.Stack(buf, true)]), function)
+}

@@ -1,0 +1,111 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// probeAgent is no browser's, or ngrok would show its warning page.
+const probeAgent = "Key2OAuth-self-test"
+
+// maxProbe is how much of an answer is read.
+const maxProbe = 4 << 10
+
+// Probe asks for path at origin, as anybody on the internet would, and expects
+// the body want, which should be a nonce of this very test. It returns nil if
+// that is what came, else a *Fault. client must not have a proxy or a resolver
+// that leads past the tunnel; nil means one that is made for it.
+//
+// Each probe is a request of the tunnel's quota, so it is for the moment after
+// a tunnel opened and for the owner's word, not for a timer.
+func Probe(ctx context.Context, client *http.Client, origin, path, want string) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	if client == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		defer t.CloseIdleConnections()
+		client = &http.Client{Transport: t}
+	}
+	c := *client
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+path, nil)
+	if err != nil {
+		return fault(badURL, nil)
+	}
+	req.Header.Set("User-Agent", probeAgent)
+	req.Header.Set("ngrok-skip-browser-warning", "1")
+	req.Header.Set("Cache-Control", "no-cache")
+	res, err := c.Do(req)
+	if err != nil {
+		return probeFailed(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxProbe))
+	if code := codeIn(res.Header.Get("Ngrok-Error-Code")); code != "" {
+		return fault(code, nil)
+	}
+	if err != nil {
+		return probeFailed(err)
+	}
+	if res.StatusCode == http.StatusOK && strings.TrimSpace(string(body)) == want {
+		return nil
+	}
+	return judge(res, body)
+}
+
+const probeTime = 15 * time.Second
+
+// wrongHost is what this program itself answers to a request that names
+// another one.
+const wrongHost = `"wrong Host"`
+
+// judge says what answered in our place.
+func judge(res *http.Response, body []byte) *Fault {
+	cloudflare := res.Header.Get("Cf-Ray") != "" || strings.EqualFold(res.Header.Get("Server"), "cloudflare")
+	html := strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || strings.HasPrefix(strings.ToLower(strings.TrimSpace(string(body))), "<!doctype html")
+	switch {
+	case cloudflare && (res.StatusCode == http.StatusBadGateway || res.StatusCode >= 520 && res.StatusCode <= 530):
+		return fault(probeCFOrigin, nil)
+	case cloudflare && (html || res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusServiceUnavailable):
+		return fault(probeCF, nil)
+	case res.StatusCode == http.StatusMisdirectedRequest && strings.Contains(string(body), wrongHost):
+		return fault(probeHost, nil)
+	case res.StatusCode == http.StatusBadGateway || res.StatusCode == http.StatusGatewayTimeout:
+		return fault(probeLoop, nil)
+	case html:
+		return fault(probeHTML, nil)
+	}
+	return fault(probeOther, nil)
+}
+
+// probeFailed says why there was no answer. What lies between here and a
+// public address is not what lies between here and ngrok's agents.
+func probeFailed(err error) *Fault {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return fault(orOffline(probeName), dns)
+	}
+	switch {
+	case isCertificate(err), isAlert(err):
+		return fault(badCert, nil)
+	case isNotTLS(err), errors.Is(err, http.ErrSchemeMismatch):
+		return fault(probeNotTLS, nil)
+	case errors.Is(err, errRefused):
+		return fault(probeRefused, ofSystem(err))
+	case isTimeout(err):
+		return fault(orOffline(probeSlow), ofSystem(err))
+	case errors.Is(err, errNoNetwork), errors.Is(err, errNoRoute):
+		return fault(orOffline(unreachable), ofSystem(err))
+	}
+	return fault(probeBroken, ofSystem(err))
+}
+
+func isAlert(err error) bool {
+	_, ok := errors.AsType[tls.AlertError](err)
+	return ok
+}

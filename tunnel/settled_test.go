@@ -1,0 +1,45 @@
+package tunnel
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
+)
+
+// TestSettled: what is returned is about what was asked last, however that
+// went.
+func TestSettled(t *testing.T) {
+	k := newKit(t, tunneltest.Config{Accounts: map[string]tunneltest.Account{goodToken: {}}}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	settled := make(chan Status, 1)
+	k.s.Set(Want{Tunnel: k.ngrok("2wrong_authtoken_of_a_test")}) // before Run
+	go func() { settled <- k.s.Settled(ctx) }()
+	k.run()
+	if st := <-settled; st.State != Failed || st.Code != "ERR_NGROK_107" {
+		t.Errorf("after a wrong authtoken: %+v, want it failed", st)
+	}
+	for _, tt := range []struct {
+		want Want
+		is   State
+	}{
+		{Want{Tunnel: k.ngrok(goodToken)}, Online},
+		{Want{Tunnel: k.ngrok("2wrong_authtoken_of_a_test")}, Failed},
+		{Want{}, Off},
+		{Want{Tunnel: k.ngrok(goodToken), Paused: true}, Paused},
+		{Want{Tunnel: k.ngrok(goodToken)}, Online},
+	} {
+		k.s.Set(tt.want)
+		if st := k.s.Settled(ctx); st.State != tt.is {
+			t.Errorf("settled as %+v, want %s", st, tt.is)
+		}
+	}
+	k.edge.Close()
+	short, cancel := context.WithCancel(ctx)
+	cancel()
+	if st := k.s.Settled(short); st.State == Failed {
+		t.Errorf("an edge that is away is %+v", st)
+	}
+}

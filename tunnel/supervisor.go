@@ -1,0 +1,486 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// A Want is what the owner asks of a Supervisor.
+type Want struct {
+	Tunnel Tunnel // nil means none
+	Paused bool   // closed, but not forgotten
+	// Known is the origin that clients were given, or "". An ngrok tunnel whose
+	// owner asked for no domain asks for this one, and Status.Was says so if it
+	// got another.
+	Known string
+}
+
+// A Supervisor keeps one tunnel open. Its fields must not be changed after Run
+// was called.
+type Supervisor struct {
+	// Serve serves what comes through the tunnel until ctx ends or ln is
+	// closed. It is called once for each time that the tunnel opens, never
+	// twice at the same time, and ln is closed for it.
+	//
+	// An http.Server that serves ln must have no WriteTimeout, because ngrok's
+	// connections cannot stop a write that waits for its reader. When ctx ends
+	// it must be told to Shutdown, and be left alone after DrainTime: what is
+	// still connected then, loses its connection by the tunnel's own end.
+	// Server.Close is never needed. Serve must return soon after that.
+	Serve func(ctx context.Context, ln net.Listener, origin string) error
+	// Notify is told each Status, from one goroutine. Those that came while it
+	// ran are left out, except for the last.
+	Notify func(Status)
+	Log    *slog.Logger // nil logs nothing
+
+	// What tests shorten.
+	minWait, maxWait time.Duration
+	heldLong         time.Duration
+	drain            time.Duration
+	watch            watch
+
+	once    sync.Once
+	poke    chan struct{} // holds one when Notify has news
+	kicks   chan struct{} // holds one when the tunnel shall be tried again
+	nets    chan struct{} // holds one when the network changed
+	sleeps  chan struct{} // holds one when the computer slept
+	mu      sync.Mutex
+	want    Want
+	cancel  context.CancelFunc // ends what is done for want
+	known   string             // the origin to ask for
+	asked   int                // how many times the owner changed his mind
+	shown   int                // the one that status is about
+	moved   chan struct{}      // closed with the next change of status
+	held    time.Time          // since when the address is held elsewhere; of Run alone
+	status  Status
+	changed func() // for tests: called after each change of status
+}
+
+// DrainTime is how long requests that are being answered have until a tunnel
+// is closed under them.
+const DrainTime = 3 * time.Second
+
+const (
+	closeTime  = 2 * time.Second // for telling ngrok that the tunnel closes
+	returnTime = 2 * time.Second // for Serve, after all its connections ended
+	steadyTime = time.Minute     // after which a tunnel counts as one that works
+)
+
+func (s *Supervisor) init() {
+	s.once.Do(func() {
+		s.poke, s.kicks = make(chan struct{}, 1), make(chan struct{}, 1)
+		s.nets, s.sleeps = make(chan struct{}, 1), make(chan struct{}, 1)
+		s.status = Status{Provider: ProviderOff, State: Off, Words: offWords, Since: time.Now()}
+		if s.minWait == 0 {
+			s.minWait, s.maxWait = time.Second, 30*time.Second
+		}
+		if s.heldLong == 0 {
+			s.heldLong = 90 * time.Second
+		}
+		if s.drain == 0 {
+			s.drain = DrainTime
+		}
+		if s.Log == nil {
+			s.Log = slog.New(slog.DiscardHandler)
+		}
+	})
+}
+
+// Set says what the owner wants from now on. What is open and not wanted is
+// closed. It returns at once.
+func (s *Supervisor) Set(w Want) {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	same := w.Tunnel == s.want.Tunnel && w.Paused == s.want.Paused
+	if w.Tunnel != s.want.Tunnel || w.Known != s.want.Known {
+		s.known = w.Known
+	}
+	s.want = w
+	if !same {
+		s.asked++
+		if s.cancel != nil {
+			s.cancel()
+		}
+	}
+}
+
+// Settled waits until it is known how what was last asked by Set goes, whether
+// well or not, or until ctx ends, and returns the status then.
+func (s *Supervisor) Settled(ctx context.Context) Status {
+	s.init()
+	for {
+		s.mu.Lock()
+		st, known := s.status, s.shown == s.asked && s.status.State != Connecting
+		if s.moved == nil {
+			s.moved = make(chan struct{})
+		}
+		moved := s.moved
+		s.mu.Unlock()
+		if known {
+			return st
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return st
+		}
+	}
+}
+
+// Reconnect tries again now, whatever is being waited for. A tunnel that is
+// open gets a new connection.
+func (s *Supervisor) Reconnect() { s.init(); signal(s.kicks) }
+
+// Status returns how the tunnel is.
+func (s *Supervisor) Status() Status {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// Run keeps the tunnel as it is wanted until ctx ends, and has closed it when
+// it returns.
+func (s *Supervisor) Run(ctx context.Context) {
+	s.init()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	signal(s.poke) // of how it is at the start
+	wg.Go(func() { s.notify(ctx) })
+	wg.Go(func() { s.watch.run(ctx, s.nets, s.sleeps) })
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		wctx, cancel := context.WithCancel(ctx)
+		w, asked := s.want, s.asked
+		s.cancel = cancel
+		s.mu.Unlock()
+		s.keep(wctx, w, asked)
+		cancel()
+	}
+}
+
+// signal puts a mark into c that stays until somebody looks.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Supervisor) notify(ctx context.Context) {
+	for {
+		select {
+		case <-s.poke:
+			if s.Notify != nil {
+				s.Notify(s.Status())
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// show sets the status by f, which gets the last one.
+func (s *Supervisor) show(f func(*Status)) {
+	s.mu.Lock()
+	last := s.status
+	f(&s.status)
+	if s.status.State != last.State {
+		s.status.Since = time.Now()
+	}
+	same := s.status == last
+	if s.moved != nil {
+		close(s.moved)
+		s.moved = nil
+	}
+	s.mu.Unlock()
+	if same {
+		return
+	}
+	signal(s.poke)
+	if s.changed != nil {
+		s.changed()
+	}
+}
+
+// settle shows a state in which nothing is wrong.
+func (s *Supervisor) settle(state State, words string, t Tunnel) {
+	s.show(func(st *Status) {
+		*st = Status{Provider: provider(t), State: state, Words: words, Since: st.Since}
+	})
+}
+
+// showProblem shows what is wrong.
+func (s *Supervisor) showProblem(state State, p Problem, retry time.Time) {
+	s.show(func(st *Status) {
+		st.State, st.Code, st.Words, st.Next, st.Link, st.Whose, st.Retry = state, p.Code, p.Words, p.Next, p.Link, p.Whose, retry
+	})
+}
+
+func provider(t Tunnel) string {
+	switch t.(type) {
+	case nil:
+		return ProviderOff
+	case *External:
+		return ProviderExternal
+	}
+	return ProviderNgrok
+}
+
+// keep does what w says until ctx ends.
+func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
+	s.mu.Lock()
+	s.shown = asked
+	s.mu.Unlock()
+	switch {
+	case w.Tunnel == nil:
+		s.settle(Off, offWords, nil)
+		<-ctx.Done()
+		return
+	case w.Paused:
+		s.settle(Paused, pausedWords, w.Tunnel)
+		<-ctx.Done()
+		return
+	}
+	s.settle(Connecting, connectingWords, w.Tunnel)
+	for _, c := range []chan struct{}{s.kicks, s.nets, s.sleeps} {
+		select {
+		case <-c: // it was not about this
+		default:
+		}
+	}
+	wait := s.minWait
+	s.held = time.Time{}
+	for {
+		opened := time.Now()
+		err := s.generation(ctx, w)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(opened) > steadyTime {
+			wait = s.minWait
+		}
+		p := s.problem(err)
+		switch {
+		case errors.Is(err, errAgain):
+			// Somebody asked for this, so it is not the next of a row of
+			// failures. ngrok may still have the old session for a moment.
+			wait = s.minWait
+			s.settle(Connecting, connectingWords, w.Tunnel)
+			continue
+		case p.Permanent:
+			s.showProblem(Failed, p, time.Time{})
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.kicks:
+			}
+			s.settle(Connecting, connectingWords, w.Tunnel)
+			wait = s.minWait
+			continue
+		}
+		s.showProblem(Retrying, p, time.Now().Add(wait))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+			wait = min(2*wait, s.maxWait)
+			continue
+		case <-s.kicks:
+		case <-s.nets:
+		case <-s.sleeps:
+		}
+		wait = s.minWait
+	}
+}
+
+// problem says what err means, which for an address that is held elsewhere
+// depends on how long it has been.
+func (s *Supervisor) problem(err error) Problem {
+	f := classify(err)
+	s.Log.Debug("tunnel", "code", f.Problem.Code, "err", f)
+	switch {
+	case f.Problem.key != "334":
+		s.held = time.Time{}
+	case s.held.IsZero():
+		s.held = time.Now()
+	case time.Since(s.held) >= s.heldLong:
+		return problemOf(heldLong)
+	}
+	return f.Problem
+}
+
+// errAgain ends a generation that is followed by the next at once.
+var errAgain = errors.New("again")
+
+// A link is a listener that has a connection to a service behind it, which can
+// break and come back while the listener stays open.
+type link interface {
+	net.Listener
+	// changes tells when state is another than before.
+	changes() <-chan struct{}
+	state() linkState
+	// kick makes a new connection, and reports false if it cannot.
+	kick() bool
+	// alive reports whether the connection can still work on the networks that
+	// this computer has now.
+	alive() bool
+	// disconnect ends everything at once, unlike Close, which lets connections
+	// live that were accepted.
+	disconnect()
+}
+
+// A linkState is how the connection behind a listener is.
+type linkState struct {
+	online                bool
+	err                   error // why not
+	retry                 time.Time
+	account, plan, region string
+}
+
+// generation opens the tunnel, serves, and closes it again. It always returns
+// an error.
+func (s *Supervisor) generation(ctx context.Context, w Want) error {
+	s.mu.Lock()
+	known := s.known
+	s.mu.Unlock()
+	if n, ok := w.Tunnel.(interface{ prefer(string) }); ok {
+		n.prefer(known)
+	}
+	ln, origin, err := s.open(ctx, w.Tunnel)
+	if err != nil {
+		return err
+	}
+	lk, _ := ln.(link)
+	s.mu.Lock()
+	s.known = origin
+	s.mu.Unlock()
+
+	sctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(sctx, ln, origin) }()
+	s.showOnline(w, origin, lk)
+
+	err = s.attend(ctx, w, lk, origin, served)
+	s.close(ln, lk, stop, served)
+	return err
+}
+
+// open opens t. A kick starts over.
+func (s *Supervisor) open(ctx context.Context, t Tunnel) (net.Listener, string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	kicked := make(chan struct{})
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-s.kicks:
+			close(kicked)
+			cancel()
+		case <-done:
+		}
+	})
+	ln, origin, err := t.Open(ctx)
+	close(done)
+	wg.Wait()
+	select {
+	case <-kicked:
+		if err != nil {
+			return nil, "", errAgain
+		}
+	default:
+	}
+	return ln, origin, err
+}
+
+// attend watches an open tunnel until it has to be closed, and says why.
+// served is given back if Serve has ended.
+func (s *Supervisor) attend(ctx context.Context, w Want, lk link, origin string, served chan error) error {
+	var changes <-chan struct{}
+	if lk != nil {
+		changes = lk.changes()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-served:
+			served <- err
+			if lk != nil {
+				if st := lk.state(); st.err != nil {
+					return st.err
+				}
+			}
+			return fault(serveEnded, err)
+		case <-s.kicks:
+			if lk == nil || !lk.kick() {
+				return errAgain
+			}
+		case <-s.sleeps:
+			if lk != nil && !lk.kick() {
+				return errAgain
+			}
+		case <-s.nets:
+			if lk != nil && !lk.alive() && !lk.kick() {
+				return errAgain
+			}
+		case <-changes:
+			st := lk.state()
+			if st.online {
+				s.showOnline(w, origin, lk)
+				continue
+			}
+			p := s.problem(st.err)
+			if p.Permanent || errors.Is(st.err, errAgain) {
+				return st.err
+			}
+			s.showProblem(Retrying, p, st.retry)
+		}
+	}
+}
+
+func (s *Supervisor) showOnline(w Want, origin string, lk link) {
+	words, st := listeningWords, linkState{}
+	if lk != nil {
+		words, st = onlineWords, lk.state()
+	}
+	s.show(func(status *Status) {
+		*status = Status{
+			Provider: provider(w.Tunnel), State: Online, Words: words, Origin: origin,
+			Account: st.account, Plan: st.plan, Region: st.region, Since: status.Since,
+		}
+		if w.Known != "" && w.Known != origin {
+			status.Was = w.Known
+		}
+	})
+}
+
+// close closes an open tunnel: first the way in, then what is still being
+// answered gets its time, then everything ends.
+func (s *Supervisor) close(ln net.Listener, lk link, stop context.CancelFunc, served chan error) {
+	end := time.After(s.drain)
+	ln.Close()
+	stop()
+	select {
+	case <-served:
+		served <- nil
+	case <-end:
+	}
+	if lk != nil {
+		lk.disconnect()
+	}
+	select {
+	case <-served:
+	case <-time.After(returnTime):
+		s.Log.Warn("what served the tunnel did not return")
+	}
+}

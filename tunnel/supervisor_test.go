@@ -1,0 +1,279 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
+)
+
+// The owner's "Reconnect" resumes the session, so that its address is not held
+// by itself.
+func TestReconnectWhileOnline(t *testing.T) {
+	t.Parallel()
+	k := online(t, nil)
+	k.s.Reconnect()
+	k.eventually("the session is resumed", func() bool { return len(k.edge.Binds()) == 2 })
+	k.until("online", isOnline)
+	k.works()
+	if a := k.edge.Auths()[1]; a.ClientID == "" {
+		t.Errorf("a new session: %+v", a)
+	}
+}
+
+// Whatever the edge does, the program ends.
+func TestStopWhileFrozen(t *testing.T) {
+	t.Parallel()
+	k := online(t, nil)
+	k.edge.Freeze()
+	start := time.Now()
+	k.stop()
+	if took := time.Since(start); took > 10*(closeTime+abandonTime) {
+		t.Errorf("took %v", took)
+	}
+}
+
+// After sleep the connection is made again at once, not when the SDK notices.
+func TestN04Wakes(t *testing.T) {
+	t.Parallel()
+	var ahead atomic.Int64
+	k := newKit(t, tunneltest.Config{}, nil)
+	k.s.watch = watch{every: 5 * time.Millisecond, now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }}
+	k.run()
+	k.s.Set(Want{Tunnel: k.ngrok(goodToken)})
+	k.until("online", isOnline)
+	k.works()
+	ahead.Store(int64(time.Hour))
+	k.eventually("the session is resumed", func() bool { return len(k.edge.Binds()) == 2 })
+	k.until("online", isOnline)
+	k.works()
+}
+
+// A change of networks that leaves the connection's own address alone does not
+// break it; one that comes while the tunnel is away tries again.
+func TestN04NetworkChanges(t *testing.T) {
+	t.Parallel()
+	var networks atomic.Int64
+	k := newKit(t, tunneltest.Config{}, nil)
+	k.s.watch = watch{every: 5 * time.Millisecond, addrs: func() ([]net.Addr, error) {
+		return []net.Addr{&net.IPNet{IP: net.IPv4(10, 0, 0, byte(networks.Load())), Mask: net.CIDRMask(8, 32)}}, nil
+	}}
+	k.run()
+	n := k.ngrok(goodToken)
+	n.firstWait = time.Hour
+	k.s.Set(Want{Tunnel: n})
+	k.until("online", isOnline)
+	networks.Add(1)
+	time.Sleep(100 * time.Millisecond)
+	if got := len(k.edge.Auths()); got != 1 {
+		t.Errorf("the session was broken: %d attempts", got)
+	}
+	k.edge.Close()
+	k.until("waiting", func(s Status) bool { return s.State == Retrying && time.Until(s.Retry) > time.Minute })
+	if err := k.edge.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	networks.Add(1)
+	k.until("online, an hour before its time", isOnline)
+}
+
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var asleep time.Duration
+		var networks []net.Addr
+		w := watch{
+			now:   func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(asleep) },
+			addrs: func() ([]net.Addr, error) { mu.Lock(); defer mu.Unlock(); return networks, nil },
+		}
+		nets, sleeps := make(chan struct{}, 1), make(chan struct{}, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		go w.run(ctx, nets, sleeps)
+		a := &net.IPNet{IP: net.IPv4(10, 0, 0, 1), Mask: net.CIDRMask(8, 32)}
+		b := &net.IPNet{IP: net.IPv4(192, 168, 0, 1), Mask: net.CIDRMask(16, 32)}
+		for _, step := range []struct {
+			name       string
+			do         func()
+			nets, slep bool
+		}{
+			{"nothing", func() {}, false, false},
+			{"a network", func() { networks = []net.Addr{a} }, true, false},
+			{"a second", func() { networks = []net.Addr{a, b} }, true, false},
+			{"another order", func() { networks = []net.Addr{b, a} }, false, false},
+			{"the first goes", func() { networks = []net.Addr{b} }, true, false},
+			{"a clock that is corrected", func() { asleep += 20 * time.Second }, false, false},
+			{"a clock that is set back", func() { asleep -= time.Hour }, false, false},
+			{"a night", func() { asleep += 8 * time.Hour }, false, true},
+			{"nothing again", func() {}, false, false},
+		} {
+			time.Sleep(time.Second) // between two looks
+			synctest.Wait()
+			mu.Lock()
+			step.do()
+			mu.Unlock()
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if got := len(nets) == 1; got != step.nets {
+				t.Errorf("%s: networks changed: got %v, want %v", step.name, got, step.nets)
+			}
+			if got := len(sleeps) == 1; got != step.slep {
+				t.Errorf("%s: slept: got %v, want %v", step.name, got, step.slep)
+			}
+			for len(nets) > 0 {
+				<-nets
+			}
+			for len(sleeps) > 0 {
+				<-sleeps
+			}
+		}
+		cancel()
+	})
+}
+
+func BenchmarkWatch(b *testing.B) {
+	var w watch
+	l := w.look(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		l = w.look(l)
+	}
+}
+
+// fake is a Tunnel whose openings are scripted.
+type fake struct {
+	opened atomic.Int64
+	open   func(ctx context.Context, n int64) (net.Listener, string, error)
+}
+
+func (f *fake) Open(ctx context.Context) (net.Listener, string, error) {
+	return f.open(ctx, f.opened.Add(1))
+}
+
+// Waits double up to half a minute, and a kick begins again.
+func TestBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var at []time.Duration
+		f := &fake{open: func(context.Context, int64) (net.Listener, string, error) {
+			at = append(at, time.Since(start))
+			return nil, "", errors.New("no")
+		}}
+		s := &Supervisor{watch: watch{addrs: func() ([]net.Addr, error) { return nil, nil }}}
+		s.Set(Want{Tunnel: f})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan bool)
+		go func() { s.Run(ctx); close(done) }()
+		time.Sleep(100*time.Second + 500*time.Millisecond)
+		synctest.Wait()
+		var got []int
+		for _, d := range at {
+			got = append(got, int(d.Seconds()))
+		}
+		if diff := cmp.Diff([]int{0, 1, 3, 7, 15, 31, 61, 91}, got); diff != "" {
+			t.Errorf("seconds of the attempts (-want +got):\n%s", diff)
+		}
+		at = nil
+		s.Reconnect()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(at) != 2 {
+			t.Errorf("after a kick: attempts at %v", at)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// Serve is never running twice, and what it returns is not the end.
+func TestServeAgain(t *testing.T) {
+	t.Parallel()
+	var running, calls atomic.Int64
+	s := &Supervisor{minWait: time.Millisecond, maxWait: time.Millisecond, drain: time.Second}
+	s.Serve = func(ctx context.Context, ln net.Listener, o string) error {
+		if running.Add(1) > 1 || o != "https://mcp.example.com" {
+			t.Errorf("called while it runs, or for %q", o)
+		}
+		defer running.Add(-1)
+		if calls.Add(1) < 5 {
+			return errors.New("ended by itself")
+		}
+		<-ctx.Done()
+		return nil
+	}
+	s.Set(Want{Tunnel: &External{URL: "https://MCP.example.com/", Addr: "127.0.0.1:0"}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan bool)
+	go func() { s.Run(ctx); close(done) }()
+	for end := time.Now().Add(patience); calls.Load() < 5 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	if s.Status().State != Online {
+		t.Errorf("got %+v", s.Status())
+	}
+	cancel()
+	<-done
+	if running.Load() != 0 {
+		t.Error("Run returned while Serve runs")
+	}
+}
+
+// A Notify that is slow gets the last status, not all, and holds up nothing.
+func TestNotify(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, tunneltest.Config{}, nil)
+	blocked, release := make(chan bool, 1), make(chan bool)
+	var last atomic.Value
+	var calls atomic.Int64
+	k.s.Notify = func(s Status) {
+		if calls.Add(1) == 1 {
+			blocked <- true
+			<-release
+		}
+		last.Store(s.State)
+	}
+	k.run()
+	<-blocked
+	for range 20 {
+		k.s.Set(Want{Tunnel: k.ngrok(goodToken)})
+		k.until("online", isOnline)
+		k.s.Set(Want{})
+		k.until("off", func(s Status) bool { return s.State == Off })
+	}
+	close(release)
+	k.eventually("the last status is told", func() bool { return last.Load() == Off })
+	if n := calls.Load(); n > 3 {
+		t.Errorf("got %d calls", n)
+	}
+}
+
+// A Set that only says what clients know does not break what is open.
+func TestSetTheSame(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, tunneltest.Config{}, nil).run()
+	n := k.ngrok(goodToken)
+	k.s.Set(Want{Tunnel: n})
+	k.until("online", isOnline)
+	k.s.Set(Want{Tunnel: n, Known: origin})
+	time.Sleep(50 * time.Millisecond)
+	if got := len(k.edge.Auths()); got != 1 || k.s.Status().State != Online {
+		t.Errorf("got %d attempts, %+v", got, k.s.Status())
+	}
+}
+
+// What is warned of is known, and nothing else.
+func TestLimits(t *testing.T) {
+	free, ok := LimitsOf("Free")
+	if !ok || free.Requests != 20_000 || free.Out != 1e9 {
+		t.Errorf("got %+v, %v", free, ok)
+	}
+	if _, ok := LimitsOf("Enterprise"); ok {
+		t.Error("a plan that is not known has limits")
+	}
+}

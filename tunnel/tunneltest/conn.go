@@ -1,0 +1,211 @@
+package tunneltest
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// clientHello reads the first message of a TLS client and returns the name
+// that it asks for, "" if none, and a connection that begins with that message
+// again.
+func clientHello(c net.Conn) (string, net.Conn, error) {
+	var name string
+	var seen bytes.Buffer
+	read := errors.New("read")
+	err := tls.Server(readOnly{c, io.TeeReader(c, &seen)}, &tls.Config{
+		GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			name = h.ServerName
+			return nil, read
+		},
+	}).Handshake()
+	if !errors.Is(err, read) {
+		return "", nil, err
+	}
+	return name, replayed{c, io.MultiReader(&seen, c)}, nil
+}
+
+// readOnly keeps the alert of the handshake that clientHello gives up from
+// reaching the client.
+type readOnly struct {
+	net.Conn
+	r io.Reader
+}
+
+func (c readOnly) Read(b []byte) (int, error)  { return c.r.Read(b) }
+func (c readOnly) Write(b []byte) (int, error) { return len(b), nil }
+
+// replayed is a connection of which the first bytes were read already.
+type replayed struct {
+	net.Conn
+	r io.Reader
+}
+
+func (c replayed) Read(b []byte) (int, error) { return c.r.Read(b) }
+
+// A line is what all connections of agents go through. It can be frozen and
+// starved.
+type line struct {
+	mu     sync.Mutex
+	thawed chan struct{} // not nil while frozen; closed by thaw
+	rate   int           // bytes a second in each direction, 0 for no limit
+	delay  time.Duration // of each read and write
+}
+
+func (l *line) freeze() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.thawed == nil {
+		l.thawed = make(chan struct{})
+	}
+}
+
+func (l *line) thaw() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.thawed != nil {
+		close(l.thawed)
+		l.thawed = nil
+	}
+}
+
+func (l *line) starve(rate int, delay time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rate, l.delay = rate, delay
+}
+
+// A lineConn is one connection on a line.
+type lineConn struct {
+	net.Conn
+	line   *line
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *line) conn(c net.Conn) *lineConn {
+	return &lineConn{Conn: c, line: l, closed: make(chan struct{})}
+}
+
+func (c *lineConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// pass waits until the line is not frozen and n bytes had their time on it.
+func (c *lineConn) pass(n int) error {
+	for {
+		c.line.mu.Lock()
+		thawed, rate, delay := c.line.thawed, c.line.rate, c.line.delay
+		c.line.mu.Unlock()
+		if rate > 0 {
+			delay += time.Duration(float64(n) / float64(rate) * float64(time.Second))
+		}
+		switch {
+		case thawed != nil:
+			select {
+			case <-thawed:
+				continue
+			case <-c.closed:
+				return net.ErrClosed
+			}
+		case delay > 0:
+			select {
+			case <-time.After(delay):
+			case <-c.closed:
+				return net.ErrClosed
+			}
+		}
+		return nil
+	}
+}
+
+func (c *lineConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 || err == nil {
+		if frozen := c.pass(n); frozen != nil {
+			return 0, frozen
+		}
+	}
+	return n, err
+}
+
+func (c *lineConn) Write(b []byte) (int, error) {
+	if err := c.pass(len(b)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}
+
+// A streamConn is a proxy stream that ends when nothing passed for a while, in
+// either direction.
+type streamConn struct {
+	net.Conn
+	idle  time.Duration
+	timer *time.Timer
+}
+
+func newStreamConn(c net.Conn, idle time.Duration) *streamConn {
+	return &streamConn{Conn: c, idle: idle, timer: time.AfterFunc(idle, func() { c.Close() })}
+}
+
+func (c *streamConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.timer.Reset(c.idle)
+	}
+	return n, err
+}
+
+func (c *streamConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if n > 0 {
+		c.timer.Reset(c.idle)
+	}
+	return n, err
+}
+
+func (c *streamConn) Close() error {
+	c.timer.Stop()
+	return c.Conn.Close()
+}
+
+// A handOver is a listener whose connections are accepted elsewhere.
+type handOver struct {
+	addr   net.Addr
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newHandOver(addr net.Addr) *handOver {
+	return &handOver{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (h *handOver) give(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.closed:
+		c.Close()
+	}
+}
+
+func (h *handOver) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *handOver) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+func (h *handOver) Addr() net.Addr { return h.addr }

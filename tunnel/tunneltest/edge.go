@@ -1,0 +1,492 @@
+// Package tunneltest stands in for the ngrok service: an edge that speaks the
+// wire protocol of its agents, and the public side with which clients talk. An
+// unmodified SDK connects to it and does not see a difference.
+//
+// One port serves both. Who names no server in his TLS greeting, as a client
+// that connects to an address does, or names the service's own host, is an
+// agent; everybody else is a client of the host that he names.
+package tunneltest
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// AgentHost is the name of the agents' side, besides the addresses of this
+// machine.
+const AgentHost = "connect.ngrok-agent.com"
+
+// DefaultDomain is the domain of an account that names none.
+const DefaultDomain = "quiet-otter-canary.ngrok-free.app"
+
+// A Config says what an edge is like at the start. The zero Config is a free
+// account that takes any authtoken and shows no warning page.
+type Config struct {
+	// Addr is where to listen; "" means a free port of 127.0.0.1.
+	Addr string
+	// Accounts are those that exist, by their authtokens. nil means that every
+	// authtoken that looks like one belongs to the zero Account.
+	Accounts map[string]Account
+	// MaxSessions is how many sessions an account may have at a time; 0 means
+	// any number.
+	MaxSessions int
+	// Interstitial shows browsers ngrok's warning page.
+	Interstitial bool
+	// Idle is how long a connection may be silent; 0 means 5 minutes.
+	Idle time.Duration
+	// OnAuth and OnBind may refuse an agent. They see what the edge would have
+	// allowed, and return a *Refusal or nil. They may block.
+	OnAuth func(Auth) *Refusal
+	OnBind func(Bind) *Refusal
+	// ClientAddr says which IP address a client's request comes from, so that
+	// one machine can be many senders. It may take a header out of the request
+	// that tells it. nil, and an answer of "", mean the address that it has.
+	ClientAddr func(*http.Request) string
+	// Wrap goes around all that clients ask for, to look on; nil looks at
+	// nothing.
+	Wrap func(http.Handler) http.Handler
+}
+
+// An Account is what a customer has with the service.
+type Account struct {
+	Name    string // "" means "Otter"
+	Plan    string // "" means "Free"
+	Domain  string // the one that is given when none is asked for; "" means DefaultDomain
+	Domains []string
+	// Revoked makes every authentication fail.
+	Revoked bool
+}
+
+// An Auth is one attempt of an agent to open a session.
+type Auth struct {
+	Time      time.Time
+	Token     string
+	ClientID  string // set when the agent resumes a session
+	UserAgent string
+	Heartbeat time.Duration
+	Refused   string // the code, or ""
+}
+
+// A Bind is one attempt of an agent to put a host online.
+type Bind struct {
+	Time       time.Time
+	Asked      string // the host that was asked for, or ""
+	Host       string // the host that was given, unless refused
+	ForwardsTo string
+	Again      bool   // of a session that is resumed
+	Refused    string // the code, or ""
+}
+
+// An Edge is a stand-in for the ngrok service. Its methods may be called at
+// any time.
+type Edge struct {
+	config Config
+	ca     *authority
+	line   line
+	addr   string
+
+	mu       sync.Mutex
+	listener net.Listener // nil while closed
+	handOver *handOver
+	public   *http.Server
+	proxy    *http.Server
+	conns    map[net.Conn]bool
+	sessions map[*session]bool
+	binds    map[string]*bind // by host
+	accounts map[string]*Account
+	held     map[string]bool
+	quota    *Refusal
+	page     bool
+	auths    []Auth
+	attempts []Bind
+	unbinds  int
+	requests int
+	wg       sync.WaitGroup
+}
+
+// Start returns an edge that lives as long as the test.
+func Start(t testing.TB, c Config) *Edge {
+	t.Helper()
+	e, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// New returns an edge that serves until Close.
+func New(c Config) (*Edge, error) {
+	ca, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:0"
+	}
+	if c.Idle == 0 {
+		c.Idle = 5 * time.Minute
+	}
+	e := &Edge{
+		config: c, ca: ca, addr: c.Addr, page: c.Interstitial,
+		conns:    make(map[net.Conn]bool),
+		sessions: make(map[*session]bool),
+		binds:    make(map[string]*bind),
+		held:     make(map[string]bool),
+		accounts: make(map[string]*Account),
+	}
+	for token, a := range c.Accounts {
+		e.accounts[token] = a.filled()
+	}
+	if c.Accounts == nil {
+		e.accounts[anyToken] = Account{}.filled()
+	}
+	return e, e.Reopen()
+}
+
+// anyToken is the key of the account that every authtoken belongs to.
+const anyToken = "*"
+
+func (a Account) filled() *Account {
+	if a.Name == "" {
+		a.Name = "Otter"
+	}
+	if a.Plan == "" {
+		a.Plan = "Free"
+	}
+	if a.Domain == "" {
+		a.Domain = DefaultDomain
+	}
+	return &a
+}
+
+// Reopen listens again, on the same port, after Close.
+func (e *Edge) Reopen() error {
+	ln, err := net.Listen("tcp", e.addr)
+	if err != nil {
+		return err
+	}
+	hand := newHandOver(ln.Addr())
+	public := &http.Server{
+		Handler:           e.publicHandler(),
+		TLSConfig:         &tls.Config{GetCertificate: e.certificate},
+		ReadHeaderTimeout: e.config.Idle,
+		IdleTimeout:       e.config.Idle,
+		MaxHeaderBytes:    1 << 20,
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	e.mu.Lock()
+	e.addr = ln.Addr().String()
+	e.listener, e.handOver, e.public = ln, hand, public
+	e.mu.Unlock()
+	e.wg.Go(func() { public.ServeTLS(hand, "", "") })
+	e.wg.Go(func() { e.accept(ln, hand) })
+	return nil
+}
+
+// Close ends the edge and all connections, as a machine does that loses its
+// power. Reopen brings it back, without sessions.
+func (e *Edge) Close() {
+	e.mu.Lock()
+	ln, hand, public, proxy := e.listener, e.handOver, e.public, e.proxy
+	e.listener, e.proxy = nil, nil
+	e.mu.Unlock()
+	if proxy != nil {
+		proxy.Close()
+	}
+	if ln == nil {
+		return
+	}
+	ln.Close()
+	hand.Close()
+	e.killConns()
+	e.KillSessions() // also those that are frozen
+	public.Close()
+	e.wg.Wait()
+}
+
+func (e *Edge) killConns() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.conns {
+		c.Close()
+	}
+}
+
+func (e *Edge) accept(ln net.Listener, hand *handOver) {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		e.mu.Lock()
+		open := e.listener == ln
+		if open {
+			e.conns[c] = true
+			e.wg.Go(func() { e.greet(c, hand) })
+		}
+		e.mu.Unlock()
+		if !open {
+			c.Close()
+			return
+		}
+	}
+}
+
+// greet finds out who c is.
+func (e *Edge) greet(c net.Conn, hand *handOver) {
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	name, c2, err := clientHello(c)
+	c.SetReadDeadline(time.Time{})
+	switch {
+	case err != nil:
+		e.forget(c)
+	case name == "" || name == AgentHost || name == "localhost":
+		defer e.forget(c)
+		e.serveAgent(c2, c)
+	default:
+		hand.give(tracked{c2, func() { e.forget(c) }})
+	}
+}
+
+func (e *Edge) forget(c net.Conn) {
+	c.Close()
+	e.mu.Lock()
+	delete(e.conns, c)
+	e.mu.Unlock()
+}
+
+// tracked tells the edge when its connection is closed.
+type tracked struct {
+	net.Conn
+	closed func()
+}
+
+func (c tracked) Close() error { c.closed(); return nil }
+
+func (e *Edge) certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return e.ca.certificate(h.ServerName)
+}
+
+// Addr is the one address of the edge, for agents and clients.
+func (e *Edge) Addr() string { return e.addr }
+
+// CA is what agents and clients have to trust.
+func (e *Edge) CA() *x509.CertPool { return e.ca.pool() }
+
+// CAFile writes the certificate of the edge's authority into dir, in PEM.
+func (e *Edge) CAFile(dir string) (string, error) {
+	name := filepath.Join(dir, "edge.pem")
+	return name, os.WriteFile(name, e.ca.pem(), 0o600)
+}
+
+// SPKI is the hash of the public key of all certificates of the edge, as
+// Chromium takes it in --ignore-certificate-errors-spki-list.
+func (e *Edge) SPKI() string { return e.ca.spki }
+
+// KillSessions closes the connections of all agents.
+func (e *Edge) KillSessions() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for s := range e.sessions {
+		s.conn.Close()
+	}
+}
+
+// Freeze lets no byte pass between agents and the edge, on connections that
+// stay open, as a link does that was cut without a word. New connections are
+// accepted and frozen too.
+func (e *Edge) Freeze() { e.line.freeze() }
+
+// Thaw ends Freeze. What was on its way arrives.
+func (e *Edge) Thaw() { e.line.thaw() }
+
+// Starve gives each direction of each agent's connection so many bytes a
+// second, 0 for any number, and delays each packet.
+func (e *Edge) Starve(bytesPerSecond int, delay time.Duration) {
+	e.line.starve(bytesPerSecond, delay)
+}
+
+// Revoke makes token one that was revoked. Sessions that it opened end.
+func (e *Edge) Revoke(token string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := *e.account(token)
+	a.Revoked = true
+	e.accounts[token] = &a
+	for s := range e.sessions {
+		if s.token == token {
+			s.conn.Close()
+		}
+	}
+}
+
+// Rename gives the account of token another domain. The old one stays online
+// until its session ends, and cannot be bound again.
+func (e *Edge) Rename(token, domain string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := *e.account(token)
+	a.Domain = domain
+	if _, ok := e.accounts[token]; !ok {
+		token = anyToken
+	}
+	e.accounts[token] = &a
+}
+
+// account returns that of token, or nil.
+func (e *Edge) account(token string) *Account {
+	if a := e.accounts[token]; a != nil {
+		return a
+	}
+	return e.accounts[anyToken]
+}
+
+// Hold makes host one that another agent has online, until Release.
+func (e *Edge) Hold(host string) { e.hold(host, true) }
+
+// Release ends Hold.
+func (e *Edge) Release(host string) { e.hold(host, false) }
+
+func (e *Edge) hold(host string, held bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.held[host] = held
+}
+
+// UseUp answers all clients with an error of the service's, without asking the
+// agent, as happens when a quota is used up: "727" for requests, "725" for
+// bytes. "" ends it.
+func (e *Edge) UseUp(code string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.quota = nil
+	if code != "" {
+		e.quota = refuse(code, "The account used up what its plan allows in a month.")
+	}
+}
+
+// SetInterstitial turns the warning page on or off.
+func (e *Edge) SetInterstitial(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.page = on
+}
+
+// Auths returns all attempts to open a session, oldest first.
+func (e *Edge) Auths() []Auth {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]Auth(nil), e.auths...)
+}
+
+// Binds returns all attempts to put a host online, oldest first.
+func (e *Edge) Binds() []Bind {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]Bind(nil), e.attempts...)
+}
+
+// Unbinds counts the hosts that agents took offline in good order.
+func (e *Edge) Unbinds() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.unbinds
+}
+
+// Requests counts the requests of clients that were passed to an agent.
+func (e *Edge) Requests() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.requests
+}
+
+// Hosts returns the hosts that are online.
+func (e *Edge) Hosts() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var hosts []string
+	for h := range e.binds {
+		hosts = append(hosts, h)
+	}
+	return hosts
+}
+
+// Sessions counts the sessions that are open.
+func (e *Edge) Sessions() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.sessions)
+}
+
+// errNoSession is returned where an agent is needed and there is none.
+var errNoSession = errors.New("no agent has that host online")
+
+func opaque(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
+
+// StopTunnel takes host offline as the service's dashboard does, and tells its
+// agent why. An agent may end its session at once.
+func (e *Edge) StopTunnel(host, code, message string) error {
+	e.mu.Lock()
+	b := e.binds[host]
+	delete(e.binds, host)
+	e.mu.Unlock()
+	if b == nil {
+		return errNoSession
+	}
+	err := b.session.tell(typeStopTunnel, stopTunnel{ID: b.id, Message: message, ErrorCode: code}, nil)
+	return b.session.unlessEnded(err)
+}
+
+// A Command is what the service's dashboard can ask of an agent.
+type Command string
+
+// The commands.
+const (
+	Stop    Command = "stop"
+	Restart Command = "restart"
+	Update  Command = "update"
+)
+
+// Send gives the command to the agent that has host online, and returns what
+// it answers: an error if it refuses. An agent that stops or restarts ends its
+// session right after its answer.
+func (e *Edge) Send(host string, c Command) error {
+	e.mu.Lock()
+	b := e.binds[host]
+	e.mu.Unlock()
+	if b == nil {
+		return errNoSession
+	}
+	typ := typeStop
+	switch c {
+	case Restart:
+		typ = typeRestart
+	case Update:
+		typ = typeUpdate
+	}
+	var answer outcome
+	if err := b.session.tell(typ, struct{}{}, &answer); err != nil {
+		if c == Update {
+			return err
+		}
+		return b.session.unlessEnded(err)
+	}
+	if answer.Error != "" {
+		return fmt.Errorf("the agent refused to %s: %s", c, answer.Error)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Every code of ngrok's that is known to reach an agent, its owner or his
+// clients has words of its own, and who is to blame.
+func TestN04EveryCodeHasWords(t *testing.T) {
+	codes := strings.Fields(`
+		102 103 105 106 107 108 120 121 300 313 314 316 319 320 324 334 337 338 348
+		702 703 715 725 727 734 3004 3200 3208 4018 4026 6024 8012 8013
+		9009 9036 9037 9038 9040 15013 22001`)
+	for _, code := range codes {
+		if _, ok := words[code]; !ok {
+			t.Errorf("ERR_NGROK_%s has no words", code)
+		}
+	}
+	for key := range words {
+		if key != "" && strings.Trim(key, "0123456789") == "" && !slices.Contains(codes, key) {
+			t.Errorf("ERR_NGROK_%s has words, and is not in the list of this test", key)
+		}
+	}
+	if got := problemOf("77777"); got.Code != "ERR_NGROK_77777" || got.Words != words[unknownCode].Words {
+		t.Errorf("an unknown code: got %+v", got)
+	}
+	if got := problemOf("heavy weather"); got.Code != "" || got.Words != words[unknown].Words {
+		t.Errorf("an unknown name: got %+v", got)
+	}
+	if got := problemOf(heldLong).Code; got != "ERR_NGROK_334" {
+		t.Errorf("held for long: got %q", got)
+	}
+}
+
+// Words are for people who know nothing of protocols.
+func TestWords(t *testing.T) {
+	pages := []string{"", authtokenPage, domainsPage, agentsPage, accountPage, billingPage, supportPage, releasesPage}
+	for key, p := range words {
+		for what, s := range map[string]string{"words": p.Words, "next step": p.Next} {
+			switch {
+			case s == "" || !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "com"):
+				t.Errorf("%s: %s %q is no sentence", key, what, s)
+			case strings.ContainsFunc(s, func(r rune) bool { return r > 126 || r < 32 }):
+				t.Errorf("%s: %s %q is not ASCII", key, what, s)
+			case len(s) > 220:
+				t.Errorf("%s: %s has %d characters", key, what, len(s))
+			}
+			for _, jargon := range []string{"TLS", "TCP", "DNS", "x509", "socket", "EOF", "session ID", "handshake", "upstream", "ERR_", "!", "Error", "failed to"} {
+				if strings.Contains(s, jargon) {
+					t.Errorf("%s: %s says %q: %q", key, what, jargon, s)
+				}
+			}
+		}
+		if !slices.Contains(pages, p.Link) {
+			t.Errorf("%s: %q is not in the table of links", key, p.Link)
+		}
+		if !slices.Contains([]Whose{Yours, Ngroks, Network, Ours}, p.Whose) {
+			t.Errorf("%s: whose fault is it?", key)
+		}
+		if by := strings.Contains(p.Next, "by itself"); by && p.Permanent {
+			t.Errorf("%s is not tried again, and says so: %q", key, p.Next)
+		}
+	}
+}
+
+func TestClassify(t *testing.T) {
+	dial := func(err error) error {
+		return fmt.Errorf("failed to dial ngrok server: %w", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)})
+	}
+	tests := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"a code", errors.New("authentication failed: no\n\nERR_NGROK_107\n"), "107"},
+		{"a code in a link", errors.New("Banned.\n\nhttps://ngrok.com/docs/errors/err_ngrok_3208"), "3208"},
+		{"a code that is not known", errors.New("ERR_NGROK_99"), unknownCode},
+		{"a code is stronger than what broke", fmt.Errorf("ERR_NGROK_105: %w", io.EOF), "105"},
+		{"no such name", fmt.Errorf("dial: %w", &net.DNSError{Name: "connect.ngrok-agent.com", IsNotFound: true}), noName},
+		{"refused", dial(errRefused), refused},
+		{"no network", dial(errNoNetwork), unreachable},
+		{"no route", dial(errNoRoute), unreachable},
+		{"timeout of the system", dial(syscall.ETIMEDOUT), slow},
+		{"timeout of ours", context.DeadlineExceeded, slow},
+		{"a stranger's certificate", fmt.Errorf("tls: %w", x509.UnknownAuthorityError{}), intercepted},
+		{"a certificate for another", x509.HostnameError{Certificate: new(x509.Certificate), Host: "x"}, intercepted},
+		{"the end", io.EOF, broken},
+		{"a session that ended", errors.New("failed to send authentication request: session closed"), broken},
+		{"a silent one", errors.New("remote failed to reply to heartbeat"), silent},
+		{"anything else", errors.New("authtoken 2secret"), unknown},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := classify(test.err)
+			got := f.Problem.key
+			if got == offline && slices.Contains([]string{noName, unreachable, slow}, test.want) {
+				got = test.want // this machine has no network, and says so
+			}
+			if got != test.want {
+				t.Errorf("got %q, want %q", f.Problem.key, test.want)
+			}
+			if f.Error() == "" || strings.Contains(f.Error(), "2secret") {
+				t.Errorf("got %q", f.Error())
+			}
+		})
+	}
+}
+
+// Whatever ngrok says, no more than a code of it is told.
+func FuzzClassify(f *testing.F) {
+	f.Add("The authtoken you specified is invalid.\nYour authtoken: ", "\n\nERR_NGROK_107\n")
+	f.Add("", "EOF")
+	f.Add("err_ngrok_", "9999999999")
+	const secret = "2secret_authtoken_XYZZY"
+	f.Fuzz(func(t *testing.T, before, after string) {
+		for _, err := range []error{errors.New(before + secret + after), fmt.Errorf("%s%s%s: %w", before, secret, after, io.EOF)} {
+			fault := classify(err)
+			p := fault.Problem
+			if told := fault.Error() + p.Code + p.Words + p.Next + p.Link; strings.Contains(told, secret) {
+				t.Errorf("told %q", told)
+			}
+			if p.Words == "" || p.Next == "" {
+				t.Errorf("no words for %q", err)
+			}
+		}
+	})
+}
