@@ -1,0 +1,171 @@
+//go:build linux
+
+package tray
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/key2oauth/key2oauth/tray/traytest"
+)
+
+// A menuReader reads the menu as a panel does, and hears when it has changed.
+type menuReader struct {
+	t       *testing.T
+	menu    dbus.BusObject
+	signals chan *dbus.Signal
+}
+
+func readMenu(t *testing.T, bus *traytest.Bus, a *app) *menuReader {
+	t.Helper()
+	conn := bus.Connect(t)
+	r := &menuReader{t: t, signals: make(chan *dbus.Signal, 1000)}
+	r.menu = conn.Object(fmt.Sprintf("org.kde.StatusNotifierItem-%d-1", a.cmd.Process.Pid), menuPath)
+	conn.Signal(r.signals)
+	if err := conn.AddMatchSignal(dbus.WithMatchInterface(menuInterface)); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// layout asks for everything below an item.
+func (r *menuReader) layout(parent, depth int32) (l menuLayout) {
+	r.t.Helper()
+	var revision uint32
+	if err := r.menu.Call(menuInterface+".GetLayout", 0, parent, depth, []string{}).Store(&revision, &l); err != nil {
+		r.t.Fatal(err)
+	}
+	return l
+}
+
+// changes waits until the menu has changed, and counts how often it did.
+func (r *menuReader) changes() (n int) {
+	r.t.Helper()
+	late := time.After(time.Minute)
+	for {
+		var calm <-chan time.Time
+		if n > 0 {
+			calm = time.After(3 * reveal)
+		}
+		select {
+		case s := <-r.signals:
+			if s.Name == menuInterface+".LayoutUpdated" {
+				n++
+			}
+		case <-calm:
+			return n
+		case <-late:
+			r.t.Fatal("the panel is not told that the menu has changed")
+		}
+	}
+}
+
+// count counts the lines on each level, and those that have a submenu.
+func (r *menuReader) count(l menuLayout) (levels []int, submenus int) {
+	r.t.Helper()
+	var walk func(menuLayout, int)
+	walk = func(l menuLayout, depth int) {
+		if depth == len(levels) {
+			levels = append(levels, 0)
+		}
+		for _, child := range l.Children {
+			var c menuLayout
+			if err := child.Store(&c); err != nil {
+				r.t.Fatal(err)
+			}
+			levels[depth]++
+			if c.Properties["children-display"].Value() == "submenu" {
+				submenus++
+			}
+			if len(c.Children) > 0 {
+				walk(c, depth+1)
+			}
+		}
+	}
+	walk(l, 0)
+	return levels, submenus
+}
+
+// TestMenuByLevels: a panel learns of the lines of a submenu only after it has
+// had the submenu, since some drop lines otherwise, and of a change once.
+func TestMenuByLevels(t *testing.T) {
+	bus := traytest.StartBus(t)
+	panel := bus.StartWatcher(t)
+	a := start(t, bus.Env())
+	a.show(live())
+	icon := panel.Icon(t)
+
+	// What the levels of the menu are, with all submenus of each.
+	var want []int
+	var submenus []int
+	for level := Menu(live()); len(level) > 0; {
+		var below []Item
+		n := 0
+		for _, i := range level {
+			below = append(below, i.Items...)
+			if len(i.Items) > 0 {
+				n++
+			}
+		}
+		want, submenus, level = append(want, len(level)), append(submenus, n), below
+	}
+	if len(want) < 4 {
+		t.Fatalf("the menu has %d levels, which is too few for this test", len(want))
+	}
+
+	r := readMenu(t, bus, a)
+	icon.WaitMenu(t, "the menu", reads(live()))
+	r.changes() // until all of it was told
+
+	learn := func(r *menuReader) {
+		t.Helper()
+		all := 0
+		for depth := 1; depth <= len(want); depth++ {
+			all += submenus[depth-1]
+			for range 2 { // also if it asks again at once
+				got, marked := r.count(r.layout(0, -1))
+				if diff := cmp.Diff(want[:depth], got); diff != "" || marked != all {
+					t.Fatalf("after %d changes there are %d submenus, want %d, and lines (-want +got)\n%s", depth-1, marked, all, diff)
+				}
+			}
+			if depth < len(want) {
+				if n := r.changes(); n != 1 {
+					t.Fatalf("the menu changed %d times for one level, want 1", n)
+				}
+			}
+		}
+	}
+	paused := live()
+	paused.Paused = true
+	for _, s := range []State{paused, live()} {
+		a.show(s)
+		if n := r.changes(); n != 1 {
+			t.Errorf("another menu is told %d times, want 1", n)
+		}
+	}
+	learn(r)
+	learn(readMenu(t, bus, a)) // as a panel that has been started anew
+	r.changes()                // of the other's levels
+
+	// A panel that asks for one submenu after the other has each at once.
+	root := r.layout(0, 1)
+	for _, child := range root.Children {
+		var c menuLayout
+		if err := child.Store(&c); err != nil {
+			t.Fatal(err)
+		}
+		opens := c.Properties["children-display"].Value() == "submenu"
+		if got := len(r.layout(c.ID, 1).Children); got > 0 != opens {
+			t.Errorf("%v has %d lines", c.Properties["label"], got)
+		}
+	}
+	if call := r.menu.Call(menuInterface+".GetLayout", 0, int32(1_000_000), int32(-1), []string{}); call.Err == nil {
+		t.Error("an item that there never was has a layout")
+	}
+	a.terminate()
+	a.end(nil)
+}

@@ -1,0 +1,92 @@
+//go:build linux
+
+package tray
+
+import (
+	"image"
+	"image/color"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/tray/traytest"
+)
+
+// shots is where screenshots are kept for a person to look at.
+var shots = filepath.Join("..", "e2e", "output")
+
+// The colors of the badges that have one, on a panel of any color.
+var (
+	green = color.NRGBA{0x13, 0x9a, 0x67, 0xff}
+	amber = color.NRGBA{0xd0, 0x76, 0x00, 0xff}
+)
+
+// TestRealPanel shows the tray on XFCE's panel, and clicks it by mouse and
+// keyboard.
+func TestRealPanel(t *testing.T) {
+	testenv.Slow(t)
+	for _, panel := range []string{"light", "dark"} {
+		t.Run(panel, func(t *testing.T) {
+			d := traytest.StartDesktop(t, traytest.Options{Dark: panel == "dark", NoPanel: panel == "dark"})
+			a := start(t, d.Env())
+			a.show(live())
+			host := func(want string) {
+				t.Helper()
+				if got := a.line("host"); got != want {
+					t.Fatalf("host is %s, want %s", got, want)
+				}
+			}
+			if panel == "dark" { // this panel comes later than the program, and crashes
+				host("false")
+				stop := d.StartPanel(t)
+				host("true")
+				d.Icon(t, green)
+				stop()
+				host("false")
+				d.StartPanel(t)
+			}
+			host("true")
+			icon := d.Icon(t, green)
+			keep := func(name string, part image.Rectangle) {
+				traytest.Keep(t, d.Screen(t), part, filepath.Join(shots, "tray-"+name+"-"+panel+".png"))
+			}
+			lower := image.Rect(400, 150, 1000, 700)
+
+			for name, s := range menuStates() {
+				switch name {
+				case "first-run", "rejected-key", "paused", "hostile-names", "long-names", "everything-at-once":
+					a.show(s)
+					time.Sleep(time.Second)
+					d.OpenMenu(t, icon)
+					part := lower
+					if name == "long-names" {
+						part = image.Rect(0, 150, 1000, 700)
+					}
+					keep(name, part)
+					d.CloseMenu(t)
+				}
+			}
+			// Each of these is a menu of other lines, and StartPanel looks whether
+			// the panel has drawn them all.
+			for i := range 20 {
+				s := live()
+				s.Paused = i%2 == 0
+				a.show(s)
+				time.Sleep(150 * time.Millisecond)
+			}
+			a.show(live())
+			d.Icon(t, green)
+			time.Sleep(time.Second)
+			d.OpenMenu(t, icon)
+			keep("connected", lower)
+			d.Do(t, "key", "Down", "Right") // Linear
+			time.Sleep(500 * time.Millisecond)
+			keep("endpoint", lower)
+			d.Do(t, "key", "Return") // Copy MCP URL
+			if got := a.line("do"); got != "copy-url aaaaaaaaaaaa" {
+				t.Errorf("the keyboard did %q", got)
+			}
+		})
+	}
+}

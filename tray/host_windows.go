@@ -1,0 +1,68 @@
+package tray
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+var (
+	user32            = windows.NewLazySystemDLL("user32.dll")
+	findWindow        = user32.NewProc("FindWindowW")
+	postThreadMessage = user32.NewProc("PostThreadMessageW")
+)
+
+// follow reports whether there is a taskbar, and closes shown when there is. A
+// program that starts at login may be there before it, and the systray package
+// would fail for good. When the taskbar restarts, that package comes back by
+// itself.
+func follow(ctx context.Context, group *sync.WaitGroup, report func(bool), _ func()) (shown <-chan struct{}, err error) {
+	first := make(chan struct{})
+	if taskbarIsThere() {
+		report(true)
+		close(first)
+		return first, nil
+	}
+	report(false)
+	group.Go(func() {
+		for !taskbarIsThere() {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return
+			}
+		}
+		report(true)
+		close(first)
+	})
+	return first, nil
+}
+
+func taskbarIsThere() bool {
+	class, err := syscall.UTF16PtrFromString("Shell_TrayWnd")
+	if err != nil {
+		return false
+	}
+	window, _, _ := findWindow.Call(uintptr(unsafe.Pointer(class)), 0)
+	return window != 0
+}
+
+// endLoop ends this thread's message loop with ctx. The systray package does
+// that by a message to its window, and has none where the taskbar refused it.
+func endLoop(ctx context.Context) (stop func()) {
+	const quit = 0x0012 // WM_QUIT
+	thread := windows.GetCurrentThreadId()
+	undo := context.AfterFunc(ctx, func() {
+		time.Sleep(time.Second) // for the usual way, which takes the icon away
+		postThreadMessage.Call(uintptr(thread), quit, 0, 0)
+	})
+	return func() { undo() }
+}
+
+// newPanelMenu leaves the menu to the systray package.
+func newPanelMenu([]Item, func(Action), *slog.Logger) (panelMenu, error) { return nil, nil }

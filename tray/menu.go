@@ -1,0 +1,300 @@
+package tray
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/key2oauth/key2oauth/icons"
+)
+
+// An Item is one line of the menu, as a person reads it: what a desktop wants
+// escaped is escaped where it is drawn.
+type Item struct {
+	Text      string
+	Action    Action // of a click; an item with neither Action nor Items is grayed
+	Checkable bool   // it has a check mark, set or not
+	Checked   bool
+	Separator bool
+	Items     []Item // a submenu
+}
+
+// Enabled reports whether the item can be clicked or opened.
+func (i Item) Enabled() bool { return i.Action != Action{} || len(i.Items) > 0 }
+
+// A panelMenu shows the menu where the systray package cannot do that well.
+type panelMenu interface {
+	show(items []Item)
+}
+
+// How many lines the menu has at most for what there may be hundreds of. The
+// dashboard shows the rest.
+const (
+	maxEndpoints = 12
+	maxClients   = 8
+	maxKeys      = 3
+)
+
+// Menu lays out the tray menu. It is a pure function so that tests can hold
+// every state of the menu as text; only tray.go touches the systray package.
+func Menu(s State) []Item {
+	return sections(
+		review(s),
+		slices.Concat(status(s), keys(s), stopped(s)),
+		endpoints(s),
+		clients(s),
+		switches(s),
+		program(s),
+	)
+}
+
+// sections puts separators between the parts that are not empty.
+func sections(parts ...[]Item) []Item {
+	var menu []Item
+	for _, p := range parts {
+		if len(menu) > 0 && len(p) > 0 {
+			menu = append(menu, Item{Separator: true})
+		}
+		menu = append(menu, p...)
+	}
+	return menu
+}
+
+// do is an item of a fixed text.
+func do(key string, v Verb) Item { return Item{Text: t(key), Action: Action{Verb: v}} }
+
+func review(s State) []Item {
+	switch len(s.Pending) {
+	case 0:
+		return nil
+	case 1:
+		r := s.Pending[0]
+		return []Item{{Text: t("review", name(r.Client)), Action: Action{ReviewRequest, r.ID}}}
+	}
+	return []Item{{Text: t("review.many", len(s.Pending)), Action: Action{Verb: ReviewRequest}}}
+}
+
+// status says how things stand, and is clickable where a click helps.
+func status(s State) []Item {
+	var items []Item
+	switch {
+	case s.Keychain == KeychainWaiting:
+		items = append(items, do("status.locked", OpenDashboard))
+	case s.Keychain == KeychainUnusable:
+		items = append(items, do("status.unusable", OpenDashboard))
+	case s.Paused:
+		items = append(items, Item{Text: t("status.paused")})
+	default:
+		items = append(items, tunnelStatus(s.Tunnel))
+	}
+	if s.DiskFull {
+		items = append(items, do("status.disk", OpenDashboard))
+	}
+	if s.Keychain == KeychainMemory {
+		items = append(items, do("status.memory", OpenDashboard))
+	}
+	return items
+}
+
+func tunnelStatus(tn Tunnel) Item {
+	switch words := clean(tn.Words, maxWords); tn.State {
+	case TunnelOffline:
+		return Item{Text: t("status.offline")}
+	case TunnelConnecting:
+		if words != "" {
+			return Item{Text: words}
+		}
+		return Item{Text: t("status.connecting")}
+	case TunnelConnected:
+		if host := clean(tn.Host, maxWords); host != "" {
+			return Item{Text: t("status.connected.at", host)}
+		}
+		return Item{Text: t("status.connected")}
+	case TunnelNeedsYou:
+		if words == "" {
+			words = t("status.needs-words")
+		}
+		return Item{Text: t("status.needs-you", sentence(words)), Action: Action{Verb: OpenTunnel}}
+	}
+	return Item{Text: t("status.unset")}
+}
+
+// keys are the saved keys that keep calls from working.
+func keys(s State) []Item {
+	var items []Item
+	for _, e := range s.Endpoints {
+		switch e.Key {
+		case KeyRejected:
+			items = append(items, Item{Text: t("key.rejected", name(e.Name)), Action: Action{FixKey, e.Slug}})
+		case KeyNeeded:
+			items = append(items, Item{Text: t("key.needed", name(e.Name)), Action: Action{FixKey, e.Slug}})
+		}
+	}
+	return limit(items, maxKeys, "key.more")
+}
+
+// stoppedFor is how long an attempt that came to nothing is in the menu. The
+// page shows it longer.
+const stoppedFor = time.Hour
+
+// stopped is the last app that did not get connected, and whose fault that is.
+func stopped(s State) []Item {
+	a := s.Stopped
+	if a.Time.IsZero() || s.Now.Sub(a.Time) > stoppedFor {
+		return nil
+	}
+	key := map[Whose]string{
+		WhoseYours: "stopped.yours", WhoseClient: "stopped.client", WhoseServer: "stopped.server", WhoseTunnel: "stopped.tunnel",
+	}[a.Whose]
+	return []Item{{Text: t(cmp.Or(key, "stopped"), name(a.Client)), Action: Action{Verb: OpenCheck}}}
+}
+
+// limit replaces what is past n by one line that leads to the dashboard.
+func limit(items []Item, n int, more string) []Item {
+	if len(items) <= n+1 { // the line would take the room of the item
+		return items
+	}
+	return append(items[:n:n], Item{Text: t(more, len(items)-n), Action: Action{Verb: OpenDashboard}})
+}
+
+func endpoints(s State) []Item {
+	if len(s.Endpoints) == 0 {
+		return []Item{do("endpoint.add", AddEndpoint)}
+	}
+	var items []Item
+	for _, e := range s.Endpoints {
+		used := t("used.never")
+		if !e.LastUsed.IsZero() {
+			used = t("used", ago(s.Now, e.LastUsed))
+		}
+		sub := []Item{
+			{Text: t("copy"), Action: Action{CopyURL, e.Slug}},
+			{Text: t("open"), Action: Action{OpenEndpoint, e.Slug}},
+		}
+		switch e.Key {
+		case KeyRejected:
+			sub = append(sub, Item{Text: t("replace"), Action: Action{FixKey, e.Slug}})
+		case KeyNeeded:
+			sub = append(sub, Item{Text: t("paste"), Action: Action{FixKey, e.Slug}})
+		}
+		sub = append(sub, Item{Separator: true}, Item{Text: used})
+		items = append(items, Item{Text: name(e.Name), Items: sub})
+	}
+	return limit(items, maxEndpoints, "endpoints.more")
+}
+
+// clients are the connections. Revoking one cannot be taken back, so it takes
+// a second click, beside what it means.
+func clients(s State) []Item {
+	if len(s.Clients) == 0 {
+		return nil
+	}
+	var items []Item
+	for _, c := range s.Clients {
+		used := t("used.never")
+		if !c.LastUsed.IsZero() {
+			used = t("used", ago(s.Now, c.LastUsed))
+		}
+		items = append(items, Item{Text: name(c.Name), Items: []Item{
+			{Text: t("client.uses", name(c.Endpoint))},
+			{Text: used},
+			{Separator: true},
+			{Text: t("revoke"), Items: []Item{
+				{Text: t("revoke.warning", name(c.Name))},
+				{Text: t("revoke.now"), Action: Action{Revoke, c.Grant}},
+			}},
+		}})
+	}
+	return []Item{{Text: t("clients"), Items: limit(items, maxClients, "clients.more")}}
+}
+
+// switches start and stop calls.
+func switches(s State) []Item {
+	if s.Paused { // which closes the tunnel too
+		return []Item{do("resume", Resume)}
+	}
+	items := []Item{do("pause", Pause)}
+	switch s.Tunnel.State {
+	case TunnelUnset:
+		return append(items, do("tunnel", OpenTunnel))
+	case TunnelOffline:
+		return append(items, do("online", GoOnline))
+	}
+	return append(items, do("offline", GoOffline))
+}
+
+func program(s State) []Item {
+	items := []Item{do("dashboard", OpenDashboard)}
+	switch s.Login {
+	case LoginOff:
+		items = append(items, Item{Text: t("login"), Action: Action{Verb: StartAtLogin}, Checkable: true})
+	case LoginOn:
+		items = append(items, Item{Text: t("login"), Action: Action{Verb: DoNotStart}, Checkable: true, Checked: true})
+	}
+	return append(items, do("quit", Quit))
+}
+
+// Icon chooses the tray icon. What waits for a person comes before what the
+// owner chose, and that before how the network is.
+func Icon(s State) icons.State {
+	switch {
+	case len(s.Pending) > 0:
+		return icons.Attention
+	case s.Paused:
+		return icons.Paused
+	case s.Keychain == KeychainWaiting, s.Keychain == KeychainUnusable, s.DiskFull, broken(s) > 0, s.Tunnel.State == TunnelNeedsYou:
+		return icons.Attention
+	case s.Tunnel.State == TunnelConnecting:
+		return icons.Connecting
+	case s.Tunnel.State == TunnelConnected:
+		return icons.Connected
+	}
+	return icons.Local
+}
+
+// broken counts the keys that keep calls from working.
+func broken(s State) int {
+	n := 0
+	for _, e := range s.Endpoints {
+		if e.Key != KeyFine {
+			n++
+		}
+	}
+	return n
+}
+
+// Tooltip says in a few words what the icon means. It holds no name, since a
+// tooltip shows over whatever the owner presents to others.
+func Tooltip(s State) string {
+	return t("tooltip", situation(s))
+}
+
+func situation(s State) string {
+	switch n := broken(s); {
+	case len(s.Pending) > 0:
+		return t("tooltip.request")
+	case s.Paused:
+		return t("tooltip.paused")
+	case s.Keychain == KeychainWaiting:
+		return t("tooltip.locked")
+	case s.Keychain == KeychainUnusable:
+		return t("tooltip.unusable")
+	case s.DiskFull:
+		return t("tooltip.disk")
+	case n == 1:
+		return t("tooltip.key")
+	case n > 1:
+		return t("tooltip.keys", n)
+	}
+	switch s.Tunnel.State {
+	case TunnelOffline:
+		return t("tooltip.offline")
+	case TunnelConnecting:
+		return t("tooltip.connect")
+	case TunnelConnected:
+		return t("tooltip.connected")
+	case TunnelNeedsYou:
+		return t("tooltip.needs-you")
+	}
+	return t("tooltip.unset")
+}

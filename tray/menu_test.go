@@ -1,0 +1,284 @@
+package tray
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/key2oauth/key2oauth/icons"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
+// connected is an app in everyday use.
+func connected() State {
+	return State{
+		Now:    now,
+		Tunnel: Tunnel{State: TunnelConnected, Host: "calm-otter.ngrok-free.app"},
+		Endpoints: []Endpoint{
+			{Slug: "aaaaaaaaaaaa", Name: "Linear", LastUsed: now.Add(-2 * time.Minute)},
+			{Slug: "bbbbbbbbbbbb", Name: "Sentry"},
+		},
+		Clients: []Client{
+			{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: now.Add(-2 * time.Minute)},
+			{Grant: "g2", Name: "Cursor", Endpoint: "Sentry", LastUsed: now.Add(-26 * time.Hour)},
+		},
+		Login: LoginOn,
+	}
+}
+
+func but(s State, change func(*State)) State {
+	change(&s)
+	return s
+}
+
+// states are all that the menu can look like, by the names of their golden
+// files.
+func menuStates() map[string]State {
+	many := but(connected(), func(s *State) {
+		s.Endpoints, s.Clients = nil, nil
+		for i := range 30 {
+			s.Endpoints = append(s.Endpoints, Endpoint{Slug: fmt.Sprintf("slug%08d", i), Name: fmt.Sprintf("Server %d", i+1), Key: Key(i % 2)})
+			s.Clients = append(s.Clients, Client{Grant: fmt.Sprintf("g%d", i), Name: fmt.Sprintf("App %d", i+1), Endpoint: "Server 1", LastUsed: now.Add(-time.Duration(i*i) * 2 * time.Hour)})
+		}
+	})
+	hostile := []string{
+		"my_server_one", "R&D", "<b>bold</b>", "\U0001F469\u200d\U0001F4BB Ada \U0001F1EB\U0001F1F7 \u2764\ufe0f",
+		"Lin\u202eraeL\u202c\u2066", "two\nlines\tand a tab\x00\x1b[31m", "  ", "\u3164\u200d",
+		"z\u0300\u0301\u0302\u0303\u0304\u0305algo", "\xff\xfe", "\u05e9\u05dc\u05d5\u05dd",
+	}
+	return map[string]State{
+		"first-run":  {Now: now, Login: LoginOff},
+		"local-only": but(connected(), func(s *State) { s.Tunnel = Tunnel{} }),
+		"connecting": but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelConnecting} }),
+		"no-internet": but(connected(), func(s *State) {
+			s.Tunnel = Tunnel{State: TunnelConnecting, Words: "No internet connection. Trying again by itself."}
+		}),
+		"connected": connected(),
+		"needs-you": but(connected(), func(s *State) {
+			s.Tunnel = Tunnel{State: TunnelNeedsYou, Words: "ngrok does not accept the authtoken."}
+		}),
+		"needs-you-without-words": but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelNeedsYou} }),
+		"rejected-key":            but(connected(), func(s *State) { s.Endpoints[0].Key = KeyRejected }),
+		"needed-key":              but(connected(), func(s *State) { s.Endpoints[1].Key = KeyNeeded }),
+		"paused":                  but(connected(), func(s *State) { s.Paused = true }),
+		"paused-with-request":     but(connected(), func(s *State) { s.Paused = true; s.Pending = []Request{{"r1", "ChatGPT"}} }),
+		"offline":                 but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelOffline} }),
+		"locked-keychain":         but(connected(), func(s *State) { s.Keychain = KeychainWaiting }),
+		"unusable-keychain":       but(connected(), func(s *State) { s.Keychain = KeychainUnusable }),
+		"no-keychain":             but(connected(), func(s *State) { s.Keychain = KeychainMemory; s.Login = LoginUnknown }),
+		"many":                    many,
+		"long-names": but(connected(), func(s *State) {
+			s.Endpoints[0].Name = strings.Repeat("m", 40)
+			s.Endpoints[0].Key = KeyRejected
+			s.Endpoints[1].Name = strings.Repeat("wide name ", 5)
+			s.Clients[0].Name = strings.Repeat("\u754c", 41)
+			s.Clients[1].Endpoint = s.Endpoints[1].Name
+		}),
+		"hostile-names": but(connected(), func(s *State) {
+			s.Endpoints, s.Clients = nil, nil
+			for i, n := range hostile {
+				s.Endpoints = append(s.Endpoints, Endpoint{Slug: fmt.Sprint("slug", i), Name: n})
+			}
+			s.Clients = []Client{{Grant: "g1", Name: hostile[5], Endpoint: hostile[4]}}
+			s.Pending = []Request{{"r1", hostile[4]}}
+		}),
+		"stopped-yours":  but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseYours, now.Add(-time.Minute)} }),
+		"stopped-client": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseClient, now.Add(-time.Minute)} }),
+		"stopped-server": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseServer, now.Add(-time.Minute)} }),
+		"stopped-tunnel": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseTunnel, now.Add(-time.Hour)} }),
+		"stopped-hostile": but(connected(), func(s *State) {
+			s.Stopped = Attempt{hostile[4] + strings.Repeat("x", 50), WhoseUnknown, now}
+		}),
+		"stopped-long-ago": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseClient, now.Add(-time.Hour - 1)} }),
+		"full-disk":        but(connected(), func(s *State) { s.DiskFull = true }),
+		"request":          but(connected(), func(s *State) { s.Pending = []Request{{"r1", "Claude"}} }),
+		"requests":         but(connected(), func(s *State) { s.Pending = []Request{{"r1", "Claude"}, {"r2", "Cursor"}} }),
+		"everything-at-once": but(connected(), func(s *State) {
+			s.Pending = []Request{{"r1", "Claude"}}
+			s.Endpoints[0].Key = KeyRejected
+			s.Tunnel = Tunnel{State: TunnelNeedsYou, Words: "The domain is in use elsewhere"}
+			s.Keychain = KeychainMemory
+		}),
+	}
+}
+
+func TestMenu(t *testing.T) {
+	for name, s := range menuStates() {
+		t.Run(name, func(t *testing.T) {
+			got := fmt.Sprintf("icon: %s\ntooltip: %s\n\n%s", Icon(s), Tooltip(s), drawn(Menu(s)))
+			for _, n := range Notices(s) {
+				if !n.Event { // of clients, which every state has
+					got += fmt.Sprintf("\nnotice: %s\n    %s\n    %s [%s]\n", n.Title, n.Body, n.Button, strings.TrimSpace(string(n.Action.Verb)+" "+n.Action.ID))
+				}
+			}
+			file := filepath.Join("testdata", "menu", name+".txt")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatalf("%v; go test ./tray -update writes it", err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("Menu differs from %s (-want +got):\n%s", file, diff)
+			}
+		})
+	}
+	files, err := filepath.Glob("testdata/menu/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) != len(menuStates()) {
+		t.Errorf("%d golden files for %d states", len(files), len(menuStates()))
+	}
+}
+
+// drawn is a menu as text: what a click does stands in brackets, what is
+// grayed in parentheses.
+func drawn(items []Item) string {
+	var b strings.Builder
+	var walk func([]Item, string)
+	walk = func(items []Item, indent string) {
+		for _, i := range items {
+			b.WriteString(indent)
+			switch {
+			case i.Separator:
+				b.WriteString("---")
+			case !i.Enabled():
+				fmt.Fprintf(&b, "(%s)", i.Text)
+			default:
+				if i.Checkable {
+					b.WriteString(map[bool]string{true: "[x] ", false: "[ ] "}[i.Checked])
+				}
+				b.WriteString(i.Text)
+			}
+			if i.Action != (Action{}) {
+				fmt.Fprintf(&b, " [%s]", strings.TrimSpace(string(i.Action.Verb)+" "+i.Action.ID))
+			}
+			b.WriteByte('\n')
+			walk(i.Items, indent+"    ")
+		}
+	}
+	walk(items, "")
+	return b.String()
+}
+
+// TestMenuHolds checks what is true of the menu in every state.
+func TestMenuHolds(t *testing.T) {
+	for name, s := range menuStates() {
+		t.Run(name, func(t *testing.T) {
+			menu := Menu(s)
+			if len(s.Pending) > 0 && menu[0].Action.Verb != ReviewRequest {
+				t.Errorf("the first item is %q, want the request that waits", menu[0].Text)
+			}
+			if last := menu[len(menu)-1]; last.Action.Verb != Quit {
+				t.Errorf("the last item is %q, want quit", last.Text)
+			}
+			// Windows cuts a tooltip at 127 characters of UTF-16.
+			if tip := Tooltip(s); len(utf16.Encode([]rune(tip))) > 127 {
+				t.Errorf("the tooltip is too long for Windows: %q", tip)
+			}
+			var walk func(string, []Item)
+			walk = func(parent string, items []Item) {
+				for k, i := range items {
+					if i.Action.Verb == Revoke && parent != text["revoke"] {
+						t.Errorf("%q revokes by a click in the menu of %q, without a confirmation", i.Text, parent)
+					}
+					if i.Separator {
+						if k == 0 || k == len(items)-1 || items[k-1].Separator {
+							t.Errorf("a separator separates nothing, at %d of\n%s", k, drawn(items))
+						}
+						continue
+					}
+					if i.Text == "" || strings.ContainsAny(i.Text, "\n\t%") {
+						t.Errorf("text %q", i.Text)
+					}
+					if _, ok := text[i.Text]; ok {
+						t.Errorf("%q is a key of the catalogue", i.Text)
+					}
+					walk(i.Text, i.Items)
+				}
+			}
+			walk("", menu)
+		})
+	}
+}
+
+func TestIcon(t *testing.T) {
+	seen := make(map[icons.State]bool)
+	for _, s := range menuStates() {
+		seen[Icon(s)] = true
+	}
+	for _, s := range icons.States {
+		if !seen[s] {
+			t.Errorf("no state of the menu has the icon %s", s)
+		}
+	}
+}
+
+func TestAgo(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ago  time.Duration
+		want string
+	}{
+		{"now", 0, "just now"},
+		{"a clock that was set back", -time.Hour, "just now"},
+		{"59 seconds", 59 * time.Second, "just now"},
+		{"a minute", time.Minute, "a minute ago"},
+		{"two", 2 * time.Minute, "2 minutes ago"},
+		{"under an hour", time.Hour - 1, "59 minutes ago"},
+		{"an hour", time.Hour, "an hour ago"},
+		{"hours", 23*time.Hour + 59*time.Minute, "23 hours ago"},
+		{"yesterday", 24 * time.Hour, "yesterday"},
+		{"days", 29 * 24 * time.Hour, "29 days ago"},
+		{"long ago", 30 * 24 * time.Hour, "on 26 Oct 2026"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := ago(now, now.Add(-tt.ago)); got != tt.want {
+				t.Errorf("ago(%v) = %q, want %q", tt.ago, got, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzName(f *testing.F) {
+	for _, s := range menuStates() {
+		for _, e := range s.Endpoints {
+			f.Add(e.Name)
+		}
+	}
+	f.Add(strings.Repeat("\U0001F469\u200d", 30))
+	f.Fuzz(func(t *testing.T, s string) {
+		got := name(s)
+		switch n := utf8.RuneCountInString(got); {
+		case n == 0, n > maxName:
+			t.Errorf("name(%q) = %q, %d characters", s, got, n)
+		case !utf8.ValidString(got):
+			t.Errorf("name(%q) = %q is not UTF-8", s, got)
+		case strings.TrimSpace(got) != got:
+			t.Errorf("name(%q) = %q has blanks around it", s, got)
+		case name(got) != got:
+			t.Errorf("name(%q) = %q, and of that %q", s, got, name(got))
+		}
+		for _, r := range got {
+			if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError {
+				t.Errorf("name(%q) = %q holds %U", s, got, r)
+			}
+		}
+	})
+}

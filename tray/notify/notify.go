@@ -1,0 +1,200 @@
+// Package notify tells the owner by the desktop's notifications what should
+// not wait until the owner looks at the tray. What to tell is a pure function
+// of the state, tray.Notices; this package remembers what was told, so that
+// nothing is told twice, and takes back what is over.
+package notify
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/key2oauth/key2oauth/tray"
+	"github.com/key2oauth/key2oauth/tray/internal/newest"
+)
+
+// A Config says what Run tells of. States and Do are required.
+type Config struct {
+	// States delivers the state at once, and again whenever it has changed.
+	States <-chan tray.State
+
+	// Do is told of a click on a notification, on a goroutine of its own.
+	// Windows and macOS report no clicks; there, the first item of the tray's
+	// menu does the same.
+	Do func(context.Context, tray.Action)
+
+	Log *slog.Logger // nil means slog.Default
+}
+
+// A desktop shows notices. What gets no answer is given up after a while.
+type desktop interface {
+	// show shows n, in the place of the notification old if that is not 0. The
+	// result is 0 where a notification cannot be taken back.
+	show(n tray.Notice, old uint32) (uint32, error)
+	withdraw(id uint32)
+	// clicked delivers the notifications that were clicked.
+	clicked() <-chan uint32
+	close()
+}
+
+// settle is how long changes are collected before they are told.
+const settle = 200 * time.Millisecond
+
+// most is how many notifications one change brings at most. The tray shows the
+// rest.
+const most = 3
+
+// Run tells until ctx ends, and then takes everything back. Where nothing
+// shows notifications it says so in the log, once.
+func Run(ctx context.Context, cfg Config) {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	run(ctx, cfg, newDesktop())
+}
+
+func run(ctx context.Context, cfg Config, d desktop) {
+	defer d.close()
+	var group sync.WaitGroup
+	defer group.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	states := newest.New[tray.State]()
+	group.Go(func() { states.Follow(ctx, cfg.States) })
+	clicks := make(chan tray.Action, 16)
+	group.Go(func() {
+		for {
+			select {
+			case a := <-clicks:
+				cfg.Do(ctx, a)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+
+	m := &memory{desktop: d, log: cfg.Log, told: make(map[string]bool), events: make(map[string]bool)}
+	var settled <-chan time.Time
+	for {
+		select {
+		case <-states.Changed():
+			if settled == nil {
+				settled = time.After(settle)
+			}
+		case <-settled:
+			settled = nil
+			m.tell(tray.Notices(states.Get()))
+		case id := <-d.clicked():
+			if a, ok := m.click(id); ok {
+				select {
+				case clicks <- a:
+				default: // the first clicks are still being answered
+				}
+			}
+		case <-ctx.Done():
+			m.tell(nil) // none may outlive the program that it leads to
+			return
+		}
+	}
+}
+
+// Tell shows one notice that is in no state, such as why the program ends. It
+// stays when the program has ended.
+func Tell(n tray.Notice) error {
+	d := newDesktop()
+	defer d.close()
+	_, err := d.show(n, 0)
+	return err
+}
+
+// A memory knows what was told and what is on the screen.
+type memory struct {
+	desktop desktop
+	log     *slog.Logger
+
+	started bool
+	failed  bool            // it was said that nothing can be shown
+	told    map[string]bool // things that are not over
+	events  map[string]bool // things that happened, also those of before the start
+	shown   []shown
+}
+
+// shown is a notification that may be on the screen.
+type shown struct {
+	id     uint32
+	notice tray.Notice
+}
+
+// tell shows what is new in notices and withdraws what is no longer there.
+func (m *memory) tell(notices []tray.Notice) {
+	holds := make(map[string]bool)
+	for _, n := range notices {
+		for _, thing := range n.About {
+			holds[thing] = true
+		}
+	}
+	over := func(thing string) bool { return !holds[thing] }
+	m.shown = slices.DeleteFunc(m.shown, func(s shown) bool {
+		gone := all(s.notice.About, over)
+		if gone {
+			m.desktop.withdraw(s.id)
+		}
+		return gone
+	})
+	maps.DeleteFunc(m.told, func(thing string, _ bool) bool { return over(thing) })
+	count := 0
+	for _, n := range notices {
+		known := m.told
+		if n.Event {
+			known = m.events
+		}
+		old := all(n.About, func(thing string) bool { return known[thing] })
+		for _, thing := range n.About {
+			known[thing] = true
+		}
+		if !old && (m.started || !n.Event) && count < most {
+			count++
+			m.show(n)
+		}
+	}
+	m.started = true
+}
+
+// show shows n, in the place of what it says anew.
+func (m *memory) show(n tray.Notice) {
+	var old uint32
+	m.shown = slices.DeleteFunc(m.shown, func(s shown) bool {
+		if !all(s.notice.About, func(thing string) bool { return slices.Contains(n.About, thing) }) {
+			return false
+		}
+		if old != 0 {
+			m.desktop.withdraw(old)
+		}
+		old = s.id
+		return true
+	})
+	id, err := m.desktop.show(n, old)
+	if err != nil && !m.failed {
+		m.log.Warn("notifications cannot be shown; the tray and the dashboard show the same", "err", err)
+	}
+	m.failed = err != nil
+	if id != 0 {
+		m.shown = append(m.shown, shown{id, n})
+	}
+}
+
+// click returns what a click on a notification is to do, if it is ours.
+func (m *memory) click(id uint32) (tray.Action, bool) {
+	i := slices.IndexFunc(m.shown, func(s shown) bool { return s.id == id })
+	if i < 0 {
+		return tray.Action{}, false
+	}
+	return m.shown[i].notice.Action, true
+}
+
+func all(things []string, is func(string) bool) bool {
+	return !slices.ContainsFunc(things, func(thing string) bool { return !is(thing) })
+}

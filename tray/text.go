@@ -1,0 +1,148 @@
+package tray
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// text is every word of the tray and of the notifications. "%s" stands for a
+// name or a host, "%d" for a number. Words for the reader, as on the pages:
+// server (what the code calls endpoint), app (client), connection (grant).
+var text = map[string]string{
+	"product": "Key2OAuth",
+	"unnamed": "Unnamed",
+
+	"review":      "Review request from %s...",
+	"review.many": "Review %d requests...",
+
+	"status.locked":       "Locked - unlock your keyring",
+	"status.unusable":     "No keyring can be used - click to fix",
+	"status.paused":       "Paused - no calls go through",
+	"status.unset":        "Only apps on this computer can connect",
+	"status.offline":      "Offline - only apps on this computer can connect",
+	"status.connecting":   "Connecting...",
+	"status.connected":    "Connected",
+	"status.connected.at": "Connected - %s",
+	"status.needs-you":    "%s - click to fix",
+	"status.needs-words":  "The tunnel cannot open",
+	"status.memory":       "Nothing is saved: no keyring was found",
+	"status.disk":         "Nothing can be saved - click to see why",
+
+	"key.rejected": "%s - key rejected, click to fix",
+	"key.needed":   "%s - key needed, click to paste it",
+	"key.more":     "%d more keys need you",
+
+	"stopped":        "%s did not connect - click to see why",
+	"stopped.yours":  "%s did not connect - click to fix",
+	"stopped.client": "%s did not connect - a fault of the app's",
+	"stopped.server": "%s did not connect - a fault of the server's",
+	"stopped.tunnel": "%s did not connect - the tunnel was in the way",
+
+	"copy":           "Copy MCP URL",
+	"open":           "Open",
+	"replace":        "Replace the key...",
+	"paste":          "Paste the key...",
+	"used.never":     "Not used yet",
+	"used":           "Last used %s",
+	"endpoint.add":   "Add a server...",
+	"endpoints.more": "%d more servers...",
+
+	"clients":        "Recent apps",
+	"clients.more":   "%d more apps...",
+	"client.uses":    "Uses %s",
+	"revoke":         "Revoke access",
+	"revoke.warning": "%s will have to connect again",
+	"revoke.now":     "Revoke now",
+
+	"pause":     "Pause",
+	"resume":    "Resume",
+	"offline":   "Go offline",
+	"online":    "Go online",
+	"tunnel":    "Connect apps elsewhere...",
+	"dashboard": "Open dashboard",
+	"login":     "Start at login",
+	"quit":      "Quit Key2OAuth",
+
+	"notice.request":        "An app asks for access",
+	"notice.request.body":   "%s waits for your answer. If you did not start this, deny it.",
+	"notice.requests.body":  "%d requests wait for your answer. If you did not start them, deny them.",
+	"notice.request.button": "Review",
+	"notice.rejected":       "API key rejected",
+	"notice.rejected.body":  "%s does not accept its API key. Calls fail until you paste a new one.",
+	"notice.needed":         "API key needed",
+	"notice.needed.body":    "Calls to %s fail until you paste its API key.",
+	"notice.key.button":     "Paste a key",
+	"notice.keys":           "API keys needed",
+	"notice.keys.body":      "Calls to %d servers fail until you paste their API keys.",
+	"notice.keys.button":    "Show them",
+	"notice.tunnel":         "Apps elsewhere cannot connect",
+	"notice.tunnel.button":  "Fix it",
+	"notice.client":         "New app connected",
+	"notice.client.body":    "%s can use %s now.",
+	"notice.client.button":  "Show",
+
+	"notice.start": "Key2OAuth could not start",
+	"notice.login": "Start at login was not changed",
+
+	"ago.now":     "just now",
+	"ago.minute":  "a minute ago",
+	"ago.minutes": "%d minutes ago",
+	"ago.hour":    "an hour ago",
+	"ago.hours":   "%d hours ago",
+	"ago.day":     "yesterday",
+	"ago.days":    "%d days ago",
+	"ago.date":    "on %s",
+	"ago.layout":  "2 Jan 2006",
+
+	"tooltip":           "Key2OAuth - %s",
+	"tooltip.request":   "an app waits for you",
+	"tooltip.key":       "a key needs you",
+	"tooltip.keys":      "%d keys need you",
+	"tooltip.locked":    "unlock your keyring",
+	"tooltip.unusable":  "the keyring needs you",
+	"tooltip.disk":      "nothing can be saved",
+	"tooltip.paused":    "paused",
+	"tooltip.unset":     "only on this computer",
+	"tooltip.offline":   "offline",
+	"tooltip.connect":   "connecting",
+	"tooltip.connected": "connected",
+	"tooltip.needs-you": "the tunnel needs you",
+}
+
+// t looks up a text and fills in args. The texts are written in ASCII; what
+// typography wants instead is put in here, but not into names.
+func t(key string, args ...any) string {
+	s, ok := text[key]
+	if !ok {
+		return key
+	}
+	s = typography.Replace(s)
+	if len(args) > 0 {
+		s = fmt.Sprintf(s, args...)
+	}
+	return s
+}
+
+var typography = strings.NewReplacer("...", "\u2026", " - ", " \u2013 ")
+
+// ago says how long before now then was, in the words of a person.
+func ago(now, then time.Time) string {
+	switch d := now.Sub(then); {
+	case d < time.Minute: // or a clock that was set back
+		return t("ago.now")
+	case d < 2*time.Minute:
+		return t("ago.minute")
+	case d < time.Hour:
+		return t("ago.minutes", int(d/time.Minute))
+	case d < 2*time.Hour:
+		return t("ago.hour")
+	case d < 24*time.Hour:
+		return t("ago.hours", int(d/time.Hour))
+	case d < 48*time.Hour:
+		return t("ago.day")
+	case d < 30*24*time.Hour:
+		return t("ago.days", int(d/(24*time.Hour)))
+	}
+	return t("ago.date", then.Format(t("ago.layout")))
+}
