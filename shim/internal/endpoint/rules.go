@@ -188,6 +188,18 @@ func ParseName(s, fallbackHost string) (string, error) {
 	return s, nil
 }
 
+// ParseLabel checks what the owner calls a key.
+func ParseLabel(s string) (string, error) {
+	s = oneLine(s)
+	switch {
+	case s == "":
+		return "", errors.New("Enter a name for the key.")
+	case utf8.RuneCountInString(s) > MaxName:
+		return "", fmt.Errorf("The name is longer than %d characters.", MaxName)
+	}
+	return s, nil
+}
+
 // oneLine removes what is not seen, or changes how the rest is read, and
 // joins what is left with single spaces.
 func oneLine(s string) string {
