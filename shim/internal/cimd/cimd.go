@@ -23,6 +23,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,6 +139,18 @@ var pins = sync.OnceValue(func() map[string]oauth.Client {
 	}
 	return m
 })
+
+// IsBuiltInRedirect reports whether uri is, to the letter, a redirect URI of a
+// client whose document comes with the program. Clients that register with the
+// same URI get their answer at the same place, whatever they call themselves.
+func IsBuiltInRedirect(uri string) bool {
+	for _, c := range pins() {
+		if slices.Contains(c.RedirectURIs, uri) {
+			return true
+		}
+	}
+	return false
+}
 
 // errOwn is for a document that we would have to serve ourselves.
 var errOwn = errors.New("the client id is an address of our own")

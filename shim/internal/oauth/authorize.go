@@ -36,9 +36,15 @@ func (e *AuthorizeError) Error() string { return e.Code + ": " + e.Words }
 // URI are known to belong together, an error must not be sent anywhere.
 func (s *Server) Authorize(r *http.Request) (*Request, error) {
 	f, err := authorizeForm(r)
-	if err != nil {
-		return nil, err
+	var req *Request
+	if err == nil {
+		req, err = s.authorize(r, f)
 	}
+	s.sawAuthorize(r, f, req, err)
+	return req, err
+}
+
+func (s *Server) authorize(r *http.Request, f form) (*Request, error) {
 	client, unresolved, ok := s.client(f)
 	if !ok {
 		return nil, page("invalid_client", wordsUnknownClient)
@@ -57,6 +63,9 @@ func (s *Server) Authorize(r *http.Request) (*Request, error) {
 		Scope:       grantedScope(f.get("scope")),
 	}
 	req.HasState = req.State != ""
+	if s.From != nil {
+		req.From = s.From(r)
+	}
 	if code, words := checkAuthorize(f); code != "" {
 		return nil, s.refuse(req, code, words)
 	}

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -386,6 +387,43 @@ func TestRequestsAreBounded(t *testing.T) {
 		q.Add(last)
 		if _, ok := q.Get(last.ID); !ok || len(q.pending) != maxRequests {
 			t.Errorf("all viewed: new one kept: %v, %d in all", ok, len(q.pending))
+		}
+	})
+}
+
+// A flood from the internet loses its own requests first.
+func TestRequestsOfStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := NewRequests(nil)
+		add := func(from string) *Request {
+			t.Helper()
+			r := &Request{From: from}
+			q.Add(r)
+			time.Sleep(time.Millisecond)
+			return r
+		}
+		local, other, viewed := add(""), add("198.51.100.7"), add("203.0.113.9")
+		q.MarkViewed(viewed.ID)
+		for range 2 * maxRequests {
+			add("203.0.113.9")
+		}
+		if n := len(q.pending); n != 2+maxFromOne {
+			t.Errorf("one sender of many: %d requests are kept, want %d", n, 2+maxFromOne)
+		}
+		for i := range 2 * maxRequests {
+			add(fmt.Sprintf("sender %d", i))
+		}
+		if n := len(q.pending); n != maxRequests {
+			t.Errorf("many senders: %d requests are kept, want %d", n, maxRequests)
+		}
+		if _, ok := q.Get(local.ID); !ok {
+			t.Error("the request of this machine was pushed out")
+		}
+		if _, ok := q.Get(viewed.ID); !ok {
+			t.Error("the request that the owner looks at was pushed out")
+		}
+		if _, ok := q.Get(other.ID); ok {
+			t.Error("the oldest request from the internet is kept")
 		}
 	})
 }

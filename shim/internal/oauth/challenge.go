@@ -53,12 +53,19 @@ func isToken68(s string) bool {
 func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug string) (*Access, bool) {
 	token, present, ok := Bearer(r)
 	if !ok {
+		x := Sight{Step: StepFound, Slug: slug}
+		if present {
+			x.Step, x.Why = StepToken, WhyMalformed
+		}
+		s.saw(r, x)
 		s.Challenge(w, r, r.URL.EscapedPath(), present)
 		return nil, false
 	}
 	a, err := s.Tokens.Verify(token)
 	switch {
 	case errors.Is(err, ErrInvalidToken):
+		grant, _ := tokenGrant(accessPrefix, token)
+		s.saw(r, Sight{Step: StepToken, Why: WhyUnknown, Slug: slug, Grant: grant})
 		s.Challenge(w, r, r.URL.EscapedPath(), true)
 		return nil, false
 	case err != nil:
@@ -68,6 +75,11 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug strin
 		WriteError(w, r, e)
 		return nil, false
 	case a.Grant.Slug != slug || a.Grant.Origin != s.Issuer:
+		x := Sight{Step: StepToken, Why: WhyEndpoint, Slug: slug, Grant: a.Grant.ID}
+		if a.Grant.Slug == slug {
+			x.Why = WhyOtherOrigin
+		}
+		s.saw(r, x)
 		a.Release()
 		s.Challenge(w, r, r.URL.EscapedPath(), true)
 		return nil, false

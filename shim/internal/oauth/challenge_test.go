@@ -64,7 +64,7 @@ func TestW01W03Challenge(t *testing.T) {
 func TestW02W10BadTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		f.pub.AccessTTL = time.Hour
+		f.pub.AccessTTL = func() time.Duration { return time.Hour }
 		ended, expired, fresh := f.connect(f.pub), f.connect(f.pub), f.connect(f.pub)
 		if err := f.tokens.EndGrant(grantOf(t, ended.access)); err != nil {
 			t.Fatal(err)

@@ -35,8 +35,17 @@ func (s *Server) ServeRegister(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer, e := s.Clients.Register(body)
 	if e != nil {
+		why := WhyRegistration
+		if e.Code == "invalid_redirect_uri" {
+			why = WhyRedirect
+		}
+		s.saw(r, Sight{Step: StepRegister, Why: why})
 		return e
 	}
+	x := Sight{Step: StepRegister}
+	x.Client, _ = answer["client_id"].(string)
+	x.Name, _ = answer["client_name"].(string)
+	s.saw(r, x)
 	noStore(w)
 	return httpx.WriteJSON(w, http.StatusCreated, answer)
 }

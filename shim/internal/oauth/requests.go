@@ -11,7 +11,15 @@ import (
 const (
 	requestTTL  = 15 * time.Minute
 	maxRequests = 1000
+	maxFromOne  = 50 // of one sender on the internet
 )
+
+// FromUnknown is the sender of what came from the internet by a way that does
+// not say from whom.
+const FromUnknown = "unknown"
+
+// RequestTTL is how long a request waits for a person.
+const RequestTTL = requestTTL
 
 // A Request is an authorization request that was found correct and waits for a
 // person. It must not be changed.
@@ -27,6 +35,7 @@ type Request struct {
 	Scope       string // what will be granted
 	Slug        string // "" if the client did not say which endpoint it wants
 	Resource    string // canonical URL of that endpoint, or ""
+	From        string // who sent it, as Server.From says
 	Created     time.Time
 }
 
@@ -54,8 +63,10 @@ func NewRequests(now func() time.Time) *Requests {
 
 // Add keeps a request. A new one gets its ID and the time; one that was taken
 // and could not be decided is put back as it was, for what is left of its
-// time. If there are too many, the oldest that nobody has looked at goes: a
-// flood of requests must not push out the one that the owner has before him.
+// time. If there are too many, one that nobody has looked at goes: a flood of
+// requests must not push out the one that the owner has before him. Whoever
+// sends many loses his own first, and what came from the internet goes before
+// what came from this machine.
 func (q *Requests) Add(req *Request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -66,15 +77,41 @@ func (q *Requests) Add(req *Request) {
 	} else if q.find(req.ID) >= 0 {
 		return
 	}
-	if len(q.pending) >= maxRequests {
-		i := max(0, slices.IndexFunc(q.pending, func(p *pending) bool { return !p.viewed }))
-		q.pending = slices.Delete(q.pending, i, i+1)
-	}
+	q.makeRoom(req.From)
 	i, _ := slices.BinarySearchFunc(q.pending, req.Created, func(p *pending, t time.Time) int {
 		return cmp.Or(p.req.Created.Compare(t), -1) // after those of the same time
 	})
 	q.pending = slices.Insert(q.pending, i, p)
 	q.expire()
+}
+
+// makeRoom drops a request if there are too many for another from this sender.
+func (q *Requests) makeRoom(from string) {
+	first := func(match func(*pending) bool) int {
+		return slices.IndexFunc(q.pending, func(p *pending) bool { return !p.viewed && match(p) })
+	}
+	own := func(p *pending) bool { return p.req.From == from }
+	i := -1
+	if from != "" && from != FromUnknown && count(q.pending, own) >= maxFromOne {
+		i = first(own)
+	}
+	if i < 0 && len(q.pending) >= maxRequests {
+		if i = first(func(p *pending) bool { return p.req.From != "" }); i < 0 {
+			i = max(0, first(func(*pending) bool { return true }))
+		}
+	}
+	if i >= 0 {
+		q.pending = slices.Delete(q.pending, i, i+1)
+	}
+}
+
+func count[T any](all []T, match func(T) bool) (n int) {
+	for _, v := range all {
+		if match(v) {
+			n++
+		}
+	}
+	return n
 }
 
 // Get returns a request and leaves it where it is.

@@ -51,7 +51,9 @@ func (s *Server) resourceSlug(resources []string) (slug string, e *httpx.Error) 
 }
 
 func invalidTarget(msg string) *httpx.Error {
-	return oauthError(http.StatusBadRequest, "invalid_target", msg)
+	e := oauthError(http.StatusBadRequest, "invalid_target", msg)
+	e.Err = WhyResource
+	return e
 }
 
 // slugOf reads one resource indicator. Scheme and host compare without regard

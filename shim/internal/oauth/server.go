@@ -11,12 +11,15 @@ import (
 
 const (
 	codeTTL        = 5 * time.Minute
-	accessTTL      = 24 * time.Hour
 	refreshTTL     = 90 * 24 * time.Hour
 	refreshOverlap = 5 * time.Minute
 	maxBody        = 64 << 10
 	retryAfter     = "10" // seconds
 )
+
+// DefaultAccessTTL is how long an access token is good for, unless the owner
+// wants it otherwise.
+const DefaultAccessTTL = 24 * time.Hour
 
 // A Server is the authorization server of one origin. Its fields must not be
 // changed after its first use.
@@ -45,7 +48,17 @@ type Server struct {
 	// means that none was.
 	KnownClient func(clientID string) bool
 
-	AccessTTL  time.Duration    // 0 means 24 hours
+	// From names who sent a request from the internet, so that one sender
+	// cannot take the room of all. nil, and "", mean this machine.
+	From func(*http.Request) string
+
+	// Observe is told of each step of each client. It must not wait. It may be
+	// nil.
+	Observe func(*http.Request, Sight)
+
+	// AccessTTL is asked for each access token, so that a change holds from the
+	// next one on. nil, and 0, mean DefaultAccessTTL.
+	AccessTTL  func() time.Duration
 	RefreshTTL time.Duration    // 0 means 90 days
 	Log        *slog.Logger     // nil means no log
 	Now        func() time.Time // nil means time.Now

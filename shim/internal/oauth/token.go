@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -19,6 +20,13 @@ var tokenParams = append([]string{"grant_type", "code", "redirect_uri", "code_ve
 // expired, revoked, used, or another client's.
 var errGrant = oauthError(http.StatusBadRequest, "invalid_grant", "this code or refresh token is not valid; sign in again")
 
+// refused is errGrant with a reason that stays on this side.
+func refused(why Why) error {
+	e := *errGrant
+	e.Err = why
+	return &e
+}
+
 // tokenResponse is RFC 6749, Section 5.1.
 type tokenResponse struct {
 	AccessToken  string `json:"access_token"`
@@ -34,26 +42,29 @@ func (s *Server) ServeToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	client, err := s.authenticateClient(r, f)
-	if err != nil {
-		return err
-	}
-	var answer *tokenResponse
-	switch f.get("grant_type") {
-	case "authorization_code":
-		answer, err = s.redeem(client, f)
-	case "refresh_token":
-		answer, err = s.refresh(client, f)
-	case "":
-		err = invalidRequest("grant_type is missing")
-	default:
-		err = oauthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code or refresh_token")
-	}
+	answer, err := s.token(r, f)
+	s.sawToken(r, f, err)
 	if err != nil {
 		return err
 	}
 	noStore(w)
 	return httpx.WriteJSON(w, http.StatusOK, answer)
+}
+
+func (s *Server) token(r *http.Request, f form) (*tokenResponse, error) {
+	client, err := s.authenticateClient(r, f)
+	if err != nil {
+		return nil, err
+	}
+	switch f.get("grant_type") {
+	case "authorization_code":
+		return s.redeem(client, f)
+	case "refresh_token":
+		return s.refresh(client, f)
+	case "":
+		return nil, invalidRequest("grant_type is missing")
+	}
+	return nil, oauthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code or refresh_token")
 }
 
 // redeem exchanges a code for tokens, RFC 6749, Section 4.1.3. What fails
@@ -78,8 +89,8 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 		now := s.now()
 		g := tx.Grant()
 		t, ok := tx.Token(d)
-		if !ok || t.Kind != Code || g.ClientID != c.ID || g.Origin != s.Issuer {
-			return errGrant
+		if why := misplaced(g, ok && t.Kind == Code, c, s.Issuer); why != "" {
+			return refused(why)
 		}
 		if t.Used {
 			// RFC 6749, Section 4.1.2: two parties hold the code, and nobody
@@ -89,8 +100,13 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 			return nil
 		}
 		uri := f.get("redirect_uri") // OAuth 2.1 dropped it; older clients send it
-		if !now.Before(t.Expires) || uri != "" && uri != t.RedirectURI || !verifyPKCE(t.Challenge, verifier) {
-			return errGrant
+		switch {
+		case !now.Before(t.Expires):
+			return refused(WhyExpired)
+		case uri != "" && uri != t.RedirectURI:
+			return refused(WhyRedirect)
+		case !verifyPKCE(t.Challenge, verifier):
+			return refused(WhyPKCE)
 		}
 		if err := s.checkResource(f, g.Slug); err != nil {
 			return err
@@ -99,7 +115,7 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 		tx.SetToken(d, t)
 		g.CodeRedeemed = true
 		tx.SetGrant(g)
-		answer = s.issue(tx, t.Scope, t.Scope, Digest{}, now)
+		answer = s.issue(tx, t.Scope, Token{Kind: RefreshToken, Scope: t.Scope}, now)
 		return nil
 	})
 	return s.settle(id, answer, replayed, err)
@@ -131,8 +147,11 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 		now := s.now()
 		g := tx.Grant()
 		t, ok := tx.Token(d)
-		if !ok || t.Kind != RefreshToken || g.ClientID != c.ID || g.Origin != s.Issuer || !now.Before(t.Expires) {
-			return errGrant
+		if why := misplaced(g, ok && t.Kind == RefreshToken, c, s.Issuer); why != "" {
+			return refused(why)
+		}
+		if !now.Before(t.Expires) {
+			return refused(WhyExpired)
 		}
 		if t.Superseded && !t.SuccessorUsed.IsZero() && !now.Before(t.SuccessorUsed.Add(refreshOverlap)) {
 			reused = true
@@ -150,10 +169,28 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 				tx.SetToken(t.Parent, p)
 			}
 		}
-		answer = s.issue(tx, narrowed(t.Scope, f.get("scope")), t.Scope, d, now)
+		// Its successor never ends before it, also if the clock has gone wrong:
+		// one that was years behind would leave a token that has expired when
+		// the clock is right again, and the owner would have to sign in anew.
+		next := Token{Kind: RefreshToken, Scope: t.Scope, Parent: d, Expires: t.Expires}
+		answer = s.issue(tx, narrowed(t.Scope, f.get("scope")), next, now)
 		return nil
 	})
 	return s.settle(id, answer, reused, err)
+}
+
+// misplaced says why a code or refresh token is nothing to this client on this
+// origin, or "".
+func misplaced(g Grant, known bool, c Client, issuer string) Why {
+	switch {
+	case !known:
+		return WhyUnknown
+	case g.ClientID != c.ID:
+		return WhyOtherClient
+	case g.Origin != issuer:
+		return WhyOtherOrigin
+	}
+	return ""
 }
 
 // lookup finds the grant and the digest of a code or refresh token. A token
@@ -162,13 +199,13 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 func (s *Server) lookup(prefix, token string) (id string, d Digest, err error) {
 	id, ok := tokenGrant(prefix, token)
 	if !ok {
-		return "", d, errGrant
+		return "", d, refused(WhyUnknown)
 	}
 	d = digest(token)
 	_, ok, err = s.Tokens.store.Token(id, d)
 	switch {
 	case errors.Is(err, ErrNotFound), err == nil && !ok:
-		return "", d, errGrant
+		return "", d, refused(WhyUnknown)
 	case err != nil:
 		return "", d, s.unavailable(err)
 	}
@@ -180,24 +217,25 @@ func (s *Server) lookup(prefix, token string) (id string, d Digest, err error) {
 func (s *Server) settle(id string, answer *tokenResponse, ended bool, err error) (*tokenResponse, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, errGrant
+		return nil, refused(WhyUnknown)
 	case err != nil:
 		return nil, s.asError(err)
 	case ended:
 		s.log().Warn("a grant was ended: its code or refresh token was used again", "grant", id)
 		s.Tokens.end(id, func(*Access) bool { return true })
-		return nil, errGrant
+		return nil, refused(WhyReused)
 	}
 	return answer, nil
 }
 
-// issue makes an access token and a refresh token. A refresh token is given
+// issue makes an access token, and a refresh token that becomes next. It is
+// good for at least as long as next says already. A refresh token is given
 // whether or not offline_access was asked for: clients that forget to ask
 // would have their owner sign in again every day.
-func (s *Server) issue(tx Tx, scope, refreshScope string, parent Digest, now time.Time) *tokenResponse {
-	ttl, rttl := s.AccessTTL, s.RefreshTTL
-	if ttl == 0 {
-		ttl = accessTTL
+func (s *Server) issue(tx Tx, scope string, next Token, now time.Time) *tokenResponse {
+	ttl, rttl := DefaultAccessTTL, s.RefreshTTL
+	if s.AccessTTL != nil {
+		ttl = cmp.Or(s.AccessTTL(), DefaultAccessTTL)
 	}
 	if rttl == 0 {
 		rttl = refreshTTL
@@ -205,7 +243,10 @@ func (s *Server) issue(tx Tx, scope, refreshScope string, parent Digest, now tim
 	access, ad := newToken(accessPrefix, tx.Grant().ID)
 	fresh, rd := newToken(refreshPrefix, tx.Grant().ID)
 	tx.SetToken(ad, Token{Kind: AccessToken, Expires: now.Add(ttl), Scope: scope})
-	tx.SetToken(rd, Token{Kind: RefreshToken, Expires: now.Add(rttl), Scope: refreshScope, Parent: parent})
+	if until := now.Add(rttl); until.After(next.Expires) {
+		next.Expires = until
+	}
+	tx.SetToken(rd, next)
 	return &tokenResponse{
 		AccessToken:  access,
 		TokenType:    "Bearer",

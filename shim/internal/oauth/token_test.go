@@ -334,6 +334,22 @@ func TestRefreshSlides(t *testing.T) {
 	})
 }
 
+// A clock that is behind, as that of a computer whose battery is empty, makes
+// refresh tokens that still hold when it is right again.
+func TestRefreshWithClockBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		c := f.connect(f.pub)
+		f.pub.Now = func() time.Time { return time.Now().AddDate(-20, 0, 0) }
+		_, token := c.mustRenew(c.refresh)
+		_, token = c.mustRenew(token)
+		f.pub.Now = nil
+		_, token = c.mustRenew(token)
+		time.Sleep(90*24*time.Hour - time.Second)
+		c.mustRenew(token)
+	})
+}
+
 func TestT11RefreshResource(t *testing.T) {
 	f := newFixture(t)
 	c := f.connect(f.pub, "scope", "mcp offline_access")
@@ -447,7 +463,7 @@ func TestT16OtherOrigin(t *testing.T) {
 
 func TestT18Lifetime(t *testing.T) {
 	f := newFixture(t)
-	f.pub.AccessTTL = 30 * 24 * time.Hour
+	f.pub.AccessTTL = func() time.Duration { return 30 * 24 * time.Hour }
 	c := f.connect(f.pub)
 	if got := object(t, c.renew(c.refresh))["expires_in"]; got != float64(2592000) {
 		t.Errorf("got %v, want 2592000", got)

@@ -293,3 +293,21 @@ func TestVerifyAllocatesNothing(t *testing.T) {
 		t.Errorf("got %v allocations, want 0", n)
 	}
 }
+
+// A token that is cached is checked in every call: it must not make garbage.
+func TestVerifyAllocates(t *testing.T) {
+	m := newMemStore()
+	tokens := NewTokens(m, nil)
+	access := seed(t, m, "g")
+	mustVerify(t, tokens, access).Release()
+	n := testing.AllocsPerRun(1000, func() {
+		a, err := tokens.Verify(access)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Release()
+	})
+	if n > 0 {
+		t.Errorf("checking a cached token makes %v allocations, want none", n)
+	}
+}

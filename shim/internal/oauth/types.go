@@ -81,8 +81,8 @@ type Store interface {
 	DeleteGrant(id string) error
 	// TouchGrants saves last-used times. It may be batched.
 	TouchGrants(used map[string]time.Time) error
-	// Sweep deletes tokens that expired before now, and grants that have no
-	// token left.
+	// Sweep deletes tokens that expired before now, some time after if it
+	// likes, and grants that have no token left.
 	Sweep(now time.Time) error
 }
 

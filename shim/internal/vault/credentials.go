@@ -27,6 +27,19 @@ func (v *Vault) Credentials(slug string) []endpoint.Credential {
 	return all
 }
 
+// Counts returns how many endpoints there are, and how many credentials that
+// their upstreams refuse.
+func (v *Vault) Counts() (endpoints, rejected int) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for _, c := range v.creds {
+		if v.shown(c).State == endpoint.Rejected {
+			rejected++
+		}
+	}
+	return len(v.endpoints), rejected
+}
+
 // Credential returns what may be shown of one credential. It only reads
 // memory.
 func (v *Vault) Credential(id string) (c endpoint.Credential, ok bool) {

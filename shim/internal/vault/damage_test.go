@@ -178,7 +178,9 @@ func useEverything(dir string) error {
 func TestL07NewerVersion(t *testing.T) {
 	dir := t.TempDir()
 	closeVault(t, openFileMode(t, dir))
-	edit(t, dir, func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(keySchema, []byte("2")) })
+	edit(t, dir, func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketMeta).Put(keySchema, strconv.AppendInt(nil, schema+1, 10))
+	})
 	before := contents(t, dir, stateFile)
 	_, err := Open(Config{Dir: dir, Mode: ModeFile})
 	if err == nil || !strings.Contains(err.Error(), "newer version") || !strings.Contains(err.Error(), dir) {

@@ -18,7 +18,7 @@ import (
 
 // schema is the version of the file's layout. A program refuses files that are
 // newer than itself.
-const schema = 1
+const schema = 3
 
 // The buckets of the state file.
 var (
@@ -30,13 +30,15 @@ var (
 	bucketSessions  = []byte("sessions")    // digest -> expiry
 	bucketGrants    = []byte("grants")      // id -> grantRecord
 	bucketTokens    = []byte("tokens")      // grant id, 0, digest -> token record
+	bucketDue       = []byte("due")         // time, grant id -> nothing; since version 2
+	bucketGranted   = []byte("granted")     // what grants were made for -> how many; since version 3
 
 	// Made with the first call, so files from before there was activity are whole.
 	bucketActivity = []byte("activity") // number of the last call -> batch of calls
 
 	allBuckets = [][]byte{
 		bucketMeta, bucketSettings, bucketEndpoints, bucketCreds,
-		bucketSealed, bucketSessions, bucketGrants, bucketTokens,
+		bucketSealed, bucketSessions, bucketGrants, bucketTokens, bucketDue, bucketGranted,
 	}
 	keySchema = []byte("schema")
 )
@@ -169,8 +171,14 @@ func openFile(path string) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, dirError(path, err)
 	}
-	db, err = openDB(path, false)
-	return db, dirError(path, err)
+	if db, err = openDB(path, false); err != nil {
+		return nil, dirError(path, err)
+	}
+	if err := guard(nil, func() error { return migrate(db) }); err != nil {
+		closeDB(db)
+		return nil, dirError(path, err)
+	}
+	return db, nil
 }
 
 // createFile makes an empty state file under another name first, so that a
@@ -260,12 +268,23 @@ func inspect(db *bbolt.DB, path string) error {
 			return errNewer
 		}
 		for _, name := range allBuckets {
-			if tx.Bucket(name) == nil {
+			if tx.Bucket(name) == nil && got >= since(name) {
 				return fmt.Errorf("%w: it has no %s", errDamaged, name)
 			}
 		}
 		return nil
 	})
+}
+
+// since is the version that brought a bucket.
+func since(bucket []byte) int {
+	switch string(bucket) {
+	case string(bucketDue):
+		return 2
+	case string(bucketGranted):
+		return 3
+	}
+	return 1
 }
 
 // closeDB closes db, but does not wait for ever: after a panic inside bbolt one
@@ -357,6 +376,7 @@ func (v *Vault) write(fn func(t *txn) error) error {
 	if err != nil {
 		if failed == nil && !errors.Is(err, errDamaged) {
 			// bbolt has rolled back; with room on the disk the next one works.
+			v.couldNotSave(err)
 			return fmt.Errorf("%w: %w", oauth.ErrUnavailable, err)
 		}
 		return v.judge(err)

@@ -95,9 +95,12 @@ func noRoomProcess(dir string) error {
 		return err
 	}
 	data := filepath.Join(dir, "data")
-	v, err := Open(Config{Dir: data, Mode: ModeFile})
+	v, err := Open(Config{Dir: data, Mode: ModeFile, PollEvery: 20 * time.Millisecond})
 	if err != nil {
 		return err
+	}
+	if got := v.Disk(); got != DiskReady || v.TryDisk() != nil {
+		return fmt.Errorf("with room the disk is %s", got)
 	}
 	if err := v.AddEndpoint(endpoint.Endpoint{Slug: testSlug, BaseURL: testBase, Name: "x"}, ""); err != nil {
 		return err
@@ -133,6 +136,16 @@ func noRoomProcess(dir string) error {
 			return fmt.Errorf("%d grants, %v, want %d", len(all), err, made)
 		}
 	}
+	changed := v.Changed()
+	if got := v.Disk(); got != DiskFull {
+		return fmt.Errorf("the full disk is %s", got)
+	}
+	// A change that the file has room for is no sign that there is room.
+	v.SetSetting("x", []byte("y"))
+	time.Sleep(100 * time.Millisecond) // in which it is tried several times
+	if err := v.TryDisk(); !errors.Is(err, oauth.ErrUnavailable) || v.Disk() != DiskFull {
+		return fmt.Errorf("the disk is %s, and to try it gives %v", v.Disk(), err)
+	}
 	// Activity is what may be lost then: nobody waits for it, and what comes
 	// later is kept again.
 	v.AppendActivity(testCall(1, time.Now()))
@@ -152,6 +165,17 @@ func noRoomProcess(dir string) error {
 
 	if err := disk.empty(); err != nil {
 		return err
+	}
+	select {
+	case <-changed: // by itself
+	case <-time.After(10 * time.Second):
+		return errors.New("nobody is told that there is room again")
+	}
+	if got := v.Disk(); got != DiskReady {
+		return fmt.Errorf("with room again the disk is %s", got)
+	}
+	if _, err := os.Stat(filepath.Join(data, roomFile)); err == nil {
+		return errors.New("a file that only asks for room was left")
 	}
 	for n := made; n < made+20; n++ {
 		if err := grant(n); err != nil {

@@ -40,6 +40,7 @@ func (v *Vault) load() error {
 		if err := v.loadSessions(tx); err != nil {
 			return err
 		}
+		v.loadSecrets(tx)
 		return tx.Bucket(bucketSettings).ForEach(func(k, b []byte) error {
 			v.settings[string(k)] = bytes.Clone(b)
 			return nil

@@ -89,8 +89,8 @@ func FuzzParseToken(f *testing.F) {
 		if again := appendToken(nil, token); !bytes.Equal(again, b) {
 			t.Errorf("%x reads %+v, which is written %x", b, token, again)
 		}
-		if at, err := tokenExpires(b); err != nil || !at.Equal(token.Expires) {
-			t.Errorf("tokenExpires = %v, %v, want %v", at, err, token.Expires)
+		if kind, at, err := tokenExpires(b); err != nil || kind != token.Kind || !at.Equal(token.Expires) {
+			t.Errorf("tokenExpires = %v, %v, %v, want %v, %v", kind, at, err, token.Kind, token.Expires)
 		}
 	})
 }

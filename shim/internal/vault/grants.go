@@ -42,7 +42,13 @@ func (v *Vault) CreateGrant(g oauth.Grant, code oauth.Digest, token oauth.Token)
 		if err := put(t.Tx, bucketGrants, g.ID, grantRecord(g)); err != nil {
 			return err
 		}
-		return t.Bucket(bucketTokens).Put(tokenKey(g.ID, code), appendToken(nil, token))
+		if err := addGrants(t.Bucket(bucketGrants), 1); err != nil {
+			return err
+		}
+		if err := countGranted(t.Tx, grantRecord(g), 1); err != nil {
+			return err
+		}
+		return putToken(t.Tx, g.ID, code, token)
 	})
 }
 
@@ -118,7 +124,11 @@ func (v *Vault) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
 		case gt.deleted:
 			return v.endGrant(t, gt.grant)
 		case gt.changed:
-			return put(t.Tx, bucketGrants, id, grantRecord(gt.grant))
+			now := grantRecord(gt.grant)
+			if err := recount(t.Tx, r, now); err != nil {
+				return err
+			}
+			return put(t.Tx, bucketGrants, id, now)
 		}
 		return nil
 	})
@@ -153,7 +163,7 @@ func (g *grantTx) Token(d oauth.Digest) (token oauth.Token, ok bool) {
 
 func (g *grantTx) SetToken(d oauth.Digest, token oauth.Token) {
 	g.do(func() error {
-		return g.t.Bucket(bucketTokens).Put(tokenKey(g.grant.ID, d), appendToken(nil, token))
+		return putToken(g.t.Tx, g.grant.ID, d, token)
 	})
 }
 
@@ -199,7 +209,22 @@ func (v *Vault) endGrant(t *txn, g oauth.Grant) error {
 
 // dropGrant deletes a grant with its tokens.
 func dropGrant(tx *bbolt.Tx, id string) error {
-	if err := tx.Bucket(bucketGrants).Delete([]byte(id)); err != nil {
+	grants := tx.Bucket(bucketGrants)
+	if grants.Get([]byte(id)) != nil {
+		if err := addGrants(grants, -1); err != nil {
+			return err
+		}
+	}
+	// One that cannot be read goes all the same.
+	if r, ok, err := get[grantRecord](tx, bucketGrants, id); err == nil && ok {
+		if err := countGranted(tx, r, -1); err != nil {
+			return err
+		}
+	}
+	if err := grants.Delete([]byte(id)); err != nil {
+		return err
+	}
+	if err := dropTimeline(tx, id); err != nil {
 		return err
 	}
 	prefix := tokensOf(id)
@@ -227,31 +252,8 @@ const orphanAge = time.Hour
 // Sweep implements oauth.Store. It also deletes credentials that were pasted
 // for a grant which never came to be, and calls that are too old.
 func (v *Vault) Sweep(now time.Time) error {
-	var due []string
-	err := v.view(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketGrants).ForEach(func(id, _ []byte) error {
-			expired, live, err := tokensAt(tx, string(id), now)
-			if len(expired) > 0 || live == 0 {
-				due = append(due, string(id))
-			}
-			return err
-		})
-	})
-	if err != nil {
+	if err := v.sweepGrants(now); err != nil {
 		return err
-	}
-	for ids := range slices.Chunk(due, sweepAtOnce) {
-		err := v.update(func(t *txn) error {
-			for _, id := range ids {
-				if err := v.sweepGrant(t, id, now); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
 	}
 	if err := v.sweepActivity(now); err != nil {
 		return err
@@ -259,16 +261,17 @@ func (v *Vault) Sweep(now time.Time) error {
 	return v.sweepOrphans(now)
 }
 
-// tokensAt lists the tokens of a grant that have expired and counts the rest.
+// tokensAt lists the tokens of a grant that expired long enough ago, and counts
+// the rest.
 func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live int, err error) {
 	prefix := tokensOf(grant)
 	c := tx.Bucket(bucketTokens).Cursor()
 	for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
-		at, err := tokenExpires(b)
+		kind, at, err := tokenExpires(b)
 		if err != nil {
 			return nil, 0, damaged(bucketTokens, []byte(grant), err)
 		}
-		if at.Before(now) {
+		if keptUntil(kind, at).Before(now) {
 			expired = append(expired, bytes.Clone(k))
 		} else {
 			live++
@@ -350,8 +353,9 @@ type touches struct {
 	mu      sync.Mutex
 	pending map[string]time.Time
 	calls   []activity.Call
-	batch   int         // how many calls the last write had
-	timer   *time.Timer // nil while no write is due or under way
+	lines   map[string]line // timelines, by grant
+	batch   int             // how many calls the last write had
+	timer   *time.Timer     // nil while no write is due or under way
 }
 
 // touchEvery is how long last-used times and calls are gathered before one
@@ -369,12 +373,12 @@ func (t *touches) overlay(g oauth.Grant) oauth.Grant {
 }
 
 // take returns what is pending.
-func (t *touches) take() (used map[string]time.Time, calls []activity.Call) {
+func (t *touches) take() (used map[string]time.Time, calls []activity.Call, lines map[string]line) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	used, calls = t.pending, t.calls
-	t.pending, t.calls, t.batch = nil, nil, len(calls)
-	return used, calls
+	used, calls, lines = t.pending, t.calls, t.lines
+	t.pending, t.calls, t.lines, t.batch = nil, nil, nil, len(calls)
+	return used, calls, lines
 }
 
 // armTouches makes sure that what is pending is written. The caller holds
@@ -403,14 +407,21 @@ func (v *Vault) TouchGrants(used map[string]time.Time) error {
 	return nil
 }
 
+// Flush writes at once what is written soon: for what happens seldom, and is
+// to outlive a power cut.
+func (v *Vault) Flush() { v.flushTouches() }
+
 // flushTouches writes what is pending. Nobody depends on it, so what cannot be
 // written is dropped. While a slow disk holds it up, no other write is begun.
 func (v *Vault) flushTouches() {
 	v.touch.flushing.Lock()
 	defer v.touch.flushing.Unlock()
-	used, calls := v.touch.take()
-	if len(used) > 0 || len(calls) > 0 {
+	used, calls, lines := v.touch.take()
+	if len(used) > 0 || len(calls) > 0 || len(lines) > 0 {
 		err := v.write(func(t *txn) error {
+			if err := saveTimelines(t.Tx, lines); err != nil {
+				return err
+			}
 			if err := v.saveUsed(t, used); err != nil {
 				return err
 			}
@@ -423,7 +434,7 @@ func (v *Vault) flushTouches() {
 	v.touch.mu.Lock()
 	defer v.touch.mu.Unlock()
 	v.touch.timer = nil
-	if len(v.touch.pending) > 0 || len(v.touch.calls) > 0 {
+	if len(v.touch.pending) > 0 || len(v.touch.calls) > 0 || len(v.touch.lines) > 0 {
 		v.armTouches()
 	}
 }

@@ -226,6 +226,7 @@ func TestSweep(t *testing.T) {
 	addGrant(t, v, "live", testSlug, saved)
 	err := v.UpdateGrant("live", func(tx oauth.Tx) error {
 		tx.SetToken(digestOf("refresh"), oauth.Token{Kind: oauth.RefreshToken, Expires: now.Add(90 * 24 * time.Hour)})
+		tx.SetToken(digestOf("access"), oauth.Token{Kind: oauth.AccessToken, Expires: now.Add(time.Hour)})
 		return nil
 	})
 	if err != nil {
@@ -259,6 +260,19 @@ func TestSweep(t *testing.T) {
 		t.Error("a live refresh token is gone")
 	}
 	checkKey(t, v, saved, "saved")
+
+	// A clock that is a day ahead may be set right again.
+	for _, tt := range []struct {
+		after time.Duration
+		want  bool
+	}{{25 * time.Hour, true}, {50 * time.Hour, false}} {
+		if err := v.Sweep(now.Add(tt.after)); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, _ := v.Token("live", digestOf("access")); ok != tt.want {
+			t.Errorf("%v after an hour's access token was made it is kept: %v, want %v", tt.after, ok, tt.want)
+		}
+	}
 }
 
 // Last-used times are seen at once and written at most once a second.

@@ -259,6 +259,9 @@ func TestL06Keep(t *testing.T) {
 			addEndpoint(t, v, testSlug, "token=1")
 			c := saveKey(t, v, testSlug, "", testKey)
 			addGrant(t, v, "g1", testSlug, c.ID)
+			if err := v.SaveSecret("ngrok", endpoint.NewSecret(testToken)); err != nil {
+				t.Fatal(err)
+			}
 			if v.Keychain().CanKeep {
 				t.Error("CanKeep without a keychain")
 			}
@@ -278,6 +281,7 @@ func TestL06Keep(t *testing.T) {
 				t.Helper()
 				awaitState(t, v, StateReady)
 				checkKey(t, v, c.ID, testKey)
+				checkSecret(t, v, testToken)
 				if u, err := v.UpstreamURL(testSlug); err != nil || u.RawQuery != "token=1" {
 					t.Errorf("UpstreamURL: %v", err)
 				}
@@ -376,4 +380,90 @@ func TestL06Prompt(t *testing.T) {
 	awaitState(t, v, StateReady)
 	checkKey(t, v, id, testKey)
 	eventually(t, "no child that still waits", func() bool { return children(t, cfg) == 0 })
+}
+
+// TestL08Destroy: the master key leaves the keychain with the files, whether or
+// not a vault is open on them.
+func TestL08Destroy(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		destroy func(cfg Config) ([]string, error)
+	}{
+		{"open", func(cfg Config) ([]string, error) {
+			v := start(t, cfg)
+			awaitState(t, v, StateReady)
+			left, err := v.Destroy()
+			if _, err := v.Grants(); !errors.Is(err, ErrClosed) {
+				t.Errorf("Grants after Destroy: %v, want ErrClosed", err)
+			}
+			if n := len(v.Endpoints()); n != 0 {
+				t.Errorf("after Destroy %d endpoints are in memory", n)
+			}
+			return left, err
+		}},
+		{"closed", Destroy},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
+			dir, _ := withState(t)
+			cfg := ringConfig(t, dir)
+			left, err := tt.destroy(cfg)
+			if err != nil || len(left) != 0 {
+				t.Errorf("Destroy = %q, %v", left, err)
+			}
+			if got := files(t, dir); len(got) != 0 {
+				t.Errorf("left are the files %v", got)
+			}
+			if got := newKeyring(cfg.Helper).call(t.Context(), time.Minute, opGet, "").Status; got != ringMissing {
+				t.Errorf("the keychain answers %q, want %q", got, ringMissing)
+			}
+		})
+	}
+}
+
+// TestDestroyLeavesWords: what is out of reach is named, and the files go all
+// the same.
+func TestDestroyLeavesWords(t *testing.T) {
+	for _, state := range []string{"locked", "gone"} {
+		t.Run(state, func(t *testing.T) {
+			s := keyringtest.Start(t, keyringtest.Unlocked)
+			s.Setenv(t)
+			dir, _ := withState(t)
+			if state == "locked" {
+				s.Lock(t)
+			} else {
+				s.Stop(t)
+			}
+			left, err := Destroy(ringConfig(t, dir))
+			if err != nil || len(left) != 1 || !strings.Contains(left[0], "Delete it there") {
+				t.Errorf("Destroy = %q, %v, want words about the keychain", left, err)
+			}
+			if got := files(t, dir); len(got) != 0 {
+				t.Errorf("left are the files %v", got)
+			}
+		})
+	}
+}
+
+// A master key in a file is this folder's own: the keychain is somebody else's.
+func TestDestroyLeavesKeychainOfOthers(t *testing.T) {
+	keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
+	withState(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	cfg := ringConfig(t, dir)
+	cfg.Mode = ModeFile
+	v := start(t, cfg)
+	addEndpoint(t, v, testSlug, "")
+	saveKey(t, v, testSlug, "", testKey)
+	closeVault(t, v)
+	cfg.Mode = ""
+	if left, err := Destroy(cfg); err != nil || len(left) != 0 {
+		t.Errorf("Destroy = %q, %v", left, err)
+	}
+	if got := files(t, dir); len(got) != 0 {
+		t.Errorf("left are the files %v", got)
+	}
+	if got := newKeyring(cfg.Helper).call(t.Context(), time.Minute, opGet, "").Status; got != ringFound {
+		t.Errorf("the keychain answers %q, want %q", got, ringFound)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"slices"
 )
 
 // bbolt trusts its file: a page that points back to its parent sends it around
@@ -37,8 +38,12 @@ type pageCheck struct {
 	high     uint64 // pages from here on are not in use
 	seen     []bool
 	todo     []uint64
-	buf      []byte
+	buf      []byte // what was read last
+	at       int64  // from where
 }
+
+// readAhead is how much is read at once.
+const readAhead = 256 << 10
 
 // checkPages reports an error unless every page of a database file is reached
 // at most once, is what it says it is, and holds only what lies within it.
@@ -52,16 +57,17 @@ func checkPages(r io.ReaderAt, size int64, pageSize int) error {
 		return fmt.Errorf("%w: it is cut off", errDamaged)
 	}
 	c.seen = make([]bool, c.high)
-	c.todo = append(c.todo, root)
-	for len(c.todo) > 0 {
-		id := c.todo[len(c.todo)-1]
-		c.todo = c.todo[:len(c.todo)-1]
-		page, err := c.read(id)
-		if err != nil {
-			return err
-		}
-		if !c.node(page, false) {
-			return damagedPage(id)
+	// Level by level and in the order of the file, so that few reads do.
+	for level := []uint64{root}; len(level) > 0; level, c.todo = c.todo, nil {
+		slices.Sort(level)
+		for _, id := range level {
+			page, err := c.read(id)
+			if err != nil {
+				return err
+			}
+			if !c.node(page, false) {
+				return damagedPage(id)
+			}
 		}
 	}
 	if free == noFreelist {
@@ -129,12 +135,21 @@ func (c *pageCheck) read(id uint64) ([]byte, error) {
 	return page, nil
 }
 
+// readAt returns n bytes of the file, which are good until the next call.
 func (c *pageCheck) readAt(at int64, n int) ([]byte, error) {
-	if cap(c.buf) < n {
-		c.buf = make([]byte, n)
+	if at < c.at || at+int64(n) > c.at+int64(len(c.buf)) {
+		size := max(n, readAhead)
+		if cap(c.buf) < size {
+			c.buf = make([]byte, size)
+		}
+		got, err := c.r.ReadAt(c.buf[:size], at)
+		if got < n {
+			c.buf = c.buf[:0]
+			return nil, err
+		}
+		c.buf, c.at = c.buf[:got], at
 	}
-	_, err := c.r.ReadAt(c.buf[:n], at)
-	return c.buf[:n], err
+	return c.buf[at-c.at:][:n], nil
 }
 
 // node checks a branch or leaf page and notes the pages that it points to. A

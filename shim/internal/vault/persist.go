@@ -83,6 +83,11 @@ func (v *Vault) resealed(kept *masterKey) (map[string][]byte, error) {
 			all[string(sealedKey(kindKey, id))] = kept.seal(kindKey, id, whole, key)
 		}
 	}
+	for name, s := range v.secrets {
+		if text, err := v.master.open(kindSecret, name, "", s.sealed); err == nil {
+			all[string(sealedKey(kindSecret, name))] = kept.seal(kindSecret, name, "", text)
+		}
+	}
 	return all, nil
 }
 
@@ -123,6 +128,11 @@ func (v *Vault) adopt(kept *masterKey, resealed map[string][]byte) {
 	for id, c := range v.creds {
 		if b, ok := resealed[string(sealedKey(kindKey, id))]; ok {
 			c.sealed = b
+		}
+	}
+	for name, s := range v.secrets {
+		if b, ok := resealed[string(sealedKey(kindSecret, name))]; ok {
+			s.sealed = b
 		}
 	}
 	v.mu.Unlock()

@@ -186,12 +186,12 @@ func parseToken(b []byte) (t oauth.Token, err error) {
 	return t, nil
 }
 
-// tokenExpires reads nothing but the expiry of a token record.
-func tokenExpires(b []byte) (time.Time, error) {
+// tokenExpires reads nothing but the kind and the expiry of a token record.
+func tokenExpires(b []byte) (oauth.Kind, time.Time, error) {
 	if len(b) < 11 || b[0] != tokenVersion {
-		return time.Time{}, errToken
+		return 0, time.Time{}, errToken
 	}
-	return fromNanos(binary.BigEndian.Uint64(b[3:])), nil
+	return oauth.Kind(b[1]), fromNanos(binary.BigEndian.Uint64(b[3:])), nil
 }
 
 // nanos is t in nanoseconds since 1970; 0 is the zero time.

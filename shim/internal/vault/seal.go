@@ -16,8 +16,9 @@ import (
 
 // The kinds of sealed records.
 const (
-	kindKey   = "key"   // an API key; its id is the credential's
-	kindQuery = "query" // the query of an upstream URL; its id is the slug
+	kindKey    = "key"    // an API key; its id is the credential's
+	kindQuery  = "query"  // the query of an upstream URL; its id is the slug
+	kindSecret = "secret" // what the program itself signs in with elsewhere; its id is a name
 )
 
 // A keyID tells master keys apart without saying anything about them.

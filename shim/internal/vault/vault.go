@@ -1,8 +1,8 @@
 // Package vault keeps everything that outlives the program: endpoints, their
 // credentials, grants and token digests, a few settings.
 //
-// State lives in one bbolt file in the data folder. API keys, and the query of
-// an upstream's URL, are sealed with AES-256-GCM under a key derived from a
+// State lives in one bbolt file in the data folder. API keys, the query of an
+// upstream's URL and the tunnel's authtoken are sealed with AES-256-GCM under a key derived from a
 // master key that is not in that file: it is in the keychain of the operating
 // system, in a file of its own, or only in memory. The kind, the id and the
 // full upstream URL of a record are authenticated with it, so that no edit of
@@ -98,11 +98,13 @@ type Vault struct {
 	mu        sync.RWMutex
 	endpoints map[string]*endpointState
 	creds     map[string]*credState
+	secrets   map[string]*secretState
 	sessions  map[Digest]time.Time
 	settings  map[string][]byte
 	master    *masterKey
 	known     bool // the keychain has answered; master is nil if it has no key
 	keychain  Keychain
+	disk      DiskState // "" means DiskReady
 	changed   chan struct{}
 	closed    bool
 
@@ -111,6 +113,7 @@ type Vault struct {
 	wake     chan struct{} // makes the seeker look at once
 	unlock   atomic.Bool   // it may ask again, even if that raises a prompt
 	stop     context.CancelFunc
+	closing  chan struct{} // closed by Close
 	running  sync.WaitGroup
 }
 
@@ -127,6 +130,12 @@ type credState struct {
 	sealed  []byte          // nil after its endpoint's upstream URL was changed
 	opened  endpoint.Secret // zero until the key was asked for
 	refused bool            // sealed did not open, though its master key is here
+}
+
+// Exists reports whether a run that keeps something has been in this folder.
+func Exists(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, stateFile))
+	return err == nil
 }
 
 // Open opens the state in the data folder, and makes it if there is none. It
@@ -152,9 +161,11 @@ func Open(cfg Config) (*Vault, error) {
 		decided:   make(chan struct{}),
 		endpoints: make(map[string]*endpointState),
 		creds:     make(map[string]*credState),
+		secrets:   make(map[string]*secretState),
 		sessions:  make(map[Digest]time.Time),
 		settings:  make(map[string][]byte),
 		changed:   make(chan struct{}),
+		closing:   make(chan struct{}),
 		wake:      make(chan struct{}, 1),
 		ring:      newKeyring(cfg.Helper),
 	}
@@ -226,6 +237,7 @@ func (v *Vault) Close() error {
 		return nil
 	}
 	v.closed = true
+	close(v.closing)
 	stop := v.stop
 	v.mu.Unlock()
 	if stop != nil {

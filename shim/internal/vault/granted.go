@@ -1,0 +1,145 @@
+package vault
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+)
+
+// What grants were made for is counted, so that it can be asked without reading
+// all of them. A key is a letter and what the grants have in common: the digest
+// of a redirect URI, that of a client's id, or who is connected to which
+// origin. Its value is how many they are.
+const (
+	grantedRedirect = 'r'
+	grantedClient   = 'c'
+	grantedName     = 'n' // origin, 0, name, 0, id of a client that is verified
+)
+
+func digestKey(kind byte, value string) []byte {
+	d := sha256.Sum256([]byte(value))
+	return append([]byte{kind}, d[:]...)
+}
+
+// grantedKeys are what a grant counts for.
+func grantedKeys(g grantRecord) [][]byte {
+	n := GrantedName{Origin: g.Origin, Name: g.ClientName}
+	if g.Verified {
+		n.VerifiedID = g.ClientID
+	}
+	return [][]byte{digestKey(grantedRedirect, g.RedirectURI), digestKey(grantedClient, g.ClientID), n.key()}
+}
+
+// countGranted adds a grant, or takes it away again with -1.
+func countGranted(tx *bbolt.Tx, g grantRecord, by int64) error {
+	b := tx.Bucket(bucketGranted)
+	for _, k := range grantedKeys(g) {
+		n, _ := binary.Varint(b.Get(k))
+		if err := putGranted(b, k, n+by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recount counts a grant that has changed. What is counted of it hardly does.
+func recount(tx *bbolt.Tx, old, now grantRecord) error {
+	if slices.EqualFunc(grantedKeys(old), grantedKeys(now), bytes.Equal) {
+		return nil
+	}
+	if err := countGranted(tx, old, -1); err != nil {
+		return err
+	}
+	return countGranted(tx, now, 1)
+}
+
+func putGranted(b *bbolt.Bucket, k []byte, n int64) error {
+	if n <= 0 {
+		return b.Delete(k)
+	}
+	return b.Put(k, binary.AppendVarint(nil, n))
+}
+
+// HasRedirect reports whether some grant's code went to exactly this URI.
+func (v *Vault) HasRedirect(uri string) bool { return v.hasGranted(digestKey(grantedRedirect, uri)) }
+
+// HasClient reports whether some grant is this client's.
+func (v *Vault) HasClient(id string) bool { return v.hasGranted(digestKey(grantedClient, id)) }
+
+func (v *Vault) hasGranted(k []byte) (has bool) {
+	err := v.view(func(tx *bbolt.Tx) error {
+		has = tx.Bucket(bucketGranted).Get(k) != nil
+		return nil
+	})
+	return has && err == nil
+}
+
+// A GrantedName is what clients that are connected have in common: a name, and
+// the origin that they know us at.
+type GrantedName struct {
+	Origin     string
+	Name       string
+	VerifiedID string // the client's id, if that proves the name; else ""
+}
+
+func (n GrantedName) key() []byte {
+	parts := []string{n.Origin, n.Name, n.VerifiedID}
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(parts[i], "\x00", "")
+	}
+	return append([]byte{grantedName}, strings.Join(parts, "\x00")...)
+}
+
+// GrantedNames lists who is connected to which origin, each once.
+func (v *Vault) GrantedNames() ([]GrantedName, error) {
+	var all []GrantedName
+	prefix := []byte{grantedName}
+	err := v.view(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketGranted).Cursor()
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+			if parts := strings.Split(string(k[1:]), "\x00"); len(parts) == 3 {
+				all = append(all, GrantedName{parts[0], parts[1], parts[2]})
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// countAllGranted is for a file in which nothing was counted yet.
+func countAllGranted(tx *bbolt.Tx) error {
+	b, err := tx.CreateBucketIfNotExists(bucketGranted)
+	if err != nil {
+		return err
+	}
+	counts := make(map[string]int64)
+	err = tx.Bucket(bucketGrants).ForEach(func(_, b []byte) error {
+		var g grantRecord
+		if json.Unmarshal(b, &g) != nil {
+			return nil // noticed by whoever needs it
+		}
+		for _, k := range grantedKeys(g) {
+			counts[string(k)]++
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	keys := make([]string, 0, len(counts))
+	for k := range counts {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys) // pages then fill one after the other
+	for _, k := range keys {
+		if err := putGranted(b, []byte(k), counts[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package vault
+
+import (
+	"bytes"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+)
+
+// secretState is a secret of the program's own.
+type secretState struct {
+	sealed []byte
+	opened endpoint.Secret // zero until it was asked for
+}
+
+// SaveSecret seals what the program itself signs in with somewhere else, such
+// as the authtoken of a tunnel. There is one of each name.
+func (v *Vault) SaveSecret(name string, s endpoint.Secret) error {
+	if err := v.haveMaster(); err != nil {
+		return err
+	}
+	return v.update(func(t *txn) error {
+		sealed := v.sealer().seal(kindSecret, name, "", s.Reveal())
+		t.then(func() { v.secrets[name] = &secretState{sealed: sealed, opened: s} })
+		return t.Bucket(bucketSealed).Put(sealedKey(kindSecret, name), sealed)
+	})
+}
+
+// Secret returns a secret that SaveSecret kept. It answers ErrNotFound if there
+// is none, ErrLocked while the master key is waited for, and ErrKeyNeeded if
+// the record cannot be opened with it.
+func (v *Vault) Secret(name string) (endpoint.Secret, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s, ok := v.secrets[name]
+	switch {
+	case !ok:
+		return endpoint.Secret{}, ErrNotFound
+	case !s.opened.IsZero():
+		return s.opened, nil
+	case !v.known:
+		return endpoint.Secret{}, ErrLocked
+	case v.master == nil:
+		return endpoint.Secret{}, ErrKeyNeeded
+	}
+	text, err := v.master.open(kindSecret, name, "", s.sealed)
+	if err != nil {
+		return endpoint.Secret{}, ErrKeyNeeded
+	}
+	s.opened = endpoint.NewSecret(text)
+	return s.opened, nil
+}
+
+// DeleteSecret forgets a secret. It is no error if there is none.
+func (v *Vault) DeleteSecret(name string) error {
+	return v.update(func(t *txn) error {
+		t.then(func() { delete(v.secrets, name) })
+		return t.Bucket(bucketSealed).Delete(sealedKey(kindSecret, name))
+	})
+}
+
+// loadSecrets reads the sealed records that belong to nothing else.
+func (v *Vault) loadSecrets(tx *bbolt.Tx) {
+	prefix := sealedKey(kindSecret, "")
+	c := tx.Bucket(bucketSealed).Cursor()
+	for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
+		v.secrets[strings.TrimPrefix(string(k), string(prefix))] = &secretState{sealed: bytes.Clone(b)}
+	}
+}
