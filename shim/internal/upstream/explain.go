@@ -27,6 +27,40 @@ func failure(err error) Outcome {
 	return Unreachable
 }
 
+// A Fault is what keeps a connection from being made, as far as it tells whose
+// fault that is.
+type Fault string
+
+// The faults that are not simply the upstream's.
+const (
+	FaultName        Fault = "name"        // nobody has it
+	FaultNetwork     Fault = "network"     // there is no way out of here
+	FaultPlain       Fault = "plain"       // https where there is none
+	FaultCertificate Fault = "certificate" // that nobody here trusts
+)
+
+// faultOf finds the Fault in an error of the connection, if it is one.
+func faultOf(err error) Fault {
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		if e.IsNotFound {
+			return FaultName
+		}
+		return FaultNetwork
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return FaultPlain
+	}
+	if explainTLS(err) != "" {
+		return FaultCertificate
+	}
+	for _, e := range []error{syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaNetUnreachable, wsaHostUnreachable} {
+		if errors.Is(err, e) {
+			return FaultNetwork
+		}
+	}
+	return ""
+}
+
 // Error numbers of Windows, which package syscall does not compare with those
 // of POSIX.
 const (

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"compress/gzip"
 	"compress/zlib"
 	"errors"
@@ -18,6 +19,19 @@ var (
 	errBodyGone  = errors.New("the request body is too long to be sent twice")
 	errBodyMoved = errors.New("the request body is being sent elsewhere")
 )
+
+// A repeater gives a request's body again.
+type repeater interface {
+	again() (io.ReadCloser, error)
+	release()
+}
+
+// A memory is a body that is at hand as a whole.
+type memory []byte
+
+func (m memory) again() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m)), nil }
+
+func (memory) release() {}
 
 // A tape records a request body while it passes, so that it can be sent again
 // when the upstream answers with a redirect, and reads the rest of it when the
@@ -40,14 +54,39 @@ type tape struct {
 	first   tapeReader
 }
 
+// Tapes are used again, by their length: each call would otherwise leave one
+// behind.
+var (
+	shortTapes = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+	longTapes  = sync.Pool{New: func() any { return new([maxRecord]byte) }}
+)
+
+// blank returns an empty tape with room for n bytes, at most maxRecord.
+func blank(n int) []byte {
+	if n <= 64<<10 {
+		return shortTapes.Get().(*[64 << 10]byte)[:0]
+	}
+	return longTapes.Get().(*[maxRecord]byte)[:0]
+}
+
+// reel takes back a tape that nobody will read.
+func reel(buf []byte) {
+	switch cap(buf) {
+	case 64 << 10:
+		shortTapes.Put((*[64 << 10]byte)(buf[:64<<10]))
+	case maxRecord:
+		longTapes.Put((*[maxRecord]byte)(buf[:maxRecord]))
+	}
+}
+
 // record puts a tape into req's body. It returns nil if there is none.
 func record(req *http.Request) *tape {
 	if req.Body == nil || req.Body == http.NoBody {
 		return nil
 	}
 	t := &tape{src: req.Body}
-	if n := req.ContentLength; n > 0 && n <= maxRecord {
-		t.buf = make([]byte, 0, n)
+	if n := req.ContentLength; n > 0 {
+		t.buf = blank(int(min(n, maxRecord)))
 	}
 	t.first.t = t
 	t.current.Store(&t.first)
@@ -93,6 +132,7 @@ func (t *tape) release() {
 	// Event streams stay open for hours, and their request with them.
 	if t.mu.TryLock() {
 		if r.off == t.total {
+			reel(t.buf)
 			t.buf = nil
 		}
 		t.mu.Unlock()
@@ -135,6 +175,7 @@ func (r *tapeReader) Read(p []byte) (int, error) {
 	if keep := !t.final.Load() && t.total == int64(len(t.buf)) && t.total+int64(n) <= maxRecord; keep {
 		t.buf = append(t.buf, p[:n]...)
 	} else {
+		reel(t.buf)
 		t.buf = nil
 	}
 	t.total += int64(n)

@@ -271,20 +271,25 @@ func TestTryUnreachable(t *testing.T) {
 	tests := []struct {
 		name, url string
 		outcome   Outcome
+		fault     Fault
 		words     string
 	}{
-		{"nobody listens", down.URL, Unreachable, "Nothing answers"},
-		{"no such name", "https://nobody.invalid/mcp", Unreachable, ""},
-		{"untrusted certificate", tlsOnly.URL, Unreachable, "certificate"},
-		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), Unreachable, "http://"},
-		{"metadata", "http://169.254.169.254/mcp", Refused, "does not connect"},
-		{"public over http", "http://192.0.2.1/mcp", Refused, "unencrypted"},
+		{"nobody listens", down.URL, Unreachable, "", "Nothing answers"},
+		{"no such name", "https://nobody.invalid/mcp", Unreachable, FaultName, ""},
+		{"untrusted certificate", tlsOnly.URL, Unreachable, FaultCertificate, "certificate"},
+		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), Unreachable, FaultPlain, "http://"},
+		{"metadata", "http://169.254.169.254/mcp", Refused, "", "does not connect"},
+		{"public over http", "http://192.0.2.1/mcp", Refused, "", "unencrypted"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			u, _ := url.Parse(tt.url)
 			v := newClient(t).Try(t.Context(), Target{URL: u, Header: endpoint.DefaultHeader, Key: endpoint.NewSecret(shimtest.DefaultKey)})
 			check(t, v, tt.outcome, 0, tt.words)
+			// A machine without a name server cannot tell that nobody has a name.
+			if v.Fault != tt.fault && !(tt.fault == FaultName && v.Fault == FaultNetwork) {
+				t.Errorf("the fault is %q, want %q", v.Fault, tt.fault)
+			}
 			if v.Words == Explain(io.ErrNoProgress) {
 				t.Errorf("no better words than %q", v.Words)
 			}

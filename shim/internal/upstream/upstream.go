@@ -18,6 +18,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
+	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
 // A Target is where a request goes and what authorizes it there. It must not
@@ -39,11 +40,16 @@ func (t *Target) Ready() *Target {
 	return t
 }
 
-type targetKey struct{}
+// Keys of contexts: of the *Target that a request goes to, and of its whole
+// body, a []byte, if that is at hand.
+type (
+	TargetKey struct{}
+	BodyKey   struct{}
+)
 
 // WithTarget returns a context whose requests go to t.
 func WithTarget(ctx context.Context, t *Target) context.Context {
-	return context.WithValue(ctx, targetKey{}, t)
+	return context.WithValue(ctx, TargetKey{}, t)
 }
 
 // A Client sends requests to upstreams. It is safe for concurrent use.
@@ -53,6 +59,7 @@ type Client struct {
 	TrialTime time.Duration
 	ProbeTime time.Duration
 
+	quick         *wire.Transport // what fits it of what plain would do
 	plain, secure *http.Transport
 	start         time.Time
 	drift         atomic.Int64 // of the clock from start, in nanoseconds
@@ -80,7 +87,11 @@ func New(g *safedial.Guard) *Client {
 	// A laptop that wakes up holds connections that nobody answers on; HTTP/2
 	// would put every call of minutes onto such a one.
 	secure.HTTP2 = &http.HTTP2Config{SendPingTimeout: 20 * time.Second, PingTimeout: 10 * time.Second}
-	return &Client{plain: plain, secure: secure, start: time.Now()}
+	quick := &wire.Transport{
+		DialContext: plain.DialContext, MaxHeader: plain.MaxResponseHeaderBytes,
+		MaxIdlePerHost: plain.MaxIdleConnsPerHost, IdleTimeout: plain.IdleConnTimeout,
+	}
+	return &Client{quick: quick, plain: plain, secure: secure, start: time.Now()}
 }
 
 // TrustRoots makes https upstreams prove themselves against pool in place of
@@ -89,6 +100,7 @@ func (c *Client) TrustRoots(pool *x509.CertPool) { c.secure.TLSClientConfig.Root
 
 // CloseIdleConnections drops connections that carry no request.
 func (c *Client) CloseIdleConnections() {
+	c.quick.CloseIdleConnections()
 	c.plain.CloseIdleConnections()
 	c.secure.CloseIdleConnections()
 }
@@ -133,7 +145,7 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 // always removed. Redirects are followed if they keep method, body and origin
 // (307 and 308, RFC 9110, Section 15.4); any other is a *RedirectError.
 func (c *Client) Send(req *http.Request) (*http.Response, error) {
-	t, _ := req.Context().Value(targetKey{}).(*Target)
+	t, _ := req.Context().Value(TargetKey{}).(*Target)
 	if t == nil || t.URL == nil {
 		closeBody(req)
 		return nil, errNoTarget
@@ -154,7 +166,7 @@ func (c *Client) Send(req *http.Request) (*http.Response, error) {
 	if known {
 		setPath(req.URL, learned)
 	}
-	body := record(req)
+	body := bodyOf(req)
 	resp, err := c.follow(req, t, body, asked)
 	body.release()
 	if err != nil {
@@ -167,14 +179,23 @@ func (c *Client) Send(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// follow sends req and what it is redirected to.
-func (c *Client) follow(req *http.Request, t *Target, body *tape, asked pathKey) (*http.Response, error) {
-	tr := c.plain
-	if t.URL.Scheme == "https" {
-		tr = c.secure
+// bodyOf sees to it that req's body can be sent again.
+func bodyOf(req *http.Request) repeater {
+	whole, ok := req.Context().Value(BodyKey{}).([]byte)
+	if !ok {
+		return record(req)
 	}
+	body := memory(whole)
+	// The type of this reader tells net/http to send it together with the head.
+	req.Body, _ = body.again()
+	req.GetBody = body.again
+	return body
+}
+
+// follow sends req and what it is redirected to.
+func (c *Client) follow(req *http.Request, t *Target, body repeater, asked pathKey) (*http.Response, error) {
 	for hop := 0; ; hop++ {
-		resp, err := tr.RoundTrip(req)
+		resp, err := c.transport(req).RoundTrip(req)
 		if err != nil {
 			return nil, err
 		}
@@ -201,6 +222,17 @@ func (c *Client) follow(req *http.Request, t *Target, body *tape, asked pathKey)
 		}
 		req = &r
 	}
+}
+
+// transport returns what sends req.
+func (c *Client) transport(req *http.Request) http.RoundTripper {
+	switch {
+	case req.URL.Scheme == "https":
+		return c.secure
+	case wire.Fits(req) && (req.Body == nil || req.Context().Value(BodyKey{}) != nil):
+		return c.quick
+	}
+	return c.plain
 }
 
 // setKey leaves exactly one copy of the key header in h, ours, and no other

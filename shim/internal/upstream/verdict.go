@@ -26,6 +26,7 @@ const (
 // A Verdict is the result of a trial.
 type Verdict struct {
 	Outcome Outcome
+	Fault   Fault  // of an upstream that is Unreachable
 	Status  int    // of the answer that decided; 0 if there was none
 	Words   string // what happened and what to do, for people; never holds the key
 	Server  string // the upstream's name for itself, if it told one

@@ -24,7 +24,7 @@ func (a *attempt) classify(ctx context.Context, err error) Verdict {
 		x.err = ctx.Err()
 	}
 	if x.err != nil {
-		return Verdict{Outcome: failure(x.err), Status: x.status, Words: Explain(x.err)}
+		return Verdict{Outcome: failure(x.err), Fault: faultOf(x.err), Status: x.status, Words: Explain(x.err)}
 	}
 	said := a.said(x)
 	v := Verdict{Status: x.status}
