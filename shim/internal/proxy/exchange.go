@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httputil"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +19,8 @@ const statusLeft = 499
 // from outside. Most calls are over by then and never need one.
 const watchAfter = 250 * time.Millisecond
 
-// An exchange is one call under way. It is the request's context, its body and
-// the writer of its answer in one, so that a call costs one allocation for all
-// of them.
+// An exchange is one call under way. It is the request's context and its body
+// in one, so that a call costs one allocation for both.
 type exchange struct {
 	context.Context
 	proxy  *Proxy
@@ -32,28 +30,28 @@ type exchange struct {
 	cancel context.CancelFunc
 	start  time.Time
 
-	reverse httputil.ReverseProxy
-
 	// The request's body. The transport may still read it when the answer has
 	// begun, so what is found in it has a lock.
 	reading sync.Mutex  // held while the client's body is read
 	taken   bool        // under reading: the transport gets no more of it
 	size    int64       // under reading
+	from    io.Reader   // under reading: where it comes from
+	body    []byte      // all of it, if that was at hand from the beginning
+	sent    int         // of body, to a client that does not know BodyKey
+	left    atomic.Bool // the handler has returned, so it must not be read
 	eof     atomic.Bool // nothing more comes of it
 	broken  atomic.Bool // it ended early
 	found   sync.Mutex
 	scan    scan
 
 	// The answer.
-	ours      bool // the answer has begun to be written; before, only 1xx can come
 	status    int
 	success   bool
 	confirmed bool
 	dead      bool // the key is rejected
 	small     bool // the answer needs no large buffer
 	res       *http.Response
-	resBody   io.ReadCloser
-	whole     bool        // all of resBody was read
+	whole     bool        // all of its body was read
 	begun     atomic.Bool // the status line went out
 	duplex    bool        // it went out while the request was still being read
 
@@ -66,35 +64,13 @@ type exchange struct {
 	message *messageURL // where a legacy stream's message goes, else nil
 }
 
-type exchangeKey struct{}
-
-func of(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
-
-// Value makes an exchange findable in the contexts made of it.
-func (e *exchange) Value(key any) any {
-	if key == (exchangeKey{}) {
-		return e
-	}
-	return e.Context.Value(key)
-}
-
 func (p *Proxy) begin(w http.ResponseWriter, r *http.Request, c *Call) *exchange {
 	e := &exchange{proxy: p, call: c, in: r, w: w, start: time.Now()}
-	ctx, cancel := context.WithCancel(r.Context())
-	e.cancel = cancel
-	e.Context = upstream.WithTarget(ctx, c.Upstream)
+	e.from = r.Body
+	e.Context, e.cancel = context.WithCancel(r.Context())
 	e.watching.Add(1)
 	e.watcher = time.AfterFunc(watchAfter, e.watch)
 	return e
-}
-
-// request returns the client's request with the exchange as context and body.
-func (e *exchange) request() *http.Request {
-	r := e.in.WithContext(e)
-	if r.ContentLength != 0 {
-		r.Body = (*requestBody)(e)
-	}
-	return r
 }
 
 // watch ends the exchange when the client is gone or the call is to be cut.
@@ -200,8 +176,16 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	e.reading.Lock()
 	defer e.reading.Unlock()
 	switch {
+	case e.left.Load():
+		return 0, errLeft
 	case e.taken:
 		return 0, errTaken
+	case e.body != nil:
+		n := copy(p, e.body[e.sent:])
+		if e.sent += n; n == 0 {
+			return 0, io.EOF
+		}
+		return n, nil
 	case e.eof.Load() && !e.broken.Load():
 		// The transport asks again after the end. By then the HTTP server may
 		// have closed the body, which would count as a failed request.
@@ -215,7 +199,7 @@ func (b *requestBody) Close() error { return nil }
 
 // read reads the client's body and looks at what it read.
 func (e *exchange) read(p []byte) (int, error) {
-	n, err := e.in.Body.Read(p)
+	n, err := e.from.Read(p)
 	if e.size += int64(n); e.size > e.proxy.MaxBody {
 		return 0, &http.MaxBytesError{Limit: e.proxy.MaxBody}
 	}
@@ -249,19 +233,8 @@ func (e *exchange) take() {
 	}
 }
 
-// Header is the client's. Before the answer it is one to throw away: answers
-// of the 1xx kind would bring an upstream's headers past every rule.
-func (e *exchange) Header() http.Header {
-	if !e.ours {
-		return http.Header{}
-	}
-	return e.w.Header()
-}
-
-func (e *exchange) WriteHeader(status int) {
-	if status < 200 {
-		return
-	}
+// writeHeader begins the answer.
+func (e *exchange) writeHeader(status int) {
 	e.status = status
 	e.begun.Store(true)
 	if e.res != nil && e.in.ContentLength != 0 && !e.eof.Load() {
@@ -280,15 +253,14 @@ func (e *exchange) WriteHeader(status int) {
 	}
 }
 
-func (e *exchange) Write(p []byte) (int, error) {
+func (e *exchange) write(p []byte) (int, error) {
 	if e.stream != nil {
 		return e.stream.write(p)
 	}
 	return e.w.Write(p)
 }
 
-// FlushError is what http.ResponseController looks for.
-func (e *exchange) FlushError() error {
+func (e *exchange) flush() error {
 	if e.stream != nil {
 		return e.stream.flush()
 	}
@@ -297,10 +269,10 @@ func (e *exchange) FlushError() error {
 
 // answered turns the upstream's answer into the client's.
 func (e *exchange) answered(res *http.Response) error {
-	e.ours = true
 	if res.StatusCode < 200 {
 		return errUpgrade
 	}
+	dropNamed(res.Header, res.Header["Connection"])
 	e.success = res.StatusCode/100 == 2
 	e.proxy.sessions.answered(e.call, e.in, res)
 	if res.StatusCode == http.StatusUnauthorized {
@@ -319,37 +291,13 @@ func (e *exchange) answered(res *http.Response) error {
 		}
 	}
 	e.small = e.stream != nil || 0 <= res.ContentLength && res.ContentLength <= smallBuffer
-	// Everything has been moved; nothing is left for ReverseProxy to copy.
-	res.Header = nil
-	res.Trailer = nil
-	e.res, e.resBody = res, res.Body
-	res.Body = (*answerBody)(e)
+	e.res = res
 	return nil
-}
-
-// An answerBody is the upstream's answer on its way to the client. It drops
-// trailers: they are headers that no rule has seen.
-type answerBody exchange
-
-func (b *answerBody) Read(p []byte) (int, error) {
-	n, err := b.resBody.Read(p)
-	if err != nil {
-		b.res.Trailer = nil
-		b.whole = err == io.EOF
-	}
-	return n, err
-}
-
-func (b *answerBody) Close() error {
-	err := b.resBody.Close()
-	b.res.Trailer = nil
-	return err
 }
 
 // failed answers a request that got no answer from the upstream. Never with
 // 401 or 404: those would end the client's login or session.
 func (e *exchange) failed(err error) {
-	e.ours = true
 	_, tooLong := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case e.wasCut.Load():

@@ -28,35 +28,45 @@ func FuzzRequestHeader(f *testing.F) {
 	f.Add("Authorization: x\r\nAUTHORIZATION: y\r\nx_api_key: z\r\nMcp-Param-A: =?base64?eA==?=", "X-Api-Key")
 	f.Add("X-Forwarded-For: 1\r\nX_FORWARDED_FOR: 1\r\nSec-Fetch-Mode: a\r\nsec_x: b\r\nngrok-x: c", "Authorization")
 	f.Add("Cookie: a\r\nTe: b\r\nHttp2-Settings: c\r\nTRUE_client-IP: d", "Api-Key")
+	f.Add("X-Api-Key: a\r\nX_Api_Key: b\r\nx_api-key: c", "X_Api_Key")
+	f.Add("_:", "_")
+	f.Add("ngrok- : a", "X-Api-Key")
 	f.Fuzz(func(t *testing.T, raw, key string) {
 		key = http.CanonicalHeaderKey(key)
+		fold := func(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 		h := readHeader(raw)
 		if h == nil {
 			return
 		}
+		for name := range h {
+			if strings.Contains(name, " ") {
+				return // the server answers it with 400
+			}
+		}
 		before := h.Clone()
-		cleanRequest(h, endpoint.Header{Name: key})
+		h = cleanRequest(h, endpoint.Header{Name: key})
+		if before["User-Agent"] == nil {
+			delete(h, "User-Agent") // says that there is none
+		}
 		for name, values := range h {
 			if !slices.Equal(values, before[name]) {
 				t.Errorf("%s: got %q, want %q", name, values, before[name])
 			}
-			for _, spelling := range []string{name, strings.ReplaceAll(name, "_", "-")} {
-				low := strings.ToLower(spelling)
-				for _, bad := range []string{"authorization", "cookie", "forwarded", "origin", "referer", "via", "te", "trailer",
-					"transfer-encoding", "connection", "upgrade", "expect", "content-length", strings.ToLower(key)} {
-					if low == bad {
-						t.Errorf("%q passed", name)
-					}
+			low := fold(name)
+			for _, bad := range []string{"authorization", "cookie", "forwarded", "origin", "referer", "via", "te", "trailer",
+				"transfer-encoding", "connection", "upgrade", "expect", "content-length", fold(key)} {
+				if low == bad {
+					t.Errorf("%q passed", name)
 				}
-				for _, bad := range []string{"proxy-", "x-forwarded-", "x-original-", "x-ngrok-", "ngrok-", "sec-", "cf-"} {
-					if strings.HasPrefix(low, bad) {
-						t.Errorf("%q passed", name)
-					}
+			}
+			for _, bad := range []string{"proxy-", "x-forwarded-", "x-original-", "x-ngrok-", "ngrok-", "sec-", "cf-"} {
+				if strings.HasPrefix(low, bad) {
+					t.Errorf("%q passed", name)
 				}
 			}
 		}
 		for name := range before {
-			if strings.HasPrefix(name, "Mcp-") && name != key && h[name] == nil {
+			if strings.HasPrefix(name, "Mcp-") && fold(name) != fold(key) && h[name] == nil {
 				t.Errorf("%q did not pass", name)
 			}
 		}

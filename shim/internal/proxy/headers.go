@@ -7,28 +7,35 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
-// cleanRequest deletes from h what concerns only the hop between client and
-// us: credentials of any kind, what browsers, tunnels and proxies add, and
-// hop-by-hop headers (RFC 9110, Section 7.6.1). ReverseProxy has already
-// deleted what Connection names. Whatever else there is passes unchanged, so
-// that headers of later protocol revisions do.
-func cleanRequest(h http.Header, key endpoint.Header) {
-	for name := range h {
-		if refusedRequest(name) {
-			delete(h, name)
-			continue
+// cleanRequest returns what of a client's header goes to the upstream: not what
+// concerns only the hop between client and us, which is credentials of any
+// kind, what browsers, tunnels and proxies add, and hop-by-hop headers
+// (RFC 9110, Section 7.6.1). Whatever else there is passes unchanged, so that
+// headers of later protocol revisions do. The values are shared with in.
+func cleanRequest(in http.Header, key endpoint.Header) http.Header {
+	own := dashed(key.Name)
+	out := make(http.Header, len(in)+2) // with the key's and Accept-Encoding
+	for name, values := range in {
+		plain := dashed(name)
+		if refusedRequest(plain) || plain == own || plain != name && plain == sessionHeader {
+			continue // the key goes where the upstream's client puts it
 		}
-		// Servers behind CGI or WSGI cannot tell '_' from '-' in a name. What
-		// may not come in by one spelling may not by the other.
-		if strings.IndexByte(name, '_') >= 0 {
-			other := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-			if refusedRequest(other) || other == sessionHeader || strings.EqualFold(other, key.Name) {
-				delete(h, name)
-			}
-		} else if name == key.Name {
-			delete(h, name) // the upstream's client puts ours there
-		}
+		out[name] = values
 	}
+	dropNamed(out, in["Connection"])
+	if out["User-Agent"] == nil {
+		out["User-Agent"] = valueNone // or the transport would say its own
+	}
+	return out
+}
+
+// dashed is a name as servers behind CGI or WSGI read it, which cannot tell '_'
+// from '-': what may not come in by one spelling may not by the other.
+func dashed(name string) string {
+	if strings.IndexByte(name, '_') < 0 {
+		return name
+	}
+	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }
 
 func refusedRequest(name string) bool {
@@ -91,6 +98,7 @@ var (
 	valueNoStore  = []string{"no-store"}
 	valueStream   = []string{"no-store, no-transform"}
 	valueNo       = []string{"no"}
+	valueNone     = []string{""}
 	valuePlain    = []string{"text/plain; charset=utf-8"}
 	valueJSON     = []string{"application/json"}
 	valueEvents   = []string{"text/event-stream"}

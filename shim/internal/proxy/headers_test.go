@@ -25,6 +25,7 @@ func TestP01P02KeyHeader(t *testing.T) {
 		{"basic", endpoint.Header{Name: "Authorization", Prefix: "Basic "}, "Basic " + testKey},
 		{"x-api-key", endpoint.Header{Name: "X-Api-Key"}, testKey},
 		{"custom", endpoint.Header{Name: "X-Vendor-Token", Prefix: "Token token="}, "Token token=" + testKey},
+		{"underscores in its name", endpoint.Header{Name: "X_vendor_token"}, testKey},
 	}
 	o := newOrigin(t, nil)
 	b := newBench(t, o.URL+"/mcp")
@@ -41,6 +42,7 @@ func TestP01P02KeyHeader(t *testing.T) {
 			"lower case":           strings.ToLower(name) + ": stolen\r\n",
 			"odd case":             strings.ToUpper(name) + ": stolen\r\n" + name + ": stolen too\r\n",
 			"underscores":          under + ": stolen\r\n",
+			"hyphens":              strings.ReplaceAll(name, "_", "-") + ": stolen\r\n",
 			"listed in Connection": "Connection: " + name + "\r\n" + name + ": stolen\r\n",
 			"listed, lower case":   "Connection: close, " + strings.ToLower(name) + "\r\n",
 			"proxy authorization":  "Proxy-Authorization: Basic c3RvbGVu\r\n",

@@ -18,6 +18,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
 const testKey = "sk-proxy-test-8d1f"
@@ -49,7 +50,7 @@ func newBench(t testing.TB, base string) *bench {
 	b.proxy = &Proxy{Client: client, Log: slog.New(slog.NewTextHandler(b.log, nil))}
 	b.call = Call{Slug: "s1", Name: "Linear", Grant: "g1", CredentialID: "c1",
 		Upstream: &upstream.Target{URL: u, Header: endpoint.DefaultHeader, Key: endpoint.NewSecret(testKey)}}
-	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
 		c := b.call
 		b.mu.Unlock()
@@ -66,6 +67,9 @@ func newBench(t testing.TB, base string) *bench {
 		}
 		b.proxy.ServeHTTP(w, r, &c)
 	}))
+	b.Listener = wire.Listen(b.Listener) // as the shim does
+	b.Config.ConnContext = wire.ConnContext
+	b.Start()
 	t.Cleanup(func() {
 		b.CloseClientConnections()
 		b.Close()
@@ -225,10 +229,9 @@ const (
 )
 
 // waitFor waits for a condition that comes about within a second, with room.
-
 func waitFor(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !f() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not come about", what)

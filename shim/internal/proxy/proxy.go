@@ -9,11 +9,8 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
-	"log"
 	"log/slog"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync"
@@ -82,7 +79,6 @@ type Proxy struct {
 	MaxBody   int64         // of requests; 0 means 16 MB
 
 	once     sync.Once
-	reverse  httputil.ReverseProxy // every exchange uses a copy, with its own choice of buffer
 	sessions sessions
 	messages messages
 	keys     keys
@@ -99,16 +95,6 @@ func (p *Proxy) init() {
 		p.MaxBody = 16 << 20
 	}
 	p.keys.probe = p.Client.Probe
-	p.reverse = httputil.ReverseProxy{
-		Rewrite:        rewrite,
-		Transport:      sender{p.Client},
-		ModifyResponse: func(res *http.Response) error { return of(res.Request.Context()).answered(res) },
-		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
-			of(r.Context()).failed(err)
-		},
-		// What it has to say are aborted streams; outcomes tell of those.
-		ErrorLog: log.New(io.Discard, "", 0),
-	}
 }
 
 // ServeHTTP serves one call. r's credentials have been checked, its path has
@@ -116,7 +102,7 @@ func (p *Proxy) init() {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 	p.once.Do(p.init)
 	e := p.begin(w, r, c)
-	// Deferred, since an aborted stream leaves ReverseProxy as a panic with
+	// Deferred, since an aborted stream ends in a panic with
 	// http.ErrAbortHandler, which has to reach the HTTP server.
 	defer e.finish()
 
@@ -152,9 +138,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 	case c.Rejected != nil && c.Rejected():
 		e.rejected()
 	default:
-		e.reverse = p.reverse
-		e.reverse.BufferPool = e
-		e.reverse.ServeHTTP(e, e.request())
+		e.forward()
 	}
 }
 
@@ -204,68 +188,8 @@ func cleanSubpath(sub string) bool {
 	return err == nil
 }
 
-// rewrite turns the client's request into the upstream's, but for what the
-// upstream's client does to every request: key, Host, configured query.
-func rewrite(pr *httputil.ProxyRequest) {
-	e := of(pr.Out.Context())
-	c := e.call
-	cleanRequest(pr.Out.Header, c.Upstream.Header)
-	u := pr.Out.URL
-	query := u.RawQuery
-	if m := e.message; m != nil {
-		// Of the query only the upstream's: a second session id that a client
-		// adds to it might count for more.
-		*u = *m.url
-		return
-	}
-	*u = *c.Upstream.URL
-	u.RawQuery = query
-	if c.Subpath != "" && c.Subpath != "/" {
-		escaped := strings.TrimSuffix(u.EscapedPath(), "/") + c.Subpath
-		if path, err := url.PathUnescape(escaped); err == nil {
-			u.Path, u.RawPath = path, escaped
-		}
-	}
-}
-
-// A sender is the transport of a ReverseProxy, whose requests are its own.
-type sender struct{ Client }
-
-func (s sender) RoundTrip(r *http.Request) (*http.Response, error) { return s.Send(r) }
-
-// Answers are copied through pooled buffers: a small one if the answer is, or
-// if it is an event stream, which may stay open and idle for hours.
-const (
-	smallBuffer = 4 << 10
-	largeBuffer = 32 << 10
-)
-
-var smallBuffers, largeBuffers sync.Pool
-
-// Get is for ReverseProxy, which asks for one buffer when the answer has come.
-func (e *exchange) Get() []byte {
-	if e.small {
-		if buf, ok := smallBuffers.Get().(*[smallBuffer]byte); ok {
-			return buf[:]
-		}
-		return make([]byte, smallBuffer)
-	}
-	if buf, ok := largeBuffers.Get().(*[largeBuffer]byte); ok {
-		return buf[:]
-	}
-	return make([]byte, largeBuffer)
-}
-
-// Put takes a buffer of Get back.
-func (e *exchange) Put(buf []byte) {
-	if len(buf) == smallBuffer {
-		smallBuffers.Put((*[smallBuffer]byte)(buf))
-	} else {
-		largeBuffers.Put((*[largeBuffer]byte)(buf))
-	}
-}
-
 var (
 	errUpgrade = errors.New("the upstream switched to another protocol")
 	errTaken   = errors.New("the rest of the request is not sent on")
+	errLeft    = errors.New("the call is over")
 )

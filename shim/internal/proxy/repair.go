@@ -148,10 +148,9 @@ func (e *exchange) deadAnswer(res *http.Response) {
 
 // rejected answers a call whose key is known to be dead.
 func (e *exchange) rejected() {
-	e.ours = true
 	status, body := e.repair()
-	e.WriteHeader(status)
-	e.Write(body)
+	e.writeHeader(status)
+	e.write(body)
 }
 
 // repair makes the answer to a call with a dead key, and sets its headers. It
@@ -278,15 +277,14 @@ func mustMarshal(v any) []byte {
 // refuse answers with an error of ours. It is no error that a client takes for
 // one of a modern server, so era detection goes on as with any other failure.
 func (e *exchange) refuse(status int, words string) {
-	e.ours = true
 	h := e.w.Header()
 	harden(h)
 	h["Cache-Control"] = valueNoStore
 	h["Content-Type"] = valueJSON
 	body := rpcError(nil, words)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	e.WriteHeader(status)
-	e.Write(body)
+	e.writeHeader(status)
+	e.write(body)
 }
 
 // refuseLong answers a body that is too long, and does not wait for its end.

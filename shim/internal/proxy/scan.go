@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"unicode/utf8"
@@ -97,10 +98,11 @@ func (s *scan) write(p []byte) {
 			i++
 			s.token(c)
 		case inString:
-			end := i
-			for end < len(p) && p[end] != '"' && p[end] != '\\' {
-				end++
+			if !s.keep {
+				i += s.passString(p[i:])
+				continue
 			}
+			end := i + insideString(p[i:])
 			s.take(p[i:end])
 			if i = end; i == len(p) {
 				break
@@ -130,6 +132,54 @@ func (s *scan) write(p []byte) {
 	if s.seen == scanWindow {
 		s.state = done
 	}
+}
+
+// passString goes over the inside of a string that is not kept, and returns how
+// many bytes of p belong to it. Texts of many lines are full of escapes.
+func (s *scan) passString(p []byte) int {
+	for i := 0; i < len(p); {
+		i += insideString(p[i:])
+		switch {
+		case i == len(p):
+		case p[i] == '"':
+			s.state = between
+			s.endString()
+			return i + 1
+		case i+1 == len(p):
+			s.state = inEscape
+			return i + 1
+		default:
+			i += 2
+		}
+	}
+	return len(p)
+}
+
+// insideString is how many bytes p begins with that neither end a string nor
+// escape anything. It looks at few at first: a string of escapes must not make
+// it look for the end through all that follows, again and again.
+func insideString(p []byte) int {
+	n := 0
+	for ; n < min(len(p), 32); n++ {
+		if p[n] == '"' || p[n] == '\\' {
+			return n
+		}
+	}
+	for size := 256; n < len(p); size = min(2*size, 4<<10) {
+		part := p[n:min(n+size, len(p))]
+		end := bytes.IndexByte(part, '"')
+		if end >= 0 {
+			part = part[:end]
+		}
+		if esc := bytes.IndexByte(part, '\\'); esc >= 0 {
+			return n + esc
+		}
+		n += len(part)
+		if end >= 0 {
+			break
+		}
+	}
+	return n
 }
 
 // over reports whether more of the body would change nothing.

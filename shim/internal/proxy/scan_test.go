@@ -54,7 +54,8 @@ func TestScanWindow(t *testing.T) {
 	if !s.over() || s.seen != scanWindow {
 		t.Errorf("got over %v after %d bytes, want the scan over after %d", s.over(), s.seen, scanWindow)
 	}
-	if n := testing.AllocsPerRun(10, func() { s.write([]byte(pad)) }); n != 0 {
+	more := []byte(pad)
+	if n := testing.AllocsPerRun(10, func() { s.write(more) }); n != 0 {
 		t.Errorf("got %v allocations past the window, want none", n)
 	}
 }
@@ -120,10 +121,20 @@ func FuzzScan(f *testing.F) {
 }
 
 func BenchmarkScan(b *testing.B) {
-	body := []byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello there, this is a text"}}}`)
-	b.ReportAllocs()
-	for b.Loop() {
-		var s scan
-		s.write(body)
+	const head, tail = `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"text":"`, `"}}}`
+	for _, tt := range []struct{ name, text string }{
+		{"short", "hello there, this is a text"},
+		{"64kB", strings.Repeat("x", 60<<10)},
+		{"64kB-of-code", strings.Repeat(`\tif err != nil {\n\t\treturn \"\", err\n\t}\n`, 1<<10)},
+	} {
+		body := []byte(head + tt.text + tail)
+		b.Run(tt.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				var s scan
+				s.write(body)
+			}
+		})
 	}
 }

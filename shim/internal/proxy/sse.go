@@ -1,5 +1,7 @@
 package proxy
 
+import "bytes"
+
 // keepAlive is what a silent event stream gets: a comment, which every parser
 // ignores (WHATWG HTML, Section 9.2.6).
 const keepAlive = ":\n\n"
@@ -38,7 +40,16 @@ func (b *boundary) write(p []byte) {
 		}
 		p = p[1:]
 	}
-	for _, c := range p {
+	for len(p) > 0 {
+		if b.line != lineStart {
+			if n := restOfLine(p); n > 0 {
+				b.afterCR = false
+				p = p[n:]
+				continue
+			}
+		}
+		c := p[0]
+		p = p[1:]
 		switch {
 		case c == '\n' && b.afterCR:
 			b.afterCR = false
@@ -58,6 +69,20 @@ func (b *boundary) write(p []byte) {
 		}
 		b.afterCR = c == '\r'
 	}
+}
+
+// restOfLine is how many bytes p begins with that are within a line. It looks
+// at few at once: an upstream that ends its lines with CR alone must not make
+// it look for an LF through all that follows, line after line.
+func restOfLine(p []byte) int {
+	p = p[:min(len(p), 256)]
+	if i := bytes.IndexByte(p, '\n'); i >= 0 {
+		p = p[:i]
+	}
+	if i := bytes.IndexByte(p, '\r'); i >= 0 {
+		return i
+	}
+	return len(p)
 }
 
 // open reports whether a comment may be put here: at the start of a line, and

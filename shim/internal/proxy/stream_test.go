@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -500,11 +501,14 @@ func TestP23ManyStreams(t *testing.T) {
 // arrive whole, and no request may follow on a connection that still carries
 // the rest of the one before.
 func TestConnectionAfterEarlyAnswer(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"early":true}`)
 	}))
+	// The fault of net/http's that our side is kept from panics in this one.
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.Start()
 	defer srv.Close()
 	b := newBench(t, srv.URL+"/mcp")
 	for _, size := range []int{20, 40 << 10, 1 << 20} {

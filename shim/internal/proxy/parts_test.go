@@ -1,0 +1,50 @@
+package proxy
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+)
+
+func BenchmarkRequestHeader(b *testing.B) {
+	b.ReportAllocs()
+	in := http.Header{
+		"Authorization": {"Bearer k2o_at_x"}, "Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"},
+		"User-Agent": {"Claude-User"}, "Mcp-Protocol-Version": {"2025-11-25"}, "Mcp-Session-Id": {"0123456789abcdef"},
+		"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"}, "Accept-Encoding": {"gzip"}, "Content-Length": {"300"},
+	}
+	for b.Loop() {
+		cleanRequest(in, endpoint.DefaultHeader)
+	}
+}
+
+func BenchmarkAnswerHeader(b *testing.B) {
+	b.ReportAllocs()
+	src := http.Header{
+		"Content-Type": {"application/json"}, "Content-Length": {"300"}, "Date": {"Thu, 01 Jan 2026 00:00:00 GMT"},
+		"Server": {"x"}, "Mcp-Session-Id": {"0123456789abcdef"}, "Set-Cookie": {"a=b"},
+	}
+	dst := make(http.Header, 16)
+	for b.Loop() {
+		clear(dst)
+		copyAnswer(dst, src, 300)
+	}
+}
+
+// BenchmarkBoundary follows an event stream as it passes.
+func BenchmarkBoundary(b *testing.B) {
+	for _, size := range []int{100, 4 << 10} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			event := []byte("id: 1\ndata: " + strings.Repeat("x", size-14) + "\n\n")
+			b.SetBytes(int64(len(event)))
+			b.ReportAllocs()
+			var place boundary
+			for b.Loop() {
+				place.write(event)
+			}
+		})
+	}
+}
