@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"net/url"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
@@ -147,6 +148,57 @@ func (p ReplaceKey) Many() bool { return len(p.Credentials) > 1 }
 // Problem is what the upstream said about the key.
 func (p ReplaceKey) Problem() problem { return problem{t("replace.error"), p.Error, true} }
 
+// EditKey renames a key. It posts to Action: form_token and label.
+type EditKey struct {
+	Slug, ID  string
+	Endpoint  string
+	Title     string // the key's present label
+	Label     string
+	Error     string // about the label
+	FormToken string
+}
+
+func (p EditKey) view() view {
+	return view{template: "edit-key", title: p.Heading(), script: true, owner: true}
+}
+
+// Heading names the key and its endpoint.
+func (p EditKey) Heading() string { return t("keyname.title", whole(p.Title), name(p.Endpoint)) }
+
+// whole keeps a short label such as "key 1" in one line.
+func whole(label string) string {
+	label = name(label)
+	if len(label) <= 12 {
+		label = strings.ReplaceAll(label, " ", "\u00a0")
+	}
+	return label
+}
+
+// Action is where the form goes.
+func (p EditKey) Action() string {
+	return "/endpoints/" + url.PathEscape(p.Slug) + "/keys/" + url.PathEscape(p.ID)
+}
+
+// LabelField is the field for the label.
+func (p EditKey) LabelField() textField {
+	return textField{ID: "label", Label: t("keyname.label"), Hint: t("keyname.hint"), Value: p.Label, Err: p.Error, Max: 200, Required: true}
+}
+
+// DeleteKey asks whether a key may be deleted; apps are those that use it.
+func DeleteKey(k EditKey, apps []string) Confirm {
+	p := Confirm{
+		Title: t("keygone.title", whole(k.Title), name(k.Endpoint)), Words: t("keygone.words"),
+		Consequences: []string{t("keygone.1")}, Action: k.Action() + "/delete", Button: t("keygone.button"), Danger: true, Cancel: "/",
+	}
+	for _, app := range apps {
+		p.Consequences = append(p.Consequences, t("keygone.app", name(app)))
+	}
+	if len(apps) == 0 {
+		p.Consequences = append(p.Consequences, t("keygone.none"))
+	}
+	return p
+}
+
 // A problem is an error above a form.
 type problem struct {
 	Title, Words string
@@ -162,7 +214,7 @@ type textField struct {
 
 func isField(name string) bool {
 	switch name {
-	case "upstream_url", "api_key", "display_name", "auth_header_name", "auth_header_prefix", "snippet":
+	case "upstream_url", "api_key", "public_url", "authtoken", "display_name", "auth_header_name", "auth_header_prefix", "snippet":
 		return true
 	}
 	return false

@@ -3,17 +3,23 @@ package web
 import "strings"
 
 // Home is the owner's home page. Its forms post to /endpoints, /pause,
-// /resume, /keychain/unlock, /keychain/keep and /sign-out, each with
-// form_token; its links lead to the pages of one endpoint or grant.
+// /resume, /keychain/unlock, /keychain/keep, /steps/local, /steps/login,
+// /steps/hide and /sign-out, each with form_token; its links lead to the pages
+// of one endpoint or grant. What its template marks as data-part the script
+// exchanges by itself when it changes.
 type Home struct {
 	Version                   string
 	LocalOrigin, PublicOrigin string // PublicOrigin is "" while there is none
 	Keychain                  Keychain
+	TunnelTrouble             string // why apps on the internet cannot connect, or soon cannot
+	DiskTrouble               string // why nothing can be saved
 	Paused                    bool
+	Stopped                   bool // some app did not get connected
 	Notices                   []Notice
 	Endpoints                 []EndpointRow
 	Pending                   []PendingRow
 	Create                    CreateForm
+	Steps                     *Steps // nil once they are done
 	Token                     func(action string) string
 }
 
@@ -65,12 +71,26 @@ type GrantRow struct {
 	Verified          bool
 	RedirectHost      string
 	Created, LastUsed string
-	Credential        string // label of the key that it uses
+	Credential        string      // label of the key that it uses
+	How               *AttemptRow // it came to be connected; nil if that is not known
 }
 
 // A PendingRow is a request that waits for the owner.
 type PendingRow struct {
 	URL, Client, RedirectHost, Endpoint, Age string
+	// Asked says that another device waits for the answer and shows a number.
+	Asked bool
+}
+
+// Asked is how many requests of other devices are shown.
+func (p Home) Asked() int {
+	n := 0
+	for _, q := range p.Pending {
+		if q.Asked {
+			n++
+		}
+	}
+	return n
 }
 
 func (p Home) view() view {
@@ -131,16 +151,6 @@ func (e EndpointRow) Words() string {
 		return t("card.ready")
 	}
 	return stateWords(e.State)
-}
-
-// Command adds the endpoint to Claude Code.
-func (e EndpointRow) Command() string {
-	return "claude mcp add --transport http " + commandName(e.Name) + " " + shellQuote(e.LocalURL())
-}
-
-// Config is what apps with an mcp.json want.
-func (e EndpointRow) Config() string {
-	return "{\n  \"mcpServers\": {\n    \"" + commandName(e.Name) + "\": {\n      \"url\": " + jsonQuote(e.LocalURL()) + "\n    }\n  }\n}"
 }
 
 // Badge is what the state looks like.

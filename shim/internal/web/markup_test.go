@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // An element is a start tag of a page.
@@ -48,7 +49,7 @@ func parse(t testing.TB, page string) []element {
 
 var allowedElements = strings.Fields(`html head meta title link style script body header footer main section article aside
 	div span p a h1 h2 h3 ul ol li dl dt dd strong code pre br wbr form fieldset legend label input textarea button details summary
-	nav table thead tbody tr th td time template select option svg g path circle rect`)
+	nav table thead tbody tr th td time template select option noscript progress svg g path circle rect`)
 
 // TestHostileTextIsInert: whatever strangers write, the page has our elements
 // and attributes only, loads nothing, and links to no script.
@@ -136,7 +137,8 @@ func TestMarkup(t *testing.T) {
 // those that the page structs document.
 func TestForms(t *testing.T) {
 	known := strings.Fields(`form_token api_key key_held credential slug action unverified upstream_url display_name
-		auth_header_name auth_header_prefix snippet fill force ticket next q server`)
+		auth_header_name auth_header_prefix snippet fill force ticket next q server number redirect_known
+		authtoken public_url preset login lifetime log_level label file confirm word`)
 	for _, s := range states() {
 		page := render(s.page).Body.String()
 		forms := strings.Split(page, "<form ")[1:]
@@ -163,7 +165,7 @@ func TestForms(t *testing.T) {
 // FuzzRender puts a stranger's text into every field of the pages that show
 // such text.
 func FuzzRender(f *testing.F) {
-	for which := range byte(9) {
+	for which := range byte(11) {
 		f.Add(which, hostile, "https")
 		f.Add(which, tower+"\n\"'`<!--{{", "loopback")
 		f.Add(which, "javascript:alert(1)", "custom")
@@ -180,7 +182,7 @@ func FuzzRender(f *testing.F) {
 
 func fuzzPage(which byte, s, kind string) Page {
 	keys := []SavedKey{{s, s, s}}
-	switch which % 9 {
+	switch which % 11 {
 	case 0:
 		return Consent{Client: s, ClientHost: s, ClientVerified: true, RedirectHost: s, RedirectKind: kind, Endpoint: s, Slug: s, UpstreamHost: s, Header: s, Action: s,
 			FormToken: s, Saved: keys, KeyHeld: s, Error: s, NeedUnlock: s}
@@ -196,6 +198,10 @@ func fuzzPage(which byte, s, kind string) Page {
 		return ReplaceKey{Slug: s, Name: s, Credentials: keys, Error: s}
 	case 7:
 		return Activity{Query: s, Server: s, Servers: []ServerOption{{s, s}}, Rows: []CallRow{{Client: s, Server: s, Method: s, Tool: s}, {Method: s}}, Newest: s, Older: s, Paged: len(s)%2 == 0}
+	case 9:
+		return SignIn{Client: s, ClientHost: s, Continue: s, Ask: s, FormToken: s, Auto: true}
+	case 10:
+		return Waiting{Client: s, Number: 47, Check: s, Every: time.Second}
 	case 6:
 		return EditEndpoint{Slug: s, Name: s, UpstreamURL: s, Error: s, ErrorField: kind}
 	}

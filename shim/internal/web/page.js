@@ -1,12 +1,31 @@
 "use strict";
 // Every page works without this file. It copies, reveals the key while it is
 // typed, keeps the choices in step with each other, says that a slow check is
-// running, submits the page of the one-time link, and adds calls to the table of
-// activity as they end.
+// running, submits the page of the one-time link, adds calls to the table of
+// activity as they end, and keeps the home page as things are.
 (function () {
-  var all = function (sel, f) { Array.prototype.forEach.call(document.querySelectorAll(sel), f); };
+  var all = function (sel, f, root) { Array.prototype.forEach.call((root || document).querySelectorAll(sel), f); };
+  // As it was served, before anything below changes it.
+  var asServed = document.querySelector("[data-parts]") ? document.documentElement.outerHTML : "";
 
-  all("[data-copy]", function (b) {
+  // What follows may come into the page again, when a part of it is exchanged.
+  var liven = [];
+  var each = function (sel, f) {
+    all(sel, f);
+    liven.push(function (root) { all(sel, f, root); });
+  };
+
+  // The server cannot know that an address was copied.
+  var copied = false, tick = function () {
+    all("[data-step=copy].current", function (li) {
+      li.className = "done";
+      li.removeAttribute("aria-current");
+      li.nextElementSibling.className = "current";
+    });
+  };
+  liven.push(function () { if (copied) { tick(); } });
+
+  each("[data-copy]", function (b) {
     if (!navigator.clipboard) { return; }
     b.hidden = false;
     var label = b.textContent;
@@ -15,6 +34,8 @@
       navigator.clipboard.writeText(b.dataset.copy).then(function () {
         b.textContent = b.dataset.done;
         b.classList.add("done");
+        copied = true;
+        tick();
       }, function () {
         b.textContent = b.dataset.failed;
         var code = b.parentNode.querySelector("code, pre");
@@ -77,7 +98,7 @@
   });
 
   // Trying a key may take seconds: say so, and send the form only once.
-  all("form[method=post]", function (form) {
+  each("form[method=post]", function (form) {
     var sent = false, undo = function () { };
     form.addEventListener("submit", function (e) {
       if (e.defaultPrevented) { return; }
@@ -92,6 +113,175 @@
       undo = function () { b.textContent = label; b.classList.remove("busy"); };
     });
     window.addEventListener("pageshow", function () { sent = false; undo(); });
+  });
+
+  // A page that is not kept as things are must not look as if it were. A program
+  // that only starts anew is back before that is said.
+  var lost = document.querySelector("[data-lost]"), losing = 0;
+  var found = function () {
+    clearTimeout(losing);
+    losing = 0;
+    if (lost) { lost.hidden = true; }
+  };
+  var listen = function () {
+    var source = new EventSource("/api/events");
+    source.addEventListener("open", found);
+    source.addEventListener("error", function () {
+      if (lost && !losing) { losing = setTimeout(function () { lost.hidden = false; }, 5000); }
+    });
+    return source;
+  };
+
+  // Whoever looks at a page hears how things stand. Tabs in the background hang
+  // up: browsers have six connections for a host, and consent needs one.
+  var hearers = [], source = null;
+  var tune = function () {
+    if (document.hidden && source) {
+      source.close();
+      source = null;
+      clearTimeout(losing);
+      losing = 0;
+    } else if (!document.hidden && !source && hearers.length) {
+      source = listen();
+      source.addEventListener("status", function (e) {
+        var status = JSON.parse(e.data);
+        hearers.forEach(function (f) { f(status); });
+      });
+    }
+  };
+  document.addEventListener("visibilitychange", tune);
+  var hear = function (f) {
+    hearers.push(f);
+    tune();
+  };
+
+  // The state of the tunnel changes by itself. A page in whose fields nothing
+  // was typed shows it as it is now. It may be the answer to a form, which must
+  // not be sent again.
+  all("[data-watch]", function (badge) {
+    hear(function (status) {
+      var typed = false;
+      all("main input[type=text]", function (f) { typed = typed || f.value !== f.defaultValue; });
+      if (status.tunnel.state !== badge.dataset.watch && !typed) { location.replace("/tunnel"); }
+    });
+  });
+
+  // Strangers can ask as often as they like. So a new request opens nothing and
+  // moves nothing under the reader's hands: one line says that there is one.
+  all("[data-waiting]", function (notice) {
+    hear(function (status) { notice.hidden = status.pending.filter(function (q) { return q.asked; }).length <= Number(notice.dataset.waiting); });
+  });
+
+  // What is examined, and who tries to connect, changes by itself. A page on
+  // which no attempt was unfolded shows it as it is now, with what was unfolded
+  // of the report.
+  all("[data-refresh]", function (part) {
+    var first = true, timer, name = "folds";
+    (sessionStorage.getItem(name) || "").split(" ").forEach(function (fold) {
+      all('[data-fold="' + fold + '"]', function (d) { d.open = true; });
+    });
+    sessionStorage.removeItem(name);
+    var again = function () {
+      var open = [];
+      all("[data-fold][open]", function (d) { open.push(d.dataset.fold); });
+      sessionStorage.setItem(name, open.join(" "));
+      location.reload();
+    };
+    hear(function () {
+      if (first) { first = false; return; }
+      clearTimeout(timer);
+      timer = setTimeout(function () { if (!part.querySelector("details[open]:not([data-fold])")) { again(); } }, 500);
+    });
+  });
+
+  // The home page shows what is, not what was when it was opened. The parts of
+  // it that have changed are exchanged for what the server would draw now; what
+  // is typed lies in none of them. Only a new request of another device is left
+  // to the line above, since strangers can make such.
+  all("[data-parts]", function (list) {
+    var served = {}, timer = 0, busy = false, again = false;
+    var key = function (part) { return part.dataset.part; };
+    var note = function (part) { served[key(part)] = part.outerHTML; };
+    // read makes a document of the part of a page that matters: its style sheet
+    // has another nonce than ours.
+    var read = function (html) {
+      html = html.slice(html.indexOf("<main"), html.lastIndexOf("<" + "footer"));
+      return new DOMParser().parseFromString(html, "text/html");
+    };
+    all("[data-part]", note, read(asServed));
+
+    var reachable = "a[href], button, summary, pre[tabindex]";
+    var signature = function (e) { return [e.tagName, e.getAttribute("href"), e.dataset.copy, e.form && e.form.action, e.name, e.value].join(" "); };
+    // exchange puts fresh in the place of old, with the focus where it was and
+    // open what was open.
+    var exchange = function (old, fresh) {
+      var open = {}, before = {}, after = {};
+      var name = function (d, seen) { // the same words may fold several things
+        var s = d.querySelector("summary").textContent;
+        seen[s] = (seen[s] || 0) + 1;
+        return s + seen[s];
+      };
+      all("details", function (d) { open[name(d, before)] = d.open; }, old);
+      all("details", function (d) {
+        var n = name(d, after);
+        if (n in open) { d.open = open[n]; }
+      }, fresh);
+      var at = old.contains(document.activeElement) ? document.activeElement : null;
+      old.parentNode.replaceChild(fresh, old);
+      liven.forEach(function (f) { f(fresh); });
+      if (!at) { return; }
+      var same = Array.prototype.filter.call(fresh.querySelectorAll(reachable), function (e) { return signature(e) === signature(at); });
+      if (same.length) { same[0].focus({ preventScroll: true }); }
+    };
+    var some = function (of, f) { return Array.prototype.some.call(of, f); };
+    var strange = function (part) {
+      return some(part.querySelectorAll("[data-asked]"), function (e) {
+        return !some(list.querySelectorAll("[data-asked]"), function (o) { return o.dataset.asked === e.dataset.asked; });
+      });
+    };
+    var show = function (page) {
+      var now = page.querySelector("[data-parts]"), parts = {}, held = false;
+      if (!now) { return; } // such as a page that says who may see this one
+      all("[data-part]", function (p) {
+        if (strange(p)) { held = true; p.remove(); } else { parts[key(p)] = p; }
+      }, page);
+      all("[data-part=pending]", function (p) { if (held) { parts.pending = p; } }, list); // as it is
+      all("[data-part]", function (old) {
+        var fresh = parts[key(old)];
+        if (fresh && fresh !== old && fresh.outerHTML !== served[key(old)]) { exchange(old, document.importNode(fresh, true)); }
+      });
+      Array.prototype.slice.call(list.children).forEach(function (old) { if (!parts[key(old)]) { old.remove(); } });
+      if (held && parts.pending) { now.insertBefore(document.createElement("p"), now.firstChild).dataset.part = "pending"; }
+      Array.prototype.forEach.call(now.children, function (fresh, i) {
+        var here = Array.prototype.filter.call(list.children, function (e) { return key(e) === key(fresh); })[0];
+        var is = here || document.importNode(fresh, true);
+        if (list.children[i] !== is) { list.insertBefore(is, list.children[i] || null); }
+        if (!here) { liven.forEach(function (f) { f(is); }); }
+      });
+      all("[data-part]", note, page);
+      all("[data-waiting]", function (notice) {
+        if (held) { return; }
+        notice.dataset.waiting = page.querySelector("[data-waiting]").dataset.waiting;
+        notice.hidden = true;
+      });
+    };
+    var later = function (ms) {
+      clearTimeout(timer);
+      timer = setTimeout(load, ms);
+    };
+    var load = function () {
+      if (busy) { again = true; return; }
+      // A button must not go away from under the pointer that presses it.
+      if (document.querySelector("[data-part] :active")) { later(300); return; }
+      busy = true;
+      fetch("/live", { cache: "no-store" }).then(function (r) { return r.ok ? r.text() : ""; }).then(function (text) {
+        if (text) { show(read(text)); }
+      }).catch(function () { }).then(function () { // the next event tries again
+        busy = false;
+        if (again) { again = false; later(100); }
+      });
+    };
+    hear(function () { later(50); });
   });
 
   // Calls that end while the page is open come in at the top of the table, if
@@ -140,7 +330,7 @@
       }
     };
     var waiting = [];
-    new EventSource("/api/events").addEventListener("activity", function (e) {
+    listen().addEventListener("activity", function (e) {
       var c = JSON.parse(e.data);
       if (!stopped) { add(c); } else if (waiting.push(c) > most) { waiting.shift(); }
     });

@@ -34,6 +34,16 @@ func safeURL(s string) template.URL {
 	return template.URL(s)
 }
 
+// ownPath lets through paths of our own, to which alone forms are sent, and
+// sends any other back to the page that the form is on.
+func ownPath(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") || strings.Contains(s, `\`) {
+		return ""
+	}
+	return s
+}
+
 // ErrorPage says what went wrong and what to do about it.
 type ErrorPage struct {
 	Title, Words string
@@ -42,9 +52,10 @@ type ErrorPage struct {
 	Return       *Link  // offered, never followed automatically
 	Status       int
 	Home         bool // offer the home page
+	Public       bool // it is on a public origin
 }
 
-func (p ErrorPage) view() view { return view{template: "error", title: p.Title} }
+func (p ErrorPage) view() view { return view{template: "error", title: p.Title, public: p.Public} }
 
 // A SavedKey is a key that may be chosen.
 type SavedKey struct {
@@ -63,14 +74,16 @@ type PickEndpoint struct {
 
 // Consent asks whether a client may use an endpoint. Its form posts
 // form_token, api_key, key_held, credential (a saved key's id, or "new"), slug
-// (only with Pick), and one of action=approve, action=deny or unverified=1.
+// (only with Pick), number (only with Number), redirect_known=1 (only
+// with MustKnow), and one of action=approve, action=deny or unverified=1.
 type Consent struct {
 	Client         string
 	ClientVerified bool
 	ClientHost     string // host of the client id; mostly ""
 	RedirectHost   string // where the answer goes, in words or as a host
 	RedirectKind   string // "loopback", "https" or "custom"
-	Known          bool   // this very redirect was approved before
+	Known          bool   // this very redirect was approved before, or is that of a well-known app
+	Approved       bool   // this very redirect was approved before
 
 	Endpoint, Slug, UpstreamHost string
 	UpstreamPlain                bool   // http: the key travels unencrypted
@@ -87,9 +100,15 @@ type Consent struct {
 	KeyHeld     string         // handle of a key that was pasted and is kept
 
 	Error      string // what the upstream said about the key
+	Incomplete bool   // Error is about what the reader has left out
 	CanSkip    bool   // the key could not be verified, and the owner may go on
 	NeedUnlock string // words about a locked keychain
 	Mode       string // of the keychain: "os", "file" or "memory"
+
+	Number   bool // another device asks, and the number that it shows must be typed
+	NumberOK bool // it was
+	MustKnow bool // the reader must say that he knows the website
+	Sure     bool // he has
 }
 
 func (p Consent) view() view {
@@ -169,11 +188,6 @@ func (p Return) view() view {
 	return view{template: "return", title: t("return.title", name(p.To))}
 }
 
-// Waiting says that something goes on elsewhere.
-type Waiting struct{ Title, Words string }
-
-func (p Waiting) view() view { return view{template: "waiting", title: p.Title} }
-
 // Done says that something is finished and the window may be closed.
 type Done struct{ Title, Words string }
 
@@ -208,11 +222,29 @@ func (p Confirm) view() view {
 	return view{template: "confirm", title: p.Title, script: true, owner: true}
 }
 
-// A KeyField is what the template of the api_key field needs.
+// A KeyField is what the template of a field for a secret needs. ID is its name
+// too; "" stands for api_key.
 type KeyField struct {
+	ID               string
 	Label, Hint, Err string
 	Held             string
 	Required, Focus  bool
+}
+
+// Name is the name of the field.
+func (f KeyField) Name() string {
+	if f.ID == "" {
+		return "api_key"
+	}
+	return f.ID
+}
+
+// Reveal names the button that shows what was typed.
+func (f KeyField) Reveal() string {
+	if f.ID == "" {
+		return t("show.label")
+	}
+	return t("show.label.what", f.Label)
 }
 
 // describedBy joins the ids that explain a field.

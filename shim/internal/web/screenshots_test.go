@@ -30,7 +30,7 @@ func startBrowser(t *testing.T) context.Context {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("hide-scrollbars", true),
 	)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(cancel)
@@ -77,8 +77,8 @@ func TestScreenshots(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", s.name, err)
 				}
-				if s.name == "home-public" {
-					unfold := chromedp.Evaluate[bool](`document.querySelector("details").open = true`)
+				if unfolded[s.name] {
+					unfold := chromedp.Evaluate[bool](`document.querySelectorAll("details").forEach(function (d) { d.open = true; }) === undefined`)
 					if _, err := chromedp.Run(ctx, unfold); err != nil {
 						t.Fatal(err)
 					}
@@ -95,6 +95,9 @@ func TestScreenshots(t *testing.T) {
 		}
 	}
 }
+
+// unfolded are the states whose pictures show what is folded away.
+var unfolded = map[string]bool{"home-public": true, "home-first-where": true, "tunnel-zero": true, "check-ill": true, "check-hostile": true}
 
 func colorScheme(scheme string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {

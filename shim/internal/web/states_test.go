@@ -34,7 +34,11 @@ func states() []state {
 	all = append(all, consentStates()...)
 	all = append(all, homeStates()...)
 	all = append(all, activityStates()...)
+	all = append(all, checkStates()...)
 	all = append(all, formStates()...)
+	all = append(all, publicStates()...)
+	all = append(all, tunnelStates()...)
+	all = append(all, settingsStates()...)
 	return append(all, messageStates()...)
 }
 
@@ -64,6 +68,19 @@ func consentStates() []state {
 		})},
 		{"consent-unknown", consent(func(c *Consent) {
 			c.Client, c.RedirectHost, c.RedirectKind = "Claude", "claude.ai.login-session.example", "https"
+		})},
+		{"consent-unknown-sure", consent(func(c *Consent) {
+			c.Client, c.RedirectHost, c.RedirectKind, c.Error = "Claude", "claude.ai.login-session.example", "https", TextSayYouKnow
+			c.Incomplete, c.MustKnow = true, true
+		})},
+		{"consent-number", consent(func(c *Consent) {
+			c.Client, c.ClientVerified, c.ClientHost = "Claude", true, "claude.ai"
+			c.RedirectHost, c.RedirectKind, c.Known, c.Number, c.Saved = "claude.ai", "https", true, true, saved
+		})},
+		{"consent-number-ok", consent(func(c *Consent) {
+			c.Client, c.ClientVerified, c.ClientHost = "Claude", true, "claude.ai"
+			c.RedirectHost, c.RedirectKind, c.Known, c.Number, c.NumberOK = "claude.ai", "https", true, true, true
+			c.Error = "mcp.linear.app answered 401: \"invalid api key\"."
 		})},
 		{"consent-custom", consent(func(c *Consent) {
 			c.RedirectHost, c.RedirectKind, c.UpstreamPlain, c.UpstreamHost = "cursor:", "custom", true, "nas.local:3000"
@@ -126,12 +143,43 @@ func homeStates() []state {
 		LocalMCPURL: mcpURL(local, "z1x2c3v4b5n6"), State: "no key", Header: "X-Api-Key: \u2026", Created: "today"}
 	online := linear
 	online.MCPURL = mcpURL(public, online.Slug)
-	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", Verified: true, RedirectHost: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1"}}, online.Grants...)
+	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", Verified: true, RedirectHost: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)
 	bad := EndpointRow{Slug: hostile, Name: hostile, UpstreamHost: hostile, UpstreamURL: hostile, MCPURL: hostile, LocalMCPURL: hostile + "2",
 		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile}},
-		Grants: []GrantRow{{hostile, hostile, false, hostile, hostile, hostile, hostile}}, Created: hostile, LastUsed: hostile}
+		Grants: []GrantRow{{hostile, hostile, false, hostile, hostile, hostile, hostile, &hostileAttempt}}, Created: hostile, LastUsed: hostile}
 	return []state{
 		{"home-empty", base},
+		{"home-first", home(func(h *Home) { h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain} })},
+		{"home-first-locked", home(func(h *Home) {
+			h.Keychain = Keychain{"not_set_up", "There is no default keyring yet. Create one, for instance in the program \"Passwords and Keys\"; until then no API key can be saved or used.", "os", false, false}
+			h.Steps = &Steps{Keychain: h.Keychain}
+		})},
+		{"home-first-memory", home(func(h *Home) {
+			h.Keychain = Keychain{"memory", "No keychain was found, so nothing is kept when Key2OAuth stops.", "memory", false, false}
+			h.Steps = &Steps{Keychain: h.Keychain}
+		})},
+		{"home-first-where", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{fresh}
+			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: fresh.Slug, Server: name40, MCPURL: fresh.LocalMCPURL}
+		})},
+		{"home-first-tunnel", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{fresh}
+			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: fresh.Slug, Server: "Notes", MCPURL: fresh.LocalMCPURL, Tunnel: true, TunnelWords: "ngrok does not accept this authtoken."}
+		})},
+		{"home-first-wait", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{fresh}
+			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: fresh.Slug, Server: "Notes", MCPURL: fresh.LocalMCPURL, Local: true}
+		})},
+		{"home-first-asks", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{fresh}
+			h.Pending = []PendingRow{{"/consent/1", name40, "cursor:", "Notes", "just now", false}}
+			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: fresh.Slug, Server: "Notes", MCPURL: fresh.LocalMCPURL, Online: true, Tunnel: true, Asked: true, Review: "http://127.0.0.1:7450/consent/1"}
+		})},
+		{"home-first-done", home(func(h *Home) {
+			h.Endpoints = []EndpointRow{linear}
+			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: linear.Slug, Server: "Linear", MCPURL: linear.LocalMCPURL, Local: true, Asked: true, Connected: true, App: "Claude Code", OfferLogin: true}
+		})},
+		{"home-first-hostile", Home{Steps: &Steps{false, Keychain{hostile, hostile, hostile, true, true}, hostile, hostile, hostile, false, true, false, hostile, false, "javascript:alert(1)", true, hostile, true}}},
 		{"home-one", home(func(h *Home) { h.Endpoints = []EndpointRow{linear} })},
 		{"home-added", home(func(h *Home) {
 			h.Endpoints = []EndpointRow{fresh}
@@ -141,9 +189,17 @@ func homeStates() []state {
 		{"home-many", home(func(h *Home) {
 			h.Endpoints = []EndpointRow{rejected, linear, fresh}
 			h.Notices = []Notice{{"error", "finance.internal.example.com rejected the API key. Replace it, and connected apps go on working."}}
-			h.Pending = []PendingRow{{"/consent/1", "Cursor", "cursor:", "Linear", "1 minute ago"}, {"/consent/2", "", "claude.ai", "", "just now"}}
+			h.Pending = []PendingRow{{"/consent/1", "Cursor", "cursor:", "Linear", "1 minute ago", false}, {"/consent/2", "", "claude.ai", "", "just now", true}}
 		})},
 		{"home-public", home(func(h *Home) { h.PublicOrigin, h.Endpoints = public, []EndpointRow{online} })},
+		{"home-tunnel", home(func(h *Home) {
+			h.PublicOrigin, h.Endpoints = public, []EndpointRow{online}
+			h.TunnelTrouble = "Apps on the internet cannot connect just now. There is no internet connection, or something between here and ngrok blocks it."
+		})},
+		{"home-disk", home(func(h *Home) {
+			h.PublicOrigin, h.Endpoints, h.DiskTrouble = public, []EndpointRow{online}, TextDiskFull+" "+TextDiskFullNext
+		})},
+		{"home-stopped", home(func(h *Home) { h.Stopped, h.Endpoints = true, []EndpointRow{online} })},
 		{"home-paused", home(func(h *Home) { h.Paused, h.Endpoints = true, []EndpointRow{linear} })},
 		{"home-memory", home(func(h *Home) {
 			h.Endpoints = []EndpointRow{linear}
@@ -168,7 +224,7 @@ func homeStates() []state {
 			h.Create = CreateForm{Snippet: "\n{\"mcpServers\": {\n  oops", ErrorField: "snippet", Error: "This is not a configuration that Key2OAuth understands: a quotation mark is missing in line 2."}
 		})},
 		{"home-hostile", Home{Version: hostile, LocalOrigin: hostile, PublicOrigin: hostile, Keychain: Keychain{hostile, hostile, hostile, true, true},
-			Paused: true, Notices: []Notice{{hostile, hostile}}, Endpoints: []EndpointRow{bad}, Pending: []PendingRow{{"javascript:alert(1)", hostile, hostile, hostile, hostile}},
+			Paused: true, Notices: []Notice{{hostile, hostile}}, Endpoints: []EndpointRow{bad}, Pending: []PendingRow{{"javascript:alert(1)", hostile, hostile, hostile, hostile, true}},
 			Create: CreateForm{hostile, hostile, hostile, hostile, hostile, hostile, "snippet", hostile, true, true, hostile, hostile}}},
 		{"home-zero", Home{}},
 	}
@@ -228,7 +284,98 @@ func formStates() []state {
 		{"replace-hostile", ReplaceKey{hostile, hostile, hostile, []SavedKey{{hostile, hostile, hostile}, {}}, hostile, hostile, true, hostile, hostile}},
 		{"confirm-delete", Confirm{"Delete Linear?", "This cannot be undone.", []string{"Its saved key is erased from this computer.", "Claude Code and Cursor lose their connection to it."}, "/endpoints/k3v9x2m7q4ab/delete", token, "Delete Linear", true, ""}},
 		{"confirm-revoke", Confirm{Title: "Disconnect Cursor?", Words: "Cursor can no longer use Linear. You can connect it again at any time.", Action: "/grants/g1/revoke", FormToken: token, Button: "Disconnect", Cancel: "/"}},
+		{"edit-key", EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1", Label: "key 1", FormToken: token}},
+		{"edit-key-error", EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: name40, Title: "key 1", Error: TextLabelIsKey, FormToken: token}},
+		{"edit-key-hostile", EditKey{hostile, hostile, hostile, hostile, hostile, hostile, hostile}},
+		{"delete-key", DeleteKey(EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1"}, []string{"Claude Code", name40})},
+		{"delete-key-unused", DeleteKey(EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1"}, nil)},
 		{"confirm-hostile", Confirm{hostile, hostile, []string{hostile}, "javascript:alert(1)", hostile, hostile, true, "javascript:alert(1)"}},
+	}
+}
+
+func tunnelStates() []state {
+	base := Tunnel{Version: "1.0.0", Provider: "off", State: "off", Token: func(action string) string { return token + action }, Presets: []Preset{
+		{"tailscale", "Tailscale Funnel", []Step{{"Open the funnel. It stays open after a restart.", "", "tailscale funnel --bg http://127.0.0.1:7451"}}},
+		{"cloudflared", "cloudflared", []Step{{"Make a tunnel, once.", "", "cloudflared tunnel create key2oauth"}, {"Run it.", "", "cloudflared tunnel run --url http://127.0.0.1:7451 key2oauth"}}},
+		{"caddy", "Caddy", []Step{{"Tell Caddy where to pass requests on.", "Caddyfile", "key2oauth.example.com {\n\treverse_proxy 127.0.0.1:7451\n}\n"}}},
+	}}
+	page := func(change func(*Tunnel)) Tunnel { p := base; change(&p); return p }
+	online := page(func(p *Tunnel) {
+		p.Provider, p.State, p.Origin, p.Plan, p.Since, p.HasToken = "ngrok", "online", public, "Free", "2 hours ago", true
+		p.Usage = &Usage{Requests: 3140, MaxRequests: 20_000, Bytes: 220e6, MaxBytes: 1e9}
+	})
+	near := online
+	near.Usage = &Usage{Requests: 16_720, MaxRequests: 20_000, Bytes: 400, MaxBytes: 1e9, Warning: "16720 of the 20000 requests that your ngrok plan has each month are used."}
+	near.Stranded = []string{"Claude (claude.ai)", name40}
+	return []state{
+		{"tunnel-off", base}, {"tunnel-online", online}, {"tunnel-near", near},
+		{"tunnel-offline", page(func(p *Tunnel) { p.Last, p.HasToken = "ngrok", true })},
+		{"tunnel-connecting", page(func(p *Tunnel) { p.Provider, p.State, p.Words = "ngrok", "connecting", "Connecting to ngrok." })},
+		{"tunnel-failed", page(func(p *Tunnel) {
+			p.Provider, p.State, p.Words, p.Next = "ngrok", "failed", "ngrok does not accept this authtoken. It was mistyped, or it was reset in your ngrok account.", "Copy the authtoken from your ngrok dashboard and paste it here again."
+			p.Link = LinkAuthtoken
+		})},
+		{"tunnel-refused", page(func(p *Tunnel) {
+			p.Form = TunnelForm{Which: "ngrok", Field: "authtoken", Error: "ngrok does not accept this authtoken. It was mistyped, or it was reset in your ngrok account. Copy the authtoken from your ngrok dashboard and paste it here again."}
+		})},
+		{"tunnel-external", page(func(p *Tunnel) {
+			p.Provider, p.State, p.Origin, p.Listener = "external", "online", "https://key2oauth.example.com", "http://127.0.0.1:7451"
+			p.Form.URL, p.Form.Preset = p.Origin, "caddy"
+			p.Notices = []Notice{{"ok", "All is well: the public address leads here."}}
+		})},
+		{"tunnel-external-wrong", page(func(p *Tunnel) {
+			p.Form = TunnelForm{Which: "external", Field: "public_url", URL: "http://example.com/x", Error: "The public URL must begin with https://."}
+		})},
+		{"tunnel-hostile", Tunnel{hostile, "ngrok", hostile, hostile, hostile, hostile, "javascript:alert(1)", hostile, hostile, hostile, hostile, true,
+			&Usage{-1, -1, -1, -1, hostile}, []string{hostile}, []Preset{{hostile, hostile, []Step{{hostile, hostile, hostile}, {hostile, "", hostile}}}},
+			TunnelForm{hostile, hostile, hostile, hostile, "public_url"}, []Notice{{hostile, hostile}}, nil}},
+		{"tunnel-zero", Tunnel{}},
+	}
+}
+
+func settingsStates() []state {
+	base := Settings{Version: "1.0.0", HasLogin: true, Lifetime: 24 * 3600, LogLevel: "info", DataDir: "/home/ada/.config/key2oauth",
+		Keychain: Keychain{State: "ready", Mode: "os"}, Token: func(action string) string { return token + action }}
+	page := func(change func(*Settings)) Settings { p := base; change(&p); return p }
+	return []state{
+		{"settings", base},
+		{"settings-other", page(func(p *Settings) {
+			p.Login, p.Lifetime, p.LogLevel, p.DataDir = true, 5400, "debug", "/home/"+strings.Repeat("a-long-user-name/", 8)+"key2oauth"
+			p.Notices = []Notice{{"ok", "Saved."}}
+		})},
+		{"settings-fixed", page(func(p *Settings) { p.HasLogin, p.LogLevel, p.Keychain.Mode = false, "", "file" })},
+		{"settings-error", page(func(p *Settings) { p.Notices = []Notice{{"error", TextLoginTrouble}} })},
+		{"import", Import{Added: []ImportRow{{"Linear", "mcp.linear.app", false}, {name40, "finance.internal.example.com", true}}, Skipped: []ImportRow{{"Notes", "192.168.1.20:8080", false}}, File: "{}", Action: "/settings/import", FormToken: token}},
+		{"import-nothing", Import{Skipped: []ImportRow{{"Notes", "192.168.1.20:8080", false}}}},
+		{"import-hostile", Import{[]ImportRow{{hostile, hostile, true}}, []ImportRow{{hostile, hostile, true}}, hostile, "javascript:alert(1)", hostile}},
+		{"delete-everything", DeleteEverything{Servers: 3, Keys: 4, Apps: 1, Authtoken: true, Kept: "os", DataDir: "/home/ada/.config/key2oauth", Action: "/settings/delete", FormToken: token}},
+		{"delete-everything-error", DeleteEverything{Servers: 1, Keys: 1, Apps: 1234, Kept: "file", DataDir: "/home/" + strings.Repeat("a-long-user-name/", 8) + "key2oauth", Error: TextTypeDelete, Action: "/settings/delete", FormToken: token}},
+		{"delete-everything-none", DeleteEverything{Kept: "memory", DataDir: "C:\\Users\\Ada\\AppData\\Roaming\\key2oauth"}},
+		{"delete-everything-hostile", DeleteEverything{-1, -1, -1, true, hostile, hostile, hostile, "javascript:alert(1)", hostile}},
+		{"deleted", Done{TextDeletedTitle, TextDeleted}},
+		{"settings-hostile", Settings{Version: hostile, HasLogin: true, Lifetime: -1, LogLevel: hostile, DataDir: hostile, Keychain: Keychain{hostile, hostile, hostile, true, true}, Notices: []Notice{{hostile, hostile}}}},
+		{"settings-zero", Settings{}},
+	}
+}
+
+func publicStates() []state {
+	signIn := SignIn{Client: "Claude", Verified: true, ClientHost: "claude.ai", Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}
+	auto := signIn
+	auto.Auto = true
+	onPhone := signIn
+	onPhone.Phone = true
+	return []state{
+		{"signin", signIn}, {"signin-auto", auto}, {"signin-phone", onPhone},
+		{"signin-unverified", SignIn{Client: name40, Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}},
+		{"signin-host", SignIn{ClientHost: "vscode.dev", Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}},
+		{"signin-noname", SignIn{Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}},
+		{"signin-hostile", SignIn{hostile + tower, false, hostile, "javascript:alert(1)", "javascript:alert(1)", hostile, true, false}},
+		{"waiting", Waiting{"Claude", 47, "/authorize/abc", 3 * time.Second}},
+		{"waiting-check", Waiting{name40, 10, "/authorize/abc", 0}},
+		{"waiting-hostile", Waiting{hostile, -1, "javascript:alert(1)", time.Second}},
+		{"public-elsewhere", MessageElsewhere}, {"public-wrong-number", MessageWrongNumber}, {"public-over", MessageOver},
+		{"public-other-browser", MessageOtherBrowser}, {"public-too-many", MessageTooMany},
+		{"public-hostile", PublicMessage{hostile, hostile, hostile, false, 400}},
 	}
 }
 
@@ -237,14 +384,13 @@ func messageStates() []state {
 		{"error", ErrorPage{Title: "This request is no longer open", Words: "It was finished, denied, or waited for more than 15 minutes.", Next: "Go back to the app and press Connect again.", Status: 404, Home: true}},
 		{"error-return", ErrorPage{Title: "The app asked in a way that is not safe", Words: "It did not prove that it is the one that will use the answer (PKCE).", Next: "Update the app and try again.",
 			Detail: "invalid_request: code_challenge is missing", Return: &Link{"example.com", "https://example.com/cb?error=invalid_request"}, Status: 400}},
-		{"error-hostile", ErrorPage{hostile, hostile, hostile, strings.Repeat(hostile, 20), &Link{hostile, "javascript:alert(1)"}, 400, true}},
+		{"error-hostile", ErrorPage{hostile, hostile, hostile, strings.Repeat(hostile, 20), &Link{hostile, "javascript:alert(1)"}, 400, true, false}},
 		{"error-zero", ErrorPage{}},
 		{"need-owner", NeedOwner{Command: "key2oauth open"}},
 		{"need-owner-hostile", NeedOwner{hostile, hostile}},
 		{"return", Return{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?code=k2o_ac_x&state=a%2Bb&iss=http%3A%2F%2F127.0.0.1%3A7450", false, false}},
 		{"return-denied", Return{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?error=access_denied", true, true}},
 		{"return-hostile", Return{hostile, "javascript:alert(1)", true, false}},
-		{"waiting", Waiting{"Waiting for your approval", "Answer on the computer where Key2OAuth runs. This page goes on by itself."}},
 		{"done", Done{"Finished in the other window", "You can close this one."}},
 		{"done-hostile", Done{hostile, hostile}},
 		{"open", OpenLink{"/open", "ticket1", "/consent/abc"}},

@@ -1,5 +1,5 @@
-// Package web draws the pages of the loopback side: consent, the home page and
-// what surrounds them. It holds no state and decides nothing. Handlers fill in
+// Package web draws the pages of the loopback side, which are consent, the home
+// page and what surrounds them, and those few that a public origin has. It holds no state and decides nothing. Handlers fill in
 // a page's struct and call Render; forms post the field names that the structs
 // document. Every page works without JavaScript, fetches nothing from
 // elsewhere, and takes its words from the catalogue in text.go.
@@ -27,6 +27,7 @@ type view struct {
 	title    string // of the browser's tab, without the product's name
 	script   bool   // the page has something that JavaScript improves
 	owner    bool   // a page of the owner's dashboard: its forms stay on this origin
+	public   bool   // a page that anybody may see, mostly on another computer
 	wide     bool
 	nav      string // which part of the dashboard it is: "home", "activity" or ""
 	version  string
@@ -41,6 +42,7 @@ type frame struct {
 	Style   template.CSS
 	Icon    template.URL
 	Owner   bool
+	Public  bool
 	Wide    bool
 	Nav     string
 	Version string
@@ -71,7 +73,7 @@ func Render(w http.ResponseWriter, status int, p Page) {
 	v := p.view()
 	nonce := rand.Text()
 	f := frame{
-		P: p, Nonce: nonce, Title: cut(140, v.title), Owner: v.owner, Wide: v.wide, Nav: v.nav, Version: v.version,
+		P: p, Nonce: nonce, Title: cut(140, v.title), Owner: v.owner, Public: v.public, Wide: v.wide, Nav: v.nav, Version: v.version,
 		Style: template.CSS(styleSheet), Icon: favicon,
 	}
 	if v.script {
@@ -97,7 +99,7 @@ func Render(w http.ResponseWriter, status int, p Page) {
 const lastResort = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Key2OAuth</title>` +
 	`<p>This page could not be drawn. Nothing was changed.`
 
-// setHeaders sets what every page of the loopback side sends.
+// setHeaders sets what every page sends.
 //
 // Only the dashboard restricts form-action: Chromium applies it to every
 // redirect that follows a form's POST, the client's own later hops included,

@@ -221,3 +221,16 @@ func TestCommand(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnPath: a form goes to a path of ours or nowhere else.
+func TestOwnPath(t *testing.T) {
+	for s, want := range map[string]bool{
+		"/consent/k3v9": true, "/grants/a/revoke": true, "/": true,
+		"": false, "consent": false, "https://evil.example/": false, "//evil.example/": false, `/\evil.example/`: false,
+		"/\t/evil.example/": false, "javascript:alert(1)": false,
+	} {
+		if got := ownPath(s); got != s && got != "" || (got == s && s != "") != want {
+			t.Errorf("ownPath(%q) = %q, want it taken: %t", s, got, want)
+		}
+	}
+}

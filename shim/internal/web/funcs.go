@@ -1,0 +1,36 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+	"strings"
+)
+
+// funcs is what templates may call.
+var funcs = template.FuncMap{
+	"t":        t,
+	"name":     name,
+	"words":    words,
+	"long":     long,
+	"short":    short,
+	"host":     host,
+	"hostHTML": hostHTML,
+	"own":      ownPath,
+	"ids":      describedBy,
+}
+
+// t looks up a text of the catalogue and fills in args. The texts are written
+// in ASCII; what typography wants instead is put in here.
+func t(key string, args ...any) string {
+	s, ok := text[key]
+	if !ok {
+		return key
+	}
+	s = typography.Replace(s)
+	if len(args) > 0 {
+		s = fmt.Sprintf(s, args...)
+	}
+	return s
+}
+
+var typography = strings.NewReplacer("'", "\u2019", "...", "\u2026", " - ", " \u2013 ")

@@ -1,0 +1,79 @@
+package web
+
+import (
+	"html/template"
+	"strconv"
+	"time"
+)
+
+// The pages of a public origin. Anybody who knows the address sees them, so
+// they name no server of the owner's, and nothing can be typed into them.
+
+// SignIn is where a sign-in from the internet begins: it leads to the page on
+// the owner's own computer, or has the owner asked there. Its form posts
+// form_token to Ask.
+type SignIn struct {
+	Client     string // may be empty; self-declared unless Verified
+	Verified   bool
+	ClientHost string // of the client id; mostly ""
+	Continue   string // the page on this computer
+	Ask        string
+	FormToken  string
+	// Auto says that the browser seems to be on the owner's computer, so the
+	// page leads on by itself.
+	Auto bool
+	// Phone says that the browser is none of a computer that could be the
+	// owner's, so the other way comes first.
+	Phone bool
+}
+
+func (p SignIn) view() view {
+	return view{template: "sign-in", title: t("signin.title", name(p.Who())), public: true}
+}
+
+// Who is the client, by the best name there is.
+func (p SignIn) Who() string {
+	switch {
+	case p.Client != "":
+		return p.Client
+	case p.ClientHost != "":
+		return p.ClientHost
+	}
+	return t("consent.noname")
+}
+
+// Href is the address of the page on this computer.
+func (p SignIn) Href() template.URL { return safeURL(p.Continue) }
+
+// Waiting shows the number that the owner must type, until he has.
+type Waiting struct {
+	Client string
+	Number int
+	Check  string        // address of this page
+	Every  time.Duration // how often it looks again by itself; 0 means never
+}
+
+func (p Waiting) view() view {
+	return view{template: "waiting", title: t("waiting.title"), public: true}
+}
+
+// Digits is the number as it is to be typed.
+func (p Waiting) Digits() string { return strconv.Itoa(p.Number) }
+
+// Seconds is Every for the template.
+func (p Waiting) Seconds() int { return int(p.Every / time.Second) }
+
+// Href is the address of the page itself.
+func (p Waiting) Href() string { return p.Check }
+
+// PublicMessage says how a sign-in stands on a public origin.
+type PublicMessage struct {
+	Title, Words string
+	Next         string // what to do
+	Good         bool
+	Status       int
+}
+
+func (p PublicMessage) view() view {
+	return view{template: "public-message", title: p.Title, public: true}
+}
