@@ -75,13 +75,13 @@ type grantObject struct {
 	verified     bool
 }
 
-func (s *Shim) slugObject(e endpoint.Endpoint, used map[string]time.Time) slugObject {
+func (s *Shim) slugObject(e endpoint.Endpoint) slugObject {
 	local := endpoint.MCPURL(s.local.Load().as.Issuer, e.Slug)
 	o := slugObject{
 		Slug: e.Slug, UpstreamURL: shownURL(e), DisplayName: e.Name,
 		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
 		MCPEndpoint: local, LocalMCPEndpoint: local,
-		State: "no key", Credentials: []credentialObject{}, Created: e.Created.UTC(), LastUsed: whenSet(used[e.Slug]),
+		State: "no key", Credentials: []credentialObject{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
 	}
 	if p := s.PublicOrigin(); p != "" {
 		o.MCPEndpoint = endpoint.MCPURL(p, e.Slug)
@@ -116,29 +116,10 @@ func whenSet(t time.Time) *time.Time {
 	return &t
 }
 
-// lastUsed is when each endpoint was last called: by its grants' last use.
-func (s *Shim) lastUsed() (map[string]time.Time, error) {
-	grants, err := s.vault.Grants()
-	if err != nil {
-		return nil, err
-	}
-	used := make(map[string]time.Time)
-	for _, g := range grants {
-		if g.LastUsed.After(used[g.Slug]) {
-			used[g.Slug] = g.LastUsed
-		}
-	}
-	return used, nil
-}
-
 func (s *Shim) slugObjects() ([]slugObject, error) {
-	used, err := s.lastUsed()
-	if err != nil {
-		return nil, err
-	}
 	all := []slugObject{}
 	for _, e := range s.vault.Endpoints() {
-		all = append(all, s.slugObject(e, used))
+		all = append(all, s.slugObject(e))
 	}
 	return all, nil
 }
@@ -152,10 +133,37 @@ func (s *Shim) grantObjects() ([]grantObject, error) {
 	for _, g := range grants {
 		all = append(all, grantObject{
 			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, RedirectHost: redirectHost(g.RedirectURI),
-			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(g.LastUsed), verified: g.Verified,
+			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(s.tokens.LastUsed(g)), verified: g.Verified,
 		})
 	}
 	return all, nil
+}
+
+// listed returns what both of these do. The last use of an endpoint is saved a
+// second after the call; here it is that of its grants, which are known at
+// once.
+func (s *Shim) listed() ([]slugObject, []grantObject, error) {
+	slugs, err := s.slugObjects()
+	if err != nil {
+		return nil, nil, err
+	}
+	grants, err := s.grantObjects()
+	if err != nil {
+		return nil, nil, err
+	}
+	used := make(map[string]*time.Time)
+	for _, g := range grants {
+		if at := g.LastUsed; at != nil && (used[g.Slug] == nil || at.After(*used[g.Slug])) {
+			used[g.Slug] = at
+		}
+	}
+	for i := range slugs {
+		o := &slugs[i]
+		if at := used[o.Slug]; at != nil && (o.LastUsed == nil || at.After(*o.LastUsed)) {
+			o.LastUsed = at
+		}
+	}
+	return slugs, grants, nil
 }
 
 // readJSON decodes a request body. Fields that we do not know are refused: a
@@ -206,7 +214,7 @@ func (s *Shim) apiCreate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	o := s.slugObject(m.Endpoint, nil)
+	o := s.slugObject(m.Endpoint)
 	return httpx.WriteJSON(w, http.StatusCreated, struct {
 		Slug             string `json:"slug"`
 		MCPEndpoint      string `json:"mcp_endpoint"`
@@ -229,11 +237,7 @@ func (s *Shim) writeSlug(w http.ResponseWriter, slug, note string) error {
 	if !ok {
 		return errNoEndpoint
 	}
-	used, err := s.lastUsed()
-	if err != nil {
-		return err
-	}
-	o := s.slugObject(e, used)
+	o := s.slugObject(e)
 	o.Note = note
 	return httpx.WriteJSON(w, http.StatusOK, o)
 }
@@ -378,11 +382,19 @@ func (s *Shim) apiPause(paused bool) httpx.HandlerFunc {
 	}
 }
 
+// apiQuit ends the program once calls have finished, as Ctrl-C does.
+func (s *Shim) apiQuit(w http.ResponseWriter, _ *http.Request) error {
+	s.log.Info("the owner ends the program")
+	s.quitting.Do(func() { close(s.quit) })
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // apiOpen hands out an owner's link. A page has no use for one: only the admin
 // token is good here.
 func (s *Shim) apiOpen(w http.ResponseWriter, r *http.Request) error {
 	if _, present, _ := oauth.Bearer(r); !present {
 		return httpx.New(http.StatusForbidden, "send the admin token as a Bearer token")
 	}
-	return httpx.WriteJSON(w, http.StatusCreated, map[string]string{"link": s.OwnerLink()})
+	return httpx.WriteJSON(w, http.StatusCreated, map[string]string{"link": s.OwnerLink("/")})
 }

@@ -73,6 +73,10 @@ func (o *origin) serveEndpoint(w http.ResponseWriter, r *http.Request, slug, res
 	s := o.s
 	sub, isMCP := endpointPath(rest)
 	if _, ok := s.vault.Endpoint(slug); !ok || !isMCP {
+		if c := s.checks.find(slug); c != nil && isMCP && c.as == o.as {
+			c.serve(w, r, sub)
+			return
+		}
 		o.notFound(w, r)
 		return
 	}
@@ -85,14 +89,16 @@ func (o *origin) serveEndpoint(w http.ResponseWriter, r *http.Request, slug, res
 		return
 	}
 	defer access.Release()
-	paused, ok := s.paused.running()
+	paused, ok := s.paused.running(r.Method)
 	if !ok {
+		s.noteBlocked(access.Grant.ID, "paused")
 		unavailable(w, web.TextPausedCall)
 		return
 	}
 	l, err := s.line(slug, access.Grant.Credential)
 	switch {
 	case errors.Is(err, vault.ErrLocked):
+		s.noteBlocked(access.Grant.ID, "locked")
 		unavailable(w, s.vault.Keychain().Words)
 		return
 	case errors.Is(err, vault.ErrKeyNeeded), errors.Is(err, vault.ErrNotFound):
@@ -113,6 +119,7 @@ func (o *origin) serveEndpoint(w http.ResponseWriter, r *http.Request, slug, res
 		Report: func(out proxy.Outcome) {
 			s.report(l, out)
 			s.record(&access.Grant, out)
+			s.noteCall(access.Grant.ID, out)
 		},
 	})
 }

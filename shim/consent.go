@@ -4,39 +4,21 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
-
-// serveAuthorize checks an authorization request. A good one goes on to the
-// consent page, which is on the loopback side always. Nothing is consumed, so
-// a reload or a browser warning that repeats the request does no harm.
-func (o *origin) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
-	req, err := o.as.Authorize(r)
-	if e, ok := errors.AsType[*oauth.AuthorizeError](err); ok {
-		if e.Location != "" {
-			http.Redirect(w, r, e.Location, http.StatusFound)
-			return nil
-		}
-		showAuthorizeError(w, e)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "same-origin")
-	http.Redirect(w, r, o.s.owner.origin+"/consent/"+req.ID, http.StatusSeeOther)
-	return nil
-}
 
 // redirectHost is where an answer goes, as a person would name it.
 func redirectHost(redirect string) string {
@@ -87,6 +69,7 @@ func plainOnNetwork(e endpoint.Endpoint) bool {
 // A consentView is one look at a consent page: the request, and who looks.
 type consentView struct {
 	req     *oauth.Request
+	visit   visit  // of the browser that brought the request, if it came from the internet
 	session string // the owner's cookie, "" for anybody else
 	browser string
 	slug    string // the endpoint, "" while it is not chosen
@@ -96,35 +79,47 @@ func (c *consentView) owner() bool { return c.session != "" }
 
 func (c *consentView) purpose() string { return "consent " + c.req.ID }
 
+// elsewhere reports whether the answer is for a browser on another device.
+func (c *consentView) elsewhere() bool { return c.visit.number != 0 }
+
 // viewConsent finds the request that a consent page is about. It is nil, with
 // the answer written, if there is nothing to consent to.
 func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView {
 	req, ok := s.requests.Get(r.PathValue("id"))
 	if !ok || req.Unresolved {
-		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: "This request is over", Words: web.TextRequestGone, Next: web.TextStartAgain})
+		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextRequestGone, Next: web.TextStartAgain})
 		return nil
 	}
 	c := &consentView{req: req, slug: req.Slug}
 	c.session, _ = s.owner.session(r)
+	c.visit, _ = s.visits.get(req.ID)
 	all := s.vault.Endpoints()
+	needOwner := func(words string) *consentView {
+		web.Render(w, http.StatusUnauthorized, web.NeedOwner{Words: words, Command: "key2oauth open"})
+		return nil
+	}
 	switch {
+	case s.issuer(req.Issuer) == nil:
+		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextOriginGone, Next: web.TextStartAgain})
+		return nil
+	case c.elsewhere() && !c.owner():
+		// The number never stands in for the owner's session.
+		return needOwner(web.TextOwnerReview)
+	case s.mustKnow(req) && !c.owner():
+		return needOwner(web.TextOwnerForNew)
 	case c.slug != "":
 		if _, ok := s.vault.Endpoint(c.slug); !ok {
-			web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: "This request is over", Words: "The server that it was about has been removed.", Next: web.TextStartAgain})
+			web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextServerGone, Next: web.TextStartAgain})
 			return nil
 		}
 	case len(all) == 0:
-		web.Render(w, http.StatusConflict, web.ErrorPage{Status: http.StatusConflict, Title: "Nothing to connect to", Words: web.TextNoEndpoints, Home: true})
+		web.Render(w, http.StatusConflict, web.ErrorPage{Status: http.StatusConflict, Title: web.TitleNoEndpoints, Words: web.TextNoEndpoints, Home: true})
 		return nil
 	case len(all) == 1:
 		c.slug = all[0].Slug
 	case !c.owner():
 		// Which endpoints there are is for the owner to see.
-		web.Render(w, http.StatusUnauthorized, web.NeedOwner{
-			Words:   "The app did not say which of your servers it wants, and only you may see the list. Prove that it is you, then reload this page.",
-			Command: "key2oauth open",
-		})
-		return nil
+		return needOwner(web.TextOwnerPicks)
 	}
 	return c
 }
@@ -133,6 +128,8 @@ func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
 	if err := requireNavigation(r); err != nil {
 		return err
 	}
+	// Whatever the page says: the browser has arrived on this computer.
+	s.visits.change(r.PathValue("id"), func(v *visit) { v.viewed = true })
 	if !s.resolveClient(w, r) {
 		return nil
 	}
@@ -141,6 +138,7 @@ func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	s.requests.MarkViewed(c.req.ID)
+	s.noteRequest(c.req, timeline.Shown, "")
 	c.browser = s.owner.browser(w, r)
 	s.changes.notify()
 	s.renderConsent(w, http.StatusOK, c, consentAnswer{})
@@ -151,7 +149,9 @@ func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
 type consentAnswer struct {
 	credential string // id, "new", or ""
 	key        string
+	sure       bool // he knows the website
 	problem    string
+	incomplete bool // problem is about what he left out
 	canSkip    bool
 }
 
@@ -159,10 +159,11 @@ func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, 
 	req := c.req
 	p := web.Consent{
 		Client: req.Client.Name, ClientVerified: req.Client.Verified, ClientHost: req.Client.Host,
-		RedirectHost: redirectWords(req.RedirectURI), RedirectKind: redirectKind(req.RedirectURI), Known: s.knownRedirect(req.RedirectURI),
+		RedirectHost: redirectWords(req.RedirectURI), RedirectKind: redirectKind(req.RedirectURI), Approved: s.knownRedirect(req.RedirectURI),
+		Known: !s.isNewWebsite(req.RedirectURI), Number: c.elsewhere(), NumberOK: c.visit.told, MustKnow: s.mustKnow(req), Sure: a.sure, Incomplete: a.incomplete,
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.owner.formToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
-		KeyHeld: s.held.put(a.key, c.browser), Mode: string(s.vault.Keychain().Mode),
+		KeyHeld: s.held.put(a.key, c.browser), Mode: shownKeychain(s.vault.Keychain()).Mode,
 	}
 	if k := s.vault.Keychain(); waiting(k) {
 		p.NeedUnlock = k.Words
@@ -213,10 +214,12 @@ func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
 		if _, ok := s.requests.Take(c.req.ID); !ok {
 			return errAnswered
 		}
-		s.changes.notify()
-		return leave(w, c.req, s.local.Load().as.Deny(c.req), true)
+		s.noteRequest(c.req, timeline.Approved, "denied")
+		return s.answered(w, c, s.local.Load().as.Deny(c.req), true)
 	}
-	a := consentAnswer{credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key")}
+	a := consentAnswer{
+		credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key"), sure: r.PostFormValue("redirect_known") != "",
+	}
 	if a.key == "" {
 		a.key = s.held.take(r.PostFormValue("key_held"), c.browser)
 	}
@@ -227,8 +230,24 @@ func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
 			c.slug = picked
 		}
 	}
-	if c.slug == "" {
-		a.problem = web.TextChooseServer
+	if c.elsewhere() && !c.visit.told {
+		typed, right := s.checkNumber(c, r.PostFormValue("number"))
+		if typed && !right {
+			web.Render(w, http.StatusForbidden, web.ErrorPage{Title: web.TextWrongNumberTitle, Words: web.TextWrongNumber, Next: web.TextWrongNumberNext})
+			return nil
+		}
+		if !typed {
+			a.problem, a.incomplete = web.TextTypeNumber, true
+		}
+	}
+	switch {
+	case a.problem != "":
+	case c.slug == "":
+		a.problem, a.incomplete = web.TextChooseServer, true
+	case s.mustKnow(c.req) && !a.sure:
+		a.problem, a.incomplete = web.TextSayYouKnow, true
+	}
+	if a.problem != "" {
 		s.renderConsent(w, http.StatusUnprocessableEntity, c, a)
 		return nil
 	}
@@ -238,6 +257,53 @@ func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return s.approve(w, r, c, a, key)
+}
+
+// mustKnow reports whether the owner has to say that he knows the website that
+// the answer goes to. A token of the local origin is of no use to a website, so
+// there it is enough that the page looks different.
+func (s *Shim) mustKnow(req *oauth.Request) bool {
+	return s.isNewWebsite(req.RedirectURI) && req.Issuer != s.local.Load().as.Issuer
+}
+
+// checkNumber compares the number that the owner typed with the one on the
+// screen that waits. One wrong number ends the request: there are only ninety.
+func (s *Shim) checkNumber(c *consentView, number string) (typed, right bool) {
+	number = strings.TrimSpace(number)
+	n, err := strconv.Atoi(number)
+	if err != nil || len(number) != 2 {
+		return false, false
+	}
+	if n == c.visit.number {
+		s.visits.change(c.req.ID, func(v *visit) { v.told = true })
+		c.visit.told = true
+		return true, true
+	}
+	s.requests.Take(c.req.ID)
+	s.noteRequest(c.req, timeline.Number, "wrong")
+	s.visits.change(c.req.ID, func(v *visit) { v.end = endNumber })
+	s.promptAgain()
+	return true, false
+}
+
+// answered hands an answer to the one browser that gets it: the one that posted
+// the form, or the one whose number was typed.
+func (s *Shim) answered(w http.ResponseWriter, c *consentView, location string, denied bool) error {
+	if !c.elsewhere() {
+		s.visits.change(c.req.ID, func(v *visit) { v.end = endElsewhere })
+		s.changes.notify()
+		return leave(w, c.req, location, denied)
+	}
+	s.visits.change(c.req.ID, func(v *visit) {
+		v.end, v.req, v.location, v.denied = endAnswered, c.req, location, denied
+	})
+	s.promptAgain()
+	if denied {
+		web.Render(w, http.StatusOK, web.MessageDeniedElsewhere)
+	} else {
+		web.Render(w, http.StatusOK, web.MessageApprovedElsewhere)
+	}
+	return nil
 }
 
 var errAnswered = &httpx.Error{Status: http.StatusGone, Msg: web.TextRequestGone + " " + web.TextStartAgain}
@@ -255,10 +321,11 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 	e, found := s.vault.Endpoint(c.slug)
 	switch kc := s.vault.Keychain(); {
 	case !found:
-		a.problem = "This server has been removed."
+		a.problem = web.TextServerRemoved
 		return k, false
 	case waiting(kc):
 		a.problem = kc.Words
+		s.noteRequest(c.req, timeline.Key, "locked")
 		return k, false
 	}
 	k, err := s.answeredKey(c, a, e.Header)
@@ -276,12 +343,16 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 		others = endpoint.UsualHeaders[1:]
 	}
 	v := s.upstream.TryHeaders(ctx, target, others)
+	why := keyWhy(v)
+	if v.Outcome == upstream.OK && v.Header != e.Header {
+		why = "header"
+	}
+	s.noteRequest(c.req, timeline.Key, why)
 	a.problem = v.Words
 	switch v.Outcome {
 	case upstream.OK:
 		if v.Header != e.Header {
-			a.problem = "The server accepts this key as " + describeHeader(v.Header) + ", but here it is sent as " + describeHeader(e.Header) +
-				". Change the header on Key2OAuth's home page, then try again here."
+			a.problem = fmt.Sprintf(web.TextOtherHeader, describeHeader(v.Header), describeHeader(e.Header))
 			return k, false
 		}
 		k.state = endpoint.Working
@@ -360,13 +431,14 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 	}
 	var location string
 	if err == nil {
-		location, err = s.local.Load().as.Approve(req, c.slug, credential, grant)
+		location, err = s.issuer(req.Issuer).Approve(req, c.slug, credential, grant)
 	}
 	if err != nil {
 		if fresh {
 			err = errors.Join(err, s.vault.DeleteCredential(credential))
 		}
 		s.requests.Add(req)
+		s.noteRequest(req, timeline.Approved, "disk")
 		s.log.Warn("consent was not saved", "slug", c.slug, "err", err)
 		a.problem = sentence(s.explainState(err))
 		if e, ok := errors.AsType[*httpx.Error](s.explainState(err)); ok {
@@ -376,8 +448,10 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 		return nil
 	}
 	s.log.Info("a client was connected", "grant", grant, "slug", c.slug, "redirect_host", redirectHost(req.RedirectURI))
+	s.noteGrant(req, timeline.Approved, "", grant)
+	s.vault.Flush() // how the grant came to be
 	s.changed()
-	return leave(w, req, location, false)
+	return s.answered(w, c, location, false)
 }
 
 // leave sends the browser back to the client. RFC 9700, Section 4.12: by 303,
@@ -401,8 +475,8 @@ func leave(w http.ResponseWriter, req *oauth.Request, location string, denied bo
 	return nil
 }
 
-// nextPath decodes where an owner's link leads, which is a page of ours or
-// the home page.
+// nextPath decodes where an owner's link leads, which is a page of ours, or the
+// home page. It may say what was done, and name a place on the page.
 func nextPath(encoded string) string {
 	b, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil || len(b) == 0 {
@@ -412,5 +486,15 @@ func nextPath(encoded string) string {
 	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(string(b), "//") || !httpx.CleanPath(u) || !isOwnerPath(u.Path) {
 		return "/"
 	}
-	return u.EscapedPath()
+	next := u.EscapedPath()
+	done := u.Query().Get("done")
+	if _, ok := web.DoneNotices[done]; ok {
+		next += "?done=" + done
+	}
+	if anchor.MatchString(u.Fragment) {
+		next += "#" + u.Fragment
+	}
+	return next
 }
+
+var anchor = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)

@@ -11,6 +11,18 @@
 // origin and the endpoint that it was issued for. What is for the owner is not
 // part of a public origin's handler at all, so no header can reach it there.
 //
+// A public origin (ServePublic) is served on the listener of a tunnel. Its name
+// comes from what the owner configured and from the tunnel, never from a
+// request.
+//
+// # Consent across the tunnel
+//
+// A sign-in that begins on a public origin is answered on the loopback side. The
+// public page has two ways there: a link, for a browser on this machine; and a
+// button that has the owner asked, for every other. The code is handed to one
+// browser: the one that posted the consent form, or, after the button, the one
+// whose cookie began the request and whose number the owner typed. See visit.
+//
 // # Who may do what
 //
 // A program with the admin token, which is a file that only the owner's user
@@ -30,6 +42,7 @@
 //	owner's link           30 s, once
 //	owner's session        30 d
 //	authorization request  15 min, once, in memory
+//	number on a screen     as long as its request; one wrong one ends it
 //	code                   5 min, once
 //	access token           24 h
 //	refresh token          90 d, sliding; replaced at each use

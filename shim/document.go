@@ -6,14 +6,16 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // showAuthorizeError shows what is wrong with an authorization request and may
 // not be sent to the client.
-func showAuthorizeError(w http.ResponseWriter, e *oauth.AuthorizeError) {
-	p := web.ErrorPage{Status: http.StatusBadRequest, Title: "This sign-in request cannot be used", Words: e.Words, Detail: e.Code}
+func showAuthorizeError(w http.ResponseWriter, e *oauth.AuthorizeError, public bool) {
+	p := web.ErrorPage{Public: public, Status: http.StatusBadRequest, Title: web.TitleBadRequest, Words: e.Words, Detail: e.Code}
 	if e.ShowReturn != "" {
 		p.Return = &web.Link{To: redirectHost(e.ShowReturn), URL: e.ShowReturn}
 	}
@@ -26,13 +28,14 @@ func showAuthorizeError(w http.ResponseWriter, e *oauth.AuthorizeError) {
 // come from anybody. It returns false, with the answer written, if the client
 // cannot be known.
 func (s *Shim) resolveClient(w http.ResponseWriter, r *http.Request) bool {
-	req, ok := s.requests.Get(r.PathValue("id"))
+	asked, ok := s.requests.Get(r.PathValue("id"))
 	if !ok {
 		return true // viewConsent says what there is to say
 	}
-	req, err := s.local.Load().as.Resolve(r.Context(), req)
+	req, err := s.local.Load().as.Resolve(r.Context(), asked)
 	if e, ok := errors.AsType[*oauth.AuthorizeError](err); ok {
-		showAuthorizeError(w, e)
+		s.noteRequest(asked, timeline.Asked, string(e.Why()))
+		showAuthorizeError(w, e, false)
 		return false
 	}
 	if req.Client.Host != "" {
@@ -48,33 +51,16 @@ func (s *Shim) isPublicHost(host string) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Hostname(), host)
 }
 
-// approved is what grants were made for.
-type approved struct {
-	redirects, clients map[string]bool
-}
-
-// grantedFor returns what grants were made for. Strangers can ask for it at
-// will, so the grants are not read each time.
-func (s *Shim) grantedFor() approved {
-	if known := s.known.Load(); known != nil {
-		return *known
-	}
-	grants, err := s.vault.Grants()
-	if err != nil {
-		return approved{}
-	}
-	a := approved{make(map[string]bool), make(map[string]bool)}
-	for _, g := range grants {
-		a.redirects[g.RedirectURI] = true
-		a.clients[g.ClientID] = true
-	}
-	s.known.Store(&a)
-	return a
-}
-
 // knownRedirect reports whether somebody approved an answer to exactly this
 // URI before.
-func (s *Shim) knownRedirect(uri string) bool { return s.grantedFor().redirects[uri] }
+func (s *Shim) knownRedirect(uri string) bool { return s.vault.HasRedirect(uri) }
+
+// isNewWebsite reports whether an answer to this URI goes to a website that
+// neither the owner approved before nor comes with the program as that of a
+// well-known client. Whoever runs it could use the owner's server.
+func (s *Shim) isNewWebsite(uri string) bool {
+	return redirectKind(uri) == "https" && !s.knownRedirect(uri) && !cimd.IsBuiltInRedirect(uri)
+}
 
 // knownClient reports whether somebody approved this client before.
-func (s *Shim) knownClient(id string) bool { return s.grantedFor().clients[id] }
+func (s *Shim) knownClient(id string) bool { return s.vault.HasClient(id) }

@@ -3,7 +3,9 @@ package shim
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
+	"time"
 )
 
 // PublicRoutes returns a function that asks what an origin serves to the
@@ -22,3 +24,34 @@ func (s *Shim) PublicRoutes() func(method, path string) (status int) {
 // SetDocumentTransport makes t send the requests for client ID metadata
 // documents. It must be called before the first of them.
 func (s *Shim) SetDocumentTransport(t http.RoundTripper) { s.documents.Transport = t }
+
+// ClientAddr reads who sent r, on a public origin whose tunnel says so in
+// header.
+func ClientAddr(r *http.Request, header string) (netip.Addr, bool) {
+	return (&origin{addrHeader: header}).clientAddr(r)
+}
+
+// Sender names who an address stands for.
+func Sender(addr netip.Addr) string { return sender(addr) }
+
+// CleanAuthtoken is what becomes of an authtoken that somebody pasted.
+func CleanAuthtoken(s string) (string, error) {
+	token := cleanAuthtoken(s)
+	return token, checkAuthtoken(token)
+}
+
+// Drive is what s does about the tunnel whenever anything about it may have
+// changed.
+func (s *Shim) Drive() { s.drive() }
+
+// AgeVisits lets d pass for all that came from the internet.
+func (s *Shim) AgeVisits(d time.Duration) {
+	s.visits.mu.Lock()
+	defer s.visits.mu.Unlock()
+	for _, v := range s.visits.all {
+		v.made, v.asked = v.made.Add(-d), v.asked.Add(-d)
+	}
+}
+
+// UsageWarning is what is said of a month's use.
+func UsageWarning(u TunnelUsage) string { return usageWarning(u) }

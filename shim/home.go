@@ -2,6 +2,7 @@ package shim
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -17,24 +19,15 @@ import (
 // query as words out of a fixed set, so that no link can make the page say
 // anything else.
 func (s *Shim) showHome(w http.ResponseWriter, r *http.Request) error {
-	var notices []web.Notice
-	if n, ok := doneNotices[r.URL.Query().Get("done")]; ok {
-		notices = append(notices, n)
-	}
-	return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, notices)
+	return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, doneNotices(r))
 }
 
-var doneNotices = map[string]web.Notice{
-	"added":   {Kind: "ok", Text: "Added. Copy its address into your app, and press Connect there."},
-	"saved":   {Kind: "ok", Text: "Saved."},
-	"key":     {Kind: "ok", Text: "The key works and is saved. Connected apps use it from now on."},
-	"keysoft": {Kind: "warn", Text: "The key is saved, but it could not be checked: the server did not answer, or it answers without a key as well."},
-	"deleted": {Kind: "ok", Text: "Deleted, with its keys and connections."},
-	"revoked": {Kind: "ok", Text: "Revoked. That app is signed out."},
-	"paused":  {Kind: "warn", Text: "Paused. No call goes through until you resume."},
-	"resumed": {Kind: "ok", Text: "Resumed. Calls go through again."},
-	"kept":    {Kind: "ok", Text: "Kept. The keychain holds the encryption key from now on."},
-	"unlock":  {Kind: "info", Text: "Your desktop was asked to unlock the keychain."},
+// doneNotices says what was done, on the page that a form leads to.
+func doneNotices(r *http.Request) []web.Notice {
+	if n, ok := web.DoneNotices[r.URL.Query().Get("done")]; ok {
+		return []web.Notice{n}
+	}
+	return nil
 }
 
 func done(w http.ResponseWriter, r *http.Request, what string) error {
@@ -44,17 +37,13 @@ func done(w http.ResponseWriter, r *http.Request, what string) error {
 
 func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, form web.CreateForm, notices []web.Notice) error {
 	st := s.Status()
-	kc := st.Keychain
 	p := web.Home{
 		Version: s.version, LocalOrigin: st.LocalOrigin, PublicOrigin: s.PublicOrigin(),
-		Keychain: web.Keychain{State: string(kc.State), Words: kc.Words, Mode: string(kc.Mode), CanKeep: kc.CanKeep, CanUnlock: waiting(kc)},
-		Paused:   st.Paused, Notices: notices, Create: form, Token: s.token(r),
+		Keychain:      shownKeychain(st.Keychain),
+		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: join(st.Disk.Words, st.Disk.Next),
+		Paused: st.Paused, Notices: notices, Create: form, Token: s.token(r),
 	}
-	slugs, err := s.slugObjects()
-	if err != nil {
-		return err
-	}
-	grants, err := s.grantObjects()
+	slugs, grants, err := s.listed()
 	if err != nil {
 		return err
 	}
@@ -63,10 +52,22 @@ func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, fo
 	}
 	for _, q := range st.Pending {
 		e, _ := s.vault.Endpoint(q.Slug)
-		p.Pending = append(p.Pending, web.PendingRow{URL: q.URL, Client: q.ClientName, RedirectHost: q.RedirectHost, Endpoint: e.Name, Age: ago(q.Created)})
+		p.Pending = append(p.Pending, web.PendingRow{URL: q.URL, Client: q.ClientName, RedirectHost: q.RedirectHost, Endpoint: e.Name, Age: ago(q.Created), Asked: q.Asked})
 	}
+	s.showWays(&p)
+	p.Steps = s.firstSteps(st, slugs, grants)
 	web.Render(w, status, p)
 	return nil
+}
+
+// shownKeychain is the keychain as pages show it. A first run without one is to
+// keep the keys there, and does not.
+func shownKeychain(k vault.Keychain) web.Keychain {
+	shown := web.Keychain{State: string(k.State), Words: k.Words, Mode: string(k.Mode), CanKeep: k.CanKeep, CanUnlock: waiting(k)}
+	if k.State == vault.StateMemory {
+		shown.Mode = string(vault.ModeMemory)
+	}
+	return shown
 }
 
 func (s *Shim) endpointRow(o slugObject, grants []grantObject) web.EndpointRow {
@@ -163,7 +164,7 @@ func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
 		if !sn.Key.IsZero() {
 			key = sn.Key.Reveal()
 		}
-		f.Note = "Filled in from what you pasted. Look it over, then press Add."
+		f.Note = web.TextFilledIn
 		return back(http.StatusOK)
 	}
 	in := newEndpoint{URL: f.UpstreamURL, Name: f.Name, Key: key, Force: r.PostFormValue("force") != ""}
@@ -184,7 +185,7 @@ func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
 		return back(status)
 	}
 	if m.Note != "" {
-		return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{doneNotices["added"], {Kind: "info", Text: m.Note}})
+		return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{web.DoneNotices["added"], {Kind: "info", Text: m.Note}})
 	}
 	return done(w, r, "added")
 }
@@ -299,7 +300,7 @@ func (s *Shim) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 		credential = all[0].ID
 	case credential == "" && len(all) > 1:
 		p := s.keyPage(r, e)
-		p.Error, p.KeyHeld = "Choose which key to replace.", s.held.put(key, session)
+		p.Error, p.KeyHeld = web.TextChooseReplaced, s.held.put(key, session)
 		web.Render(w, http.StatusUnprocessableEntity, p)
 		return nil
 	}
@@ -318,7 +319,7 @@ func (s *Shim) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if note != "" {
-		return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{{Kind: "warn", Text: "The key is saved. " + note}})
+		return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{{Kind: "warn", Text: fmt.Sprintf(web.TextKeySaved, note)}})
 	}
 	return done(w, r, "key")
 }
@@ -340,13 +341,13 @@ func (s *Shim) showDelete(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	web.Render(w, http.StatusOK, web.Confirm{
-		Title: "Delete " + e.Name + "?", Words: "This cannot be undone.",
+		Title: fmt.Sprintf(web.TitleDelete, e.Name), Words: web.TextNoWayBack,
 		Consequences: []string{
-			plural(len(s.vault.Credentials(e.Slug)), "saved key is", "saved keys are") + " deleted.",
-			plural(n, "connected app is", "connected apps are") + " signed out.",
-			"Its URL stops working for good. Adding the server again makes another one.",
+			web.KeysDeleted(len(s.vault.Credentials(e.Slug))),
+			web.AppsSignedOut(n),
+			web.TextAddressGone,
 		},
-		Action: action, FormToken: s.token(r)(action), Button: "Delete", Danger: true, Cancel: "/",
+		Action: action, FormToken: s.token(r)(action), Button: web.ButtonDelete, Danger: true, Cancel: "/",
 	})
 	return nil
 }
@@ -361,7 +362,7 @@ func (s *Shim) deleteFromForm(w http.ResponseWriter, r *http.Request) error {
 func (s *Shim) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	g, err := s.vault.Grant(r.PathValue("id"))
 	if err != nil {
-		return httpx.New(http.StatusNotFound, "This connection has ended already.")
+		return httpx.New(http.StatusNotFound, web.TextGrantGone)
 	}
 	client := shownClient(g.ClientName, g.ClientID, g.Verified)
 	if client == "" {
@@ -370,9 +371,9 @@ func (s *Shim) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	e, _ := s.vault.Endpoint(g.Slug)
 	action := "/grants/" + g.ID + "/revoke"
 	web.Render(w, http.StatusOK, web.Confirm{
-		Title: "Revoke " + client + "?", Words: "It will not be able to use " + e.Name + " any more.",
-		Consequences: []string{"Its calls stop at once.", "To come back it must be connected again, which needs your approval."},
-		Action:       action, FormToken: s.token(r)(action), Button: "Revoke", Danger: true, Cancel: "/",
+		Title: fmt.Sprintf(web.TitleRevoke, client), Words: fmt.Sprintf(web.TextRevoke, e.Name),
+		Consequences: []string{web.TextCallsStop, web.TextConnectAnew},
+		Action:       action, FormToken: s.token(r)(action), Button: web.ButtonRevoke, Danger: true, Cancel: "/",
 	})
 	return nil
 }
@@ -406,11 +407,4 @@ func (s *Shim) keepFromForm(w http.ResponseWriter, r *http.Request) error {
 		return s.explainState(err)
 	}
 	return done(w, r, "kept")
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
 }

@@ -2,8 +2,10 @@ package shim_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -28,7 +31,8 @@ type program struct {
 	shim   *shim.Shim
 	origin string
 	token  string
-	log    *syncBuffer
+	log    *testenv.Output
+	wire   *wire
 	stop   func()
 }
 
@@ -37,12 +41,20 @@ func start(t testing.TB) *program { return startIn(t, t.TempDir(), "127.0.0.1:0"
 
 func startIn(t testing.TB, dir, addr string) *program {
 	t.Helper()
-	p := &program{t: t, dir: dir, log: new(syncBuffer)}
-	log := slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return startConfig(t, shim.Config{Dir: dir}, addr)
+}
+
+func startConfig(t testing.TB, cfg shim.Config, addr string) *program {
+	t.Helper()
+	p := &program{t: t, dir: cfg.Dir, log: new(testenv.Output), wire: &wire{t: t}}
+	cfg.Keychain, cfg.Version = cmp.Or(cfg.Keychain, "file"), "test"
+	cfg.Log = slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Tunnel.Control = p.wire
 	var err error
-	if p.shim, err = shim.Open(shim.Config{Dir: dir, Keychain: "file", Version: "test", Log: log}); err != nil {
+	if p.shim, err = shim.Open(cfg); err != nil {
 		t.Fatal(err)
 	}
+	p.wire.shim = p.shim
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +66,9 @@ func startIn(t testing.TB, dir, addr string) *program {
 	go func() { done <- p.shim.ServeLocal(ctx, ln, func() { close(ready) }) }()
 	<-ready
 	p.stop = sync.OnceFunc(func() {
+		p.wire.stop()
 		cancel()
-		if err := <-done; err != nil {
+		if err := <-done; err != nil && !errors.Is(err, shim.ErrDeleted) {
 			t.Errorf("ServeLocal: %v", err)
 		}
 		if err := p.shim.Close(); err != nil {
@@ -63,7 +76,7 @@ func startIn(t testing.TB, dir, addr string) *program {
 		}
 	})
 	t.Cleanup(p.stop)
-	b, err := os.ReadFile(shim.TokenFile(dir))
+	b, err := os.ReadFile(shim.TokenFile(cfg.Dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,18 +116,10 @@ func (p *program) api(method, path string, in any) (status int, out map[string]a
 
 func (p *program) send(req *http.Request) (status int, out map[string]any) {
 	p.t.Helper()
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if len(b) > 0 && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
-		if err := json.Unmarshal(b, &out); err != nil {
-			p.t.Fatalf("%s %s: %q is not JSON", req.Method, req.URL.Path, b)
+	resp, body := p.exchange(http.DefaultTransport, req)
+	if body != "" && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal([]byte(body), &out); err != nil {
+			p.t.Fatalf("%s %s: %q is not JSON", req.Method, req.URL.Path, body)
 		}
 	}
 	return resp.StatusCode, out
@@ -158,7 +163,7 @@ func (p *program) browser() *shimtest.Browser { return shimtest.NewBrowser(p.t, 
 func (p *program) owner() *shimtest.Browser {
 	p.t.Helper()
 	b := p.browser()
-	if page := b.SignIn(p.shim.OwnerLink()); page.Status != http.StatusOK {
+	if page := b.SignIn(p.shim.OwnerLink("/")); page.Status != http.StatusOK {
 		p.t.Fatalf("owner's link ended at %s with %d", page.URL, page.Status)
 	}
 	return b
@@ -167,16 +172,24 @@ func (p *program) owner() *shimtest.Browser {
 // post calls an MCP endpoint with a raw body.
 func (p *program) post(mcpURL, token, body string) (*http.Response, string) {
 	p.t.Helper()
-	req, err := http.NewRequest("POST", mcpURL, strings.NewReader(body))
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	return p.exchange(http.DefaultTransport, callOf(mcpURL, token, body))
+}
+
+// callOf is the request of a client that calls an MCP endpoint.
+func callOf(mcpURL, token, body string) *http.Request {
+	req := must(http.NewRequest("POST", mcpURL, strings.NewReader(body)))
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	return req
+}
+
+// exchange sends a request over rt and reads the whole answer.
+func (p *program) exchange(rt http.RoundTripper, req *http.Request) (*http.Response, string) {
+	p.t.Helper()
+	resp, err := rt.RoundTrip(req)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -223,28 +236,10 @@ func toolCount(t *testing.T, s *mcp.ClientSession) int {
 	return len(res.Tools)
 }
 
-// A syncBuffer is a log that is read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // waitFor waits until ok, which another goroutine makes true.
-func waitFor(t *testing.T, what string, ok func() bool) {
+func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

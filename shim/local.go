@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -30,7 +31,8 @@ func isOwnerPath(p string) bool {
 	}
 	first, _, _ := strings.Cut(p[min(1, len(p)):], "/")
 	switch first {
-	case "activity", "api", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "sign-out":
+	case "activity", "api", "check", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "sign-out",
+		"tunnel", "settings", "steps", "live":
 		return true
 	}
 	return false
@@ -46,42 +48,8 @@ func (s *Shim) ownerRoutes() http.Handler {
 		m.Handle(pattern, httpx.Handle(s.log, showAPIError, s.admin(h)))
 	}
 
-	page("GET /{$}", s.owned(s.showHome))
-	page("GET /activity", s.owned(s.showActivity))
-	page("GET /open", s.showOpen)
-	page("POST /open", s.redeemTicket)
-	page("POST /sign-out", s.form(s.signOut))
-	page("POST /endpoints", s.form(s.createFromForm))
-	page("GET /endpoints/{slug}", s.owned(s.showEdit))
-	page("POST /endpoints/{slug}", s.form(s.editFromForm))
-	page("GET /endpoints/{slug}/key", s.owned(s.showKey))
-	page("POST /endpoints/{slug}/key", s.form(s.keyFromForm))
-	page("GET /endpoints/{slug}/delete", s.owned(s.showDelete))
-	page("POST /endpoints/{slug}/delete", s.form(s.deleteFromForm))
-	page("GET /grants/{id}/revoke", s.owned(s.showRevoke))
-	page("POST /grants/{id}/revoke", s.form(s.revokeFromForm))
-	page("POST /pause", s.form(s.pauseFromForm(true)))
-	page("POST /resume", s.form(s.pauseFromForm(false)))
-	page("POST /keychain/unlock", s.form(s.unlockFromForm))
-	page("POST /keychain/keep", s.form(s.keepFromForm))
-	page("GET /consent/{id}", s.showConsent)
-	page("POST /consent/{id}", s.answerConsent)
-	page("/", func(http.ResponseWriter, *http.Request) error { return httpx.New(http.StatusNotFound, web.TextNoPage) })
-
-	api("POST /api/slugs", s.apiCreate)
-	api("GET /api/slugs", s.apiList)
-	api("GET /api/slugs/{slug}", s.apiGet)
-	api("PATCH /api/slugs/{slug}", s.apiPatch)
-	api("DELETE /api/slugs/{slug}", s.apiDelete)
-	api("PUT /api/slugs/{slug}/key", s.apiPutKey)
-	api("GET /api/grants", s.apiGrants)
-	api("DELETE /api/grants/{id}", s.apiRevoke)
-	api("GET /api/activity", s.apiActivity)
-	api("GET /api/status", s.apiStatus)
-	api("GET /api/events", s.apiEvents)
-	api("POST /api/pause", s.apiPause(true))
-	api("POST /api/resume", s.apiPause(false))
-	api("POST /api/open", s.apiOpen)
+	s.ownerPages(page)
+	s.ownerAPI(api)
 	m.Handle("/api/", httpx.Handle(s.log, showAPIError, func(http.ResponseWriter, *http.Request) error {
 		return httpx.New(http.StatusNotFound, "there is no such call")
 	}))
@@ -103,10 +71,93 @@ func (s *Shim) ownerRoutes() http.Handler {
 		if err := requireSameUser(r); err != nil {
 			return err
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r.URL.Path))
 		m.ServeHTTP(w, r)
 		return nil
 	})
+}
+
+// A route registers a handler.
+type route func(pattern string, h httpx.HandlerFunc)
+
+// ownerPages are consent and the dashboard.
+func (s *Shim) ownerPages(page route) {
+	page("GET /{$}", s.owned(s.showHome))
+	page("GET /live", s.showLive)
+	page("POST /steps/local", s.form(s.stepsLocalFromForm))
+	page("POST /steps/login", s.form(s.stepsLoginFromForm))
+	page("POST /steps/hide", s.form(s.stepsHideFromForm))
+	page("GET /activity", s.owned(s.showActivity))
+	page("GET /open", s.showOpen)
+	page("POST /open", s.redeemTicket)
+	page("POST /sign-out", s.form(s.signOut))
+	page("POST /endpoints", s.form(s.createFromForm))
+	page("GET /endpoints/{slug}", s.owned(s.showEdit))
+	page("POST /endpoints/{slug}", s.form(s.editFromForm))
+	page("GET /endpoints/{slug}/key", s.owned(s.showKey))
+	page("POST /endpoints/{slug}/key", s.form(s.keyFromForm))
+	page("GET /endpoints/{slug}/delete", s.owned(s.showDelete))
+	page("POST /endpoints/{slug}/delete", s.form(s.deleteFromForm))
+	page("GET /endpoints/{slug}/keys/{id}", s.owned(s.showLabel))
+	page("POST /endpoints/{slug}/keys/{id}", s.form(s.labelFromForm))
+	page("GET /endpoints/{slug}/keys/{id}/delete", s.owned(s.showDeleteKey))
+	page("POST /endpoints/{slug}/keys/{id}/delete", s.form(s.deleteKeyFromForm))
+	page("GET /grants/{id}/revoke", s.owned(s.showRevoke))
+	page("POST /grants/{id}/revoke", s.form(s.revokeFromForm))
+	page("POST /pause", s.form(s.pauseFromForm(true)))
+	page("POST /resume", s.form(s.pauseFromForm(false)))
+	page("POST /keychain/unlock", s.form(s.unlockFromForm))
+	page("POST /keychain/keep", s.form(s.keepFromForm))
+	page("GET /tunnel", s.owned(s.showTunnel))
+	page("POST /tunnel/ngrok", s.tunnelForm(TunnelNgrok, ngrokFromForm))
+	page("POST /tunnel/external", s.tunnelForm(TunnelExternal, externalFromForm))
+	page("POST /tunnel/on", s.tunnelForm("", s.onFromForm))
+	page("POST /tunnel/off", s.tunnelForm("", offFromForm))
+	page("POST /tunnel/test", s.form(s.testFromForm))
+	page("GET /check", s.owned(s.showCheck))
+	page("POST /check", s.form(s.checkFromForm))
+	page("GET /settings", s.owned(s.showSettings))
+	page("POST /settings/login", s.form(s.loginFromForm))
+	page("POST /settings/lifetime", s.form(s.lifetimeFromForm))
+	page("POST /settings/log-level", s.form(s.logLevelFromForm))
+	page("GET /settings/export", s.owned(s.downloadExport))
+	page("POST /settings/import", s.form(s.importFromForm))
+	page("GET /settings/delete", s.owned(s.showDeleteEverything))
+	page("POST /settings/delete", s.form(s.deleteEverythingFromForm))
+	page("GET /consent/{id}", s.showConsent)
+	page("POST /consent/{id}", s.answerConsent)
+	page("/", func(http.ResponseWriter, *http.Request) error { return httpx.New(http.StatusNotFound, web.TextNoPage) })
+}
+
+// ownerAPI is the admin API.
+func (s *Shim) ownerAPI(api route) {
+	api("POST /api/slugs", s.apiCreate)
+	api("GET /api/slugs", s.apiList)
+	api("GET /api/slugs/{slug}", s.apiGet)
+	api("PATCH /api/slugs/{slug}", s.apiPatch)
+	api("DELETE /api/slugs/{slug}", s.apiDelete)
+	api("PUT /api/slugs/{slug}/key", s.apiPutKey)
+	api("PATCH /api/slugs/{slug}/credentials/{id}", s.apiPatchKey)
+	api("DELETE /api/slugs/{slug}/credentials/{id}", s.apiDeleteKey)
+	api("GET /api/grants", s.apiGrants)
+	api("DELETE /api/grants/{id}", s.apiRevoke)
+	api("GET /api/activity", s.apiActivity)
+	api("POST /api/doctor", s.apiExamine)
+	api("GET /api/doctor", s.apiReport)
+	api("GET /api/timeline", s.apiTimeline)
+	api("GET /api/status", s.apiStatus)
+	api("GET /api/events", s.apiEvents)
+	api("POST /api/pause", s.apiPause(true))
+	api("POST /api/resume", s.apiPause(false))
+	api("POST /api/quit", s.apiQuit)
+	api("POST /api/open", s.apiOpen)
+	api("GET /api/export", s.apiExport)
+	api("POST /api/import", s.apiImport)
+	api("DELETE /api/everything", s.apiDeleteEverything)
+	api("GET /api/settings", s.apiSettings)
+	api("PATCH /api/settings", s.apiPatchSettings)
+	api("PUT /api/tunnel", s.apiPutTunnel)
+	api("POST /api/tunnel/test", s.apiTestTunnel)
 }
 
 // requireOwnHost is the defence against DNS rebinding. Pages are at one
@@ -116,7 +167,7 @@ func (s *Shim) requireOwnHost(r *http.Request) error {
 	if "http://"+r.Host == own {
 		return nil
 	}
-	return &httpx.Error{Status: http.StatusMisdirectedRequest, Msg: "Open this page at " + own + " instead."}
+	return &httpx.Error{Status: http.StatusMisdirectedRequest, Msg: fmt.Sprintf(web.TextOpenAt, own)}
 }
 
 // owned shows a page to the owner alone.
@@ -156,8 +207,12 @@ func (s *Shim) form(h httpx.HandlerFunc) httpx.HandlerFunc {
 }
 
 func parseForm(r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return &httpx.Error{Status: http.StatusBadRequest, Msg: "The form did not arrive whole. Go back and try again.", Err: err}
+	err := r.ParseForm()
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
+		err = r.ParseMultipartForm(maxImport) // all in memory: no file is left behind
+	}
+	if err != nil {
+		return &httpx.Error{Status: http.StatusBadRequest, Msg: web.TextFormTorn, Err: err}
 	}
 	return nil
 }

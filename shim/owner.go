@@ -14,6 +14,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // The owner is the person whose desktop session runs the program. He proves it
@@ -176,25 +177,29 @@ func (o *owner) checkForm(r *http.Request, purpose string, cookies ...string) er
 	want := o.formToken(purpose, cookies...)
 	got := r.PostFormValue("form_token")
 	if subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
-		return httpx.New(http.StatusForbidden, "This form is out of date, or was sent from another page. Go back, reload the page and try again.")
+		return httpx.New(http.StatusForbidden, web.TextFormOld)
 	}
 	return nil
 }
 
-// requireSameOrigin refuses a request that another page may have sent.
+// requireSameOrigin refuses a request that another page may have sent than one
+// of the loopback side.
+func requireSameOrigin(r *http.Request) error { return requireFrom(r, "http://"+r.Host) }
+
+// requireFrom refuses a request that a page of another origin may have sent.
 // Browsers that know Sec-Fetch-Site send it with every request, older ones
 // send Origin with every POST; a request with neither comes from no browser,
 // and what is not for browsers has the admin token.
-func requireSameOrigin(r *http.Request) error {
+func requireFrom(r *http.Request, own string) error {
 	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
-	refuse := httpx.New(http.StatusForbidden, "This request came from another page, so it was refused. Open Key2OAuth's own page and try again there.")
+	refuse := httpx.New(http.StatusForbidden, web.TextForeignForm)
 	if site == "" && origin == "" {
 		return refuse
 	}
 	if site != "" && site != "same-origin" {
 		return refuse
 	}
-	if origin != "" && !strings.EqualFold(origin, "http://"+r.Host) {
+	if origin != "" && !strings.EqualFold(origin, own) {
 		return refuse
 	}
 	return nil
@@ -206,7 +211,7 @@ func requireSameOrigin(r *http.Request) error {
 func requireNavigation(r *http.Request) error {
 	dest, mode := r.Header.Get("Sec-Fetch-Dest"), r.Header.Get("Sec-Fetch-Mode")
 	if (dest != "" && dest != "document") || (mode != "" && mode != "navigate") {
-		return httpx.New(http.StatusForbidden, "This page can only be opened in a browser window of its own.")
+		return httpx.New(http.StatusForbidden, web.TextOwnWindow)
 	}
 	return nil
 }

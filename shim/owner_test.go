@@ -13,7 +13,7 @@ import (
 
 func TestOwnerLink(t *testing.T) {
 	p := start(t)
-	link := p.shim.OwnerLink()
+	link := p.shim.OwnerLink("/")
 	b := p.browser()
 
 	if page := b.Open("/"); page.Status != http.StatusUnauthorized {
@@ -46,7 +46,7 @@ func TestOwnerLink(t *testing.T) {
 		}
 	})
 	t.Run("a second redemption ends what the first made", func(t *testing.T) {
-		link := p.shim.OwnerLink()
+		link := p.shim.OwnerLink("/")
 		first, thief := p.browser(), p.browser()
 		f1, f2 := first.Form(first.Open(link), "/open"), thief.Form(thief.Open(link), "/open")
 		if page := first.Submit(f1, nil); page.Status != http.StatusOK {
@@ -74,7 +74,7 @@ func TestOwnerLink(t *testing.T) {
 	})
 	t.Run("redeemed from another page", func(t *testing.T) {
 		b := p.browser()
-		req := b.FormRequest(b.Form(b.Open(p.shim.OwnerLink()), "/open"), nil)
+		req := b.FormRequest(b.Form(b.Open(p.shim.OwnerLink("/")), "/open"), nil)
 		req.Header.Set("Sec-Fetch-Site", "cross-site")
 		if got := b.Do(req); got.Status != http.StatusForbidden {
 			t.Errorf("got %d, want 403", got.Status)

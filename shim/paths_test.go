@@ -20,6 +20,12 @@ func TestNextPath(t *testing.T) {
 		"javascript:alert(1)":        "/",
 		"/consent/x?next=//evil.com": "/consent/x",
 		"":                           "/",
+		"/#e-k3v9x0q2m7ab":           "/#e-k3v9x0q2m7ab",
+		"/?done=copy#e-k3v9x0q2m7ab": "/?done=copy#e-k3v9x0q2m7ab",
+		"/?done=something":           "/",
+		"/?done=copy&done=%0a":       "/?done=copy",
+		"/#<script>":                 "/",
+		"/somewhere?done=copy#add":   "/",
 	}
 	for in, want := range tests {
 		if got := nextPath(base64.RawURLEncoding.EncodeToString([]byte(in))); got != want {

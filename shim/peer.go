@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
 // Loopback is proof of the machine, not of the person: every OS user and every
@@ -25,7 +27,7 @@ type peer struct {
 type peerKey struct{}
 
 func withPeer(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, peerKey{}, &peer{conn: c})
+	return context.WithValue(wire.ConnContext(ctx, c), peerKey{}, &peer{conn: c})
 }
 
 // sameUser returns nil if the other end is a process of our own OS user, or if
@@ -52,12 +54,10 @@ func addrPort(a net.Addr) netip.AddrPort {
 func requireSameUser(r *http.Request) error {
 	p, ok := r.Context().Value(peerKey{}).(*peer)
 	if !ok {
-		return httpx.New(http.StatusForbidden, msgOtherUser)
+		return httpx.New(http.StatusForbidden, web.TextOtherUser)
 	}
 	if err := p.sameUser(); err != nil {
-		return &httpx.Error{Status: http.StatusForbidden, Msg: msgOtherUser, Err: err}
+		return &httpx.Error{Status: http.StatusForbidden, Msg: web.TextOtherUser, Err: err}
 	}
 	return nil
 }
-
-const msgOtherUser = "This page is only for programs of the user who runs Key2OAuth. Open it in that user's own browser."

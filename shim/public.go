@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -20,8 +21,12 @@ type origin struct {
 	as       *oauth.Server
 	hosts    []string // what Host may be
 	loopback bool
-	mux      *http.ServeMux
-	cors     http.Handler
+	// addrHeader is the header in which the tunnel says who sent a request; ""
+	// if it does not.
+	addrHeader string
+	limits     limits
+	mux        *http.ServeMux
+	cors       http.Handler
 }
 
 // newLocalOrigin makes the issuer for clients on this machine.
@@ -35,6 +40,7 @@ func (s *Shim) newLocalOrigin(ap netip.AddrPort) *origin {
 		}
 	}
 	o.as = s.newServer("http://" + ap.String())
+	o.as.Observe = o.observe
 	// Users type localhost as well, and clients compare the resource with what
 	// was typed. The names come out of a fixed set, never out of the request.
 	for _, h := range o.hosts {
@@ -44,11 +50,24 @@ func (s *Shim) newLocalOrigin(ap netip.AddrPort) *origin {
 	return o
 }
 
+// newPublicOrigin makes the issuer that the world reaches by a tunnel.
+func (s *Shim) newPublicOrigin(u *url.URL, addrHeader string) *origin {
+	o := &origin{s: s, hosts: []string{strings.ToLower(u.Host)}, addrHeader: addrHeader, limits: newLimits()}
+	o.as = s.newServer(u.Scheme + "://" + strings.ToLower(u.Host))
+	o.as.SoleEndpoint = nil // how many endpoints there are is nobody's business
+	o.as.From, o.as.Observe = o.from, o.observe
+	o.routes()
+	return o
+}
+
 func (s *Shim) newServer(issuer string) *oauth.Server {
 	return &oauth.Server{
 		Issuer: issuer, Tokens: s.tokens, Clients: s.clients, Requests: s.requests, Log: s.log,
 		Endpoint: func(slug string) (string, bool) {
 			e, ok := s.vault.Endpoint(slug)
+			if c := s.checks.find(slug); c != nil && c.Origin == issuer {
+				return CheckAnswer, true
+			}
 			return e.Name, ok
 		},
 		SoleEndpoint: func() (string, bool) {
@@ -59,23 +78,43 @@ func (s *Shim) newServer(issuer string) *oauth.Server {
 			return all[0].Slug, true
 		},
 		Known: s.knownRedirect, CIMD: s.documents, KnownClient: s.knownClient,
+		AccessTTL: s.accessTTL,
 	}
 }
 
+// formTime is how long a form may take to arrive whole.
+const formTime = 20 * time.Second
+
 func (o *origin) routes() {
 	m := http.NewServeMux()
-	oauthErrors := func(h httpx.HandlerFunc) http.Handler { return httpx.Handle(o.s.log, oauth.WriteError, h) }
+	oauthErrors := func(h httpx.HandlerFunc) http.Handler {
+		return httpx.Handle(o.s.log, oauth.WriteError, func(w http.ResponseWriter, r *http.Request) error {
+			// Who drips a form in byte by byte holds memory for as long as he
+			// likes. Not every connection can do this, and those that cannot are
+			// bounded in number.
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime))
+			return h(w, r)
+		})
+	}
 	m.Handle("/.well-known/", oauthErrors(o.as.ServeWellKnown))
 	for _, slash := range []string{"", "/{$}"} {
 		m.Handle("/token"+slash, oauthErrors(o.as.ServeToken))
-		m.Handle("/register"+slash, oauthErrors(o.as.ServeRegister))
+		m.Handle("/register"+slash, oauthErrors(o.limitRegister(o.as.ServeRegister)))
 		m.Handle("/revoke"+slash, oauthErrors(o.as.ServeRevoke))
 	}
 	m.HandleFunc("/", o.notFound)
 	o.mux = http.NewServeMux()
 	o.mux.Handle("/", httpx.CORS(m))
 	// No CORS here: no page has a reason to read it.
-	o.mux.Handle("GET /authorize", httpx.Handle(o.s.log, showPageError, o.serveAuthorize))
+	page := func(pattern string, h httpx.HandlerFunc) {
+		o.mux.Handle(pattern, httpx.Handle(o.s.log, showPageError, h))
+	}
+	page("GET /authorize", o.serveAuthorize)
+	if !o.loopback {
+		page("GET /authorize/{id}", o.serveWait)
+		page("POST /authorize/{id}", o.serveAsk)
+		o.mux.Handle("GET "+selfTestPath+"{nonce}", oauthErrors(o.serveSelfTest))
+	}
 	o.cors = httpx.CORS(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		slug, rest := splitSlug(r.URL.Path)
 		o.serveEndpoint(w, r, slug, rest)
@@ -86,11 +125,11 @@ func (o *origin) routes() {
 // call passes here.
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !slices.Contains(o.hosts, strings.ToLower(r.Host)) {
-		httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "wrong Host", "error_description": "This is not the address that this program serves."})
+		httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "wrong Host", "error_description": web.TextWrongHost})
 		return
 	}
 	if !o.allowsOrigin(r.Header.Get("Origin")) {
-		httpx.WriteJSON(w, http.StatusForbidden, map[string]string{"error": "foreign Origin", "error_description": "Pages of other sites may not use this address."})
+		httpx.WriteJSON(w, http.StatusForbidden, map[string]string{"error": "foreign Origin", "error_description": web.TextForeignOrigin})
 		return
 	}
 	if !httpx.CleanPath(r.URL) {
@@ -136,10 +175,15 @@ func splitSlug(p string) (slug, rest string) {
 	return p[1 : 1+n], p[1+n:]
 }
 
-var notFoundError = &httpx.Error{Status: http.StatusNotFound, Code: "not_found", Msg: "There is nothing at this address."}
+var notFoundError = &httpx.Error{Status: http.StatusNotFound, Code: "not_found", Msg: web.TextNothingHere}
 
 func (o *origin) notFound(w http.ResponseWriter, r *http.Request) {
 	oauth.WriteError(w, r, notFoundError)
+}
+
+// showPageError answers people who look at a page of this origin.
+func (o *origin) showPageError(w http.ResponseWriter, _ *http.Request, e *httpx.Error) {
+	web.Render(w, e.Status, web.ErrorPage{Public: !o.loopback, Status: e.Status, Title: web.TitleFor(e.Status), Words: e.Msg})
 }
 
 // showPageError answers people.

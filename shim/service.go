@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -96,7 +97,7 @@ func (s *Shim) create(ctx context.Context, in newEndpoint) (made, error) {
 			return made{}, err
 		}
 		if v.Outcome == upstream.OK && v.Header != header {
-			m.Note = join(m.Note, "The server wanted the key as "+describeHeader(v.Header)+", so that is what is used.")
+			m.Note = join(m.Note, fmt.Sprintf(web.TextHeaderFound, describeHeader(v.Header)))
 			header = v.Header
 		} else if v.Outcome != upstream.OK {
 			m.Note = join(m.Note, v.Words)
@@ -167,7 +168,7 @@ func join(a, b string) string { return strings.TrimSpace(a + " " + b) }
 
 func describeHeader(h endpoint.Header) string {
 	if h.Prefix == "" {
-		return h.Name + ": (the key alone)"
+		return h.Name + ": " + web.TextKeyAlone
 	}
 	return h.Name + ": " + h.Prefix + "\u2026"
 }
@@ -206,7 +207,7 @@ func (s *Shim) edit(slug string, c change) (note string, err error) {
 			if err := s.vault.SetUpstream(slug, u.String(), query); err != nil {
 				return "", s.explainState(err)
 			}
-			note = join(note, "The server's address changed, so the saved keys were dropped. Paste the key for the new address.")
+			note = join(note, web.TextKeysDropped)
 		}
 	}
 	err = s.vault.UpdateEndpoint(slug, func(e *endpoint.Endpoint) error {
@@ -255,7 +256,7 @@ func (s *Shim) replaceKey(ctx context.Context, slug, credential, pasted string, 
 		if err := s.vault.UpdateEndpoint(slug, func(e *endpoint.Endpoint) error { e.Header = v.Header; return nil }); err != nil {
 			return "", s.explainState(err)
 		}
-		note = "The server wanted the key as " + describeHeader(v.Header) + ", so that is what is used."
+		note = fmt.Sprintf(web.TextHeaderFound, describeHeader(v.Header))
 	}
 	if credential == "" {
 		_, err = s.vault.SaveCredential(slug, "", key, state)
@@ -285,6 +286,7 @@ func (s *Shim) revoke(id string) error {
 	if errors.Is(err, oauth.ErrNotFound) {
 		return httpx.New(http.StatusNotFound, "there is no such grant")
 	}
+	s.timeline.Forget(id)
 	s.changed()
 	return s.explainState(err)
 }

@@ -23,8 +23,10 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
+	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
+	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
 // Config is what a Shim is made from.
@@ -42,19 +44,35 @@ type Config struct {
 	// of its own. It is used on Linux, where the keychain and the tray
 	// disturb each other in one process; empty means in this process.
 	KeychainHelper []string
-	Log            *slog.Logger // nil means slog.Default()
+	// Prompter tells the owner that something waits for him. Without one, it
+	// shows on the home page and in the status.
+	Prompter Prompter
+	Tunnel   TunnelConfig
+	// Doctor examines everything when the owner asks for it; nil means that
+	// there is none.
+	Doctor Doctor
+	// Login is shown among the settings; nil hides it.
+	Login Login
+	// LogLevel is what Log goes by, if the owner may change that while the
+	// program runs; nil hides it.
+	LogLevel *slog.LevelVar
+	Log      *slog.Logger // nil means slog.Default()
 }
 
-// A Shim is the product without tray and tunnel: an authorization server and a
+// A Shim is the product without tray and tunnel, which it is given: an authorization server and a
 // reverse proxy, over one state.
 type Shim struct {
 	version    string
+	dir        string
 	log        *slog.Logger
+	logLevel   *slog.LevelVar
+	login      Login
 	vault      *vault.Vault
 	clients    *oauth.Clients
 	documents  *cimd.Clients
 	tokens     *oauth.Tokens
 	requests   *oauth.Requests
+	visits     *visits
 	upstream   *upstream.Client
 	proxy      *proxy.Proxy
 	adminToken endpoint.Secret
@@ -63,11 +81,28 @@ type Shim struct {
 	lines      sync.Map // credential id -> *line
 	changes    changes
 	activity   activity.Log
+	timeline   timeline.Log
+	checks     checks
+	exams      examinations
+	doctor     Doctor
 	paused     pauser
 
-	local atomic.Pointer[origin] // nil until ServeLocal
-	own   atomic.Pointer[[]netip.AddrPort]
-	known atomic.Pointer[approved] // nil: to be read
+	local   atomic.Pointer[origin]     // nil until ServeLocal
+	public  atomic.Pointer[origin]     // the last one that was served, nil before
+	ownAddr atomic.Pointer[netip.Addr] // ours in the world, as a self-test saw it
+	own     atomic.Pointer[[]netip.AddrPort]
+	tests   selfTests
+	meter   meter
+	side    publicSide
+
+	deleting sync.Mutex
+	deleted  chan struct{} // closed when everything was
+	quitting sync.Once
+	quit     chan struct{} // closed when the owner wants the program to end
+
+	prompter  Prompter
+	prompting sync.Mutex
+	prompted  bool // the owner has been told, and something still waits
 }
 
 // Open opens the data folder. Its errors are sentences for people; when it
@@ -85,7 +120,11 @@ func Open(cfg Config) (*Shim, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shim{version: cfg.Version, log: cfg.Log, vault: v, held: newHeld()}
+	s := &Shim{
+		version: cfg.Version, dir: cfg.Dir, log: cfg.Log, logLevel: cfg.LogLevel, login: cfg.Login,
+		vault: v, held: newHeld(), prompter: cfg.Prompter, doctor: cfg.Doctor,
+		deleted: make(chan struct{}), quit: make(chan struct{}),
+	}
 	if err := s.init(cfg); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
@@ -111,9 +150,11 @@ func (s *Shim) init(cfg Config) error {
 		return err
 	}
 	s.clients = &oauth.Clients{Key: [32]byte(idKey)}
-	s.tokens = oauth.NewTokens(s.vault, nil)
+	s.checks.Store = s.vault
+	s.tokens = oauth.NewTokens(&s.checks, nil)
 	s.tokens.Log = s.log
 	s.requests = oauth.NewRequests(nil)
+	s.visits = newVisits(time.Now, s.isOpen)
 	s.own.Store(&[]netip.AddrPort{})
 	s.documents = &cimd.Clients{
 		Listeners: func() []netip.AddrPort { return *s.own.Load() },
@@ -128,7 +169,9 @@ func (s *Shim) init(cfg Config) error {
 	_, paused := s.vault.Setting(settingPaused)
 	s.paused.init(paused)
 	s.loadActivity()
-	return nil
+	s.initTimeline()
+	s.loadMeter()
+	return s.initTunnel(cfg.Tunnel)
 }
 
 const (
@@ -151,21 +194,19 @@ func (s *Shim) RememberAddr(addr string) error {
 	return s.vault.SetSetting(settingAddr, []byte(addr))
 }
 
-// PublicOrigin is the origin that the world reaches us at, or "" while there
-// is none.
-func (s *Shim) PublicOrigin() string { return "" }
-
-// OwnerLink returns a link that proves who opens it to be the owner. It works
-// once, for 30 seconds. It is empty before ServeLocal.
-func (s *Shim) OwnerLink() string {
+// OwnerLink returns a link that proves who opens it to be the owner, and leads
+// to a path of the loopback side. It works once, for 30 seconds. It is empty
+// before ServeLocal.
+func (s *Shim) OwnerLink(path string) string {
 	if s.local.Load() == nil {
 		return ""
 	}
-	return s.owner.link("/")
+	return s.owner.link(path)
 }
 
-// ServeLocal serves the loopback side on ln until ctx ends, then lets calls
-// finish for a few seconds. It calls ready once connections are accepted.
+// ServeLocal serves the loopback side on ln until ctx ends or the owner quits,
+// then lets calls finish for a few seconds. It calls ready once connections are accepted. After
+// the owner has had everything deleted it returns ErrDeleted.
 func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) error {
 	ap := addrPort(ln.Addr())
 	if !ap.Addr().IsLoopback() {
@@ -181,13 +222,15 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	background.Go(func() { s.tokens.Run(ctx) })
 	background.Go(func() { s.watch(ctx) })
 	background.Go(func() { s.documents.Run(ctx) })
+	background.Go(func() { s.runMeter(ctx) })
 	s.vault.Start(ctx)
+	s.drive()
 
 	srv := newServer(s.Local(), s.log)
 	srv.ConnContext = withPeer
 	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ln) }()
+	go func() { done <- srv.Serve(wire.Listen(ln)) }()
 	if ready != nil {
 		ready()
 	}
@@ -197,24 +240,42 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	case <-ctx.Done():
 		err = s.drain(srv)
 		<-done
+	case <-s.quit:
+		err = s.drain(srv) // which lets the answer that says so go out
+		<-done
+	case <-s.deleted:
+		// The answer that says so is still on its way.
+		if err := s.drain(srv); err != nil {
+			s.log.Debug("ended with calls open", "err", err)
+		}
+		<-done
+		err = ErrDeleted
 	}
 	cancel()
 	background.Wait()
 	return err
 }
 
-// drain lets calls finish. Streams would never end by themselves, so they are
-// cut first; their clients come back when we do.
+// drain lets calls finish. Streams that wait for whatever may come would never
+// end by themselves, so they are cut first; their clients come back when we do.
+// A call that takes too long is told so, if there is a way to tell.
 func (s *Shim) drain(srv *http.Server) error {
-	const patience = 3 * time.Second
+	const patience, farewell = 2 * time.Second, time.Second
 	s.changes.close()
-	s.paused.cut()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
-		return srv.Close()
+	s.paused.cutStreams()
+	finished := func(within time.Duration) bool {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		return srv.Shutdown(ctx) == nil
 	}
-	return nil
+	if finished(patience) {
+		return nil
+	}
+	s.paused.cutCalls()
+	if finished(farewell) {
+		return nil
+	}
+	return srv.Close()
 }
 
 // newServer has no limit on the time of a whole request: tools may work for

@@ -2,11 +2,12 @@ package shim
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
-	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // A Status is what the status command, the dashboard and the tray show.
@@ -17,19 +18,35 @@ type Status struct {
 	PublicListener *string        `json:"public_listener"`
 	Tunnel         TunnelStatus   `json:"tunnel"`
 	Keychain       vault.Keychain `json:"keychain"`
+	Disk           DiskStatus     `json:"disk"`
 	Paused         bool           `json:"paused"`
 	SameUserCheck  bool           `json:"same_user_check"` // connections are checked to come from the owner's OS user
 	Endpoints      int            `json:"endpoints"`
 	Rejected       int            `json:"rejected"` // credentials that their upstream refuses
 	Grants         int            `json:"grants"`
 	Pending        []Pending      `json:"pending"` // authorization requests that nobody has answered
+	// Attempts are the last ones of clients that did not get connected, and need
+	// somebody.
+	Attempts []Attempt `json:"attempts"`
 }
 
-// A TunnelStatus says how the outside reaches us.
-type TunnelStatus struct {
-	Provider string `json:"provider"`
-	State    string `json:"state"`
-	Words    string `json:"words"`
+// A DiskStatus says whether changes can be saved.
+type DiskStatus struct {
+	State vault.DiskState `json:"state"`
+	Words string          `json:"words,omitempty"` // what is the matter, and
+	Next  string          `json:"next,omitempty"`  // what to do
+}
+
+// diskStatus puts the state of the disk into words.
+func (s *Shim) diskStatus() DiskStatus {
+	st := DiskStatus{State: s.vault.Disk()}
+	switch st.State {
+	case vault.DiskFull:
+		st.Words, st.Next = web.TextDiskFull, web.TextDiskFullNext
+	case vault.DiskFailing:
+		st.Words, st.Next = web.TextDiskFailing, web.TextDiskFailingNext
+	}
+	return st
 }
 
 // A Pending is an authorization request that waits at the consent page.
@@ -39,37 +56,41 @@ type Pending struct {
 	RedirectHost string    `json:"redirect_host"`
 	Slug         string    `json:"slug,omitempty"`
 	Created      time.Time `json:"created"`
+	// Asked says that another device waits for the answer: its number must be
+	// typed.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // Status reports how things stand now.
 func (s *Shim) Status() Status {
 	st := Status{
-		Version: s.version,
-		Tunnel: TunnelStatus{Provider: "off", State: "off",
-			Words: "Only programs on this computer can connect."},
+		Version:       s.version,
+		Tunnel:        s.tunnelStatus(),
 		Keychain:      s.vault.Keychain(),
+		Disk:          s.diskStatus(),
 		Paused:        s.paused.is(),
 		SameUserCheck: checksUser,
 		Pending:       []Pending{},
+		Attempts:      s.stopped(),
 	}
 	if o := s.local.Load(); o != nil {
 		st.LocalOrigin = o.as.Issuer
 	}
-	for _, e := range s.vault.Endpoints() {
-		st.Endpoints++
-		for _, c := range s.vault.Credentials(e.Slug) {
-			if c.State == endpoint.Rejected {
-				st.Rejected++
-			}
-		}
+	if p := s.PublicOrigin(); p != "" {
+		st.PublicOrigin = &p
 	}
-	if grants, err := s.vault.Grants(); err == nil {
-		st.Grants = len(grants)
+	if l := st.Tunnel.Listener; l != "" {
+		st.PublicListener = &l
+	}
+	st.Endpoints, st.Rejected = s.vault.Counts()
+	if n, err := s.vault.NumGrants(); err == nil {
+		st.Grants = n
 	}
 	for _, r := range s.requests.Viewed() {
+		v, _ := s.visits.get(r.ID)
 		st.Pending = append(st.Pending, Pending{
 			URL: st.LocalOrigin + "/consent/" + r.ID, ClientName: r.Client.Name,
-			RedirectHost: redirectHost(r.RedirectURI), Slug: r.Slug, Created: r.Created.UTC(),
+			RedirectHost: redirectHost(r.RedirectURI), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
 		})
 	}
 	return st
@@ -130,6 +151,7 @@ func (s *Shim) watch(ctx context.Context) {
 	for {
 		changed := s.vault.Changed()
 		s.changed()
+		s.drive()
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -141,20 +163,20 @@ func (s *Shim) watch(ctx context.Context) {
 // changed drops what was remembered of the state and wakes those who show it.
 func (s *Shim) changed() {
 	s.lines.Clear()
-	s.known.Store(nil)
 	s.changes.notify()
 }
 
-// A pauser holds the pause switch. Calls that run watch its channel, so that a
-// pause cuts them at once.
+// A pauser holds the pause switch. Calls and streams that run watch its
+// channels, so that a pause cuts them at once.
 type pauser struct {
-	mu     sync.Mutex
-	paused bool
-	stop   chan struct{} // closed when calls are cut
+	mu      sync.Mutex
+	paused  bool
+	calls   chan struct{} // closed when calls are cut
+	streams chan struct{} // closed when the streams are cut that no call waits for
 }
 
 func (p *pauser) init(paused bool) {
-	p.paused, p.stop = paused, make(chan struct{})
+	p.paused, p.calls, p.streams = paused, make(chan struct{}), make(chan struct{})
 }
 
 func (p *pauser) is() bool {
@@ -163,34 +185,46 @@ func (p *pauser) is() bool {
 	return p.paused
 }
 
-// running returns what is closed when the calls that begin now are to be cut;
-// ok is false while paused.
-func (p *pauser) running() (stop <-chan struct{}, ok bool) {
+// running returns what is closed when a request that begins now is to be cut;
+// ok is false while paused. By GET, clients open streams that wait for whatever
+// the upstream may have to say.
+func (p *pauser) running(method string) (stop <-chan struct{}, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.stop, !p.paused
+	if method == http.MethodGet {
+		return p.streams, !p.paused
+	}
+	return p.calls, !p.paused
 }
 
 func (p *pauser) set(paused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if paused && !p.paused {
-		p.renew()
+		renew(&p.streams)
+		renew(&p.calls)
 	}
 	p.paused = paused
 }
 
-// cut ends the calls that run, without pausing.
-func (p *pauser) cut() {
+// cutStreams ends the streams that no call waits for, without pausing.
+func (p *pauser) cutStreams() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.renew()
+	renew(&p.streams)
 }
 
-// renew cuts what runs. The caller holds mu.
-func (p *pauser) renew() {
-	close(p.stop)
-	p.stop = make(chan struct{})
+// cutCalls ends the calls that run, without pausing.
+func (p *pauser) cutCalls() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	renew(&p.calls)
+}
+
+// renew cuts what runs.
+func renew(stop *chan struct{}) {
+	close(*stop)
+	*stop = make(chan struct{})
 }
 
 // SetPaused stops every call, or lets calls through again. It survives a
@@ -204,6 +238,7 @@ func (s *Shim) SetPaused(paused bool) error {
 		return err
 	}
 	s.paused.set(paused)
+	s.drive()
 	s.changes.notify()
 	return nil
 }

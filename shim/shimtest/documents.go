@@ -60,7 +60,7 @@ func VendorDocuments(t testing.TB) []VendorDocument {
 // NewDocumentClient returns a client whose id is the URL of its document. It
 // has nothing to register.
 func NewDocumentClient(t testing.TB, issuer, id, redirect string) *OAuthClient {
-	return &OAuthClient{t: t, Issuer: issuer, ID: id, Redirect: redirect, Verifier: rand.Text() + rand.Text(), State: rand.Text()}
+	return &OAuthClient{t: t, http: fresh, Issuer: issuer, ID: id, Redirect: redirect, Verifier: rand.Text() + rand.Text(), State: rand.Text()}
 }
 
 // Documents is a web server that stands in for every host that client ID

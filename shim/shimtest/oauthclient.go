@@ -17,6 +17,7 @@ import (
 // what no decent client does.
 type OAuthClient struct {
 	t        testing.TB
+	http     *http.Client
 	Issuer   string
 	ID       string
 	Redirect string
@@ -30,7 +31,14 @@ type OAuthClient struct {
 // NewOAuthClient registers a public client.
 func NewOAuthClient(t testing.TB, issuer, redirect string) *OAuthClient {
 	t.Helper()
-	c := &OAuthClient{t: t, Issuer: issuer, Redirect: redirect, Verifier: rand.Text() + rand.Text(), State: rand.Text()}
+	return NewOAuthClientVia(t, fresh, issuer, redirect)
+}
+
+// NewOAuthClientVia registers a public client at an issuer that only via can
+// reach.
+func NewOAuthClientVia(t testing.TB, via *http.Client, issuer, redirect string) *OAuthClient {
+	t.Helper()
+	c := &OAuthClient{t: t, http: via, Issuer: issuer, Redirect: redirect, Verifier: rand.Text() + rand.Text(), State: rand.Text()}
 	status, body := c.PostJSON("/register", map[string]any{
 		"client_name": "Test client", "redirect_uris": []string{redirect}, "token_endpoint_auth_method": "none",
 	})
@@ -39,6 +47,12 @@ func NewOAuthClient(t testing.TB, issuer, redirect string) *OAuthClient {
 		t.Fatalf("POST /register = %d %v", status, body)
 	}
 	c.ID = id
+	return c
+}
+
+// Via makes the client reach its issuer by h, and returns it.
+func (c *OAuthClient) Via(h *http.Client) *OAuthClient {
+	c.http = h
 	return c
 }
 
@@ -64,7 +78,7 @@ var fresh = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (c *OAuthClient) do(path, contentType string, body io.Reader) (int, map[string]any) {
 	c.t.Helper()
-	resp, err := fresh.Post(c.Issuer+path, contentType, body)
+	resp, err := c.http.Post(c.Issuer+path, contentType, body)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -35,6 +36,7 @@ type Options struct {
 	Query  string // name of a query parameter that carries the key instead
 	Key    string // "" means DefaultKey
 
+	Addr      string   // to listen on; "" means a free port of 127.0.0.1
 	Path      string   // "" means /mcp
 	Stateless bool     // no sessions, speaks 2026-07-28 too; GET and DELETE are answered with 405
 	JSON      bool     // answers are application/json, not event streams
@@ -92,6 +94,14 @@ func NewUpstream(t testing.TB, o Options) *Upstream {
 	u := &Upstream{opts: o, key: o.Key}
 	u.mcp = u.handler()
 	u.srv = httptest.NewUnstartedServer(u)
+	if o.Addr != "" {
+		ln, err := net.Listen("tcp", o.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.srv.Listener.Close()
+		u.srv.Listener = ln
+	}
 	u.srv.Config.ErrorLog = log.New(io.Discard, "", 0) // faults are meant
 	if o.TLS {
 		u.srv.EnableHTTP2 = true

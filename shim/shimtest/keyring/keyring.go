@@ -6,8 +6,6 @@
 package keyringtest
 
 import (
-	"bufio"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,12 +49,12 @@ type Session struct {
 // Start starts a session. It skips t where the programs for it are missing.
 func Start(t testing.TB, state State) *Session {
 	t.Helper()
-	s := &Session{dir: shortDir(t)}
+	s := &Session{dir: testenv.ShortDir(t)}
 	if state == NoBus {
 		s.address = "unix:path=" + filepath.Join(s.dir, "nothing-here")
 		return s
 	}
-	s.startBus(t)
+	s.address, s.bus = testenv.StartBus(t, s.dir, s.Env())
 	switch state {
 	case Unlocked:
 		s.Appear(t)
@@ -67,57 +65,6 @@ func Start(t testing.TB, state State) *Session {
 		s.startDaemon(t, "--start")
 	}
 	return s
-}
-
-// shortDir is a folder whose path is short enough for the sockets in it.
-func shortDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "k2o")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-// The bus knows no service files: nothing can be activated on it, so that
-// no prompter and no second keychain of the machine's own comes to life.
-const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:dir=%s</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-`
-
-func (s *Session) startBus(t testing.TB) {
-	t.Helper()
-	program := testenv.Need(t, "dbus-daemon")
-	config := filepath.Join(s.dir, "bus.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, busConfig, s.dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.bus = exec.Command(program, "--config-file="+config, "--nofork", "--print-address=1")
-	s.bus.Env = s.Env()
-	out, err := s.bus.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.bus.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { end(s.bus) })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("dbus-daemon printed no address: %v", err)
-	}
-	s.address = strings.TrimSpace(line)
 }
 
 // Appear starts the keychain, unlocked, in a session that has none.
@@ -137,7 +84,7 @@ func (s *Session) startDaemon(t testing.TB, how string) {
 		t.Fatal(err)
 	}
 	daemon := s.daemon
-	t.Cleanup(func() { end(daemon) })
+	t.Cleanup(func() { testenv.End(daemon) })
 	s.wait(t, "on the bus", func(c *dbus.Conn) bool {
 		var owned bool
 		err := c.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, name).Store(&owned)
@@ -228,17 +175,11 @@ func (s *Session) signal(t testing.TB, sig syscall.Signal) {
 // Stop ends the keychain; the bus stays.
 func (s *Session) Stop(t testing.TB) {
 	t.Helper()
-	end(s.daemon)
+	testenv.End(s.daemon)
 }
 
-// end ends a process that we started, and waits for it.
-func end(cmd *exec.Cmd) {
-	if cmd == nil || cmd.ProcessState != nil {
-		return
-	}
-	cmd.Process.Kill()
-	cmd.Wait()
-}
+// EndBus ends the bus, as the end of a login session does.
+func (s *Session) EndBus() { testenv.End(s.bus) }
 
 func (s *Session) connect(t testing.TB) *dbus.Conn {
 	t.Helper()
@@ -254,7 +195,7 @@ func (s *Session) wait(t testing.TB, what string, ok func(c *dbus.Conn) bool) {
 	t.Helper()
 	c := s.connect(t)
 	defer c.Close()
-	for deadline := time.Now().Add(20 * time.Second); !ok(c); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(c); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the keychain is still not %s", what)
 		}

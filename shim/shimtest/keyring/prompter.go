@@ -16,6 +16,7 @@ type Prompter struct {
 	conn *dbus.Conn
 
 	mu    sync.Mutex
+	begun map[dbus.ObjectPath]string // as open, before it is shown
 	shown int
 	open  map[dbus.ObjectPath]string // prompt -> bus name of the keychain
 }
@@ -31,7 +32,7 @@ const (
 // once, as it does without a display.
 func (s *Session) Prompter(t testing.TB) *Prompter {
 	t.Helper()
-	p := &Prompter{conn: s.connect(t), open: make(map[dbus.ObjectPath]string)}
+	p := &Prompter{conn: s.connect(t), begun: make(map[dbus.ObjectPath]string), open: make(map[dbus.ObjectPath]string)}
 	t.Cleanup(func() { p.conn.Close() })
 	if err := p.conn.Export(calls{p}, prompterPath, prompterIface); err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func (p *Prompter) Shown() int {
 // waits for one.
 func (p *Prompter) Dismiss(t testing.TB) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		p.mu.Lock()
 		open := p.open
 		p.open = make(map[dbus.ObjectPath]string)
@@ -80,8 +81,34 @@ type calls struct{ p *Prompter }
 
 // BeginPrompting asks for the window.
 func (c calls) BeginPrompting(sender dbus.Sender, prompt dbus.ObjectPath) *dbus.Error {
-	go c.p.ready(string(sender), prompt, "")
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	c.p.begun[prompt] = string(sender)
+	go c.p.begin(prompt)
 	return nil
+}
+
+// again is how long the keychain has to ask for the window's contents.
+const again = 3 * time.Second
+
+// begin says that the window is there. What comes before the answer to
+// BeginPrompting, as it may on a busy machine, the keychain forgets without a
+// word; so it is said until it is heard.
+func (p *Prompter) begin(prompt dbus.ObjectPath) {
+	for {
+		p.mu.Lock()
+		sender, waits := p.begun[prompt]
+		p.mu.Unlock()
+		if !waits {
+			return
+		}
+		go p.ready(sender, prompt, "")
+		select {
+		case <-time.After(again):
+		case <-p.conn.Context().Done():
+			return
+		}
+	}
 }
 
 // PerformPrompt says what to show in it.
@@ -89,6 +116,7 @@ func (c calls) PerformPrompt(sender dbus.Sender, prompt dbus.ObjectPath, kind st
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
 	c.p.shown++
+	delete(c.p.begun, prompt)
 	c.p.open[prompt] = string(sender)
 	return nil
 }
@@ -97,6 +125,7 @@ func (c calls) PerformPrompt(sender dbus.Sender, prompt dbus.ObjectPath, kind st
 func (c calls) StopPrompting(prompt dbus.ObjectPath) *dbus.Error {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
+	delete(c.p.begun, prompt)
 	delete(c.p.open, prompt)
 	return nil
 }

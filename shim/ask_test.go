@@ -1,0 +1,384 @@
+package shim_test
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// A phone is a browser on another device that has the owner asked.
+type phone struct {
+	*shimtest.Browser
+	client *shimtest.OAuthClient
+	id     string
+	number string
+}
+
+var numberText = regexp.MustCompile(`<p class="number">.*</span>([0-9]{2})</p>`)
+
+// ask has the owner asked for a client whose answer goes to redirect.
+func (p *program) ask(from, redirect, mcpURL string) *phone {
+	p.t.Helper()
+	ph := &phone{Browser: p.farBrowser(from), client: p.farClient(redirect, mcpURL)}
+	page := ph.Open(ph.client.AuthorizeURL())
+	ph.id = strings.TrimPrefix(continueLink(p.t, p, page), p.origin+"/consent/")
+	wait := ph.Submit(ph.Form(page, "/authorize/"+ph.id), nil)
+	m := numberText.FindStringSubmatch(wait.Body)
+	if m == nil {
+		p.t.Fatalf("the waiting page (%d) shows no number:\n%s", wait.Status, wait.Body)
+	}
+	if !strings.Contains(wait.Body, `http-equiv="refresh" content="3;`) {
+		p.t.Error("the waiting page does not look again by itself")
+	}
+	ph.number = m[1]
+	return ph
+}
+
+// look loads the waiting page again.
+func (ph *phone) look() *shimtest.Page { return ph.Open("/authorize/" + ph.id) }
+
+func (ph *phone) wrongNumber() string {
+	n, _ := strconv.Atoi(ph.number)
+	return strconv.Itoa(10 + (n-10+1)%90)
+}
+
+// TestL10Number goes the way of a phone: the owner types on his computer what
+// the phone shows, and only then the phone goes on.
+func TestL10Number(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+	ph := p.ask(farAddr, "https://claude.ai/api/mcp/auth_callback", mcpURL)
+	if page := ph.look(); page.Location != "" || !strings.Contains(page.Body, ph.number) {
+		t.Fatalf("the waiting page = %d %q, want the same number", page.Status, page.Location)
+	}
+
+	// Nobody but the owner may even see the page, with the number or without.
+	stranger := p.browser()
+	if page := stranger.Open("/consent/" + ph.id); page.Status != http.StatusUnauthorized || len(page.Forms) > 0 {
+		t.Errorf("without the owner's session = %d, want 401 and no form", page.Status)
+	}
+	forged := stranger.FormRequest(shimtest.Form{Action: "/consent/" + ph.id}, map[string]string{"api_key": up.Key(), "number": ph.number, "action": "approve"})
+	if page := stranger.Do(forged); page.Status != http.StatusUnauthorized || page.Location != "" {
+		t.Errorf("a forged form with the number = %d %q, want 401", page.Status, page.Location)
+	}
+
+	pending := p.shim.Status().Pending
+	if len(pending) != 1 || !pending[0].Asked || pending[0].RedirectHost != "claude.ai" {
+		t.Fatalf("status lists %+v, want the request that waits", pending)
+	}
+	owner := p.owner()
+	if home := owner.Open("/").Body; strings.Count(home, "Another device") != 1 || strings.Contains(home, ">"+ph.number+"<") {
+		t.Errorf("the home page does not set the request apart, or shows the number:\n%s", home)
+	}
+	page := owner.Open(pending[0].URL)
+	form := owner.Form(page, "/consent/"+ph.id)
+	if !form.Has("number") || strings.Contains(page.Body, ">"+ph.number+"<") {
+		t.Fatalf("the page has no field for the number, or shows it:\n%s", page.Body)
+	}
+	var credential string
+	for _, f := range form.Fields {
+		if f.Name == "credential" && f.Value != "new" {
+			credential = f.Value
+		}
+	}
+	for _, typed := range []string{"", "7", "abc", "4 7", "047"} {
+		page = owner.Submit(form, map[string]string{"credential": credential, "number": typed, "action": "approve"})
+		if page.Status != http.StatusUnprocessableEntity {
+			t.Fatalf("number %q = %d, want the page again", typed, page.Status)
+		}
+	}
+	// A wrong key loses nothing, and the number need not be typed again.
+	page = owner.Submit(form, map[string]string{"credential": "new", "api_key": "wrong", "number": ph.number, "action": "approve"})
+	if form = owner.Form(page, "/consent/"+ph.id); form.Has("number") {
+		t.Error("the right number must be typed again after a wrong key")
+	}
+	done := owner.Submit(form, map[string]string{"credential": credential, "action": "approve"})
+	if done.Status != http.StatusOK || done.Location != "" || strings.Contains(done.Body, "code=") {
+		t.Fatalf("Approve = %d %q, want a page without the code", done.Status, done.Location)
+	}
+
+	// A second browser gets no code, neither one without cookies nor one with
+	// another cookie.
+	second := p.farBrowser(farAddr)
+	for range 2 {
+		if page := second.Open("/authorize/" + ph.id); page.Location != "" || page.Status != http.StatusForbidden {
+			t.Errorf("A18 a second browser on the waiting page = %d %q", page.Status, page.Location)
+		}
+		second.Open(ph.client.AuthorizeURL()) // now it has a cookie
+	}
+	back := ph.look()
+	if back.Status != http.StatusSeeOther {
+		t.Fatalf("the phone = %d, want 303\n%s", back.Status, back.Body)
+	}
+	if status, body := ph.client.Redeem(ph.client.CodeFrom(back.Location)); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, body)
+	}
+	if resp, body := p.farPost(slug, ph.client.Access, initialize); resp.StatusCode != http.StatusOK {
+		t.Errorf("a call = %d %s", resp.StatusCode, body)
+	}
+	if n := len(p.shim.Status().Pending); n != 0 {
+		t.Errorf("%d requests wait after all was answered", n)
+	}
+}
+
+// TestWaitingPageOverTime: the page that waits looks again less and less often,
+// since each look may cost the tunnel's owner, and says when its time is over.
+func TestWaitingPageOverTime(t *testing.T) {
+	p := startPublic(t)
+	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
+	ph := p.ask(farAddr, "https://claude.ai/api/mcp/auth_callback", mcpURL)
+	for _, tt := range []struct {
+		passed time.Duration
+		every  string // "" if the page does not look again by itself
+		status int
+	}{
+		{50 * time.Second, "3", http.StatusOK},
+		{20 * time.Second, "15", http.StatusOK},
+		{3 * time.Minute, "15", http.StatusOK},
+		{time.Minute, "", http.StatusOK},
+		{9 * time.Minute, "", http.StatusOK},
+		{time.Minute, "", http.StatusGone},
+	} {
+		p.shim.AgeVisits(tt.passed)
+		page := ph.look()
+		every := ""
+		if _, rest, ok := strings.Cut(page.Body, `http-equiv="refresh" content="`); ok {
+			every, _, _ = strings.Cut(rest, ";")
+		}
+		if page.Status != tt.status || every != tt.every {
+			t.Errorf("%v later: %d, looks again every %q s; want %d and %q", tt.passed, page.Status, every, tt.status, tt.every)
+		}
+		if has := strings.Contains(page.Body, "Check again"); has != (tt.status == http.StatusOK) {
+			t.Errorf("%v later: offers to check again: %v", tt.passed, has)
+		}
+	}
+}
+
+func TestL10WrongNumberEnds(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	_, mcpURL := p.add(up.URL, nil)
+	ph := p.ask(farAddr, "https://claude.ai/api/mcp/auth_callback", mcpURL)
+	owner := p.owner()
+	page := owner.Open("/consent/" + ph.id)
+	form := owner.Form(page, "/consent/"+ph.id)
+	answer := map[string]string{"api_key": up.Key(), "number": ph.wrongNumber(), "action": "approve"}
+	if page := owner.Submit(form, answer); page.Status != http.StatusForbidden || page.Location != "" {
+		t.Fatalf("a wrong number = %d %q, want 403", page.Status, page.Location)
+	}
+	answer["number"] = ph.number
+	if page := owner.Submit(form, answer); page.Status != http.StatusGone {
+		t.Errorf("the right number after a wrong one = %d, want 410", page.Status)
+	}
+	if page := ph.look(); page.Location != "" || !strings.Contains(page.Body, "did not match") {
+		t.Errorf("the phone = %d %q, want to be told", page.Status, page.Location)
+	}
+	if status, out := p.api("GET", "/api/grants", nil); status != http.StatusOK || len(out["grants"].([]any)) != 0 {
+		t.Errorf("grants %v, want none", out)
+	}
+}
+
+// TestPhishedOwner: a stranger begins a sign-in, asks, and gets the owner to
+// open the page on his own computer and to approve. The stranger has no code.
+func TestPhishedOwner(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	_, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+
+	t.Run("by the link to this computer", func(t *testing.T) {
+		c := p.farClient("http://localhost:3118/callback", mcpURL)
+		stranger := p.farBrowser(farAddr)
+		link := continueLink(t, p, stranger.Open(c.AuthorizeURL()))
+		id := strings.TrimPrefix(link, p.origin+"/consent/")
+		victim := p.browser()
+		page := victim.Open(link)
+		done := victim.Submit(victim.Form(page, "/consent/"+id), map[string]string{"api_key": up.Key(), "action": "approve"})
+		code := c.CodeFrom(done.Location) // in the victim's own browser
+		if page := stranger.Open("/authorize/" + id); page.Location != "" || strings.Contains(page.Body, code) {
+			t.Errorf("the stranger gets %d %q", page.Status, page.Location)
+		}
+		if page := stranger.Open(c.AuthorizeURL()); page.Location != "" || strings.Contains(page.Body, code) {
+			t.Errorf("the stranger, coming again, gets %d %q", page.Status, page.Location)
+		}
+	})
+	t.Run("by asking, without the number", func(t *testing.T) {
+		ph := p.ask(farAddr, "https://claude.ai/api/mcp/auth_callback", mcpURL)
+		owner := p.owner()
+		page := owner.Open("/consent/" + ph.id)
+		done := owner.Submit(owner.Form(page, "/consent/"+ph.id), map[string]string{"api_key": up.Key(), "credential": "new", "action": "approve"})
+		if done.Status != http.StatusUnprocessableEntity || done.Location != "" {
+			t.Errorf("Approve without the number = %d %q", done.Status, done.Location)
+		}
+		if page := ph.look(); page.Location != "" {
+			t.Errorf("the stranger gets %q", page.Location)
+		}
+	})
+	t.Run("by asking while the owner has the page open", func(t *testing.T) {
+		c := p.farClient("http://localhost:3118/callback", mcpURL)
+		stranger := p.farBrowser("192.0.2.1")
+		first := stranger.Open(c.AuthorizeURL())
+		id := strings.TrimPrefix(continueLink(t, p, first), p.origin+"/consent/")
+		owner := p.owner()
+		form := owner.Form(owner.Open("/consent/"+id), "/consent/"+id)
+		stranger.Submit(stranger.Form(first, "/authorize/"+id), nil)
+		done := owner.Submit(form, map[string]string{"api_key": up.Key(), "credential": "new", "action": "approve"})
+		if done.Location != "" || done.Status != http.StatusUnprocessableEntity {
+			t.Errorf("Approve of a request that has meanwhile asked = %d %q, want the number to be asked for", done.Status, done.Location)
+		}
+		if page := stranger.Open("/authorize/" + id); page.Location != "" {
+			t.Errorf("the stranger gets %q", page.Location)
+		}
+	})
+}
+
+func TestDenyAcross(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	_, mcpURL := p.add(up.URL, nil)
+	ph := p.ask(farAddr, "https://claude.ai/api/mcp/auth_callback", mcpURL)
+	owner := p.owner()
+	page := owner.Open("/consent/" + ph.id)
+	done := owner.Submit(owner.Form(page, "/consent/"+ph.id), map[string]string{"action": "deny"})
+	if done.Status != http.StatusOK || done.Location != "" {
+		t.Errorf("Deny = %d %q, want a page", done.Status, done.Location)
+	}
+	back := ph.look()
+	if !strings.Contains(back.Location, "error=access_denied") || !strings.Contains(back.Location, "state="+ph.client.State) {
+		t.Errorf("the phone goes to %q, want access_denied with its state", back.Location)
+	}
+}
+
+// prompts notes what the owner is told.
+type prompts struct {
+	mu  sync.Mutex
+	all []shim.Prompt
+}
+
+func (p *prompts) Prompt(q shim.Prompt) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = append(p.all, q)
+}
+
+func (p *prompts) list() []shim.Prompt {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]shim.Prompt(nil), p.all...)
+}
+
+// TestL09Prompts: a hundred requests raise one prompt, and few of them wait.
+func TestL09Prompts(t *testing.T) {
+	told := new(prompts)
+	p := startConfig(t, shim.Config{Dir: t.TempDir(), Prompter: told,
+		Tunnel: shim.TunnelConfig{Mode: shim.TunnelNgrok, Authtoken: shim.NewSecret("t")}}, "127.0.0.1:0")
+	p.waitOnline()
+	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
+	c := p.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)
+	waiting, refused := 0, 0
+	for i := range 100 {
+		b := p.farBrowser(fmt.Sprintf("192.0.2.%d", i/5))
+		page := b.Open(c.AuthorizeURL())
+		id := strings.TrimPrefix(continueLink(t, p, page), p.origin+"/consent/")
+		switch page := b.Submit(b.Form(page, "/authorize/"+id), nil); {
+		case numberText.MatchString(page.Body):
+			waiting++
+		case page.Status == http.StatusTooManyRequests:
+			refused++
+		default:
+			t.Fatalf("ask = %d\n%s", page.Status, page.Body)
+		}
+	}
+	if waiting > 20 || waiting+refused != 100 {
+		t.Errorf("%d requests wait and %d were refused, want at most 20 of 100 to wait", waiting, refused)
+	}
+	if all := told.list(); len(all) != 1 || all[0].RedirectHost != "claude.ai" || !strings.HasPrefix(all[0].Path, "/consent/") {
+		t.Errorf("the owner was told %+v, want one prompt", all)
+	}
+	owner := p.owner()
+	for _, q := range p.shim.Status().Pending {
+		page := owner.Open(q.URL)
+		owner.Submit(owner.Form(page, page.URL.Path), map[string]string{"action": "deny"})
+	}
+	if all := told.list(); len(all) != 2 || all[1] != (shim.Prompt{}) {
+		t.Errorf("after all were answered the owner was told %+v, want the prompt taken back", all)
+	}
+	p.ask("192.0.2.200", "https://claude.ai/api/mcp/auth_callback", mcpURL)
+	if all := told.list(); len(all) != 3 {
+		t.Errorf("a new request raised %d prompts, want one more", len(all)-2)
+	}
+}
+
+// TestAskGuards: nothing but the page itself can have the owner asked.
+func TestAskGuards(t *testing.T) {
+	p := startPublic(t)
+	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
+	c := p.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)
+	b := p.farBrowser(farAddr)
+	page := b.Open(c.AuthorizeURL())
+	id := strings.TrimPrefix(continueLink(t, p, page), p.origin+"/consent/")
+	form := b.Form(page, "/authorize/"+id)
+	asked := func() bool { return len(p.shim.Status().Pending) > 0 }
+	for _, tt := range []struct {
+		name   string
+		change func(r *http.Request) *http.Request
+	}{
+		{"A11 from another site", func(r *http.Request) *http.Request {
+			r.Header.Set("Origin", "https://evil.example")
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			return r
+		}},
+		{"A11 from no page", func(r *http.Request) *http.Request {
+			r.Header.Del("Origin")
+			r.Header.Del("Sec-Fetch-Site")
+			return r
+		}},
+		{"A11 without the form token", func(*http.Request) *http.Request {
+			return b.FormRequest(shimtest.Form{Action: "/authorize/" + id}, nil)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if page := b.Do(tt.change(b.FormRequest(form, nil))); page.Status != http.StatusForbidden || asked() {
+				t.Errorf("got %d, asked: %v; want 403 and no question", page.Status, asked())
+			}
+		})
+	}
+	t.Run("by another browser", func(t *testing.T) {
+		other := p.farBrowser(farAddr)
+		other.Open(c.AuthorizeURL())
+		if page := other.Submit(form, nil); page.Status != http.StatusForbidden || asked() {
+			t.Errorf("got %d, asked: %v; want 403 and no question", page.Status, asked())
+		}
+	})
+	t.Run("a request that is long over", func(t *testing.T) {
+		for _, b := range []*shimtest.Browser{b, p.farBrowser(farAddr)} {
+			page := b.Open("/authorize/" + strings.Repeat("A", len(id)))
+			if page.Status != http.StatusGone || !strings.Contains(page.Body, "This request is over") {
+				t.Errorf("got %d, want 410 and words that say so", page.Status)
+			}
+			if page = b.Submit(shimtest.Form{Action: "/authorize/" + strings.Repeat("A", len(id))}, nil); page.Status != http.StatusGone || asked() {
+				t.Errorf("its form: got %d, want 410", page.Status)
+			}
+		}
+	})
+	t.Run("A12 A17 A20 headers of the public pages", func(t *testing.T) {
+		h := page.Header
+		if h.Get("X-Frame-Options") != "DENY" || h.Get("Cross-Origin-Opener-Policy") != "" || h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "same-origin" {
+			t.Errorf("headers %v", h)
+		}
+		cookie := h.Get("Set-Cookie")
+		for _, want := range []string{"__Host-k2o=", "Path=/", "Secure", "HttpOnly", "SameSite=Lax"} {
+			if !strings.Contains(cookie, want) {
+				t.Errorf("cookie %q lacks %s", strings.ReplaceAll(cookie, "=", "= "), want)
+			}
+		}
+	})
+}

@@ -1,0 +1,128 @@
+package shim
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// ErrDeleted is what ServeLocal returns after the owner has had everything
+// deleted.
+var ErrDeleted = errors.New("everything was deleted, as its owner wished")
+
+// DeleteEverything deletes what a Shim that does not run has kept in a data
+// folder: state, keys, the admin token, and the master key in the keychain if
+// it was there. helper is as in Config. left says in sentences what is still
+// there and what to do about it.
+func DeleteEverything(dir string, helper []string) (left []string, err error) {
+	left, err = vault.Destroy(vault.Config{Dir: dir, Helper: helper})
+	return left, errors.Join(err, removeToken(dir))
+}
+
+func removeToken(dir string) error {
+	err := os.Remove(TokenFile(dir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// deleteEverything does the same in a program that runs, which ends then. Calls
+// are cut before the state goes.
+func (s *Shim) deleteEverything() (left []string, err error) {
+	s.deleting.Lock()
+	defer s.deleting.Unlock()
+	select {
+	case <-s.deleted:
+		return nil, nil
+	default:
+	}
+	s.log.Info("the owner has everything deleted")
+	s.paused.set(true)
+	if s.side.control != nil {
+		s.side.control.Want(TunnelWish{Provider: TunnelOff})
+	}
+	for _, e := range s.vault.Endpoints() {
+		s.tokens.EndEndpoint(e.Slug)
+	}
+	left, err = s.vault.Destroy()
+	err = errors.Join(err, removeToken(s.dir))
+	s.held.drop()
+	close(s.deleted)
+	return left, err
+}
+
+// drop forgets every key that waits for its form.
+func (h *held) drop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.keys)
+}
+
+// apiDeleteEverything is for commands: on a page the owner types a word first.
+func (s *Shim) apiDeleteEverything(w http.ResponseWriter, r *http.Request) error {
+	if _, present, _ := oauth.Bearer(r); !present {
+		return httpx.New(http.StatusForbidden, "send the admin token as a Bearer token")
+	}
+	left, err := s.deleteEverything()
+	if err != nil {
+		return &httpx.Error{Status: http.StatusInternalServerError, Msg: web.TextNotAllDeleted, Err: err}
+	}
+	if left == nil {
+		left = []string{}
+	}
+	return httpx.WriteJSON(w, http.StatusOK, map[string][]string{"left": left})
+}
+
+func (s *Shim) showDeleteEverything(w http.ResponseWriter, r *http.Request) error {
+	return s.renderDeleteEverything(w, r, http.StatusOK, "")
+}
+
+func (s *Shim) renderDeleteEverything(w http.ResponseWriter, r *http.Request, status int, problem string) error {
+	const action = "/settings/delete"
+	p := web.DeleteEverything{
+		Servers: len(s.vault.Endpoints()), Kept: keptWhere(s.vault.Keychain()), DataDir: s.dir,
+		Error: problem, Action: action, FormToken: s.token(r)(action),
+	}
+	for _, e := range s.vault.Endpoints() {
+		p.Keys += len(s.vault.Credentials(e.Slug))
+	}
+	grants, err := s.vault.Grants()
+	if err != nil {
+		return s.explainState(err)
+	}
+	p.Apps = len(grants)
+	_, err = s.vault.Secret(secretNgrok)
+	p.Authtoken = !errors.Is(err, vault.ErrNotFound)
+	web.Render(w, status, p)
+	return nil
+}
+
+// keptWhere names the place of the master key. A run that keeps nothing has none
+// in the keychain, whatever it would like.
+func keptWhere(k vault.Keychain) string {
+	if k.State == vault.StateMemory {
+		return string(vault.ModeMemory)
+	}
+	return string(k.Mode)
+}
+
+func (s *Shim) deleteEverythingFromForm(w http.ResponseWriter, r *http.Request) error {
+	if !strings.EqualFold(strings.Trim(r.PostFormValue("word"), " .\u201c\u201d\"'"), web.DeleteWord()) {
+		return s.renderDeleteEverything(w, r, http.StatusUnprocessableEntity, web.TextTypeDelete)
+	}
+	left, err := s.deleteEverything()
+	if err != nil {
+		s.log.Error("not everything could be deleted", "err", err)
+		left = append(left, web.TextNotAllDeleted)
+	}
+	http.SetCookie(w, &http.Cookie{Name: s.owner.cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	web.Render(w, http.StatusOK, web.Done{Title: web.TextDeletedTitle, Words: join(web.TextDeleted, strings.Join(left, " "))})
+	return nil
+}

@@ -1,0 +1,122 @@
+package shim
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/timeline"
+)
+
+// An Overview is all that a tray shows.
+type Overview struct {
+	Status    Status
+	Endpoints []EndpointSummary // oldest first
+	Clients   []ClientSummary   // the most recently used or approved first
+	Going     bool              // some attempt may yet stop, which only time tells
+	WasOnline bool              // a tunnel was turned on before, and "go online" turns it on again
+}
+
+// An EndpointSummary is one endpoint.
+type EndpointSummary struct {
+	Slug, Name string
+	URL        string    // for clients: the public one if there is one
+	State      string    // as in the admin API
+	LastUsed   time.Time // zero if never
+}
+
+// A ClientSummary is one connection that somebody approved.
+type ClientSummary struct {
+	Grant, Name, Endpoint string
+	LastUsed              time.Time // zero if never
+}
+
+// Overview reports how things stand now.
+func (s *Shim) Overview() (Overview, error) {
+	o := Overview{Status: s.Status()}
+	o.Going = slices.ContainsFunc(s.unfinished(), func(a Attempt) bool { return a.Diagnosis.State == timeline.Going })
+	slugs, grants, err := s.listed()
+	if err != nil {
+		return o, err
+	}
+	names := make(map[string]string)
+	for _, e := range slugs {
+		sum := EndpointSummary{Slug: e.Slug, Name: e.DisplayName, URL: e.MCPEndpoint, State: e.State}
+		if e.LastUsed != nil {
+			sum.LastUsed = *e.LastUsed
+		}
+		names[e.Slug] = e.DisplayName
+		o.Endpoints = append(o.Endpoints, sum)
+	}
+	recent := func(g grantObject) time.Time {
+		if g.LastUsed != nil {
+			return *g.LastUsed
+		}
+		return g.Created
+	}
+	slices.SortStableFunc(grants, func(a, b grantObject) int { return recent(b).Compare(recent(a)) })
+	for _, g := range grants {
+		sum := ClientSummary{Grant: g.ID, Name: shownClient(g.ClientName, g.ClientID, g.verified), Endpoint: names[g.Slug]}
+		if g.LastUsed != nil {
+			sum.LastUsed = *g.LastUsed
+		}
+		o.Clients = append(o.Clients, sum)
+	}
+	p := &s.side
+	p.mu.Lock()
+	o.WasOnline = cmp.Or(p.settings.Last, p.settings.Domain, p.settings.Seen) != ""
+	p.mu.Unlock()
+	return o, nil
+}
+
+// Watch calls f now and after each change, until ctx ends or the program stops
+// serving. Changes that come close together are one. That something was used is
+// a change too, and may be told some seconds later.
+func (s *Shim) Watch(ctx context.Context, f func()) {
+	const atMostEvery, callsAtMostEvery = 200 * time.Millisecond, 5 * time.Second
+	for {
+		changed, more := s.changes.wait()
+		_, _, called := s.activity.Since(s.activity.End())
+		f()
+		if !more {
+			return
+		}
+		select {
+		case <-changed:
+		case <-called:
+			select {
+			case <-changed:
+			case <-time.After(callsAtMostEvery):
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(atMostEvery):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Revoke ends a grant, and cuts its streams.
+func (s *Shim) Revoke(grant string) error { return s.revoke(grant) }
+
+// SetOnline opens the tunnel that was on before, or closes it. It waits until
+// it is known how that went.
+func (s *Shim) SetOnline(ctx context.Context, online bool) error {
+	wish := TunnelWish{Provider: TunnelOff}
+	if online {
+		wish, _ = s.onFromForm(nil)
+	}
+	st, err := s.setTunnel(ctx, wish)
+	if err == nil && st.State == TunnelFailed {
+		err = httpx.New(http.StatusBadGateway, join(st.Words, st.Next))
+	}
+	return err
+}

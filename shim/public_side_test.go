@@ -1,0 +1,463 @@
+package shim_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// get fetches a path of the public origin as somebody on the internet.
+func (p *program) get(path string, header ...string) (*http.Response, string) {
+	p.t.Helper()
+	req, err := http.NewRequest("GET", publicOrigin+path, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		if header[i] == "Host" {
+			req.Host = header[i+1]
+		} else {
+			req.Header.Set(header[i], header[i+1])
+		}
+	}
+	return p.exchange(p.far(farAddr), req)
+}
+
+// TestX06OnlyPublicRoutes: what is for the owner does not exist on the public
+// origin, whatever a request claims.
+func TestX06OnlyPublicRoutes(t *testing.T) {
+	p := startPublic(t)
+	slug, _ := p.add("http://127.0.0.1:1/mcp", nil)
+	for _, path := range []string{
+		"/", "/activity", "/api/status", "/api/slugs", "/api/open", "/api/tunnel", "/open?ticket=x", "/consent/x", "/endpoints", "/endpoints/" + slug,
+		"/grants/x/revoke", "/pause", "/resume", "/keychain/unlock", "/sign-out", "/tunnel", "/favicon.ico", "/.well-known/oauth-protected-resource",
+		"/.well-known/openid-configuration", "/.well-known/key2oauth/x", "/register/x", "/authorize/x/y", "//api/status", "/%2e%2e/api/status", "/./api/status",
+	} {
+		for _, headers := range [][]string{
+			nil,
+			{"Authorization", "Bearer " + p.token},
+			{"X-Forwarded-Host", p.addr, "Forwarded", "host=" + p.addr, "X-Original-URL", "/api/status"},
+		} {
+			if resp, body := p.get(path, headers...); resp.StatusCode != http.StatusNotFound || strings.Contains(body, slug) {
+				t.Errorf("GET %s with %.40q = %d %.80q, want 404", path, headers, resp.StatusCode, body)
+			}
+		}
+	}
+	for _, host := range []string{p.addr, "127.0.0.1", "localhost", publicHost + ":7450", "evil.example", ""} {
+		resp, _ := p.get("/.well-known/oauth-authorization-server", "Host", host)
+		want := http.StatusMisdirectedRequest
+		if host == "" {
+			want = http.StatusOK // sent as the URL has it
+		}
+		if resp.StatusCode != want {
+			t.Errorf("Host %q on the public side = %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+	req := must(http.NewRequest("GET", p.origin+"/.well-known/oauth-authorization-server", nil))
+	req.Host = publicHost
+	if status, _ := p.send(req); status != http.StatusMisdirectedRequest && status != http.StatusForbidden {
+		t.Errorf("the public host on the loopback side = %d, want 421 or 403", status)
+	}
+}
+
+func TestPublicMetadata(t *testing.T) {
+	p := startPublic(t)
+	slug, _ := p.add("http://127.0.0.1:1/mcp", map[string]any{"display_name": "Quarterly Finance"})
+	for _, tt := range []struct{ name, path, want string }{
+		{"D01 issuer", "/.well-known/oauth-authorization-server", `"issuer":"` + publicOrigin + `"`},
+		{"D08 resource", "/.well-known/oauth-protected-resource/" + slug + "/mcp", `"resource":"` + publicOrigin + "/" + slug + `/mcp"`},
+		{"D08 authorization server", "/.well-known/oauth-protected-resource/" + slug + "/mcp", `"authorization_servers":["` + publicOrigin + `"]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, body := p.get(tt.path, "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "http")
+			if resp.StatusCode != http.StatusOK || !strings.Contains(body, tt.want) {
+				t.Errorf("GET %s = %d %s, want %s in it", tt.path, resp.StatusCode, body, tt.want)
+			}
+			if strings.Contains(body, "evil.example") || strings.Contains(body, "http://") {
+				t.Errorf("D15 a header of the request changed %s", body)
+			}
+		})
+	}
+	t.Run("D10 no document of the bare origin", func(t *testing.T) {
+		if resp, _ := p.get("/.well-known/oauth-protected-resource"); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("got %d, want 404", resp.StatusCode)
+		}
+	})
+	t.Run("W01 the challenge names the public metadata", func(t *testing.T) {
+		resp, _ := p.get("/" + slug + "/mcp")
+		want := `resource_metadata="` + publicOrigin + "/.well-known/oauth-protected-resource/" + slug + `/mcp"`
+		if got := resp.Header.Get("WWW-Authenticate"); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(got, want) {
+			t.Errorf("got %d %q, want %s", resp.StatusCode, got, want)
+		}
+	})
+	t.Run("X05 Origin", func(t *testing.T) {
+		for origin, want := range map[string]int{"null": http.StatusForbidden, "http://evil.example": http.StatusForbidden, "https://claude.ai": http.StatusUnauthorized, "http://localhost:6274": http.StatusUnauthorized} {
+			if resp, _ := p.get("/"+slug+"/mcp", "Origin", origin); resp.StatusCode != want {
+				t.Errorf("Origin %q = %d, want %d", origin, resp.StatusCode, want)
+			}
+		}
+	})
+	t.Run("X03 no CORS where a person decides", func(t *testing.T) {
+		for _, path := range []string{"/authorize", "/authorize/x"} {
+			if resp, _ := p.get(path, "Origin", "https://claude.ai"); resp.Header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("%s lets pages of other origins read it", path)
+			}
+		}
+	})
+}
+
+// farPost calls an endpoint of the public origin.
+func (p *program) farPost(slug, token, body string) (*http.Response, string) {
+	p.t.Helper()
+	return p.exchange(p.far(farAddr), callOf(publicOrigin+"/"+slug+"/mcp", token, body))
+}
+
+// TestConnectAcross goes the whole way of claude.ai: the client is in the
+// cloud, the owner's browser begins at the public address and ends on this
+// computer.
+func TestConnectAcross(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, mcpURL := p.add(up.URL, nil)
+	if want := publicOrigin + "/" + slug + "/mcp"; mcpURL != want {
+		t.Fatalf("mcp_endpoint %q, want %q", mcpURL, want)
+	}
+	c := p.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)
+	far := p.farBrowser(homeAddr)
+	page := far.Open(c.AuthorizeURL())
+	if strings.Contains(page.Body, "api_key") || strings.Contains(page.Body, "Weather") || strings.Contains(page.Body, "<script") {
+		t.Errorf("the public page has a key field, the name of an endpoint or a script:\n%s", page.Body)
+	}
+	link := continueLink(t, p, page)
+
+	here := p.browser()
+	consent := here.Open(link)
+	done := here.Submit(here.Form(consent, consent.URL.Path), map[string]string{"api_key": up.Key(), "action": "approve"})
+	if done.Status != http.StatusSeeOther || !strings.HasPrefix(done.Location, "https://claude.ai/api/mcp/auth_callback?") {
+		t.Fatalf("Approve = %d %q\n%s", done.Status, done.Location, done.Body)
+	}
+	code := c.CodeFrom(done.Location)
+
+	// The browser that began it is told so, and gets nothing.
+	wait := far.Open("/authorize/" + strings.TrimPrefix(link, p.origin+"/consent/"))
+	if wait.Location != "" || !strings.Contains(wait.Body, "Finished in the other window") || strings.Contains(wait.Body, code) {
+		t.Errorf("the public page after Approve = %d %q\n%s", wait.Status, wait.Location, wait.Body)
+	}
+	if status, body := c.Redeem(code); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, body)
+	}
+	if resp, body := p.farPost(slug, c.Access, initialize); resp.StatusCode != http.StatusOK {
+		t.Errorf("a call at the public origin = %d %s", resp.StatusCode, body)
+	}
+	if resp, _ := p.post(p.origin+"/"+slug+"/mcp", c.Access, initialize); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("W06 a token of the public origin on the local one = %d, want 401", resp.StatusCode)
+	}
+	local := p.client(p.origin + "/" + slug + "/mcp")
+	local.Connect(p.browser(), up.Key())
+	if resp, _ := p.farPost(slug, local.Access, initialize); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("W06 a token of the local origin on the public one = %d, want 401", resp.StatusCode)
+	}
+	if used := p.shim.Status().Tunnel.Usage; used == nil || used.Requests == 0 || used.Bytes == 0 || used.MaxRequests != 20_000 {
+		t.Errorf("N02 usage %+v, want what went through and the plan's limits", used)
+	}
+
+	// All of it is there again after a restart, without being turned on again.
+	p = p.restart()
+	p.waitOnline()
+	if resp, body := p.farPost(slug, c.Access, initialize); resp.StatusCode != http.StatusOK {
+		t.Errorf("a call after a restart = %d %s", resp.StatusCode, body)
+	}
+	if status, body := shimtestRefresh(p, c); status != http.StatusOK {
+		t.Errorf("refresh after a restart = %d %v", status, body)
+	}
+	for _, secret := range []string{up.Key(), c.Access, c.Refresh, code, c.State, "canary-authtoken"} {
+		if strings.Contains(p.log.String(), secret) {
+			t.Error("the log contains a secret")
+		}
+	}
+}
+
+// shimtestRefresh refreshes c at the public origin of p, whose tunnel leads
+// elsewhere than before a restart.
+func shimtestRefresh(p *program, c *shimtest.OAuthClient) (int, map[string]any) {
+	p.t.Helper()
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.Refresh}, "client_id": {c.ID}}
+	resp, err := p.far(farAddr).Client().PostForm(publicOrigin+"/token", form)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var body map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		p.t.Fatal(err)
+	}
+	return resp.StatusCode, body
+}
+
+func TestPublicErrorsLeadNowhere(t *testing.T) {
+	p := startPublic(t)
+	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
+	c := p.farClient("https://evil.example/cb", mcpURL)
+	u := must(url.Parse(c.AuthorizeURL()))
+	q := u.Query()
+	q.Set("redirect_uri", "https://other.example/cb")
+	u.RawQuery = q.Encode()
+	if page := p.farBrowser(farAddr).Open(u.String()); page.Status != http.StatusBadRequest || page.Location != "" {
+		t.Errorf("A01 a foreign redirect URI = %d %q, want a page", page.Status, page.Location)
+	}
+	q.Set("redirect_uri", "https://evil.example/cb")
+	q.Set("response_type", "token")
+	u.RawQuery = q.Encode()
+	if page := p.farBrowser(farAddr).Open(u.String()); page.Status != http.StatusBadRequest || page.Location != "" {
+		t.Errorf("A21 an error of a client that nobody approved = %d %q, want a page", page.Status, page.Location)
+	}
+	// A client whose document is not at hand is not looked up for a stranger.
+	q.Set("client_id", "https://client.example/app.json")
+	q.Set("response_type", "code")
+	u.RawQuery = q.Encode()
+	page := p.farBrowser(farAddr).Open(u.String())
+	continueLink(t, p, page)
+	if !strings.Contains(page.Body, "client.example") {
+		t.Errorf("the page does not name the host of the client id:\n%s", page.Body)
+	}
+}
+
+// TestA09Repeated: a browser that repeats a request, as it does after a warning
+// page, has one request and not many.
+func TestA09Repeated(t *testing.T) {
+	p := startPublic(t)
+	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
+	c := p.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)
+	b := p.farBrowser(farAddr)
+	first := continueLink(t, p, b.Open(c.AuthorizeURL()))
+	for range 3 {
+		if again := continueLink(t, p, b.Open(c.AuthorizeURL())); again != first {
+			t.Errorf("a reload leads to %q, want %q", again, first)
+		}
+	}
+	if other := continueLink(t, p, p.farBrowser(farAddr).Open(c.AuthorizeURL())); other == first {
+		t.Error("another browser shares the request")
+	}
+	c.State = "another"
+	if other := continueLink(t, p, b.Open(c.AuthorizeURL())); other == first {
+		t.Error("another request is taken for the first")
+	}
+}
+
+const refreshTag = `http-equiv="refresh"`
+
+// selfTest does what the tunnel does once it is online.
+func (p *program) selfTest(from string) {
+	p.t.Helper()
+	path, nonce, end := p.shim.BeginSelfTest()
+	defer end()
+	resp, err := p.far(from).Client().Get(publicOrigin + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK || string(b) != nonce {
+		p.t.Fatalf("self-test = %d %q, want the nonce", resp.StatusCode, b)
+	}
+}
+
+func TestN01SelfTest(t *testing.T) {
+	p := startPublic(t)
+	path, nonce, end := p.shim.BeginSelfTest()
+	if resp, body := p.get(path); resp.StatusCode != http.StatusOK || body != nonce {
+		t.Errorf("GET %s = %d %q, want the nonce", path, resp.StatusCode, body)
+	}
+	end()
+	if resp, _ := p.get(path); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("after the self-test = %d, want 404", resp.StatusCode)
+	}
+}
+
+// TestGoesOnByItself: a browser on this computer is led on once, and the choice
+// is all that is left when that did not work.
+func TestGoesOnByItself(t *testing.T) {
+	p := startPublic(t)
+	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
+	request := func() string {
+		c := p.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)
+		return c.AuthorizeURL()
+	}
+	leadsOn := func(b *shimtest.Browser, u string) bool {
+		t.Helper()
+		page := b.Open(u)
+		continueLink(t, p, page)
+		return strings.Contains(page.Body, refreshTag)
+	}
+	if leadsOn(p.farBrowser(homeAddr), request()) {
+		t.Error("led on before it is known where this computer is")
+	}
+	p.selfTest(homeAddr)
+	if leadsOn(p.farBrowser(farAddr), request()) {
+		t.Error("a browser elsewhere is led on")
+	}
+	spoof := p.farBrowser(farAddr)
+	req := must(http.NewRequest("GET", request(), nil))
+	req.Header.Set("X-Forwarded-For", homeAddr)
+	req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)")
+	if page := spoof.Do(req); strings.Contains(page.Body, refreshTag) {
+		t.Error("a browser that claims our address is led on")
+	}
+	phone := p.farBrowser(homeAddr)
+	req = must(http.NewRequest("GET", request(), nil))
+	req.Header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Mobile/15E148")
+	if page := phone.Do(req); strings.Contains(page.Body, refreshTag) {
+		t.Error("a phone behind the same address is led on")
+	}
+
+	b := p.farBrowser(homeAddr)
+	u := request()
+	if !leadsOn(b, u) {
+		t.Error("a browser on this computer is not led on")
+	}
+	if leadsOn(b, u) {
+		t.Error("a reload is led on again")
+	}
+	next := request()
+	if leadsOn(b, next) {
+		t.Error("led on though the same browser did not arrive before")
+	}
+	page := b.Open(u)
+	p.browser().Open(continueLink(t, p, page))
+	if !leadsOn(b, request()) {
+		t.Error("not led on though the same browser arrived before")
+	}
+	b = p.farBrowser(homeAddr)
+	page = b.Open(p.farClient("https://new.example/callback", mcpURL).AuthorizeURL())
+	if page = p.browser().Open(continueLink(t, p, page)); page.Status != http.StatusUnauthorized {
+		t.Fatalf("a new website without the owner's session = %d, want 401", page.Status)
+	}
+	if !leadsOn(b, request()) {
+		t.Error("not led on though the same browser arrived before, to be told to prove that it is the owner's")
+	}
+}
+
+// TestNewWebsite: an answer to a website that was never approved is for the
+// owner to allow, who must say that he knows it.
+func TestNewWebsite(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	_, mcpURL := p.add(up.URL, nil)
+	c := p.farClient("https://new.example/callback", mcpURL)
+	link := continueLink(t, p, p.farBrowser(farAddr).Open(c.AuthorizeURL()))
+
+	if page := p.browser().Open(link); page.Status != http.StatusUnauthorized || len(page.Forms) > 0 {
+		t.Errorf("without the owner's session = %d, want 401 and no form", page.Status)
+	}
+	owner := p.owner()
+	page := owner.Open(link)
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, "where unknown") {
+		t.Fatalf("the page does not look different: %d\n%s", page.Status, page.Body)
+	}
+	form := owner.Form(page, page.URL.Path)
+	answer := map[string]string{"api_key": up.Key(), "action": "approve"}
+	if done := owner.Submit(form, answer); done.Location != "" || done.Status != http.StatusUnprocessableEntity {
+		t.Fatalf("Approve without saying that he knows it = %d %q", done.Status, done.Location)
+	}
+	answer["redirect_known"] = "1"
+	done := owner.Submit(form, answer)
+	c.CodeFrom(done.Location)
+
+	again := p.farClient("https://new.example/callback", mcpURL)
+	page = p.browser().Open(continueLink(t, p, p.farBrowser(farAddr).Open(again.AuthorizeURL())))
+	if page.Status != http.StatusOK || strings.Contains(page.Body, "where unknown") {
+		t.Errorf("a website that was approved looks new: %d", page.Status)
+	}
+}
+
+// TestFloodOfStrangers: who comes often is refused, nobody else notices, and
+// nothing is written.
+func TestFloodOfStrangers(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, mcpURL := p.add(up.URL, nil)
+	c := p.farClient("http://localhost:3118/callback", mcpURL)
+	link := continueLink(t, p, p.farBrowser(homeAddr).Open(c.AuthorizeURL()))
+	here := p.browser()
+	consent := here.Open(link)
+	code := c.CodeFrom(here.Submit(here.Form(consent, consent.URL.Path), map[string]string{"api_key": up.Key(), "action": "approve"}).Location)
+	if status, body := c.Redeem(code); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, body)
+	}
+
+	metadata := must(json.Marshal(map[string]any{"redirect_uris": []string{"http://localhost/cb"}, "token_endpoint_auth_method": "none"}))
+	register := func(from string) int {
+		resp, err := p.far(from).Client().Post(publicOrigin+"/register", "application/json", bytes.NewReader(metadata))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	var refused int
+	for range 200 {
+		switch status := register("192.0.2.66"); status {
+		case http.StatusCreated:
+		case http.StatusTooManyRequests:
+			refused++
+		default:
+			t.Fatalf("POST /register in a flood = %d", status)
+		}
+	}
+	if refused == 0 || refused > 145 {
+		t.Errorf("of 200 registrations from one address %d were refused, want most but the first 60", refused)
+	}
+	if status := register("192.0.2.67"); status != http.StatusCreated {
+		t.Errorf("another address = %d, want 201", status)
+	}
+	if resp, body := p.farPost(slug, c.Access, initialize); resp.StatusCode != http.StatusOK {
+		t.Errorf("a signed-in client after a flood = %d %s", resp.StatusCode, body)
+	}
+	if status, body := c.DoRefresh(c.Refresh); status != http.StatusOK {
+		t.Errorf("a refresh after a flood = %d %v", status, body)
+	}
+	refused = 0
+	for i := range 200 {
+		flood := p.farBrowser("192.0.2.66")
+		if page := flood.Open(c.AuthorizeURL() + fmt.Sprint("&n=", i)); page.Status == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("none of 200 authorization requests from one address was refused")
+	}
+	if page := p.farBrowser("192.0.2.67").Open(c.AuthorizeURL()); page.Status != http.StatusOK {
+		t.Errorf("an authorization request of another address = %d, want 200", page.Status)
+	}
+}
+
+// TestPauseClosesTunnel holds that a pause reaches the public side, and that a
+// resume brings it back.
+func TestPauseClosesTunnel(t *testing.T) {
+	p := startPublic(t)
+	if status, _ := p.api("POST", "/api/pause", nil); status != http.StatusOK {
+		t.Fatalf("POST /api/pause = %d", status)
+	}
+	last := func() shim.TunnelWish { w := p.wire.wished(); return w[len(w)-1] }
+	if w := last(); !w.Paused || w.Provider != shim.TunnelNgrok {
+		t.Errorf("after a pause the tunnel is wanted as %+v, want it paused", w)
+	}
+	if st := p.shim.Status(); st.Tunnel.State != shim.TunnelPaused || st.PublicOrigin == nil || *st.PublicOrigin != publicOrigin {
+		t.Errorf("status while paused: %+v, %v", st.Tunnel, st.PublicOrigin)
+	}
+	p = p.restart()
+	if st := p.shim.Status(); st.Tunnel.State != shim.TunnelPaused {
+		t.Errorf("after a restart: %q, want %q", st.Tunnel.State, shim.TunnelPaused)
+	}
+	if status, _ := p.api("POST", "/api/resume", nil); status != http.StatusOK {
+		t.Fatalf("POST /api/resume = %d", status)
+	}
+	p.waitOnline()
+}

@@ -1,0 +1,59 @@
+// Package fill makes a data folder large, for measurements: a program that was
+// used for years by many clients.
+package fill
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
+)
+
+// Grants adds copies of the only grant in a data folder, each with tokens of
+// its own and as if its client had used a tool, until there are n. The program
+// must not run. Each copy is a transaction, so the folder is best in memory.
+func Grants(dir string, n int) (err error) {
+	v, err := vault.Open(vault.Config{Dir: dir, Mode: vault.ModeFile})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	all, err := v.Grants()
+	if err != nil {
+		return err
+	}
+	if len(all) != 1 {
+		return fmt.Errorf("%s holds %d grants, want the one to copy", dir, len(all))
+	}
+	came, err := v.Timeline(all[0].ID)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for range n - 1 {
+		g := all[0]
+		g.ID = rand.Text()
+		code := oauth.Token{Kind: oauth.Code, Expires: now.Add(5 * time.Minute), Used: true}
+		if err := v.CreateGrant(g, digest(), code); err != nil {
+			return err
+		}
+		err := v.UpdateGrant(g.ID, func(tx oauth.Tx) error {
+			tx.SetToken(digest(), oauth.Token{Kind: oauth.AccessToken, Expires: now.Add(24 * time.Hour)})
+			tx.SetToken(digest(), oauth.Token{Kind: oauth.RefreshToken, Expires: now.Add(90 * 24 * time.Hour)})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if came != nil {
+			v.SaveTimeline(g.ID, came, true)
+		}
+	}
+	return nil
+}
+
+func digest() oauth.Digest { return sha256.Sum256([]byte(rand.Text())) }

@@ -1,0 +1,56 @@
+package shimtest
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// words matches what begins as a sentence or a title does; what programs read
+// begins in lower case.
+var words = regexp.MustCompile(`^[A-Z][a-z]+'?[a-z]* ([a-z%]|[A-Z][a-z])`)
+
+// NoWords looks through the sources in the folder that a test runs in, and
+// reports what a person is to read outside the files that are its catalogue:
+// there all of it can be read, corrected and one day translated in one place.
+// It returns how many files it looked at.
+func NoWords(t testing.TB, catalogue ...string) (n int) {
+	t.Helper()
+	for _, text := range []string{"There is no page.", "Delete %s?", "This request"} {
+		if !words.MatchString(text) {
+			t.Fatalf("%q is not taken for words", text)
+		}
+	}
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") || slices.Contains(catalogue, f.Name()) {
+			continue
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, f.Name(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		ast.Inspect(file, func(node ast.Node) bool {
+			lit, ok := node.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			if s, err := strconv.Unquote(lit.Value); err == nil && words.MatchString(s) {
+				t.Errorf("%s: %q belongs into the catalogue", fset.Position(lit.Pos()), s)
+			}
+			return true
+		})
+	}
+	return n
+}

@@ -1,0 +1,131 @@
+package shim_test
+
+import (
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+var stepTag = regexp.MustCompile(`<li( class="done")?[^>]* data-step="([a-z]+)"`)
+
+// ticks names the steps of a home page that are done.
+func ticks(body string) string {
+	var done []string
+	for _, m := range stepTag.FindAllStringSubmatch(body, -1) {
+		if m[1] != "" {
+			done = append(done, m[2])
+		}
+	}
+	return strings.Join(done, " ")
+}
+
+// TestFirstSteps goes from nothing to a connected client, and sees each tick.
+func TestFirstSteps(t *testing.T) {
+	p := start(t)
+	b := p.owner()
+	want := func(ticked string) {
+		t.Helper()
+		if got := ticks(b.Open("/").Body); got != ticked {
+			t.Errorf("done are %q, want %q", got, ticked)
+		}
+	}
+	want("keychain")
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	_, mcpURL := p.add(up.URL, nil)
+	want("keychain server")
+	b.Submit(b.Form(b.Open("/"), "/steps/local"), nil)
+	want("keychain server where")
+	c := p.client(mcpURL)
+	consent := b.Open(c.AuthorizeURL())
+	want("keychain server where copy wait")
+	page := b.Submit(b.Form(consent, consent.URL.Path), map[string]string{"credential": "new", "api_key": up.Key(), "action": "approve"})
+	if status, body := c.Redeem(c.CodeFrom(page.Location)); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, body)
+	}
+	want("keychain server where copy wait connected")
+	if page := b.Open("/"); strings.Contains(page.Body, "/steps/login") {
+		t.Error("start at login is offered where it cannot be changed")
+	}
+
+	b.Submit(b.Form(b.Open("/"), "/steps/hide"), nil)
+	p = p.restart()
+	if got := ticks(p.owner().Open("/").Body); got != "" {
+		t.Error("steps that were hidden are there again after a restart")
+	}
+}
+
+// TestFirstStepsMemory: keys that are gone at the end are in no safe place, and
+// that keeps nobody from going on.
+func TestFirstStepsMemory(t *testing.T) {
+	p := startConfig(t, shim.Config{Dir: t.TempDir(), Keychain: "memory"}, "127.0.0.1:0")
+	body := p.owner().Open("/").Body
+	if got := ticks(body); got != "" {
+		t.Errorf("done are %q, want none", got)
+	}
+	if !strings.Contains(body, `aria-current="step" data-step="server"`) {
+		t.Error("the next step is not to add a server")
+	}
+}
+
+// TestFirstStepsLogin: at the end the owner may have the program start at
+// login, and hears how that went.
+func TestFirstStepsLogin(t *testing.T) {
+	desk := new(login)
+	p := startConfig(t, shim.Config{Dir: t.TempDir(), Keychain: "file", Login: desk}, "127.0.0.1:0")
+	p.connect()
+	b := p.owner()
+	desk.err = errors.New("the disk is full")
+	if page := b.Submit(b.Form(b.Open("/"), "/steps/login"), nil); !strings.Contains(page.Body, "could not be changed") {
+		t.Errorf("the page does not say that start at login was not changed:\n%s", page.Body)
+	}
+	desk.err = nil
+	page := b.Submit(b.Form(b.Open("/"), "/steps/login"), nil)
+	if !desk.on || page.URL.Path != "/" || !strings.Contains(page.Body, "when you log in") {
+		t.Errorf("start at login is %v, and the page at %s does not say so", desk.on, page.URL.Path)
+	}
+	if page := b.Open("/"); ticks(page.Body) == "" || strings.Contains(page.Body, "/steps/login") {
+		t.Error("start at login is offered although it is on")
+	}
+}
+
+// TestLive: the page behind the home page is for its script and its owner.
+func TestLive(t *testing.T) {
+	p := start(t)
+	b := p.owner()
+	ask := func(b *shimtest.Browser, site string) int {
+		t.Helper()
+		req, err := http.NewRequest("GET", p.origin+"/live", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if site != "" {
+			req.Header.Set("Sec-Fetch-Site", site)
+			req.Header.Set("Sec-Fetch-Mode", "cors")
+			req.Header.Set("Sec-Fetch-Dest", "empty")
+		}
+		return b.Do(req).Status
+	}
+	for _, tt := range []struct {
+		name string
+		b    *shimtest.Browser
+		site string
+		want int
+	}{
+		{"the script", b, "same-origin", 200},
+		{"a page of another port", b, "same-site", 403},
+		{"a page of another site", b, "cross-site", 403},
+		{"no browser", b, "", 403},
+		{"not the owner", p.browser(), "same-origin", 401},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := ask(tt.b, tt.site); got != tt.want {
+				t.Errorf("GET /live = %d, want %d", got, tt.want)
+			}
+		})
+	}
+}

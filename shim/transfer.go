@@ -1,0 +1,185 @@
+package shim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// maxImport is how long a request with a file may be: a form may write three
+// characters for one.
+const maxImport = 4 * endpoint.MaxExport
+
+// bodyLimit is how long the body of a request to the owner's side may be.
+func bodyLimit(path string) int64 {
+	switch path {
+	case "/settings/import", "/api/import":
+		return maxImport
+	}
+	return 64 << 10
+}
+
+// exported is all endpoints as a file, without their keys.
+func (s *Shim) exported() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(endpoint.NewExport(s.vault.Endpoints()))
+	return b.Bytes(), err
+}
+
+// An imported says what a file brings.
+type imported struct {
+	added, skipped []endpoint.Endpoint // skipped are at addresses that are taken
+}
+
+// sortImport tells what of a file is new. It changes nothing.
+func (s *Shim) sortImport(file []byte) (imported, error) {
+	var in imported
+	all, err := endpoint.ParseExport(file)
+	if err != nil {
+		return in, invalid("file", err)
+	}
+	for _, e := range all {
+		if _, taken := s.vault.Endpoint(e.Slug); taken {
+			in.skipped = append(in.skipped, e)
+		} else {
+			in.added = append(in.added, e)
+		}
+	}
+	return in, nil
+}
+
+// importFile adds what of a file is new: all of it, or nothing.
+func (s *Shim) importFile(file []byte) (imported, error) {
+	in, err := s.sortImport(file)
+	if err != nil {
+		return in, err
+	}
+	now := time.Now().UTC()
+	for i, e := range in.added {
+		e.Created = now.Add(time.Duration(i)) // the order of the file
+		err := s.vault.AddEndpoint(e, "")
+		if err == nil {
+			continue
+		}
+		for _, before := range in.added[:i] {
+			err = errors.Join(err, s.vault.DeleteEndpoint(before.Slug))
+		}
+		if errors.Is(err, vault.ErrExists) {
+			return in, httpx.New(http.StatusConflict, web.TextImportRace)
+		}
+		return in, s.explainState(err)
+	}
+	s.changed()
+	return in, nil
+}
+
+func (s *Shim) apiExport(w http.ResponseWriter, r *http.Request) error {
+	return s.writeExport(w)
+}
+
+func (s *Shim) writeExport(w http.ResponseWriter) error {
+	b, err := s.exported()
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Disposition", `attachment; filename="key2oauth-servers.json"`)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, err = w.Write(b)
+	return err
+}
+
+// apiImport takes the file itself as the request's body.
+func (s *Shim) apiImport(w http.ResponseWriter, r *http.Request) error {
+	file, err := io.ReadAll(r.Body)
+	if err != nil {
+		return badJSON(err)
+	}
+	in, err := s.importFile(file)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Added   []slugObject `json:"added"`
+		Skipped []string     `json:"skipped"` // slugs that were there already
+	}{[]slugObject{}, []string{}}
+	for _, e := range in.added {
+		o := s.slugObject(e)
+		if e.HasQuery {
+			o.Note = web.TextQueryLeftOut
+		}
+		answer.Added = append(answer.Added, o)
+	}
+	for _, e := range in.skipped {
+		answer.Skipped = append(answer.Skipped, e.Slug)
+	}
+	return httpx.WriteJSON(w, http.StatusOK, answer)
+}
+
+func (s *Shim) downloadExport(w http.ResponseWriter, r *http.Request) error { return s.writeExport(w) }
+
+// importFromForm shows what a file would bring, and on the second form, which
+// carries the file on, brings it.
+func (s *Shim) importFromForm(w http.ResponseWriter, r *http.Request) error {
+	file, err := sentFile(r)
+	if err != nil {
+		return err
+	}
+	confirmed := r.PostFormValue("confirm") != ""
+	var in imported
+	if confirmed {
+		in, err = s.importFile(file)
+	} else {
+		in, err = s.sortImport(file)
+	}
+	if err != nil {
+		e, status, ok := fieldOf(err)
+		if !ok {
+			return err
+		}
+		return s.renderSettings(w, r, status, []web.Notice{{Kind: "error", Text: e.Err.Msg}})
+	}
+	if confirmed {
+		return done(w, r, "import")
+	}
+	const action = "/settings/import"
+	p := web.Import{File: string(bytes.ToValidUTF8(file, nil)), Action: action, FormToken: s.token(r)(action)}
+	for _, e := range in.added {
+		p.Added = append(p.Added, web.ImportRow{Name: e.Name, UpstreamHost: upstreamHost(e), QueryLeftOut: e.HasQuery})
+	}
+	for _, e := range in.skipped {
+		p.Skipped = append(p.Skipped, web.ImportRow{Name: e.Name, UpstreamHost: upstreamHost(e)})
+	}
+	web.Render(w, http.StatusOK, p)
+	return nil
+}
+
+// sentFile is the file that a form sends, as such or as a text.
+func sentFile(r *http.Request) ([]byte, error) {
+	if text := r.PostFormValue("file"); text != "" {
+		return []byte(text), nil
+	}
+	f, _, err := r.FormFile("file")
+	if err != nil {
+		return nil, nil // none was chosen: an empty one is refused with words
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, endpoint.MaxExport+1))
+	if err != nil {
+		return nil, &httpx.Error{Status: http.StatusBadRequest, Msg: web.TextFileTorn, Err: err}
+	}
+	return b, nil
+}

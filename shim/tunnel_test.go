@@ -1,0 +1,260 @@
+package shim_test
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+const (
+	goodToken = "2goodTokenOfTheOwner_4aaaaaaaaaaaaaaaaaaaa"
+	badToken  = "2badTokenOfTheOwner_4aaaaaaaaaaaaaaaaaaaaa"
+)
+
+// judgeToken is ngrok: it knows one token.
+func judgeToken(w *wire) func(shim.TunnelWish) shim.TunnelStatus {
+	return func(wish shim.TunnelWish) shim.TunnelStatus {
+		if wish.Provider == shim.TunnelNgrok && wish.Authtoken.Reveal() != goodToken {
+			return shim.TunnelStatus{Provider: wish.Provider, State: shim.TunnelFailed, Code: "ERR_NGROK_107", Words: "ngrok does not accept this authtoken.", Next: "Paste it again."}
+		}
+		origin := cmp.Or(wish.URL, wish.Known, publicOrigin)
+		w.serve(origin)
+		return shim.TunnelStatus{Provider: wish.Provider, State: shim.TunnelOnline, Origin: origin}
+	}
+}
+
+// TestPutTunnel turns the tunnel on and off as the owner does.
+func TestPutTunnel(t *testing.T) {
+	p := start(t)
+	p.wire.answer = judgeToken(p.wire)
+	put := func(in map[string]any) (int, map[string]any) { return p.api("PUT", "/api/tunnel", in) }
+	public := func() string {
+		_, st := p.api("GET", "/api/status", nil)
+		s, _ := st["public_origin"].(string)
+		return s
+	}
+	if st := p.shim.Status(); st.Tunnel.State != shim.TunnelOff || st.PublicOrigin != nil || len(p.wire.wished()) > 0 && p.wire.wished()[0].Provider != shim.TunnelOff {
+		t.Errorf("a first run: %+v, want nothing public", st.Tunnel)
+	}
+	for _, tt := range []struct {
+		name string
+		in   map[string]any
+		want string
+	}{
+		{"no provider", map[string]any{}, "provider"},
+		{"unknown provider", map[string]any{"provider": "frp"}, "no such tunnel"},
+		{"no authtoken yet", map[string]any{"provider": "ngrok"}, "authtoken"},
+		{"a wrong authtoken", map[string]any{"provider": "ngrok", "authtoken": badToken}, "does not accept"},
+		{"an API key of ngrok", map[string]any{"provider": "ngrok", "authtoken": "ak_2abc"}, "API key"},
+		{"no word", map[string]any{"provider": "ngrok", "authtoken": "two words"}, "no ngrok authtoken"},
+		{"external without URL", map[string]any{"provider": "external"}, "public URL"},
+		{"external, http", map[string]any{"provider": "external", "url": "http://example.com"}, "https://"},
+		{"external, a path", map[string]any{"provider": "external", "url": "https://example.com/x"}, "a path"},
+		{"external, this computer", map[string]any{"provider": "external", "url": "https://127.0.0.1"}, "internet"},
+		{"a field too many", map[string]any{"provider": "off", "token": "x"}, "no field"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, out := put(tt.in)
+			if msg, _ := out["error"].(string); status != http.StatusBadRequest || !strings.Contains(msg, tt.want) || strings.Contains(msg, badToken) {
+				t.Errorf("PUT %v = %d %v, want 400 with %q", tt.in["provider"], status, out, tt.want)
+			}
+			if got := public(); got != "" || p.shim.Status().Tunnel.State != shim.TunnelOff {
+				t.Errorf("it changed something: public origin %q, %+v", got, p.shim.Status().Tunnel)
+			}
+		})
+	}
+
+	// As ngrok's own page shows it.
+	status, out := put(map[string]any{"provider": "ngrok", "authtoken": "ngrok config add-authtoken " + goodToken + "\n"})
+	if status != http.StatusOK || out["state"] != "online" || public() != publicOrigin {
+		t.Fatalf("PUT with the right authtoken = %d %v, public origin %q", status, out, public())
+	}
+	before := len(p.wire.wished())
+	if status, out = put(map[string]any{"provider": "ngrok", "authtoken": badToken}); status != http.StatusBadRequest {
+		t.Errorf("a wrong authtoken later = %d %v, want 400", status, out)
+	}
+	waitFor(t, "the tunnel as it was", func() bool { return p.shim.Status().Tunnel.State == shim.TunnelOnline })
+	if w := p.wire.wished(); len(w) < before+2 || w[len(w)-1].Authtoken.Reveal() != goodToken {
+		t.Error("after a wrong authtoken the old one is not used again")
+	}
+
+	p = p.restart()
+	p.waitOnline()
+	if w := p.wire.wished(); w[len(w)-1].Authtoken.Reveal() != goodToken || w[len(w)-1].Known != publicOrigin {
+		t.Errorf("after a restart the tunnel is wanted at %q, want the authtoken and the address of before", w[len(w)-1].Known)
+	}
+	for _, f := range must(filepath.Glob(filepath.Join(p.dir, "*"))) {
+		if bytes.Contains(must(os.ReadFile(f)), []byte(goodToken)) {
+			t.Errorf("%s holds the authtoken in the clear", filepath.Base(f))
+		}
+	}
+	if strings.Contains(p.log.String(), goodToken) || strings.Contains(p.log.String(), badToken) {
+		t.Error("the log holds an authtoken")
+	}
+
+	if status, out = p.api("PUT", "/api/tunnel", map[string]any{"provider": "off"}); status != http.StatusOK || out["state"] != "off" {
+		t.Errorf("go offline = %d %v", status, out)
+	}
+	if _, st := p.api("GET", "/api/status", nil); st["public_origin"] != nil {
+		t.Errorf("public origin while offline: %v, want null", st["public_origin"])
+	}
+	p = p.restart()
+	if st := p.shim.Status(); st.Tunnel.State != shim.TunnelOff {
+		t.Errorf("after going offline and a restart: %+v", st.Tunnel)
+	}
+	if status, out = p.api("PUT", "/api/tunnel", map[string]any{"provider": "ngrok"}); status != http.StatusOK || out["state"] != "online" {
+		t.Errorf("online again without pasting = %d %v", status, out)
+	}
+}
+
+// TestTunnelAtStart: what is public at a start is the owner's word alone.
+func TestTunnelAtStart(t *testing.T) {
+	begin := func(t *testing.T, dir string, c shim.TunnelConfig) *program {
+		return startConfig(t, shim.Config{Dir: dir, Tunnel: c}, "127.0.0.1:0")
+	}
+	state := func(p *program) string { return p.shim.Status().Tunnel.State }
+	t.Run("an authtoken in the environment turns nothing on", func(t *testing.T) {
+		p := begin(t, t.TempDir(), shim.TunnelConfig{Mode: "auto", Authtoken: shim.NewSecret(goodToken)})
+		if got := state(p); got != shim.TunnelOff {
+			t.Errorf("state %q, want off", got)
+		}
+		if status, out := p.api("PUT", "/api/tunnel", map[string]any{"provider": "ngrok"}); status != http.StatusOK || out["state"] != "online" {
+			t.Errorf("turned on = %d %v, want the environment's authtoken to be used", status, out)
+		}
+		p = p.restart()
+		p.waitOnline() // it was kept
+	})
+	t.Run("off is for this run", func(t *testing.T) {
+		dir := t.TempDir()
+		p := begin(t, dir, shim.TunnelConfig{Mode: shim.TunnelNgrok, Authtoken: shim.NewSecret(goodToken)})
+		p.waitOnline()
+		p.stop()
+		p = begin(t, dir, shim.TunnelConfig{Mode: shim.TunnelOff})
+		if got := state(p); got != shim.TunnelOff {
+			t.Errorf("state %q, want off", got)
+		}
+		p.stop()
+		begin(t, dir, shim.TunnelConfig{Mode: "auto"}).waitOnline()
+	})
+	t.Run("without an authtoken it says what to do", func(t *testing.T) {
+		p := begin(t, t.TempDir(), shim.TunnelConfig{Mode: shim.TunnelNgrok})
+		if st := p.shim.Status().Tunnel; st.State != shim.TunnelFailed || st.Words == "" || st.Next == "" || st.Link == "" {
+			t.Errorf("status %+v, want what to do", st)
+		}
+	})
+	t.Run("external", func(t *testing.T) {
+		dir := t.TempDir()
+		p := begin(t, dir, shim.TunnelConfig{Mode: shim.TunnelExternal, URL: "https://K2O.Example.com:443/"})
+		p.waitOnline()
+		if got := *p.shim.Status().PublicOrigin; got != "https://k2o.example.com" {
+			t.Errorf("public origin %q, want it in the form of an issuer", got)
+		}
+		p.stop()
+		p = begin(t, dir, shim.TunnelConfig{})
+		p.waitOnline()
+	})
+	t.Run("external without URL", func(t *testing.T) {
+		if _, err := shim.Open(shim.Config{Dir: t.TempDir(), Keychain: "file", Tunnel: shim.TunnelConfig{Mode: shim.TunnelExternal}}); err == nil {
+			t.Error("Open took it")
+		}
+	})
+}
+
+// TestN06DomainChange: clients that know another public address are named.
+func TestN06DomainChange(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	_, mcpURL := p.add(up.URL, nil)
+	c := p.farClient("http://localhost:3118/callback", mcpURL)
+	link := continueLink(t, p, p.farBrowser(homeAddr).Open(c.AuthorizeURL()))
+	here := p.browser()
+	page := here.Open(link)
+	c.CodeFrom(here.Submit(here.Form(page, page.URL.Path), map[string]string{"api_key": up.Key(), "action": "approve"}).Location)
+	if got := p.shim.Status().Tunnel.Stranded; len(got) != 0 {
+		t.Errorf("stranded %q, want none", got)
+	}
+	p.shim.SetTunnelStatus(shim.TunnelStatus{Provider: shim.TunnelNgrok, State: shim.TunnelOnline, Origin: "https://other.ngrok-free.dev"})
+	if got, want := p.shim.Status().Tunnel.Stranded, []string{"Test client"}; !slices.Equal(got, want) {
+		t.Errorf("after the address changed: stranded %q, want %q", got, want)
+	}
+	if got := *p.shim.Status().PublicOrigin; got != "https://other.ngrok-free.dev" {
+		t.Errorf("public origin %q, want the new one", got)
+	}
+}
+
+// TestN02UsageWarning: the owner is warned at 80 percent of what his plan has,
+// and of nothing that it does not limit.
+// TestOpenedOnce compares the wish with the last one in each moment in which
+// the tunnel may learn where it is: what it learned is no reason to open it
+// anew, and neither is it that this could not be kept.
+func TestOpenedOnce(t *testing.T) {
+	p := startPublic(t)
+	waitFor(t, "the start", func() bool { p.shim.Drive(); return len(p.wire.wished()) > 0 })
+	before := len(p.wire.wished())
+	online := func(origin string) {
+		p.shim.SetTunnelStatus(shim.TunnelStatus{Provider: shim.TunnelNgrok, State: shim.TunnelOnline, Origin: origin})
+	}
+	stop := make(chan struct{})
+	var driving sync.WaitGroup
+	for range 2 {
+		driving.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					p.shim.Drive()
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		online(fmt.Sprintf("https://heron-%d.ngrok-free.dev", i))
+	}
+	close(stop)
+	driving.Wait()
+	if err := p.shim.Close(); err != nil { // from now on nothing is kept
+		t.Fatal(err)
+	}
+	online(publicOrigin)
+	p.shim.Drive()
+	if got := p.wire.wished()[before:]; len(got) > 0 {
+		t.Errorf("the tunnel was opened %d times more, for %+v", len(got), got[0].Known)
+	}
+}
+
+func TestN02UsageWarning(t *testing.T) {
+	free := func(requests, bytes int64) shim.TunnelUsage {
+		return shim.TunnelUsage{Requests: requests, Bytes: bytes, MaxRequests: 20_000, MaxBytes: 1e9}
+	}
+	for _, tt := range []struct {
+		name string
+		u    shim.TunnelUsage
+		want string // in the warning; "" if there is none
+	}{
+		{"nothing", free(0, 0), ""},
+		{"requests below", free(15_999, 0), ""},
+		{"requests", free(16_000, 0), "16,000 of the 20,000 requests"},
+		{"bytes below", free(0, 799_999_999), ""},
+		{"bytes", free(0, 800_000_000), "MB"},
+		{"all requests", free(20_000, 0), "used up"},
+		{"all bytes", free(0, 1e9), "used up"},
+		{"no limits", shim.TunnelUsage{Requests: 1e9, Bytes: 1e15}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := shim.UsageWarning(tt.u); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,206 @@
+package shim
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"math/big"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+)
+
+// A visit is an authorization request from the internet as the browser sees it
+// that brought it. It outlives the request, so that the browser can be told
+// how it ended.
+type visit struct {
+	browser  [sha256.Size]byte // of its cookie
+	query    [sha256.Size]byte // of the request, since browsers repeat themselves
+	from     string            // who sent it, as clientAddr says
+	made     time.Time
+	sent     bool // the browser was sent on to this computer
+	viewed   bool // and arrived
+	number   int  // what the waiting screen shows; 0 until the owner is asked
+	asked    time.Time
+	told     bool // the owner has typed the number
+	end      ending
+	req      *oauth.Request // once it was answered for the browser that waits
+	location string         // where that browser goes
+	denied   bool
+}
+
+// An ending says how a request ended.
+type ending string
+
+const (
+	endOpen      ending = ""
+	endElsewhere ending = "elsewhere" // the browser on this computer has the answer
+	endAnswered  ending = "answered"  // location is for the browser that waits
+	endNumber    ending = "number"    // a wrong number was typed
+)
+
+const (
+	maxVisits  = 2000 // more than there can be open requests
+	maxAsked   = 20   // that wait for the owner, of all senders
+	maxOneAsks = 3    // of one sender
+)
+
+// visits holds what is known of requests from the internet: in memory, for as
+// long as a request may live, and a bounded number.
+type visits struct {
+	now   func() time.Time
+	alive func(id string) bool // whether a request is still open
+	mu    sync.Mutex
+	all   map[string]*visit // request id -> visit
+}
+
+func newVisits(now func() time.Time, alive func(id string) bool) *visits {
+	return &visits{now: now, alive: alive, all: make(map[string]*visit)}
+}
+
+// again finds the request that the same browser made with the same query: a
+// reload, the way back, or a warning page that repeats what it was called with.
+func (v *visits) again(browser, query [sha256.Size]byte) (id string, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forget()
+	for id, x := range v.all {
+		if x.browser == browser && x.query == query && x.end == endOpen {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// add begins a visit.
+func (v *visits) add(id string, x visit) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forget()
+	if len(v.all) >= maxVisits {
+		for id := range v.all {
+			if !v.alive(id) {
+				delete(v.all, id)
+			}
+		}
+	}
+	x.made = v.now()
+	v.all[id] = &x
+}
+
+// forget drops the visits that are over. The caller holds mu.
+func (v *visits) forget() {
+	now := v.now()
+	for id, x := range v.all {
+		if now.Sub(x.made) >= oauth.RequestTTL {
+			delete(v.all, id)
+		}
+	}
+}
+
+// get returns a copy of a visit.
+func (v *visits) get(id string) (visit, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forget()
+	x, ok := v.all[id]
+	if !ok {
+		return visit{}, false
+	}
+	return *x, true
+}
+
+// change changes a visit, if there is one.
+func (v *visits) change(id string, f func(*visit)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if x, ok := v.all[id]; ok {
+		f(x)
+	}
+}
+
+// sendOn reports whether the browser of a request is to be sent on to this
+// computer by itself: once for each request, and not again as long as it did
+// not arrive the last time. Then the browser is on another computer behind the
+// same address.
+func (v *visits) sendOn(id string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	x, ok := v.all[id]
+	if !ok || x.sent || x.end != endOpen || x.number != 0 {
+		return false
+	}
+	for _, other := range v.all {
+		if other.browser == x.browser && other.sent && !other.viewed {
+			return false
+		}
+	}
+	x.sent = true
+	return true
+}
+
+var errTooManyAsk = errors.New("too many requests wait for the owner")
+
+// ask makes a request wait for the owner. Asked again, it keeps its number:
+// there is one for each request, and a browser that reloads has the same.
+func (v *visits) ask(id string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forget()
+	x, ok := v.all[id]
+	if !ok || x.end != endOpen {
+		return nil // the page says how it ended
+	}
+	if x.number != 0 {
+		return nil
+	}
+	all, own := 0, 0
+	for other, y := range v.all {
+		if y.number == 0 || y.end != endOpen || !v.alive(other) {
+			continue
+		}
+		all++
+		if y.from == x.from {
+			own++
+		}
+	}
+	if all >= maxAsked || own >= maxOneAsks && x.from != oauth.FromUnknown {
+		return errTooManyAsk
+	}
+	n, err := rand.Int(rand.Reader, big.NewInt(90))
+	if err != nil {
+		return err
+	}
+	x.number, x.asked = 10+int(n.Int64()), v.now()
+	return nil
+}
+
+// waiting counts the requests that wait for the owner.
+func (v *visits) waiting() (n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forget()
+	for id, x := range v.all {
+		if x.number != 0 && x.end == endOpen && v.alive(id) {
+			n++
+		}
+	}
+	return n
+}
+
+// sender names who an address stands for: an IPv4 address, or an IPv6 network
+// as one household or machine has it.
+func sender(addr netip.Addr) string {
+	addr = addr.Unmap().WithZone("")
+	if !addr.IsValid() {
+		return oauth.FromUnknown
+	}
+	if addr.Is6() {
+		if p, err := addr.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return addr.String()
+}
