@@ -112,6 +112,23 @@ func (l *Lock) Release() error {
 	return errors.Join(err, l.lock.Unlock())
 }
 
+// Destroy gives the data folder back and removes what this package keeps in it,
+// and the folder itself if nothing else is there. Only who removes everything
+// else as well calls it: a program that starts in this very moment has a lock
+// on a file that is gone.
+func (l *Lock) Destroy() error {
+	if err := l.Release(); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(l.dir, lockName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if left, err := os.ReadDir(l.dir); err != nil || len(left) > 0 {
+		return err // somebody else's files
+	}
+	return os.Remove(l.dir)
+}
+
 // A program that has just been started holds the lock for a moment before it
 // serves.
 const (
@@ -131,11 +148,15 @@ func Find(dir string) (Info, error) {
 			return Info{}, ErrNotRunning
 		}
 		info, err := read(dir)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		// It may be about to be written. Windows lets nobody open it then.
+		if _, notRead := errors.AsType[*fs.PathError](err); !notRead {
 			return info, err
 		}
 		if time.Now().After(deadline) {
-			return Info{}, ErrNotRunning
+			if errors.Is(err, fs.ErrNotExist) {
+				err = ErrNotRunning
+			}
+			return Info{}, err
 		}
 	}
 }

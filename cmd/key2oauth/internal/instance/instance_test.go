@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 )
@@ -26,7 +27,8 @@ func TestMain(m *testing.M) {
 			err = l.Publish(instance.Info{PID: os.Getpid(), LocalOrigin: "http://127.0.0.1:1"})
 		}
 		fmt.Println("held", err)
-		select {}
+		time.Sleep(time.Hour) // select {} alone would be a deadlock, which ends the program
+		runtime.KeepAlive(l)
 	}
 	os.Exit(m.Run())
 }

@@ -1,0 +1,51 @@
+// Package clipboard puts an address on the clipboard.
+package clipboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/atotto/clipboard"
+)
+
+// ErrUnavailable means that there is no clipboard to write to, or no program
+// to do it with. The caller is to show the address on a page that has a button
+// for it: a browser always has a clipboard.
+var ErrUnavailable = errors.New("there is no clipboard")
+
+// timeout is how long the clipboard may take. On Linux it is another program,
+// which waits for a display that does not answer.
+const timeout = 3 * time.Second
+
+// CopyURL puts an address on the clipboard. It takes nothing else, since
+// whatever is on the clipboard every program can read, and some keep: an
+// address with a query, a fragment or a user in it may hold a secret.
+func CopyURL(ctx context.Context, address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return errors.New("what is to be copied is no address") // err has it in it
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return errors.New("what is to be copied is no web address")
+	case u.RawQuery != "", u.ForceQuery, u.Fragment != "", u.User != nil:
+		return errors.New("the address may hold a secret, and is not copied")
+	}
+	done := make(chan error, 1)
+	go func() { done <- clipboard.WriteAll(address) }()
+	late := time.NewTimer(timeout)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return nil
+	case <-late.C:
+		return fmt.Errorf("%w: it does not answer", ErrUnavailable)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,466 @@
+package doctor
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/tunnel"
+)
+
+// public looks at the tunnel, and then at the public origin through it.
+func (r *round) public() {
+	st := r.Shim.Status()
+	v := r.look(groupPublic, "tunnel", whatTunnel, func() verdict { return judgeTunnel(st.Tunnel) })
+	if u := st.Tunnel.Usage; u != nil {
+		r.look(groupPublic, "quota", whatQuota, func() verdict {
+			if u.Warning != "" {
+				return warn(yours, u.Warning, nextQuota)
+			}
+			return well(fmt.Sprintf(textUsage, u.Requests, u.Bytes>>20))
+		})
+	}
+	if len(st.Tunnel.Stranded) > 0 {
+		r.look(groupPublic, "address", whatAddress, func() verdict {
+			return warn(yours, fmt.Sprintf(textStranded, strings.Join(st.Tunnel.Stranded, ", ")), nextStranded)
+		})
+	}
+	if v.state == shim.FindingOK && st.PublicOrigin != nil && r.reach(*st.PublicOrigin) {
+		r.origin(groupPublic)
+	}
+}
+
+// judgeTunnel judges the state of the tunnel.
+func judgeTunnel(t shim.TunnelStatus) verdict {
+	switch t.State {
+	case shim.TunnelOnline:
+		return well(t.Words)
+	case shim.TunnelOff:
+		return verdict{state: shim.FindingSkipped, words: t.Words}
+	case shim.TunnelConnecting:
+		return warn(network, textConnecting, nextConnecting)
+	case shim.TunnelPaused:
+		return failed(yours, t.Words, nextResume)
+	case shim.TunnelLocked:
+		return failed(yours, t.Words, t.Next)
+	}
+	whose := t.Whose
+	if whose == "" {
+		whose = yours
+	}
+	return verdict{state: shim.FindingFailed, whose: whose, words: t.Words, next: t.Next, link: t.Link}
+}
+
+// hops times the parts of one request.
+type hops struct {
+	mu                     sync.Mutex
+	began                  time.Time
+	name, connect, secured time.Duration
+}
+
+func (h *hops) trace() *httptrace.ClientTrace {
+	var dns, dial, shake time.Time
+	set := func(f func()) { h.mu.Lock(); defer h.mu.Unlock(); f() }
+	return &httptrace.ClientTrace{
+		DNSStart:          func(httptrace.DNSStartInfo) { set(func() { dns = time.Now() }) },
+		DNSDone:           func(httptrace.DNSDoneInfo) { set(func() { h.name = time.Since(dns) }) },
+		ConnectStart:      func(string, string) { set(func() { dial = time.Now() }) },
+		ConnectDone:       func(string, string, error) { set(func() { h.connect = time.Since(dial) }) },
+		TLSHandshakeStart: func() { set(func() { shake = time.Now() }) },
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { set(func() { h.secured = time.Since(shake) }) },
+	}
+}
+
+// words tells the times of the parts.
+func (h *hops) words() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var parts []string
+	for _, p := range []struct {
+		name string
+		took time.Duration
+	}{{"name", h.name}, {"connection", h.connect}, {"encryption", h.secured}} {
+		if p.took > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d ms", p.name, p.took.Milliseconds()))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(textReach, strings.Join(parts, ", "))
+}
+
+// reach goes out to the internet and comes back in.
+func (r *round) reach(origin string) bool {
+	v := r.look(groupPublic, "reach", whatReach, func() verdict {
+		path, nonce, end := r.Shim.BeginSelfTest()
+		defer end()
+		h := &hops{began: time.Now()}
+		err := tunnel.Probe(httptrace.WithClientTrace(r.ctx, h.trace()), r.outside(), origin, path, nonce)
+		if f, ok := errors.AsType[*tunnel.Fault](err); ok {
+			return ofFault(f)
+		}
+		if err != nil {
+			return failed(network, fmt.Sprintf(textUntried, trimmed(err)), nextUntried)
+		}
+		return well(h.words())
+	})
+	return v.state == shim.FindingOK
+}
+
+func (r *round) outside() *http.Client {
+	if r.Outside == nil {
+		return nil
+	}
+	return r.Outside()
+}
+
+// A visitor plays a client on one origin.
+type visitor struct {
+	ctx     context.Context
+	http    *http.Client
+	check   *shim.Check
+	group   string
+	browser bool // the next request is a browser's
+
+	client          string
+	verifier        string
+	access, refresh string
+}
+
+// agent is what the requests of an examination call themselves, for whoever
+// reads the logs of what stands in between.
+const agent = "Key2OAuth-check/1"
+
+const callback = "http://127.0.0.1/callback"
+
+// origin plays a client from the metadata to the revoking of its tokens.
+func (r *round) origin(group string) {
+	check, err := r.Shim.BeginCheck(group == groupPublic)
+	if err != nil {
+		return
+	}
+	defer check.End()
+	c := r.outside()
+	if c == nil || group == groupLocal {
+		c = &http.Client{Transport: &http.Transport{DisableKeepAlives: group == groupLocal, Proxy: proxyOf(group)}}
+	}
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	defer c.CloseIdleConnections()
+	v := &visitor{ctx: r.ctx, http: c, check: check, group: group, verifier: rand.Text() + rand.Text()}
+	steps := []struct {
+		id, what string
+		do       func() verdict
+	}{
+		{"resource", whatResource, v.resource},
+		{"metadata", whatMetadata, v.metadata},
+		{"challenge", whatChallenge, v.challenge},
+		{"register", whatRegister, v.register},
+		{"page", whatPage, v.page},
+		{"token", whatToken, v.token},
+		{"call", whatCall, v.call},
+		{"stream", whatStream, v.stream},
+		{"refresh", whatRefresh, v.renew},
+		{"revoke", whatRevoke, v.revoke},
+	}
+	for i, s := range steps {
+		if got := r.look(group, s.id, s.what, s.do); got.state == shim.FindingFailed {
+			for _, rest := range steps[i+1:] {
+				r.look(group, rest.id, rest.what, func() verdict { return verdict{state: shim.FindingSkipped} })
+			}
+			return
+		}
+	}
+}
+
+// proxyOf is the way out: the environment's proxy to the internet, none to this
+// computer.
+func proxyOf(group string) func(*http.Request) (*url.URL, error) {
+	if group == groupLocal {
+		return nil
+	}
+	return http.ProxyFromEnvironment
+}
+
+const maxAnswer = 64 << 10
+
+// send sends a request; its answer's body has been read. Whatever stands in the
+// way is a verdict.
+func (v *visitor) send(method, path, contentType, body string) (res *http.Response, b []byte, problem *verdict) {
+	res, problem = v.open(method, path, contentType, body)
+	if problem != nil {
+		return nil, nil, problem
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		w := v.broken(err)
+		return nil, nil, &w
+	}
+	return res, b, nil
+}
+
+// open is send for an answer that is a stream.
+func (v *visitor) open(method, path, contentType, body string) (*http.Response, *verdict) {
+	req, err := http.NewRequestWithContext(v.ctx, method, v.check.Origin+path, strings.NewReader(body))
+	if err != nil {
+		w := failed(ours, textNoRequest, nextReport)
+		return nil, &w
+	}
+	req.Header.Set(shim.CheckHeader, v.check.Nonce)
+	req.Header.Set("User-Agent", agent)
+	if v.browser {
+		v.browser = false
+		req.Header.Set("User-Agent", "Mozilla/5.0 "+agent)
+		req.Header.Set("Accept", "text/html")
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if v.access != "" && strings.HasPrefix(path, "/"+v.check.Slug) {
+		req.Header.Set("Authorization", "Bearer "+v.access)
+		req.Header.Set("Accept", "application/json, text/event-stream")
+	}
+	res, err := v.http.Do(req)
+	if err != nil {
+		w := v.broken(err)
+		return nil, &w
+	}
+	return res, nil
+}
+
+// broken says why there was no answer.
+func (v *visitor) broken(err error) verdict {
+	if v.group == groupLocal {
+		return failed(yours, fmt.Sprintf(textUnreachable, reason(err)), nextFirewall)
+	}
+	return failed(network, fmt.Sprintf(textBroke, reason(err)), nextBroke)
+}
+
+// reason is an error without its URL, whose query may say too much.
+func reason(err error) string {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return err.Error()
+}
+
+// strange judges an answer that the app did not give.
+func (v *visitor) strange(res *http.Response, b []byte) verdict {
+	return judgeStrange(v.group, res.StatusCode, res.Header, b)
+}
+
+func judgeStrange(group string, status int, h http.Header, body []byte) verdict {
+	html := strings.HasPrefix(h.Get("Content-Type"), "text/html") || bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(body)), []byte("<!doctype html"))
+	code := h.Get("Ngrok-Error-Code")
+	switch {
+	case group == groupLocal:
+		return failed(ours, fmt.Sprintf(textOurAnswer, status), nextReport)
+	case code != "":
+		return failed(ngroks, fmt.Sprintf(textNgrokAnswered, code), nextNgrokAnswered)
+	case html || status == http.StatusForbidden:
+		return failed(yours, textBots, nextBots)
+	}
+	return failed(yours, fmt.Sprintf(textChanged, status), nextChanged)
+}
+
+func (v *visitor) mcp() string { return "/" + v.check.Slug + "/mcp" }
+
+// document reads one of the two descriptions and looks whether a member of it
+// is what it should be.
+func (v *visitor) document(path, member, want string) verdict {
+	res, b, problem := v.send(http.MethodGet, path, "", "")
+	if problem != nil {
+		return *problem
+	}
+	var doc map[string]any
+	if res.StatusCode != http.StatusOK || json.Unmarshal(b, &doc) != nil || doc[member] != want {
+		return v.strange(res, b)
+	}
+	return verdict{}
+}
+
+func (v *visitor) resource() verdict {
+	return v.document("/.well-known/oauth-protected-resource"+v.mcp(), "resource", v.check.Origin+v.mcp())
+}
+
+func (v *visitor) metadata() verdict {
+	return v.document("/.well-known/oauth-authorization-server", "issuer", v.check.Origin)
+}
+
+const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"key2oauth-check","version":"1"}}}`
+
+func (v *visitor) challenge() verdict {
+	res, b, problem := v.send(http.MethodPost, v.mcp(), "application/json", initialize)
+	if problem != nil {
+		return *problem
+	}
+	want := v.check.Origin + "/.well-known/oauth-protected-resource" + v.mcp()
+	if v.group == groupPublic && res.StatusCode == http.StatusUnauthorized && res.Header.Get("WWW-Authenticate") == "" {
+		return failed(yours, textNoChallenge, nextPassHeader)
+	}
+	if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != http.StatusUnauthorized || !strings.Contains(got, want) {
+		return v.strange(res, b)
+	}
+	return verdict{}
+}
+
+func (v *visitor) register() verdict {
+	res, b, problem := v.send(http.MethodPost, "/register", "application/json",
+		`{"client_name":"Key2OAuth check","redirect_uris":["`+callback+`"],"token_endpoint_auth_method":"none"}`)
+	if problem != nil {
+		return *problem
+	}
+	var answer struct {
+		ID string `json:"client_id"`
+	}
+	if res.StatusCode != http.StatusCreated || json.Unmarshal(b, &answer) != nil || answer.ID == "" {
+		return v.strange(res, b)
+	}
+	v.client = answer.ID
+	return verdict{}
+}
+
+func (v *visitor) challengeCode() string {
+	sum := sha256.Sum256([]byte(v.verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// page opens the sign-in page as a browser does.
+func (v *visitor) page() verdict {
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {v.client}, "redirect_uri": {callback}, "state": {"check"},
+		"code_challenge": {v.challengeCode()}, "code_challenge_method": {"S256"}, "resource": {v.check.Origin + v.mcp()},
+	}
+	v.browser = true
+	res, b, problem := v.send(http.MethodGet, "/authorize?"+q.Encode(), "", "")
+	switch {
+	case problem != nil:
+		return *problem
+	case res.Header.Get("Ngrok-Error-Code") == "ERR_NGROK_6024":
+		return verdict{state: shim.FindingWarn, whose: ngroks, words: textNgrokPage, next: nextNgrokPage}
+	case v.group == groupLocal && res.StatusCode == http.StatusSeeOther, res.StatusCode == http.StatusOK && bytes.Contains(b, []byte("Key2OAuth")):
+		return verdict{}
+	}
+	return v.strange(res, b)
+}
+
+func (v *visitor) form(path string, params url.Values) (*http.Response, []byte, *verdict) {
+	params.Set("client_id", v.client)
+	return v.send(http.MethodPost, path, "application/x-www-form-urlencoded", params.Encode())
+}
+
+// tokens asks for tokens.
+func (v *visitor) tokens(params url.Values) verdict {
+	res, b, problem := v.form("/token", params)
+	if problem != nil {
+		return *problem
+	}
+	var answer struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if res.StatusCode != http.StatusOK || json.Unmarshal(b, &answer) != nil || answer.Access == "" {
+		return v.strange(res, b)
+	}
+	v.access, v.refresh = answer.Access, answer.Refresh
+	return verdict{}
+}
+
+func (v *visitor) token() verdict {
+	code, err := v.check.Code(v.client, callback, v.challengeCode())
+	if err != nil {
+		return failed(ours, textNoAccess, nextReport)
+	}
+	return v.tokens(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {v.verifier}, "redirect_uri": {callback}})
+}
+
+func (v *visitor) renew() verdict {
+	return v.tokens(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {v.refresh}})
+}
+
+func tool(name string) string {
+	return `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"` + name + `","arguments":{}}}`
+}
+
+func (v *visitor) call() verdict {
+	res, b, problem := v.send(http.MethodPost, v.mcp(), "application/json", tool("ping"))
+	if problem != nil {
+		return *problem
+	}
+	if v.group == groupPublic && res.StatusCode == http.StatusUnauthorized {
+		return failed(yours, textNoToken, nextPassHeader)
+	}
+	if res.StatusCode != http.StatusOK || !bytes.Contains(b, []byte(shim.CheckAnswer)) {
+		return v.strange(res, b)
+	}
+	return verdict{}
+}
+
+// stream looks whether events come one by one. No clock is needed for that: the
+// second event is sent once the first has arrived, and says so.
+func (v *visitor) stream() verdict {
+	res, problem := v.open(http.MethodPost, v.mcp(), "application/json", tool("stream"))
+	if problem != nil {
+		return *problem
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+		return v.strange(res, b)
+	}
+	lines := bufio.NewScanner(io.LimitReader(res.Body, maxAnswer))
+	var last string
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			last = data
+			v.check.Seen()
+		}
+	}
+	switch {
+	case lines.Err() != nil:
+		return v.broken(lines.Err())
+	case strings.Contains(last, shim.CheckStreamed):
+		return verdict{}
+	case v.group == groupLocal:
+		return failed(ours, textOurStream, nextReport)
+	}
+	return failed(yours, textHeldBack, nextHeldBack)
+}
+
+// revoke ends the access, and looks whether it has ended.
+func (v *visitor) revoke() verdict {
+	res, b, problem := v.form("/revoke", url.Values{"token": {v.refresh}})
+	if problem != nil {
+		return *problem
+	}
+	if res.StatusCode != http.StatusOK {
+		return v.strange(res, b)
+	}
+	if res, b, problem = v.send(http.MethodPost, v.mcp(), "application/json", tool("ping")); problem != nil {
+		return *problem
+	}
+	if res.StatusCode != http.StatusUnauthorized {
+		return v.strange(res, b)
+	}
+	return verdict{}
+}
