@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,8 +18,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/doctor"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // appOptions are the flags of the app.
@@ -29,19 +32,19 @@ type appOptions struct {
 	publicURL  string
 	publicAddr string
 	logLevel   string
+	atLogin    bool       // login started the program; of the desktop app alone
+	login      shim.Login // not a flag; nil where login can start nothing
 }
 
 func (o *appOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&o.addr, "addr", "", "serve on this loopback `address`, this once; :0 picks a free port\n(default the address of the first run, "+defaultAddr+" if it was free)")
 	fs.StringVar(&o.keychain, "keychain", "", "keep the encryption key in the keychain, a file or nowhere: `os|file|memory`\n(default os)")
-	fs.StringVar(&o.tunnel, "tunnel", "auto", "reach the internet: `auto|off`; this version has no tunnel yet")
-	fs.StringVar(&o.publicURL, "public-url", "", "the public `URL` of a tunnel of your own")
-	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` that a tunnel of your own leads to")
+	fs.StringVar(&o.tunnel, "tunnel", "auto", "how clients on the internet reach the app: `auto|ngrok|external|off`\n(auto is what you last turned on)")
+	fs.StringVar(&o.publicURL, "public-url", "", "the public `URL` of your own tunnel, or the ngrok domain to ask for")
+	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` that your own tunnel leads to\n(default "+tunnel.DefaultAddr+")")
 	fs.StringVar(&o.logLevel, "log-level", "info", "log this and worse: `debug|info|warn|error`")
 	withEnv(fs, "addr", "keychain", "tunnel", "public-url", "public-addr", "log-level")
-	fs.MarkHidden("public-url") // until there is a tunnel
-	fs.MarkHidden("public-addr")
 }
 
 // check finds what is wrong with the options before anything is touched.
@@ -54,22 +57,32 @@ func (o *appOptions) check() error {
 	if o.keychain != "" && !slices.Contains([]string{"os", "file", "memory"}, o.keychain) {
 		return usage("it is one of os, file, memory", "--keychain %s is unknown", o.keychain)
 	}
-	const noTunnel = "leave it out; clients on this machine connect without a tunnel"
-	switch o.tunnel {
-	case "auto", "off":
-	case "ngrok", "external":
-		return usage(noTunnel, "--tunnel %s: this version has no tunnel yet", o.tunnel)
-	default:
-		return usage("it is auto or off", "--tunnel %s is unknown", o.tunnel)
-	}
-	if o.publicURL != "" {
-		return usage(noTunnel, "--public-url: this version has no tunnel yet")
-	}
-	if o.publicAddr != "" {
-		return usage(noTunnel, "--public-addr: this version has no tunnel yet")
+	if err := o.checkTunnel(); err != nil {
+		return err
 	}
 	if _, ok := logLevels[o.logLevel]; !ok {
 		return usage("it is one of debug, info, warn, error", "--log-level %s is unknown", o.logLevel)
+	}
+	return nil
+}
+
+// checkTunnel checks what belongs to the tunnel.
+func (o *appOptions) checkTunnel() error {
+	if !slices.Contains([]string{"auto", shim.TunnelNgrok, shim.TunnelExternal, shim.TunnelOff}, o.tunnel) {
+		return usage("it is one of auto, ngrok, external, off", "--tunnel %s is unknown", o.tunnel)
+	}
+	if o.publicURL != "" {
+		if o.tunnel != shim.TunnelNgrok && o.tunnel != shim.TunnelExternal {
+			return usage("say which tunnel has it: --tunnel external for your own, --tunnel ngrok for a domain of your account", "--public-url without a tunnel")
+		}
+		if _, err := tunnel.ParseOrigin(o.publicURL); err != nil {
+			return usage("write it as https://mcp.example.com, with nothing after the host", "--public-url %s: %w", o.publicURL, err)
+		}
+	}
+	if o.publicAddr != "" {
+		if err := tunnel.CheckAddr(o.publicAddr); err != nil {
+			return usage("for example --public-addr "+tunnel.DefaultAddr, "--public-addr: %w", err)
+		}
 	}
 	return nil
 }
@@ -79,22 +92,6 @@ var logLevels = map[string]slog.Level{
 	"info":  slog.LevelInfo,
 	"warn":  slog.LevelWarn,
 	"error": slog.LevelError,
-}
-
-// desktop is the program without a command.
-func (p *program) desktop(ctx context.Context, o appOptions) error {
-	err := p.serve(ctx, o, func(context.Context, string) {
-		p.remark("running without a tray: this version has none")
-	})
-	if !errors.Is(err, instance.ErrRunning) {
-		return err
-	}
-	c, err := p.connect()
-	if err != nil {
-		return err
-	}
-	p.remark("already running at %s", c.origin)
-	return p.openDashboard(ctx, c, false)
 }
 
 func (p *program) serveCommand() *cobra.Command {
@@ -111,7 +108,7 @@ When it serves, it prints one line to standard output:
   key2oauth serve --addr :0 --data-dir /tmp/try --keychain memory`,
 		Args: wants(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := p.serve(cmd.Context(), o, nil)
+			err := p.serve(cmd.Context(), o, nil, nil)
 			if !errors.Is(err, instance.ErrRunning) {
 				return err
 			}
@@ -132,9 +129,9 @@ func (p *program) secondServe() error {
 }
 
 // serve runs the app until ctx ends. It returns instance.ErrRunning if another
-// app has the data folder. If ready is not nil it is called once the app
-// serves, on a goroutine that serve waits for.
-func (p *program) serve(ctx context.Context, o appOptions, ready func(ctx context.Context, origin string)) error {
+// app has the data folder. The prompter may be nil. If ready is not nil it is
+// called once the app serves, on a goroutine that serve waits for.
+func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompter, ready func(*shim.Shim)) error {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -147,17 +144,31 @@ func (p *program) serve(ctx context.Context, o appOptions, ready func(ctx contex
 	}
 	defer lock.Release()
 
-	log := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: logLevels[o.logLevel]}))
+	log := p.logger(o)
+	public, err := newPublicSide(o.publicAddr, log, p.sayTunnel())
+	if err != nil {
+		return err
+	}
+	doc := &doctor.Doctor{Dir: p.dataDir, Outside: public.test.client}
 	s, err := shim.Open(shim.Config{
 		Dir:            p.dataDir,
 		Version:        version(),
 		Keychain:       o.keychain,
 		KeychainHelper: keychainHelper(),
+		Tunnel:         public.config(o),
+		Prompter:       prompter,
+		Doctor:         doc,
+		Login:          o.login,
+		LogLevel:       &p.level,
 		Log:            log,
 	})
+	if e, ok := errors.AsType[*shim.TunnelError](err); ok {
+		return usage("name it with --public-url https://mcp.example.com", "--tunnel %s: %w", o.tunnel, e)
+	}
 	if err != nil {
 		return failed(err, "nothing was changed; --data-dir chooses another data folder")
 	}
+	public.shim, doc.Shim = s, s
 	ln, err := p.listen(o.addr, s)
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -166,28 +177,48 @@ func (p *program) serve(ctx context.Context, o appOptions, ready func(ctx contex
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var after sync.WaitGroup
+	after.Go(func() { public.run(ctx) })
 	err = s.ServeLocal(ctx, ln, func() {
 		origin := "http://" + ln.Addr().String()
 		if err := lock.Publish(instance.Info{PID: os.Getpid(), LocalOrigin: origin, Version: version()}); err != nil {
 			cancel(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err))
 			return
 		}
-		public := s.PublicOrigin()
-		if public == "" {
-			public = "-"
-		}
-		fmt.Fprintf(p.stdout, "ready local=%s public=%s dashboard=%s/\n", origin, public, origin)
+		outside := cmp.Or(s.PublicOrigin(), "-")
+		fmt.Fprintf(p.stdout, "ready local=%s public=%s dashboard=%s/\n", origin, outside, origin)
 		if ready != nil {
-			after.Go(func() { ready(ctx, origin) })
+			after.Go(func() { ready(s) })
 		}
-		after.Go(func() { p.sayWithout(ctx, public) })
+		after.Go(func() { p.sayWithout(ctx, outside) })
 	})
 	cancel(nil)
 	after.Wait()
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
+	if errors.Is(err, shim.ErrDeleted) {
+		return p.leaveNothing(s, lock)
+	}
 	return errors.Join(err, s.Close())
+}
+
+// leaveNothing removes what is left after the owner has had everything deleted.
+func (p *program) leaveNothing(s *shim.Shim, lock *instance.Lock) error {
+	left, err := p.forgetLogin()
+	if err = errors.Join(s.Close(), lock.Destroy(), err); err != nil {
+		return err
+	}
+	if left != "" {
+		p.remark("%s", left)
+	}
+	p.remark("everything was deleted; the app has ended")
+	return nil
+}
+
+// logger writes to standard error what o asks for.
+func (p *program) logger(o appOptions) *slog.Logger {
+	p.level.Set(logLevels[o.logLevel])
+	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: &p.level}))
 }
 
 // keychainHelper is how the app asks the keychain in a child process: on Linux
@@ -236,6 +267,30 @@ func (p *program) sayWithout(ctx context.Context, public string) {
 	}
 	if ctx.Err() == nil {
 		p.remark(`"key2oauth open" opens the dashboard; Ctrl-C ends the app`)
+	}
+}
+
+// sayTunnel tells how the tunnel is, each thing once.
+func (p *program) sayTunnel() func(shim.TunnelStatus) {
+	var last string
+	return func(st shim.TunnelStatus) {
+		var words string
+		switch st.State {
+		case shim.TunnelOnline:
+			words = "clients on the internet reach the app at " + st.Origin
+			if st.Listener != "" {
+				words += ", by your tunnel to " + st.Listener
+			}
+			if st.Test != "" {
+				words += "; but: " + st.Test
+			}
+		case shim.TunnelFailed, shim.TunnelRetrying:
+			words = "tunnel: " + strings.TrimSpace(st.Words+" "+st.Next)
+		}
+		if words != "" && words != last {
+			p.remark("%s", printable(words))
+		}
+		last = words
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"os"
 	"runtime"
 	"time"
-
-	"github.com/pkg/browser"
 )
 
 // hasBrowser reports whether a browser could show something to the person who
@@ -23,15 +21,8 @@ func hasBrowser() bool {
 // openBrowser opens link. The opener may be the browser itself and run for
 // hours, so one that has not failed soon is taken to have worked.
 func openBrowser(ctx context.Context, link string) error {
-	// The browser may outlive us: it gets a file to write to, since a pipe of
-	// ours would break under it.
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	browser.Stdout, browser.Stderr = null, null
 	done := make(chan error, 1)
-	go func() { done <- browser.OpenURL(link) }()
+	go func() { done <- openURL(link) }()
 	select {
 	case err := <-done:
 		return err

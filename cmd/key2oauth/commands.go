@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer // results go to stdout, remarks to stderr
 	dataDir        string
+	level          slog.LevelVar
 }
 
 // remark tells a person something that no script should read.
@@ -61,13 +63,13 @@ below talk to the app that runs on the same data folder.`,
 			return unknownCommand(cmd, args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.desktop(cmd.Context(), opts)
+			return p.desktop(cmd.Context(), opts, cmd.Flags())
 		},
 		Version:                    versionText(),
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
-		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
+		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -81,6 +83,8 @@ below talk to the app that runs on the same data folder.`,
 	pf.StringVar(&p.dataDir, "data-dir", "", "the `folder` that holds everything (default "+dirForPeople()+")")
 	withEnv(pf, "data-dir")
 	opts.addFlags(root.Flags())
+	root.Flags().BoolVar(&opts.atLogin, atLoginFlag, false, "open nothing by itself")
+	root.Flags().MarkHidden(atLoginFlag)
 
 	root.AddGroup(
 		&cobra.Group{ID: groupApp, Title: "The app:"},
@@ -94,11 +98,12 @@ below talk to the app that runs on the same data folder.`,
 			root.AddCommand(c)
 		}
 	}
-	add(groupApp, p.serveCommand(), p.openCommand(), p.statusCommand(), p.pauseCommand(), p.resumeCommand(), p.demoCommand())
+	add(groupApp, p.serveCommand(), p.openCommand(), p.statusCommand(), p.doctorCommand(), p.pauseCommand(), p.resumeCommand(), p.quitCommand(), p.tunnelCommand(), p.demoCommand())
 	add(groupEndpoints, p.addCommand(), p.listCommand(), p.urlCommand(), p.keyCommand(), p.removeCommand())
 	add(groupGrants, p.grantsCommand(), p.revokeCommand())
-	add(groupAbout, p.tokenCommand(), p.versionCommand())
-	root.AddCommand(p.keychainHelperCommand())
+	add(groupAbout, p.tokenCommand(), p.deleteCommand(), p.versionCommand())
+	root.AddCommand(p.keychainHelperCommand(), p.manualCommand())
+	root.AddCommand(p.installerCommands()...)
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }
@@ -123,6 +128,9 @@ func (p *program) prepare(cmd *cobra.Command) error {
 	p.dataDir = dir
 	return nil
 }
+
+// atLoginFlag is what login passes to the program.
+const atLoginFlag = "at-login"
 
 // dirForPeople is the default data folder as help shows it. The real one may
 // hold the user's name, which does not belong in a pasted help text.

@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 )
 
 func (p *program) statusCommand() *cobra.Command {
@@ -23,24 +27,27 @@ func (p *program) statusCommand() *cobra.Command {
 			return err
 		}
 		var s struct {
-			Version      string  `json:"version"`
-			LocalOrigin  string  `json:"local_origin"`
-			PublicOrigin *string `json:"public_origin"`
-			Tunnel       struct {
-				Provider, State, Words string
-			} `json:"tunnel"`
-			Keychain struct {
+			Version      string      `json:"version"`
+			LocalOrigin  string      `json:"local_origin"`
+			PublicOrigin *string     `json:"public_origin"`
+			Tunnel       tunnelState `json:"tunnel"`
+			Keychain     struct {
 				Mode, State, Words string
 			} `json:"keychain"`
-			Paused    bool `json:"paused"`
-			Endpoints int  `json:"endpoints"`
-			Rejected  int  `json:"rejected"`
-			Grants    int  `json:"grants"`
+			Disk      struct{ Words, Next string } `json:"disk"`
+			Paused    bool                         `json:"paused"`
+			Endpoints int                          `json:"endpoints"`
+			Rejected  int                          `json:"rejected"`
+			Grants    int                          `json:"grants"`
 			Pending   []struct {
 				URL          string `json:"url"`
 				ClientName   string `json:"client_name"`
 				RedirectHost string `json:"redirect_host"`
+				Asked        bool   `json:"asked"`
 			} `json:"pending"`
+			Attempts []struct {
+				Diagnosis struct{ Words, Next string }
+			} `json:"attempts"`
 		}
 		raw, err := c.getInto(cmd.Context(), "/api/status", &s)
 		if err != nil {
@@ -60,17 +67,29 @@ func (p *program) statusCommand() *cobra.Command {
 			{"version", s.Version},
 			{"local", s.LocalOrigin},
 			{"public", public},
-			{"tunnel", phrase(s.Tunnel.State, s.Tunnel.Words)},
+		}
+		rows = append(rows, s.Tunnel.rows()...)
+		rows = append(rows, [][]string{
 			{"keychain", phrase(s.Keychain.State, s.Keychain.Words)},
 			{"paused", paused},
 			{"endpoints", strconv.Itoa(s.Endpoints)},
 			{"clients", strconv.Itoa(s.Grants)},
+		}...)
+		if s.Disk.Words != "" {
+			rows = append(rows, []string{"disk", s.Disk.Words + " " + s.Disk.Next})
 		}
 		if s.Rejected > 0 {
 			rows = append(rows, []string{"rejected", fmt.Sprintf(`API keys: %d; "key2oauth key SLUG" replaces one`, s.Rejected)})
 		}
 		for _, r := range s.Pending {
-			rows = append(rows, []string{"request", fmt.Sprintf("%s (%s) waits at %s", r.ClientName, r.RedirectHost, r.URL)})
+			waits := "waits at " + r.URL
+			if r.Asked {
+				waits = `asks from another device; "key2oauth open" leads to it`
+			}
+			rows = append(rows, []string{"request", fmt.Sprintf("%s (%s) %s", r.ClientName, r.RedirectHost, waits)})
+		}
+		for _, a := range s.Attempts {
+			rows = append(rows, []string{"attempt", strings.TrimSpace(a.Diagnosis.Words + " " + a.Diagnosis.Next)})
 		}
 		return p.printTable(rows)
 	}
@@ -92,6 +111,48 @@ func (p *program) pauseCommand() *cobra.Command {
 
 func (p *program) resumeCommand() *cobra.Command {
 	return p.switchCommand("resume", "Let calls through again", "resumed: calls go through again")
+}
+
+func (p *program) quitCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "quit",
+		Short: "End the running app",
+		Long: `End the app that runs, as Quit in its menu does, and wait until it has ended. It
+is no error if none runs. Start at login stays as it is.`,
+		Args: wants(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.connect()
+			if f, ok := errors.AsType[*failure](err); ok && f.code == exitNotRunning {
+				p.remark("%v", err)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := c.call(cmd.Context(), http.MethodPost, "/api/quit", nil); err != nil {
+				return err
+			}
+			if err := p.waitEnded("the app has not ended yet"); err != nil {
+				return err
+			}
+			p.remark("the app has ended")
+			return nil
+		},
+	}
+}
+
+// waitEnded waits until the app on the data folder has ended, since whoever
+// removes or replaces the program next must not find it running.
+func (p *program) waitEnded(otherwise string) error {
+	const patience = 15 * time.Second
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := instance.Find(p.dataDir); errors.Is(err, instance.ErrNotRunning) {
+			return nil
+		}
+		if time.Now().After(end) {
+			return failed(errors.New(otherwise), "end it by its tray menu, or restart the machine")
+		}
+	}
 }
 
 func (p *program) switchCommand(name, short, done string) *cobra.Command {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/shim"
 )
 
 func (p *program) demoCommand() *cobra.Command {
@@ -47,7 +48,7 @@ func (p *program) demo(ctx context.Context, o appOptions) error {
 	defer endApp()
 	var demoErr error
 	ran := false
-	err = p.serve(appCtx, o, func(context.Context, string) {
+	err = p.serve(appCtx, o, nil, func(*shim.Shim) {
 		defer endApp()
 		ran = true
 		c, err := p.connect()

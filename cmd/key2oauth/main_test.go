@@ -18,6 +18,7 @@ import (
 	"unicode"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim"
 )
 
@@ -137,7 +138,7 @@ func TestReport(t *testing.T) {
 type serving struct {
 	dir    string
 	origin string
-	stderr *buffer
+	stderr *testenv.Output
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -146,11 +147,11 @@ type serving struct {
 func serveHere(t *testing.T) *serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &serving{dir: t.TempDir(), stderr: new(buffer), cancel: cancel, done: make(chan error, 1)}
-	stdout := new(buffer)
+	s := &serving{dir: t.TempDir(), stderr: new(testenv.Output), cancel: cancel, done: make(chan error, 1)}
+	stdout := new(testenv.Output)
 	args := []string{"serve", "--data-dir", s.dir, "--addr", ":0", "--keychain", "memory"}
 	go func() { s.done <- run(ctx, args, strings.NewReader(""), stdout, s.stderr) }()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if _, line, ok := strings.Cut(stdout.String(), "ready local="); ok {
 			s.origin = strings.Fields(line)[0]
 			return s
@@ -164,24 +165,6 @@ func serveHere(t *testing.T) *serving {
 	cancel()
 	t.Fatalf("serve is not ready:\n%s", s.stderr)
 	return nil
-}
-
-// A buffer can be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // Streams would never end by themselves; the app must end all the same.
@@ -228,7 +211,7 @@ func TestEndsWithOpenStream(t *testing.T) {
 func TestStartedAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	const programs = 5
-	var out [programs]buffer
+	var out [programs]testenv.Output
 	var errs [programs]error
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -268,7 +251,7 @@ func TestUnusableFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{file, filepath.Join(file, "below")} {
-		var stdout, stderr buffer
+		var stdout, stderr testenv.Output
 		err := run(t.Context(), []string{"serve", "--data-dir", dir, "--addr", ":0"}, strings.NewReader(""), &stdout, &stderr)
 		code := report(&stderr, err)
 		if code != exitFailed || stdout.String() != "" || !strings.Contains(stderr.String(), dir) || !strings.Contains(stderr.String(), "--data-dir") {

@@ -60,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"connect":  func(ts *testscript.TestScript, _ bool, args []string) { connectClient(t, ts, args) },
 			"start":    startApp,
 			"end":      endApp,
+			"ended":    endedApp,
 			"exits":    exits,
 			"let":      let,
 			"shape":    shape,
@@ -141,7 +142,7 @@ func startApp(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value(appsKey{}).(apps)[name] = a
 	ts.Defer(func() { cmd.Process.Kill(); <-a.done })
 
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		out := ts.ReadFile(name + ".stdout")
 		if _, after, ok := strings.Cut(out, "ready local="); ok && strings.Contains(after, "\n") {
 			ts.Setenv("LOCAL", strings.Fields(after)[0])
@@ -181,7 +182,20 @@ func endApp(ts *testscript.TestScript, kill bool, args []string) {
 	ts.Check(a.cmd.Process.Signal(os.Interrupt))
 	select {
 	case <-a.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
+		ts.Fatalf("%s does not end", args[0])
+	}
+	if code := a.cmd.ProcessState.ExitCode(); code != 0 {
+		ts.Fatalf("%s ended with exit code %d\n%s", args[0], code, ts.ReadFile(args[0]+".stderr"))
+	}
+}
+
+// ended NAME waits for an app that ends by itself, and well.
+func endedApp(ts *testscript.TestScript, _ bool, args []string) {
+	a := ts.Value(appsKey{}).(apps)[args[0]]
+	select {
+	case <-a.done:
+	case <-time.After(time.Minute):
 		ts.Fatalf("%s does not end", args[0])
 	}
 	if code := a.cmd.ProcessState.ExitCode(); code != 0 {
@@ -347,7 +361,7 @@ func occupy(ts *testscript.TestScript, end bool, args []string) {
 
 // waitfor FILE TEXT waits until the file contains the text.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(b), args[1]) {
 			return
 		}

@@ -12,22 +12,32 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"golang.org/x/term"
+
+	"github.com/key2oauth/key2oauth/shim"
 )
 
 // maxKey is more than any API key is long; the app refuses far shorter ones
 // with better words.
 const maxKey = 64 << 10
 
-// readKey reads an API key from standard input: on a terminal a line that is
-// not shown, else all there is.
+// readKey reads an API key from standard input.
 func (p *program) readKey(ctx context.Context) (string, error) {
+	key, err := p.readSecret(ctx, "API key")
+	if err == nil && key == "" {
+		err = failed(errors.New("no API key on standard input"), "type it when asked, or pipe it in: pass show example | key2oauth key SLUG")
+	}
+	return key, err
+}
+
+// readSecret reads a secret from standard input: on a terminal a line that is
+// not shown, else all there is. It may be empty.
+func (p *program) readSecret(ctx context.Context, what string) (string, error) {
 	var b []byte
 	var err error
 	if f, ok := p.terminal(); ok {
-		fmt.Fprint(p.stderr, "API key (not shown): ")
+		fmt.Fprint(p.stderr, what+" (not shown): ")
 		b, err = readHidden(ctx, int(f.Fd()))
 		fmt.Fprintln(p.stderr)
 	} else {
@@ -36,17 +46,19 @@ func (p *program) readKey(ctx context.Context) (string, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	key := strings.TrimSpace(string(b))
-	if key == "" {
-		return "", failed(errors.New("no API key on standard input"), "type it when asked, or pipe it in: pass show example | key2oauth key SLUG")
-	}
-	return key, nil
+	return strings.TrimSpace(string(b)), nil
 }
 
 // terminal returns standard input if a person types there.
 func (p *program) terminal() (*os.File, bool) {
 	f, ok := p.stdin.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// isTerminal reports whether what is written to w is seen by a person.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // readHidden reads a line without echo, and shows what is typed again when ctx
@@ -101,19 +113,8 @@ func await[T any](ctx context.Context, read func() (T, error), giveUp func()) (T
 	}
 }
 
-// printable drops from s what a terminal would act on. Names of clients and
-// words of upstreams are written by strangers.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, s)
-}
+// printable drops from s what a terminal would act on.
+func printable(s string) string { return shim.Printable(s) }
 
 func (p *program) printTable(rows [][]string) error { return printTable(p.stdout, rows) }
 

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -50,7 +51,7 @@ func echoes(t *testing.T, f *os.File) bool {
 
 func waitUntil(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain until %s", what)
 		}
@@ -62,10 +63,10 @@ func TestOnTerminal(t *testing.T) {
 	s := serveHere(t)
 	defer func() { s.cancel(); <-s.done }()
 	person, tty := openPTY(t)
-	var screen buffer // what the terminal echoes
+	var screen testenv.Output // what the terminal echoes
 	go io.Copy(&screen, person)
 
-	var stdout, stderr buffer
+	var stdout, stderr testenv.Output
 	start := func(ctx context.Context, args ...string) chan error {
 		done := make(chan error, 1)
 		go func() { done <- run(ctx, append(args, "--data-dir", s.dir), tty, &stdout, &stderr) }()

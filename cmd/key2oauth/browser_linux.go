@@ -1,0 +1,22 @@
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"syscall"
+)
+
+// openURL opens link in the desktop's browser. The browser gets a session of
+// its own, since it may outlive us: Ctrl-C in our terminal must not end it. What
+// it prints is nobody's.
+func openURL(link string) error {
+	for _, name := range []string{"xdg-open", "x-www-browser", "www-browser"} {
+		if _, err := exec.LookPath(name); err != nil {
+			continue
+		}
+		cmd := exec.Command(name, link)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		return cmd.Run()
+	}
+	return errors.New("xdg-open is not installed")
+}

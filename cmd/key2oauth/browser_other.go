@@ -1,0 +1,28 @@
+//go:build !linux
+
+package main
+
+import (
+	"os"
+	"sync"
+
+	"github.com/pkg/browser"
+)
+
+// openURL opens link in the desktop's browser.
+func openURL(link string) error {
+	if err := silenceBrowsers(); err != nil {
+		return err
+	}
+	return browser.OpenURL(link)
+}
+
+// silenceBrowsers keeps what browsers print from our output. One may outlive
+// us, so it gets a file to write to: a pipe of ours would break under it.
+var silenceBrowsers = sync.OnceValue(func() error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err == nil {
+		browser.Stdout, browser.Stderr = null, null
+	}
+	return err
+})

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/shim"
+)
+
+func (p *program) deleteCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "delete-everything [flags]",
+		Short: "Delete all that the app keeps on this machine, and end it",
+		Long: `Delete all that the app keeps on this machine: endpoints, API keys, connections,
+activity, the ngrok authtoken, settings, the encryption key in the keychain, and
+what starts the app at login. An app that runs is ended. What is left is the
+program itself.
+
+On a terminal it asks first; elsewhere it needs --yes. It is no error if there
+is nothing to delete. Other data folders (--data-dir) of yours use the same
+encryption key of the keychain: their API keys have to be pasted again.`,
+		Example: `  key2oauth delete-everything
+  key2oauth delete-everything --yes          before an uninstall`,
+		Args: wants(),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		if !yes {
+			if _, ok := p.terminal(); !ok {
+				return usage("nobody can be asked here", "delete-everything needs --yes")
+			}
+			question := fmt.Sprintf("Delete every endpoint, API key, connection and setting in %s, and the encryption key in the keychain?", printable(p.dataDir))
+			if ok, err := p.confirm(ctx, question); err != nil || !ok {
+				return err
+			}
+		}
+		left, err := p.deleteEverything(ctx)
+		if err != nil {
+			return err
+		}
+		for _, words := range left {
+			p.remark("%s", printable(words))
+		}
+		return nil
+	}
+	return cmd
+}
+
+// deleteEverything has the app that runs do it, and does it itself where none
+// does.
+func (p *program) deleteEverything(ctx context.Context) (left []string, err error) {
+	c, err := p.connect()
+	if f, ok := errors.AsType[*failure](err); ok && f.code == exitNotRunning {
+		return p.deleteOffline()
+	}
+	if err != nil {
+		return nil, err
+	}
+	raw, err := c.call(ctx, http.MethodDelete, "/api/everything", nil)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct{ Left []string }
+	if err := decode(raw, &answer); err != nil {
+		return nil, err
+	}
+	if err := p.waitEnded("everything was deleted, but the app has not ended yet"); err != nil {
+		return nil, err
+	}
+	p.remark("everything in %s was deleted, and the app has ended", printable(p.dataDir))
+	return answer.Left, nil
+}
+
+// deleteOffline deletes the data of an app that does not run.
+func (p *program) deleteOffline() (left []string, err error) {
+	_, err = os.Stat(shim.TokenFile(p.dataDir))
+	if errors.Is(err, fs.ErrNotExist) && !p.isDefaultDir() {
+		p.remark("no app has run on %s: there is nothing to delete", printable(p.dataDir))
+		return nil, nil
+	}
+	lock, err := instance.Acquire(p.dataDir)
+	if err != nil {
+		return nil, failed(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err), "another program may be at work on it; try again in a moment")
+	}
+	left, err = shim.DeleteEverything(p.dataDir, keychainHelper())
+	started, e := p.forgetLogin()
+	if started != "" {
+		left = append(left, started)
+	}
+	if err = errors.Join(err, lock.Destroy(), e); err != nil {
+		return left, failed(fmt.Errorf("not everything was deleted: %w", err), "delete the data folder "+p.dataDir+" by hand")
+	}
+	p.remark("everything in %s was deleted", printable(p.dataDir))
+	return left, nil
+}

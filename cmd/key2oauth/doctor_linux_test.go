@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// TestDoctorShowsProgress holds up one server: what was looked at before is
+// there already, and on a terminal so is what is looked at. Nothing of that is
+// left in the end, and a pipe gets none of it.
+func TestDoctorShowsProgress(t *testing.T) {
+	s := serveHere(t)
+	defer func() { s.cancel(); <-s.done }()
+	up := shimtest.NewUpstream(t, shimtest.Options{Key: "sk-canary-doctor-51c7"})
+	var stdout, stderr testenv.Output
+	if err := run(t.Context(), []string{"add", up.URL, "--name", "Slow", "--key-stdin", "--data-dir", s.dir}, strings.NewReader(up.Key()), &stdout, &stderr); err != nil {
+		t.Fatal(err)
+	}
+	person, tty := openPTY(t)
+	var screen, pipe testenv.Output
+	go io.Copy(&screen, person)
+	for name, tt := range map[string]struct {
+		to   io.Writer
+		seen *testenv.Output
+		live bool
+	}{"terminal": {tty, &screen, true}, "pipe": {&pipe, &pipe, false}} {
+		t.Run(name, func(t *testing.T) {
+			held, release := make(chan struct{}), make(chan struct{})
+			up.Break(shimtest.Times(1, func(http.ResponseWriter, *http.Request) bool {
+				close(held)
+				<-release
+				return false
+			}))
+			done := make(chan error, 1)
+			go func() {
+				done <- run(t.Context(), []string{"doctor", "--data-dir", s.dir}, strings.NewReader(""), tt.to, &stderr)
+			}()
+			<-held
+			waitUntil(t, "what was looked at before is there", func() bool {
+				return strings.Contains(tt.seen.String(), "Ends access") && (!tt.live || strings.Contains(tt.seen.String(), "...     Slow, key 1"))
+			})
+			if got := tt.seen.String(); regexp.MustCompile(`(?m)^\s+ok +Slow`).MatchString(got) {
+				t.Errorf("the server is well before it has answered:\n%s", got)
+			}
+			close(release)
+			err := <-done
+			if f, ok := errors.AsType[*failure](err); ok && f.code != exitFailed || !ok && err != nil {
+				t.Fatalf("key2oauth doctor: %v", err)
+			}
+			waitUntil(t, "the server is well", func() bool { return strings.Contains(tt.seen.String(), "ok      Slow, key 1") })
+			got := tt.seen.String()
+			if tt.live {
+				got = erased.ReplaceAllString(got, "")
+			}
+			if strings.ContainsAny(got, "\x1b") || strings.Contains(got, "...   ") || strings.Contains(strings.ReplaceAll(got, "\r\n", "\n"), "\r") {
+				t.Errorf("what was only meant for a moment is left:\n%q", got)
+			}
+			if strings.Contains(got, up.Key()) {
+				t.Error("the report holds the key")
+			}
+		})
+	}
+}
+
+// erased is a line that was taken away again.
+var erased = regexp.MustCompile(`  \.\.\.     [^\r\n]*\r *\r`)

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"net/url"
+	"path"
+	"slices"
+
+	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/tray"
+)
+
+// trayState is what the tray shows of an overview. It is a pure function.
+func trayState(o shim.Overview) tray.State {
+	st := o.Status
+	s := tray.State{
+		Paused: st.Paused, Keychain: trayKeychain(string(st.Keychain.State)), Tunnel: trayTunnel(o),
+		DiskFull: st.Disk.Words != "", Stopped: trayStopped(st.Attempts),
+	}
+	for _, q := range st.Pending {
+		if q.Asked { // the others have their page open already
+			s.Pending = append(s.Pending, tray.Request{ID: path.Base(q.URL), Client: q.ClientName})
+		}
+	}
+	for _, e := range o.Endpoints {
+		s.Endpoints = append(s.Endpoints, tray.Endpoint{Slug: e.Slug, Name: e.Name, Key: trayKey(e.State), LastUsed: e.LastUsed})
+	}
+	for _, c := range o.Clients {
+		s.Clients = append(s.Clients, tray.Client{Grant: c.Grant, Name: c.Name, Endpoint: c.Endpoint, LastUsed: c.LastUsed})
+	}
+	return s
+}
+
+// trayKeychain translates the state of the keychain. One that is not known here
+// is shown: better once too often than never.
+func trayKeychain(state string) tray.Keychain {
+	switch state {
+	case "ready", "file":
+		return tray.KeychainReady
+	case "memory":
+		return tray.KeychainMemory
+	case "waiting", "locked":
+		return tray.KeychainWaiting
+	}
+	return tray.KeychainUnusable
+}
+
+// told are causes that the menu tells of anyway, or that are no news to the
+// owner.
+var told = []string{"approve denied", "approve disk", "exchange state", "refresh state", "call 401", "call paused", "call locked", "key locked"}
+
+// trayStopped finds the last attempt that the owner should know of.
+func trayStopped(all []shim.Attempt) tray.Attempt {
+	for _, a := range all { // the newest comes first
+		if slices.Contains(told, a.Diagnosis.Cause) {
+			continue
+		}
+		whose := map[string]tray.Whose{
+			"yours": tray.WhoseYours, "client": tray.WhoseClient, "upstream": tray.WhoseServer, "ngrok": tray.WhoseTunnel,
+		}[string(a.Diagnosis.Whose)]
+		return tray.Attempt{Client: a.Who(), Whose: whose, Time: a.Last}
+	}
+	return tray.Attempt{}
+}
+
+// trayKey translates the state of an endpoint. Those that wait for the keychain
+// do not need the owner one by one, and one without a saved key is fine: each
+// connection brings its own.
+func trayKey(state string) tray.Key {
+	switch state {
+	case "rejected":
+		return tray.KeyRejected
+	case "key needed":
+		return tray.KeyNeeded
+	}
+	return tray.KeyFine
+}
+
+// trayTunnel translates the state of the tunnel. Words are for where the state
+// alone does not say what is wrong.
+func trayTunnel(o shim.Overview) tray.Tunnel {
+	var t tray.Tunnel
+	if p := o.Status.PublicOrigin; p != nil {
+		if u, err := url.Parse(*p); err == nil {
+			t.Host = u.Host
+		}
+	}
+	switch st := o.Status.Tunnel; st.State {
+	case shim.TunnelOnline:
+		t.State = tray.TunnelConnected
+	case shim.TunnelConnecting, shim.TunnelPaused: // after a pause it opens again
+		t.State = tray.TunnelConnecting
+	case shim.TunnelRetrying, shim.TunnelLocked:
+		t.State, t.Words = tray.TunnelConnecting, st.Words
+	case shim.TunnelFailed:
+		t.State, t.Words = tray.TunnelNeedsYou, st.Words
+	case shim.TunnelOff:
+		if o.WasOnline {
+			t.State = tray.TunnelOffline
+		}
+	}
+	return t
+}

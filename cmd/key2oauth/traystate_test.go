@@ -1,0 +1,125 @@
+package main
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/tray"
+)
+
+func TestTrayState(t *testing.T) {
+	used := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	public := "https://calm-otter.ngrok-free.app"
+	var o shim.Overview
+	o.Status.Keychain.State = "ready"
+	o.Status.Tunnel = shim.TunnelStatus{Provider: shim.TunnelNgrok, State: shim.TunnelOnline, Words: "Apps on the internet reach this computer."}
+	o.Status.PublicOrigin = &public
+	o.Status.Paused = true
+	o.Status.Pending = []shim.Pending{
+		{URL: "http://127.0.0.1:7450/consent/one", ClientName: "Claude"},
+		{URL: "http://127.0.0.1:7450/consent/two", ClientName: "ChatGPT", Asked: true},
+	}
+	o.Endpoints = []shim.EndpointSummary{{Slug: "aaaaaaaaaaaa", Name: "Linear", URL: public + "/aaaaaaaaaaaa/mcp", State: "rejected", LastUsed: used}}
+	o.Clients = []shim.ClientSummary{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}}
+	want := tray.State{
+		Paused:    true,
+		Pending:   []tray.Request{{ID: "two", Client: "ChatGPT"}},
+		Tunnel:    tray.Tunnel{State: tray.TunnelConnected, Host: "calm-otter.ngrok-free.app"},
+		Endpoints: []tray.Endpoint{{Slug: "aaaaaaaaaaaa", Name: "Linear", Key: tray.KeyRejected, LastUsed: used}},
+		Clients:   []tray.Client{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}},
+	}
+	if diff := cmp.Diff(want, trayState(o)); diff != "" {
+		t.Errorf("trayState (-want +got):\n%s", diff)
+	}
+}
+
+func TestTrayStopped(t *testing.T) {
+	at := func(client, cause, whose string) (a shim.Attempt) {
+		a.Client, a.Last = client, time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+		a.Diagnosis.Cause = cause
+		reflect.ValueOf(&a.Diagnosis.Whose).Elem().SetString(whose) // of an internal type
+		return a
+	}
+	for _, tt := range []struct {
+		name string
+		all  []shim.Attempt
+		want tray.Attempt
+	}{
+		{"none", nil, tray.Attempt{}},
+		{"the newest", []shim.Attempt{at("Claude", "approve", "client"), at("Cursor", "call 403", "upstream")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseClient}},
+		{"no news", []shim.Attempt{at("Claude", "approve denied", "yours"), at("Cursor", "call 401", "yours"), at("ChatGPT", "call 403", "upstream")}, tray.Attempt{Client: "ChatGPT", Whose: tray.WhoseServer}},
+		{"yours", []shim.Attempt{at("Claude", "key rejected", "yours")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseYours}},
+		{"the tunnel's", []shim.Attempt{at("Claude", "register ngrok", "ngrok")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseTunnel}},
+		{"unknown", []shim.Attempt{at("Claude", "x", "moon")}, tray.Attempt{Client: "Claude"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := trayStopped(tt.all)
+			if got.Time.IsZero() != (tt.want.Client == "") {
+				t.Errorf("the time is %v", got.Time)
+			}
+			if got.Time = (time.Time{}); got != tt.want {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestTrayTunnel(t *testing.T) {
+	for _, tt := range []struct {
+		state     string
+		wasOnline bool
+		want      tray.Tunnel
+	}{
+		{shim.TunnelOff, false, tray.Tunnel{State: tray.TunnelUnset}},
+		{shim.TunnelOff, true, tray.Tunnel{State: tray.TunnelOffline}},
+		{shim.TunnelConnecting, true, tray.Tunnel{State: tray.TunnelConnecting}},
+		{shim.TunnelOnline, true, tray.Tunnel{State: tray.TunnelConnected}},
+		{shim.TunnelRetrying, true, tray.Tunnel{State: tray.TunnelConnecting, Words: "words"}},
+		{shim.TunnelLocked, true, tray.Tunnel{State: tray.TunnelConnecting, Words: "words"}},
+		{shim.TunnelFailed, false, tray.Tunnel{State: tray.TunnelNeedsYou, Words: "words"}},
+		{shim.TunnelPaused, true, tray.Tunnel{State: tray.TunnelConnecting}},
+		{"", false, tray.Tunnel{State: tray.TunnelUnset}},
+	} {
+		o := shim.Overview{WasOnline: tt.wasOnline}
+		o.Status.Tunnel = shim.TunnelStatus{State: tt.state, Words: "words"}
+		if got := trayTunnel(o); got != tt.want {
+			t.Errorf("a tunnel that is %q, and was online: %v, shows as %+v, want %+v", tt.state, tt.wasOnline, got, tt.want)
+		}
+	}
+}
+
+func TestTrayKeychain(t *testing.T) {
+	for state, want := range map[string]tray.Keychain{
+		"ready":       tray.KeychainReady,
+		"file":        tray.KeychainReady,
+		"memory":      tray.KeychainMemory,
+		"waiting":     tray.KeychainWaiting,
+		"locked":      tray.KeychainWaiting,
+		"not_set_up":  tray.KeychainUnusable,
+		"unavailable": tray.KeychainUnusable,
+		"new":         tray.KeychainUnusable,
+	} {
+		if got := trayKeychain(state); got != want {
+			t.Errorf("a keychain that is %s shows as %v, want %v", state, got, want)
+		}
+	}
+}
+
+func TestTrayKey(t *testing.T) {
+	for state, want := range map[string]tray.Key{
+		"ok":         tray.KeyFine,
+		"no key":     tray.KeyFine,
+		"unverified": tray.KeyFine,
+		"locked":     tray.KeyFine,
+		"rejected":   tray.KeyRejected,
+		"key needed": tray.KeyNeeded,
+	} {
+		if got := trayKey(state); got != want {
+			t.Errorf("an endpoint that is %q shows as %v, want %v", state, got, want)
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/userpath"
+)
+
+// installerCommands are for the installer alone.
+func (p *program) installerCommands() []*cobra.Command {
+	change := func(name, short string, f func(dir string) error) *cobra.Command {
+		return &cobra.Command{
+			Use: name, Short: short, Hidden: true, Args: wants(),
+			RunE: func(*cobra.Command, []string) error {
+				exe, err := os.Executable()
+				if err != nil {
+					return err
+				}
+				return f(filepath.Dir(exe))
+			},
+		}
+	}
+	return []*cobra.Command{
+		change("path-add", "Put the folder of this program on the user's PATH", userpath.Add),
+		change("path-remove", "Take the folder of this program off the user's PATH", userpath.Remove),
+	}
+}
