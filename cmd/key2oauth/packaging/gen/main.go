@@ -1,0 +1,147 @@
+// Gen makes the files that packages hold besides the program: the manual page,
+// what shells complete with, the changelog that Debian asks for, and the
+// resources that the programs for Windows are linked with. Goreleaser runs it
+// before it builds; by hand:
+//
+//	go run ./cmd/key2oauth/packaging/gen -version 1.2.3
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// The places, from the root of the repository. Git ignores what is made there.
+const (
+	program = "cmd/key2oauth" // where the linker looks for resources
+	out     = "cmd/key2oauth/packaging/out"
+)
+
+// A release is what the files are made for.
+type release struct {
+	version  string
+	date     time.Time
+	snapshot bool
+}
+
+func main() {
+	version := flag.String("version", "", "the `version` of the release, without a v")
+	date := flag.Int64("date", time.Now().Unix(), "the release's time, in `seconds` since 1970")
+	snapshot := flag.Bool("snapshot", false, "make a certificate to try signing with")
+	flag.Parse()
+	if err := run(release{*version, time.Unix(*date, 0).UTC(), *snapshot}); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+var versionForm = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?$`)
+
+func run(r release) error {
+	if !versionForm.MatchString(r.version) {
+		return fmt.Errorf("-version %q is not like 1.2.3 or 1.2.3-rc.1", r.version)
+	}
+	if err := os.RemoveAll(out); err != nil {
+		return err
+	}
+	exe := filepath.Join(out, "host", "key2oauth")
+	build := exec.Command("go", "build", "-ldflags", "-X main.release="+r.version, "-o", exe, "./"+program)
+	build.Env = append(os.Environ(), "GOOS=", "GOARCH=", "CGO_ENABLED=0")
+	if b, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, b)
+	}
+	for name, args := range map[string][]string{
+		"key2oauth.1":                {"manual"},
+		"completions/key2oauth":      {"completion", "bash"},
+		"completions/_key2oauth":     {"completion", "zsh"},
+		"completions/key2oauth.fish": {"completion", "fish"},
+		"completions/key2oauth.ps1":  {"completion", "powershell"},
+	} {
+		b, err := exec.Command(exe, args...).Output()
+		if err != nil {
+			return fmt.Errorf("key2oauth %v: %w", args, err)
+		}
+		if err := write(name, b); err != nil {
+			return err
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(out, "key2oauth.1"))
+	if err != nil {
+		return err
+	}
+	if err := write("key2oauth.1.gz", r.compress(page)); err != nil {
+		return err
+	}
+	if err := write("changelog.gz", r.compress([]byte(r.debianChangelog()))); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Dir(exe)); err != nil {
+		return err
+	}
+	if r.snapshot {
+		if err := selfSigned(); err != nil {
+			return err
+		}
+	}
+	picture, err := wizard()
+	if err != nil {
+		return err
+	}
+	if err := write("wizard.bmp", picture); err != nil {
+		return err
+	}
+	return r.resources()
+}
+
+func write(name string, content []byte) error {
+	name = filepath.Join(out, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, content, 0o644)
+}
+
+// compress does so without the time of day, so that the same source makes the
+// same packages.
+func (r release) compress(b []byte) []byte {
+	var buf bytes.Buffer
+	w, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return buf.Bytes()
+}
+
+// debianVersion orders what comes before a release before it.
+func (r release) debianVersion() string {
+	m := versionForm.FindStringSubmatch(r.version)
+	v := m[1] + "." + m[2] + "." + m[3]
+	if m[4] != "" {
+		v += "~" + m[4][1:]
+	}
+	return v
+}
+
+// debianChangelog is what Debian Policy, Section 4.4 wants: the version that
+// this is, and where to read more.
+func (r release) debianChangelog() string {
+	return fmt.Sprintf(`key2oauth (%s) unstable; urgency=medium
+
+  * What has changed is in CHANGELOG.md of the source.
+
+ -- Key2OAuth <key2oauth@users.noreply.github.com>  %s
+`, r.debianVersion(), r.date.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+}
