@@ -11,56 +11,86 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// An app is the built program with a data folder of its own.
+// An app is the built program with a data folder of its own. Its fields may be
+// set before startWith; what is not set gets a default.
 type app struct {
 	t      testing.TB
 	exe    string
+	tray   bool     // the desktop app, and not serve
+	args   []string // after ours
 	env    []string // besides our own
+	begin  func(*exec.Cmd) error
 	dir    string
 	addr   string // once known, kept over restarts
 	origin string
 	cmd    *exec.Cmd
-	out    *output // all that it ever printed, on both streams
+	out    *testenv.Output // all that it ever printed, on both streams
+	world  *world          // where its clients are; nil means on this machine
 }
 
 // startApp builds the program and serves on a free port.
 func startApp(t testing.TB) *app {
 	t.Helper()
-	return startExe(t, built(t, buildProgram))
+	return startWith(t, &app{})
 }
 
 // startExe serves with another build of the program, and with more in its
 // environment.
 func startExe(t testing.TB, exe string, env ...string) *app {
 	t.Helper()
-	a := &app{t: t, exe: exe, env: env, dir: filepath.Join(t.TempDir(), "data"), addr: "127.0.0.1:0", out: new(output)}
+	return startWith(t, &app{exe: exe, env: env})
+}
+
+// startWith starts a until the test ends.
+func startWith(t testing.TB, a *app) *app {
+	t.Helper()
+	a.t, a.out = t, new(testenv.Output)
+	if a.exe == "" {
+		a.exe = built(t, buildProgram)
+	}
+	if a.dir == "" {
+		a.dir = filepath.Join(t.TempDir(), "data")
+	}
+	if a.addr == "" {
+		a.addr = "127.0.0.1:0"
+	}
+	if a.begin == nil {
+		a.begin = (*exec.Cmd).Start
+	}
 	a.start()
 	t.Cleanup(func() {
 		a.kill()
 		if t.Failed() {
-			t.Logf("the program printed:\n%s", a.out)
+			t.Logf("the program printed at the end:\n%s", tail(a.out.String(), 20_000))
 		}
 	})
 	return a
 }
 
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }
+
 var readyLine = regexp.MustCompile(`^ready local=(http://(\S+)) public=(\S+) dashboard=(\S+)$`)
 
 func (a *app) start() {
 	a.t.Helper()
-	cmd := exec.Command(a.exe, "serve", "--addr", a.addr, "--keychain", "file", "--data-dir", a.dir, "--log-level", "debug")
+	args := []string{"--addr", a.addr, "--keychain", "file", "--data-dir", a.dir, "--log-level", "debug"}
+	if !a.tray {
+		args = append([]string{"serve"}, args...)
+	}
+	cmd := exec.Command(a.exe, append(args, a.args...)...)
 	cmd.Env = append(os.Environ(), a.env...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	cmd.Stderr = a.out
-	if err := cmd.Start(); err != nil {
+	if err := a.begin(cmd); err != nil {
 		a.t.Fatal(err)
 	}
 	a.cmd = cmd
@@ -81,9 +111,9 @@ func (a *app) start() {
 			a.t.Fatalf("the program ended without a ready line and printed:\n%s", a.out)
 		}
 		a.origin, a.addr = m[1], m[2]
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		cmd.Process.Kill()
-		a.t.Fatalf("no ready line within 20 s; the program printed:\n%s", a.out)
+		a.t.Fatalf("no ready line within %v; the program printed:\n%s", patience, a.out)
 	}
 }
 
@@ -97,11 +127,27 @@ func (a *app) kill() {
 	a.cmd = nil
 }
 
-// restart kills the program and starts it again on the same port.
+// stop asks the program to end, and waits until it has.
+func (a *app) stop() {
+	a.t.Helper()
+	if err := a.cmd.Process.Signal(os.Interrupt); err != nil {
+		a.t.Fatal(err)
+	}
+	if err := a.cmd.Wait(); err != nil {
+		a.t.Errorf("asked to end, the program ended with %v", err)
+	}
+	a.cmd = nil
+}
+
+// restart kills the program and starts it again on the same port, and waits
+// until its clients can reach it.
 func (a *app) restart() {
 	a.t.Helper()
 	a.kill()
 	a.start()
+	if a.world != nil {
+		a.waitOnline()
+	}
 }
 
 // run runs another command of the program and returns what it printed.
@@ -208,22 +254,4 @@ func (a *app) ownerLink() string {
 		a.t.Fatal("key2oauth open --print printed no link")
 	}
 	return link
-}
-
-// An output collects what a process prints while others read it.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }

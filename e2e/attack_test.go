@@ -100,11 +100,12 @@ var attacks = []attack{
 
 // hostile serves the attacker's pages and hears what they learn.
 type hostile struct {
-	mu    sync.Mutex
-	notes map[string][]string
-	over  map[string]bool
-	addr  string
-	vars  string // script that defines target, consent and slug
+	mu      sync.Mutex
+	notes   map[string][]string
+	over    map[string]bool
+	addr    string
+	attacks []attack
+	vars    string // script that defines target, and what else the attacks use
 }
 
 func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +125,7 @@ func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: r.URL.Query().Get("set"), Value: r.URL.Query().Get("value"), Path: "/"})
 		http.SetCookie(w, &http.Cookie{Name: r.URL.Query().Get("set"), Value: r.URL.Query().Get("value"), Path: "/consent"})
 	case "/attack":
-		for _, a := range attacks {
+		for _, a := range h.attacks {
 			if a.name == name {
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")
 				fmt.Fprintf(w, hostilePage, h.vars, a.name, a.script)
@@ -158,10 +159,10 @@ addEventListener("unhandledrejection", e => note("broke: " + e.reason));
 (async () => { %s })().catch(e => note("broke: " + e)).then(async () => { await Promise.allSettled(pending); await fetch("/over?name=" + attackName, {method: "POST"}); });
 </script>`
 
-func newHostile(t testing.TB, vars string) (plain, secure *hostile) {
+func newHostile(t testing.TB, attacks []attack, vars string) (plain, secure *hostile) {
 	t.Helper()
 	start := func(useTLS bool) *hostile {
-		h := &hostile{notes: make(map[string][]string), over: make(map[string]bool), vars: vars}
+		h := &hostile{notes: make(map[string][]string), over: make(map[string]bool), attacks: attacks, vars: vars}
 		srv := httptest.NewUnstartedServer(h)
 		srv.TLS = &tls.Config{}
 		if useTLS {
@@ -176,6 +177,27 @@ func newHostile(t testing.TB, vars string) (plain, secure *hostile) {
 	return start(false), start(true)
 }
 
+// attack opens a page of origin in another tab of b and waits until what it
+// tries is over. It fails the test if the page learned something.
+func (h *hostile) attack(t testing.TB, b *chromium, origin string, at attack) *chromium {
+	t.Helper()
+	tab := b.openTab(t)
+	tab.run(chromedp.Navigate(origin + "/attack?name=" + strings.ReplaceAll(at.name, " ", "+")))
+	tab.eventually("the attack is over", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.over[at.name]
+	})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, n := range h.notes[at.name] {
+		if strings.HasPrefix(n, "LEAK") || strings.HasPrefix(n, "broke") {
+			t.Errorf("the page noted %q", n)
+		}
+	}
+	return tab
+}
+
 // appState is all that an attack could change.
 func appState(a *app) string {
 	var status struct {
@@ -186,7 +208,7 @@ func appState(a *app) string {
 		Slugs []json.RawMessage `json:"slugs"`
 	}
 	a.api("GET", "/api/slugs", nil, &slugs)
-	return fmt.Sprintf("paused=%v grants=%d endpoints=%s", status.Paused, len(a.grants()), slugs.Slugs)
+	return fmt.Sprintf("paused=%v grants=%d asked=%d endpoints=%s", status.Paused, len(a.grants()), a.asked(), slugs.Slugs)
 }
 
 // TestL02AttackPages opens hostile pages in the very browser in which the
@@ -202,7 +224,7 @@ func TestL02AttackPages(t *testing.T) {
 	c := oauthClient(t, a, "https://evil.example/callback", e.Local)
 	consent := shimtest.NewBrowser(t, a.origin).Open(c.AuthorizeURL()).URL.Path
 
-	plain, secure := newHostile(t, fmt.Sprintf("const target = %q, consent = %q, slug = %q;", a.origin, consent, e.Slug))
+	plain, secure := newHostile(t, attacks, fmt.Sprintf("const target = %q, consent = %q, slug = %q;", a.origin, consent, e.Slug))
 	b := newChromium(t, "evil.example="+secure.addr, "rebound.example="+a.addr)
 	b.signIn(a)
 	before := appState(a)
@@ -216,21 +238,7 @@ func TestL02AttackPages(t *testing.T) {
 	} {
 		for _, at := range attacks {
 			t.Run("L02 "+at.name+" from "+from.name, func(t *testing.T) {
-				tab := b.openTab(t)
-				tab.run(chromedp.Navigate(from.origin + "/attack?name=" + strings.ReplaceAll(at.name, " ", "+")))
-				tab.eventually("the attack is over", func() bool {
-					from.server.mu.Lock()
-					defer from.server.mu.Unlock()
-					return from.server.over[at.name]
-				})
-				from.server.mu.Lock()
-				notes := from.server.notes[at.name]
-				from.server.mu.Unlock()
-				for _, n := range notes {
-					if strings.HasPrefix(n, "LEAK") || strings.HasPrefix(n, "broke") {
-						t.Errorf("the page noted %q", n)
-					}
-				}
+				tab := from.server.attack(t, b, from.origin, at)
 				if at.name == "frame" {
 					tab.framesAreEmpty(a.origin)
 				}
@@ -323,7 +331,7 @@ func TestL04CookiesOfOtherPorts(t *testing.T) {
 	}
 	name, val, _ := strings.Cut(strings.SplitN(cookies[0], ";", 2)[0], "=")
 
-	plain, _ := newHostile(t, "")
+	plain, _ := newHostile(t, attacks, "")
 	b := newChromium(t)
 	b.signIn(a)
 	before := appState(a)

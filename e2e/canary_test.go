@@ -1,148 +1,176 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
-	"io/fs"
+	"io"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// TestL05NothingLeaks goes the whole way at the most talkative log level and
-// then looks for every secret of it wherever somebody else could: in what the
-// program printed, its command line and environment, its files, the answers of
-// the admin API and the pages.
+// TestL05NothingLeaks goes the whole way at the most talkative log level,
+// wrong turns included, and then looks for every secret of it wherever somebody
+// else could: in what the program and its commands printed, its command line
+// and environment, its files, and every answer of the admin API and the pages.
 func TestL05NothingLeaks(t *testing.T) {
 	t.Parallel()
-	const key, query = "sk-canary-4f7a9c2e8b1d", "canary-query-77f0a1"
-	up := shimtest.NewUpstream(t, shimtest.Options{Key: key})
-	a := startApp(t)
-	e := a.addEndpoint("Linear", up.URL+"?vendor="+query, key)
-	c := oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
-	b := shimtest.NewBrowser(t, a.origin)
-	b.SignIn(a.ownerLink())
+	c := newCanary(t)
+	c.endpoint()
+	c.signIn()
+	c.repair()
+	c.manage()
+	c.settings()
+	c.tunnel()
+	c.commands()
+	c.strangers()
+	c.places.addFiles(t, c.a.dir, ", while all is there")
+	c.end()
 
-	consent := b.Open(c.AuthorizeURL())
-	form := b.Form(consent, consent.URL.Path)
-	wrong := b.Submit(form, map[string]string{"credential": "new", "api_key": "sk-canary-wrong-5512", "action": "approve"})
-	done := b.Submit(b.Form(wrong, consent.URL.Path), map[string]string{"credential": "new", "api_key": key, "action": "approve"})
-	code := c.CodeFrom(done.Location)
-	if status, body := c.Redeem(code); status != http.StatusOK {
-		t.Fatalf("POST /token = %d %v", status, body)
-	}
-	first, firstRefresh := c.Access, c.Refresh
-	if status, body := c.DoRefresh(c.Refresh); status != http.StatusOK {
-		t.Fatalf("POST /token = %d %v", status, body)
-	}
-	for _, token := range []string{c.Access, "k2o_at_canary-not-a-token"} {
-		call(t, e.Local, token)
-	}
-	adminToken := a.run("", "token")
-
-	places := map[string]string{
-		"page consent": consent.Body, "page wrong key": wrong.Body, "output": a.out.String(),
-	}
-	for _, path := range []string{"/", "/endpoints/" + e.Slug, "/endpoints/" + e.Slug + "/key", "/endpoints/" + e.Slug + "/delete", "/activity"} {
-		places["page "+path] = b.Open(path).Body
-	}
-	for _, path := range []string{"/api/slugs", "/api/slugs/" + e.Slug, "/api/grants", "/api/status", "/api/activity"} {
-		places["answer of "+path] = apiText(t, a, path)
-	}
 	if runtime.GOOS == "linux" {
-		for _, name := range []string{"cmdline", "environ"} {
-			places[name] = readFile(t, fmt.Sprintf("/proc/%d/%s", a.cmd.Process.Pid, name))
-		}
+		c.places.addProcess(t, c.a.cmd.Process.Pid)
 	}
-	places["output"] = a.out.String()
-	a.kill() // the database is looked at when nothing is left in memory
-	err := filepath.WalkDir(a.dir, func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			places["file "+d.Name()] = readFile(t, name)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c.a.stop() // what is written last is looked at too
+	c.places["output"] = c.a.out.String()
+	c.places.addFiles(t, c.a.dir, "")
+	c.deleteEverything()
 
-	secrets := map[string]string{
-		"API key": key, "wrong API key": "sk-canary-wrong-5512", "upstream's query": query,
-		"code": code, "state": c.State, "verifier": c.Verifier,
-		"first access token": first, "first refresh token": firstRefresh,
-		"access token": c.Access, "refresh token": c.Refresh, "made-up token": "k2o_at_canary-not-a-token",
-		"admin token": adminToken,
+	for what := range c.find.forms {
+		c.find.plant(what)
 	}
-	find := func(text string) (found []string) {
-		for what, s := range secrets {
-			if s == "" {
-				t.Fatalf("there is no %s to look for", what)
+	for _, kind := range []string{"answer ", "file state.db", "file admin-token", "output", "command "} {
+		found := false
+		for place, text := range c.places {
+			found = found || strings.HasPrefix(place, kind) && text != ""
+		}
+		if !found {
+			t.Errorf("there is no %s, so nothing was proven of it", kind)
+		}
+	}
+	for place, text := range c.places {
+		for _, what := range c.find.find(text) {
+			if !belongs(what, place, text) {
+				t.Errorf("the %s stands in %s", what, place)
 			}
-			if strings.Contains(text, s) || strings.Contains(text, url.QueryEscape(s)) {
-				found = append(found, what)
-			}
-		}
-		return found
-	}
-	// A search that finds nothing proves something only if it can find.
-	for what, s := range secrets {
-		if len(find("x"+s+"y")) == 0 {
-			t.Fatalf("the search misses a planted %s", what)
 		}
 	}
-	if len(places) < 12 {
-		t.Errorf("only %d places were looked at", len(places))
-	}
-	for place, text := range places {
-		if text == "" && !strings.HasPrefix(place, "file ") {
-			t.Errorf("%s is empty, so it proves nothing", place)
-		}
-		for _, what := range find(text) {
-			// The token of the admin API is a file that only the owner's user
-			// can read.
-			if what == "admin token" && place == "file admin-token" {
-				continue
-			}
-			t.Errorf("the %s stands in %s", what, place)
-		}
-	}
+	c.mustHaveSeenEveryRoute()
 }
 
-// call sends a request to an endpoint, for what it leaves in the log.
-func call(t *testing.T, endpoint, token string) {
+// belongs reports whether a secret is where it has to be.
+func belongs(what, place, text string) bool {
+	head, body, _ := strings.Cut(text, "\r\n\r\n")
+	switch what {
+	case "admin token": // only the owner's user can read the file
+		return strings.HasPrefix(place, "file admin-token")
+	case "form token": // a page's own forms hold it
+		return strings.HasPrefix(place, "answer ") && !strings.Contains(place, " /api/") && strings.Contains(body, `name="form_token"`)
+	case "ticket": // the page that redeems it, and the call that makes it
+		return strings.Contains(place, "GET /open = 200") || strings.Contains(place, "POST /api/open = 201") || place == "command open"
+	case "owner's cookie": // set once, by the browser's own request
+		return strings.Contains(place, "POST /open = 303") && !strings.Contains(body, "k2o_")
+	case "upstream's query": // in the form that the owner has just filled in
+		return strings.Contains(place, "POST /endpoints") && strings.Contains(body, `name="upstream_url" value="`)
+	case "code", "state": // they go back to the client, by a header
+		return strings.Contains(place, "POST /consent/") && strings.HasPrefix(head, "303") && body == ""
+	}
+	return false
+}
+
+// The keys of the canary hold what encodings change.
+const (
+	canaryKey   = `sk-canary+4f/7a=9c&2e<8b"1d%5f`
+	canaryWrong = `sk-wrong+55/12=c8&0b<99"42%e1`
+	canaryNext  = `sk-next+a1/b2=c3&d4<e5"f6%07`
+	canaryQuery = "canary-query+77/f0&a1"
+
+	canaryAuthtoken      = "2canaryAuthtoken4e_7Yd81kQwLmZx"
+	canaryWrongAuthtoken = "2wrongAuthtoken9b_3Ks72jRvNpTc"
+)
+
+// A canary is a program, its owner's browser and its clients, all of whose
+// answers are kept.
+type canary struct {
+	t       *testing.T
+	a       *app
+	up      *shimtest.Upstream
+	e       endpointInfo
+	client  *shimtest.OAuthClient
+	browser *shimtest.Browser
+	find    finder
+	events  *testenv.Output // what /api/events has sent
+	stop    func()
+	*recorder
+}
+
+func newCanary(t *testing.T) *canary {
 	t.Helper()
-	req, err := http.NewRequest("POST", endpoint, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}`))
+	c := &canary{t: t, up: shimtest.NewUpstream(t, shimtest.Options{Key: canaryKey, Stateless: true, JSON: true}), recorder: &recorder{places: make(places)}}
+	c.find.t = t
+	edge := tunneltest.Start(t, tunneltest.Config{Accounts: map[string]tunneltest.Account{canaryAuthtoken: {}}})
+	ca, err := edge.CAFile(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	c.a = startExe(t, built(t, buildForTests), "KEY2OAUTH_TEST_EDGE="+edge.Addr(), "KEY2OAUTH_TEST_EDGE_CA="+ca, "KEY2OAUTH_PUBLIC_ADDR=127.0.0.1:0")
+	c.find.add("authtoken", canaryAuthtoken)
+	c.find.add("wrong authtoken", canaryWrongAuthtoken)
+	c.browser = shimtest.NewBrowser(t, c.a.origin)
+	c.browser.HTTP.Transport = c.recorder
+	c.find.add("API key", canaryKey)
+	c.find.add("wrong API key", canaryWrong)
+	c.find.add("next API key", canaryNext)
+	c.find.add("upstream's query", canaryQuery)
+	c.find.add("admin token", c.a.run("", "token"))
+	c.listen()
+	return c
+}
+
+// ask calls the admin API, whatever comes back.
+func (c *canary) ask(method, path string, body any) (answer map[string]any) {
+	c.t.Helper()
+	b, err := json.Marshal(body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req, err := http.NewRequest(method, c.a.origin+path, bytes.NewReader(b))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.a.run("", "token"))
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json, text/event-stream")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.recorder.RoundTrip(req)
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body) // in memory already
+	json.Unmarshal(text, &answer)    // a 204 has no body
+	return answer
 }
 
-func apiText(t *testing.T, a *app, path string) string {
-	t.Helper()
-	var raw json.RawMessage
-	a.api("GET", path, nil, &raw)
-	return string(raw)
+// open opens a page and notes the form tokens on it.
+func (c *canary) open(path string) *shimtest.Page {
+	c.t.Helper()
+	return c.note(c.browser.Open(path))
 }
 
-func readFile(t *testing.T, name string) string {
-	t.Helper()
-	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
+func (c *canary) submit(p *shimtest.Page, action string, values map[string]string) *shimtest.Page {
+	c.t.Helper()
+	return c.note(c.browser.Submit(c.browser.Form(p, action), values))
+}
+
+func (c *canary) note(p *shimtest.Page) *shimtest.Page {
+	for _, form := range p.Forms {
+		for _, field := range form.Fields {
+			if field.Name == "form_token" {
+				c.find.add("form token", field.Value)
+			}
+		}
 	}
-	return string(b)
+	return p
 }

@@ -30,6 +30,7 @@ type chromium struct {
 
 	mu       sync.Mutex
 	blocked  []string // what a content security policy forbade
+	kept     []string // what the browser kept from reaching this machine's own network
 	failures []string // of loads: "net::ERR_..."
 	answers  []answer
 }
@@ -45,6 +46,11 @@ type answer struct {
 // name to a server of the test; certificates are not checked.
 func newChromium(t testing.TB, hosts ...string) *chromium {
 	t.Helper()
+	return startChromium(t, hosts)
+}
+
+func startChromium(t testing.TB, hosts []string, more ...chromedp.ExecAllocatorOption) *chromium {
+	t.Helper()
 	var rules []string
 	for _, h := range hosts {
 		name, addr, _ := strings.Cut(h, "=")
@@ -57,6 +63,7 @@ func newChromium(t testing.TB, hosts ...string) *chromium {
 		chromedp.IgnoreCertErrors,
 		chromedp.WindowSize(1280, 800),
 	)
+	opts = append(opts, more...)
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
 	t.Cleanup(cancel)
 	quiet := func(string, ...any) {} // about events that are newer than the library
@@ -89,6 +96,9 @@ func (c *chromium) prepare() {
 		case *log.EventEntryAdded:
 			if strings.Contains(ev.Entry.Text, "Content Security Policy") {
 				c.blocked = append(c.blocked, ev.Entry.Text)
+			}
+			if strings.Contains(ev.Entry.Text, "address space") {
+				c.kept = append(c.kept, ev.Entry.Text)
 			}
 		case *network.EventLoadingFailed:
 			c.failures = append(c.failures, ev.ErrorText)
@@ -161,7 +171,7 @@ func (c *chromium) location() *url.URL {
 // waitFor waits until the page shows words.
 func (c *chromium) waitFor(words string) {
 	c.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if strings.Contains(c.text(), words) {
 			return
 		}
@@ -172,7 +182,7 @@ func (c *chromium) waitFor(words string) {
 // eventually waits until what is true.
 func (c *chromium) eventually(words string, what func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if what() {
 			return
 		}

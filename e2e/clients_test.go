@@ -31,6 +31,11 @@ var revisions = []struct {
 // consent, list, call, refresh, and go on after the program was killed and
 // after the upstream's key was replaced.
 func TestM01TypeScriptClients(t *testing.T) {
+	typeScriptClients(t, startApp)
+}
+
+// typeScriptClients drives them against a program that start starts.
+func typeScriptClients(t *testing.T, start func(testing.TB) *app) {
 	testenv.Slow(t)
 	npmBin(t)
 	t.Parallel()
@@ -52,9 +57,9 @@ func TestM01TypeScriptClients(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("M01 %s %s stateless=%v", tt.script, tt.revision, tt.stateless), func(t *testing.T) {
 			g := newGate(t, everything(t, tt.stateless))
-			a := startApp(t)
+			a := start(t)
 			e := a.addEndpoint("Everything", g.URL, "")
-			s := startScript(t, tt.script, e.Local, tt.revision)
+			s := startScript(t, a.npmEnv(), tt.script, a.url(e), tt.revision)
 
 			var done report
 			for done.Texts == nil {
@@ -68,6 +73,7 @@ func TestM01TypeScriptClients(t *testing.T) {
 					resp.Body.Close()
 					g.refused.Store(0) // of the key's trial, which also asks without a key
 				case line.Waiting == "restart":
+					a.mustHaveTimeline(t)
 					a.restart()
 					s.goOn()
 				case line.Waiting == "dead key":
@@ -95,6 +101,9 @@ func TestM01TypeScriptClients(t *testing.T) {
 // answered.
 func consent(t testing.TB, a *app, authorize string) string {
 	t.Helper()
+	if a.world != nil {
+		authorize = continueLink(t, a, authorize)
+	}
 	p := shimtest.NewBrowser(t, a.origin).Consent(authorize, map[string]string{"api_key": apiKey, "action": "approve"})
 	if p.Location == "" {
 		t.Fatalf("consent ended at %s with %d and the words %q", p.URL.Path, p.Status, problemText(p.Body))
@@ -156,7 +165,7 @@ type script struct {
 	t     *testing.T
 	stdin io.Writer
 	lines chan scriptLine
-	errs  *output
+	errs  *testenv.Output
 }
 
 type scriptLine struct {
@@ -165,9 +174,10 @@ type scriptLine struct {
 	Done      *report
 }
 
-func startScript(t *testing.T, name string, args ...string) *script {
+func startScript(t *testing.T, env []string, name string, args ...string) *script {
 	t.Helper()
 	cmd := npmCommand(t, "node", append([]string{"clients/" + name}, args...)...)
+	cmd.Env = append(cmd.Env, env...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +186,7 @@ func startScript(t *testing.T, name string, args ...string) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &script{t: t, stdin: stdin, lines: make(chan scriptLine), errs: new(output)}
+	s := &script{t: t, stdin: stdin, lines: make(chan scriptLine), errs: new(testenv.Output)}
 	cmd.Stderr = s.errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ func (c *callback) wait(t testing.TB) url.Values {
 	select {
 	case q := <-c.arrived:
 		return q
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the client was never answered")
 		return nil
 	}
@@ -79,7 +79,7 @@ func TestConsentInChromium(t *testing.T) {
 		b := newChromium(t)
 
 		// The Go client opens the browser and waits at its own listener.
-		c := newGoClient(t, cb.URL, func(authorize string) url.Values {
+		c := newGoClient(t, a.http(), cb.URL, func(authorize string) url.Values {
 			b.run(chromedp.Navigate(authorize))
 			b.waitFor("Linear")
 			b.shoot("consent")
@@ -202,7 +202,11 @@ func TestConsentInChromium(t *testing.T) {
 // oauthClient registers a client that speaks OAuth by hand.
 func oauthClient(t testing.TB, a *app, redirect, resource string) *shimtest.OAuthClient {
 	t.Helper()
-	c := shimtest.NewOAuthClient(t, a.origin, redirect)
+	via := fresh
+	if a.world != nil {
+		via = a.http()
+	}
+	c := shimtest.NewOAuthClientVia(t, via, a.issuer(), redirect)
 	c.Resource = resource
 	return c
 }

@@ -26,6 +26,7 @@ type fault struct {
 	a     *app
 	last  *life // the one that was killed last
 	ports atomic.Int64
+	given atomic.Int64 // token answers
 
 	mu       sync.Mutex
 	changed  *sync.Cond
@@ -61,6 +62,13 @@ func (f *fault) set(change func()) {
 func (f *fault) begin() {
 	l := &life{http: &http.Transport{MaxIdleConnsPerHost: faultClients}, ended: make(chan struct{}), cut: make(map[string]int)}
 	f.set(func() { f.now = l })
+}
+
+// waitForTokens waits until somebody was given tokens, or for a while.
+func (f *fault) waitForTokens() {
+	for given, deadline := f.given.Load(), time.Now().Add(5*time.Second); f.given.Load() == given && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (f *fault) kill() {
@@ -131,6 +139,7 @@ type faultClient struct {
 	doing  string // what a request to /token is for
 	began  *life  // at the first request of what is done
 	killed bool   // since then
+	keeps  bool   // a code that was not redeemed
 
 	logins []*login
 }
@@ -276,9 +285,11 @@ func (c *faultClient) login() {
 		return
 	}
 	l.code, l.at, l.state = l.id.CodeFrom(page.Location), time.Now(), answered
-	if c.rng.IntN(8) > 0 {
-		c.redeem(l)
+	if !c.keeps || c.rng.IntN(8) == 0 {
+		c.keeps = true // the first, since on a busy machine there are few
+		return
 	}
+	c.redeem(l)
 }
 
 // mayFail reports a page that is not what was wanted, unless the program was
@@ -375,6 +386,9 @@ func (c *faultClient) token(v url.Values) (status int, a tokenAnswer) {
 	if resp.StatusCode != noAnswer {
 		if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
 			c.f.t.Errorf("POST /token = %d: %v", resp.StatusCode, err)
+		}
+		if resp.StatusCode == http.StatusOK {
+			c.f.given.Add(1)
 		}
 	}
 	return resp.StatusCode, a

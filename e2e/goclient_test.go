@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -20,14 +21,19 @@ import (
 // code handler, at each revision of the protocol.
 func TestM01GoClient(t *testing.T) {
 	t.Parallel()
+	goClients(t, startApp)
+}
+
+// goClients drives it against a program that start starts.
+func goClients(t *testing.T, start func(testing.TB) *app) {
 	for _, r := range revisions {
 		for _, stateless := range r.stateless {
 			t.Run(fmt.Sprintf("M01 %s stateless=%v", r.revision, stateless), func(t *testing.T) {
 				g := newGate(t, everything(t, stateless))
-				a := startApp(t)
+				a := start(t)
 				e := a.addEndpoint("Everything", g.URL, "")
 				// Nothing listens there: the test reads the answer off the redirect.
-				c := newGoClient(t, "http://127.0.0.1:1/callback", func(authorize string) url.Values {
+				c := newGoClient(t, a.http(), "http://127.0.0.1:1/callback", func(authorize string) url.Values {
 					back, err := url.Parse(consent(t, a, authorize))
 					if err != nil {
 						t.Fatal(err)
@@ -38,7 +44,7 @@ func TestM01GoClient(t *testing.T) {
 				defer cancel()
 
 				s, err := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, nil).Connect(ctx,
-					&mcp.StreamableClientTransport{Endpoint: e.Local, OAuthHandler: c.handler},
+					&mcp.StreamableClientTransport{Endpoint: a.url(e), HTTPClient: a.http(), OAuthHandler: c.handler},
 					&mcp.ClientSessionOptions{ProtocolVersion: r.revision})
 				if err != nil {
 					t.Fatal(err)
@@ -57,8 +63,13 @@ func TestM01GoClient(t *testing.T) {
 				c.expire()
 				texts = append(texts, simpleText(ctx, t, s))
 				rotated := c.refreshToken() != first
+				a.mustHaveTimeline(t)
+				before := g.streams.Load()
 				a.restart()
 				texts = append(texts, simpleText(ctx, t, s))
+				if !stateless { // the client gives its session up if its stream is refused
+					eventually(t, 30*time.Second, "the client's stream is back", func() bool { return g.streams.Load() > before })
+				}
 				g.rotate(t)
 				dead := deadText(ctx, t, s)
 				a.replaceKey(rotatedKey)
@@ -124,9 +135,9 @@ type goClient struct {
 	refresh func(*oauth2.Token) (*oauth2.Token, error)
 }
 
-// newGoClient returns a client whose user is browse: it is given the
-// authorization URL and returns what arrived at redirect.
-func newGoClient(t *testing.T, redirect string, browse func(authorize string) url.Values) *goClient {
+// newGoClient returns a client that asks by via and whose user is browse: it is
+// given the authorization URL and returns what arrived at redirect.
+func newGoClient(t testing.TB, via *http.Client, redirect string, browse func(authorize string) url.Values) *goClient {
 	t.Helper()
 	c := new(goClient)
 	h, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
@@ -135,6 +146,7 @@ func newGoClient(t *testing.T, redirect string, browse func(authorize string) ur
 			GrantTypes: []string{"authorization_code", "refresh_token"}, TokenEndpointAuthMethod: "none",
 		}},
 		RequestRefreshToken: true,
+		Client:              via,
 		AuthorizationCodeFetcher: func(_ context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
 			c.authorizations.Add(1)
 			q := browse(args.URL)
@@ -188,4 +200,11 @@ func (c *goClient) refreshToken() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.current.RefreshToken
+}
+
+// token is the access token that is used now.
+func (c *goClient) token() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current.AccessToken
 }

@@ -27,32 +27,25 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
-	if err := noteSources(); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		os.Exit(1)
-	}
 	code := m.Run()
 	os.RemoveAll(work)
 	os.Exit(code)
 }
 
-// noteSources looks at every source file of the program, so that go test does
+// noteSources looks at every file that the program is made of, so that go test does
 // not answer from its cache once one has changed: it sees what a test looks
-// at, but not what a compiler does that the test starts.
+// at while it runs, but not what a compiler does that the test starts.
 func noteSources() error {
-	for _, dir := range []string{"../go.mod", "../cmd", "../shim"} {
-		err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			_, err = os.Stat(name)
-			return err
-		})
+	return filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-	}
-	return nil
+		if d.IsDir() && (name == filepath.Join("..", "e2e") || name == filepath.Join("..", "dist") || d.Name() == ".git") {
+			return filepath.SkipDir
+		}
+		_, err = os.Stat(name)
+		return err
+	})
 }
 
 var (
@@ -68,6 +61,9 @@ var (
 // build compiles pkg once. GOFLAGS reaches it, so a test that is run with an
 // overlay gets a program with the overlay.
 func build(name, pkg string, flags ...string) (string, error) {
+	if err := noteSources(); err != nil {
+		return "", err
+	}
 	out := filepath.Join(work, name)
 	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", out, pkg)...)
 	cmd.Dir = ".."

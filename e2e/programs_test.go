@@ -22,6 +22,11 @@ import (
 // TestM01MCPRemote drives mcp-remote, which signs in by itself and serves what
 // is behind the program on its standard input and output.
 func TestM01MCPRemote(t *testing.T) {
+	mcpRemote(t, startApp)
+}
+
+// mcpRemote drives it against a program that start starts.
+func mcpRemote(t *testing.T, start func(testing.TB) *app) {
 	testenv.Slow(t)
 	npmBin(t)
 	t.Parallel()
@@ -35,11 +40,11 @@ func TestM01MCPRemote(t *testing.T) {
 		t.Run("M01 mcp-remote "+tt.protocol, func(t *testing.T) {
 			t.Parallel()
 			g := newGate(t, everything(t, tt.stateless))
-			a := startApp(t)
+			a := start(t)
 			e := a.addEndpoint("Everything", g.URL, "")
-			h := newHome(t)
-			cmd := h.command("mcp-remote", e.Local, "--protocol", tt.protocol)
-			stderr := new(output)
+			h := newHome(t, a.npmEnv())
+			cmd := h.command("mcp-remote", a.url(e), "--protocol", tt.protocol)
+			stderr := new(testenv.Output)
 			cmd.Stderr = stderr
 			t.Cleanup(func() {
 				if t.Failed() {
@@ -81,6 +86,7 @@ func TestM01MCPRemote(t *testing.T) {
 			r.Texts = append(r.Texts, simpleText(ctx, t, s))
 			issued[storedToken(t, tokens)] = true
 			r.Rotated = len(issued) == 2
+			a.mustHaveTimeline(t)
 			a.restart()
 			r.Texts = append(r.Texts, simpleText(ctx, t, s))
 			g.rotate(t)
@@ -100,6 +106,11 @@ func TestM01MCPRemote(t *testing.T) {
 // TestM01Inspector drives the MCP Inspector's command line, each run of which
 // is a client of its own with the sign-in of the first.
 func TestM01Inspector(t *testing.T) {
+	inspectors(t, startApp)
+}
+
+// inspectors drives it against a program that start starts.
+func inspectors(t *testing.T, start func(testing.TB) *app) {
 	testenv.Slow(t)
 	npmBin(t)
 	t.Parallel()
@@ -113,10 +124,10 @@ func TestM01Inspector(t *testing.T) {
 		t.Run("M01 Inspector "+tt.era, func(t *testing.T) {
 			t.Parallel()
 			g := newGate(t, everything(t, tt.stateless))
-			a := startApp(t)
+			a := start(t)
 			e := a.addEndpoint("Everything", g.URL, "")
-			h := newHome(t)
-			i := &inspector{home: h, args: []string{"--cli", "--format", "json", "--server-url", e.Local, "--transport", "http",
+			h := newHome(t, a.npmEnv())
+			i := &inspector{home: h, args: []string{"--cli", "--format", "json", "--server-url", a.url(e), "--transport", "http",
 				"--protocol-era", tt.era, "--callback-url", "http://" + freeAddr(t) + "/oauth/callback"}}
 
 			// The first run waits for the sign-in.
@@ -128,6 +139,7 @@ func TestM01Inspector(t *testing.T) {
 			r.Texts = append(r.Texts, i.simpleText())
 			issued[i.refreshToken()] = true
 			r.Rotated = len(issued) == 2
+			a.mustHaveTimeline(t)
 			a.restart()
 			r.Texts = append(r.Texts, i.simpleText())
 			g.rotate(t)
@@ -255,11 +267,12 @@ func (r *inspectorRun) answer() inspectorAnswer {
 type home struct {
 	t   *testing.T
 	dir string
+	env []string // of what runs there, besides what makes it a home
 }
 
-func newHome(t *testing.T) *home {
+func newHome(t *testing.T, env []string) *home {
 	t.Helper()
-	h := &home{t: t, dir: t.TempDir()}
+	h := &home{t: t, dir: t.TempDir(), env: env}
 	browser := "#!/bin/sh\nprintf '%s\\n' \"$1\" >>'" + filepath.Join(h.dir, "opened") + "'\n"
 	if err := os.WriteFile(filepath.Join(h.dir, "xdg-open"), []byte(browser), 0o700); err != nil {
 		t.Fatal(err)
@@ -271,7 +284,7 @@ func newHome(t *testing.T) *home {
 func (h *home) command(name string, args ...string) *exec.Cmd {
 	h.t.Helper()
 	cmd := npmCommand(h.t, name, args...)
-	cmd.Env = append(cmd.Env,
+	cmd.Env = append(append(cmd.Env, h.env...),
 		"PATH="+npmBin(h.t)+":"+h.dir+":"+os.Getenv("PATH"), "BROWSER="+filepath.Join(h.dir, "xdg-open"),
 		"XDG_CURRENT_DESKTOP=", "DESKTOP_SESSION=", "DISPLAY=", "WAYLAND_DISPLAY=",
 		"HOME="+h.dir, "MCP_REMOTE_CONFIG_DIR="+h.dir,

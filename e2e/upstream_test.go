@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
 // apiKey is what the upstream of these tests wants, and rotatedKey what it
@@ -31,7 +33,7 @@ func everything(t testing.TB, stateless bool) string {
 	// free a moment ago.
 	for range 5 {
 		addr := freeAddr(t)
-		out := new(output)
+		out := new(testenv.Output)
 		cmd := exec.Command(exe, "-http", addr, mode)
 		cmd.Stdout, cmd.Stderr = out, out
 		if err := cmd.Start(); err != nil {
@@ -83,6 +85,7 @@ type gate struct {
 	rotated  atomic.Bool
 	accepted atomic.Int64
 	refused  atomic.Int64
+	streams  atomic.Int64 // GET requests, of those that were accepted
 }
 
 func newGate(t testing.TB, backend string) *gate {
@@ -105,6 +108,9 @@ func newGate(t testing.TB, backend string) *gate {
 			return
 		}
 		g.accepted.Add(1)
+		if r.Method == http.MethodGet {
+			g.streams.Add(1)
+		}
 		relay(proxy, w, r)
 	}))
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })

@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// TestCheckInChromium presses the button: the page shows what is looked at
+// while one server is held up, keeps what was unfolded, and in the end has a
+// report that can be copied.
+func TestCheckInChromium(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	a := startTunneled(t)
+	dead, slow := shimtest.NewUpstream(t, shimtest.Options{}), shimtest.NewUpstream(t, shimtest.Options{})
+	a.addEndpoint(name40, dead.URL, dead.Key())
+	dead.SetKey(otherKey)
+	a.addEndpoint("Slow", slow.URL, slow.Key())
+	// An app that stopped, and one that waits.
+	c := oauthClient(t, a, "https://claude.ai/api/mcp/auth_callback", a.issuer()+"/"+a.slugs()[0]+"/mcp")
+	a.farBrowser().Open(c.AuthorizeURL())
+	stale := oauthClient(t, a, "https://claude.ai/api/mcp/auth_callback", a.issuer()+"/"+a.slugs()[1]+"/mcp")
+	stale.ID = "k2o_c_stale"
+	a.farBrowser().Open(stale.AuthorizeURL())
+
+	b := newChromium(t)
+	b.signIn(a)
+	held, release := make(chan struct{}), make(chan struct{})
+	slow.Break(shimtest.Times(1, func(http.ResponseWriter, *http.Request) bool {
+		close(held)
+		<-release
+		return false
+	}))
+	b.run(click(`nav a[href="/check"]`))
+	b.waitFor("Attempts that did not finish")
+	b.look("check-before")
+	b.run(click(`form[action="/check"] button`))
+	<-held
+	b.eventually("the server that is held up is looked at", func() bool {
+		return b.is(`[...document.querySelectorAll(".found")].some(e => e.innerText.includes("Slow") && e.innerText.includes("Checking"))`)
+	})
+	if !b.is(`document.querySelector("form[action='/check'] button").disabled`) {
+		t.Error("the button can be pressed while everything is checked")
+	}
+	b.look("check-running")
+	b.run(click(`details[data-fold=local] summary`))
+	close(release)
+	b.waitFor("One thing does not work")
+	b.eventually("what was unfolded is so again", func() bool { return b.is(`document.querySelector("details[data-fold=local]").open`) })
+	if b.is(`document.querySelector("details[data-fold=public]").open`) {
+		t.Error("what was not unfolded is")
+	}
+	b.run(click(`details[data-fold=text] summary`))
+	report := value(b, chromedp.Evaluate[string](`document.querySelector("details.text pre").innerText`))
+	for _, want := range []string{"This computer\n", "FAILED  " + name40 + ", key 1", ": for you to do", "What to do: Paste a new key", "ok      Slow, key 1"} {
+		if !strings.Contains(report, want) {
+			t.Errorf("the report does not say %q:\n%s", want, report)
+		}
+	}
+	for _, secret := range []string{shimtest.DefaultKey, otherKey, authtoken} {
+		if strings.Contains(report, secret) {
+			t.Error("the report holds a secret")
+		}
+	}
+	b.run(click(`.attempts li:last-child details summary`))
+	b.look("check-failed")
+	b.noPolicyStopped()
+}

@@ -1,0 +1,457 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tray/traytest"
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
+)
+
+// A menuTest is an owner in front of the tray.
+type menuTest struct {
+	*desktopApp
+	t     *testing.T
+	panel *traytest.Watcher
+	icon  *traytest.Icon
+	notes *traytest.Notifier
+	up    *shimtest.Upstream
+	e     endpointInfo
+
+	connected int // notifications of apps that connected: they stay as long as the app
+}
+
+// TestL09DesktopMenu goes through the menu as an owner does from day to day, in
+// a session with a keychain, a panel and notifications.
+func TestL09DesktopMenu(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	d := startDesktopApp(t, desktopSession{})
+	m := &menuTest{desktopApp: d, t: t, up: shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})}
+	m.notes = d.bus.StartNotifier(t, "actions", "body")
+	m.panel = d.bus.StartWatcher(t)
+	m.icon = m.panel.Icon(t)
+	for _, step := range []struct {
+		name string
+		do   func(*menuTest, *testing.T)
+	}{
+		{"first run", (*menuTest).firstRun},
+		{"keychain", (*menuTest).keychain},
+		{"pause", (*menuTest).pause},
+		{"pages", (*menuTest).pages},
+		{"stopped", (*menuTest).stopped},
+		{"tunnel", (*menuTest).tunnel},
+		{"requests", (*menuTest).requests},
+		{"a hundred requests", (*menuTest).hundred},
+		{"key", (*menuTest).key},
+		{"revoke", (*menuTest).revoke},
+		{"login", (*menuTest).login},
+		{"quit", (*menuTest).quit},
+	} {
+		if !t.Run(step.name, func(t *testing.T) {
+			m.desktopApp.app.t, m.t = t, t
+			step.do(m, t)
+		}) {
+			break
+		}
+	}
+	m.desktopApp.app.t = t
+}
+
+// firstRun follows the page that opens by itself, and adds a server.
+func (m *menuTest) firstRun(t *testing.T) {
+	link := m.links.next(t)
+	if p := m.browser.SignIn(link); p.URL.Path != "/" || p.Status != http.StatusOK {
+		t.Fatalf("the first link leads to %s (%d), want /", p.URL.Path, p.Status)
+	}
+	m.icon.Click(t, "Open dashboard")
+	m.follow("/")
+	m.icon.Click(t, "Add a server\u2026")
+	m.follow("/")
+	m.e = m.addEndpoint("Linear", m.up.URL, m.up.Key())
+	m.icon.WaitMenu(t, "the server", has("Linear", "Not used yet"))
+}
+
+// keychain asks with another program whether the master key is in the keyring.
+func (m *menuTest) keychain(t *testing.T) {
+	waitKeychain(m.app, "ready")
+	cmd := exec.Command(testenv.Need(t, "secret-tool"), "search", "--all", "service", "key2oauth")
+	cmd.Env = m.bus.Env()
+	out, err := cmd.CombinedOutput()
+	if n := strings.Count(string(out), "attribute.service = key2oauth"); err != nil || n != 1 {
+		t.Errorf("the keyring has %d items of ours (%v), want the master key", n, err)
+	}
+}
+
+func (m *menuTest) pause(t *testing.T) {
+	m.icon.Click(t, "Pause")
+	m.waitPaused(true)
+	m.icon.WaitMenu(t, "paused", has("Paused \u2013 no calls go through"))
+	m.icon.Click(t, "Resume")
+	m.waitPaused(false)
+	m.icon.WaitMenu(t, "no longer paused", has("Pause"))
+}
+
+// pages opens what has a page.
+func (m *menuTest) pages(t *testing.T) {
+	m.icon.Click(t, "Linear", "Open")
+	if p := m.follow("/"); p.URL.Fragment != "e-"+m.e.Slug || !strings.Contains(p.Body, `id="`+p.URL.Fragment+`"`) {
+		t.Errorf("the link leads to %q on the page, want the card of the server", p.URL.Fragment)
+	}
+	m.icon.Click(t, "Connect apps elsewhere\u2026")
+	m.follow("/tunnel")
+	// There is no display, and so no clipboard: a page has the address, and says
+	// why it came.
+	m.icon.Click(t, "Linear", "Copy MCP URL")
+	p := m.follow("/")
+	if !strings.Contains(p.Body, m.e.Local) || !strings.Contains(p.Body, "no clipboard") || p.URL.Fragment != "e-"+m.e.Slug {
+		t.Errorf("the page does not show the address %s, or not why, or leads to %q on it", m.e.Local, p.URL.Fragment)
+	}
+}
+
+// tunnel opens the tunnel, closes it and opens it again, and meets one that
+// does not open.
+func (m *menuTest) tunnel(t *testing.T) {
+	connected := "Connected \u2013 " + tunneltest.DefaultDomain
+	m.api("PUT", "/api/tunnel", map[string]string{"provider": "ngrok", "authtoken": desktopAuthtoken}, nil)
+	m.icon.WaitMenu(t, "the tunnel online", has(connected))
+	m.icon.Click(t, "Go offline")
+	m.icon.WaitMenu(t, "the tunnel offline", has("Offline \u2013 only apps on this computer can connect"))
+	m.icon.Click(t, "Go online")
+	m.icon.WaitMenu(t, "the tunnel online again", has(connected))
+
+	m.edge.Revoke(desktopAuthtoken)
+	m.edge.KillSessions()
+	m.note(t, "Apps elsewhere cannot connect")
+	menu := m.icon.WaitMenu(t, "what to do about the tunnel", func(i *traytest.Item) bool { return strings.HasSuffix(first(i), " \u2013 click to fix") })
+	m.icon.Click(t, first(menu))
+	m.follow("/tunnel")
+	// Where the link leads says what is wrong; another attempt by the menu too.
+	m.icon.Click(t, "Go offline")
+	m.noNotes(t)
+	m.icon.Click(t, "Go online")
+	m.follow("/tunnel")
+	m.note(t, "Apps elsewhere cannot connect")
+	m.api("PUT", "/api/tunnel", map[string]string{"provider": "ngrok", "authtoken": desktopAuthtoken + "_new"}, nil)
+	m.icon.WaitMenu(t, "the tunnel online with a new authtoken", has(connected))
+	m.noNotes(t)
+}
+
+// stopped lets an app fail to connect: the menu says so in one line, which
+// leads to why, until the app has got there.
+func (m *menuTest) stopped(t *testing.T) {
+	const line = "Test client did not connect \u2013 click to fix"
+	c := oauthClient(t, m.app, "http://127.0.0.1:1/callback", m.e.Local)
+	m.browser.Consent(c.AuthorizeURL(), map[string]string{"credential": "new", "api_key": "sk-mistyped", "action": "approve"})
+	m.icon.WaitMenu(t, "the app that did not connect", has(line))
+	m.icon.Click(t, line)
+	if page := m.follow("/check"); !strings.Contains(page.Body, "The server did not accept the API key") {
+		t.Errorf("the page does not say why:\n%s", page.Body)
+	}
+	u := m.signIn(t)
+	u.mustCall("connected")
+	m.newApp(t)
+	m.icon.WaitMenu(t, "no app that did not connect", func(i *traytest.Item) bool { return !strings.Contains(i.String(), "did not connect") })
+}
+
+const desktopAuthtoken = "2desktopmenu_authtoken_of_the_owner"
+
+// A far is a phone somewhere on the internet.
+type far struct {
+	*shimtest.Browser
+	id   string        // of its request
+	form shimtest.Form // has the owner asked
+}
+
+// phone begins a request on a phone with an address of its own.
+func (m *menuTest) phone(addr string) *far {
+	m.t.Helper()
+	public := "https://" + tunneltest.DefaultDomain
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
+	via := m.edge.Client(false)
+	via.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, m.edge.Addr())
+	}
+	c := shimtest.NewOAuthClientVia(m.t, via, public, "https://claude.ai/api/mcp/auth_callback")
+	c.Resource = public + "/" + m.e.Slug + "/mcp"
+	_, body := c.PostJSON("/register", map[string]any{"client_name": "Claude", "redirect_uris": []string{c.Redirect}, "token_endpoint_auth_method": "none"})
+	c.ID, _ = body["client_id"].(string)
+	f := &far{Browser: shimtest.NewBrowser(m.t, public)}
+	f.HTTP.Transport = via.Transport
+	page := f.Open(c.AuthorizeURL())
+	for _, form := range page.Forms {
+		if id, ok := strings.CutPrefix(form.Action, "/authorize/"); ok {
+			f.id, f.form = id, form
+		}
+	}
+	return f
+}
+
+var phoneNumber = regexp.MustCompile(`<p class="number">.*</span>([0-9]{2})</p>`)
+
+// ask has the owner asked. The number is "" if there are too many who ask.
+func (f *far) ask(t *testing.T) (number string) {
+	t.Helper()
+	page := f.Submit(f.form, nil)
+	n := phoneNumber.FindStringSubmatch(page.Body)
+	switch {
+	case n != nil:
+		return n[1]
+	case page.Status != http.StatusTooManyRequests:
+		t.Fatalf("the phone (%d) shows no number:\n%s", page.Status, page.Body)
+	}
+	return ""
+}
+
+// requests has one phone ask, which the owner answers.
+func (m *menuTest) requests(t *testing.T) {
+	f := m.phone("127.0.2.1")
+	number := f.ask(t)
+	menu := m.icon.WaitMenu(t, "the request first", func(i *traytest.Item) bool { return strings.HasPrefix(first(i), "Review request from ") })
+	note := m.note(t, "An app asks for access")
+	m.links.none(t)
+	m.icon.Click(t, first(menu))
+	m.follow("/consent/" + f.id)
+	m.notes.Click(t, note.ID, "default")
+	page := m.follow("/") // the notification is about all that wait
+	if !strings.Contains(page.Body, "/consent/"+f.id) {
+		t.Error("the home page does not lead to the request")
+	}
+	page = m.browser.Open("/consent/" + f.id)
+	form := m.browser.Form(page, "/consent/"+f.id)
+	if !form.Has("number") {
+		t.Errorf("the page asks for no number:\n%s", page.Body)
+	}
+	if done := m.browser.Submit(form, map[string]string{"credential": m.saved(), "number": number, "action": "approve"}); done.Status != http.StatusOK {
+		t.Errorf("Approve = %d:\n%s", done.Status, done.Body)
+	}
+	m.newApp(t)
+	m.noNotes(t)
+}
+
+// hundred has a hundred phones ask, of which the owner hears once.
+func (m *menuTest) hundred(t *testing.T) {
+	waiting := 0
+	for i := range 100 {
+		if m.phone(fmt.Sprintf("127.0.3.%d", i+1)).ask(t) != "" {
+			waiting++
+		}
+	}
+	m.note(t, "An app asks for access")
+	m.icon.WaitMenu(t, "all requests in one item", func(i *traytest.Item) bool { return first(i) == fmt.Sprintf("Review %d requests\u2026", waiting) })
+	m.notes.None(t, time.Second)
+	if n := m.notes.Open() - m.connected; n != 1 {
+		t.Errorf("%d notifications of requests are on the screen, want 1", n)
+	}
+	m.links.none(t)
+	m.icon.Click(t, fmt.Sprintf("Review %d requests\u2026", waiting))
+	m.follow("/")
+	var status struct {
+		Pending []struct {
+			URL   string
+			Asked bool
+		}
+	}
+	m.status(&status)
+	for _, q := range status.Pending {
+		if q.Asked {
+			page := m.browser.Open(q.URL)
+			m.browser.Submit(m.browser.Form(page, page.URL.Path), map[string]string{"action": "deny"})
+		}
+	}
+	m.noNotes(t)
+	m.icon.WaitMenu(t, "no request", func(i *traytest.Item) bool { return !strings.HasPrefix(first(i), "Review") })
+}
+
+// saved is the saved key of the server.
+func (m *menuTest) saved() (credential string) {
+	m.t.Helper()
+	var e struct {
+		Credentials []struct{ ID string }
+	}
+	m.api("GET", "/api/slugs/"+m.e.Slug, nil, &e)
+	if len(e.Credentials) != 1 {
+		m.t.Fatalf("the server has %d keys, want 1", len(e.Credentials))
+	}
+	return e.Credentials[0].ID
+}
+
+// note waits for a notification.
+func (m *menuTest) note(t *testing.T, summary string) traytest.Note {
+	t.Helper()
+	note := m.notes.Next(t)
+	if note.Summary != summary {
+		t.Errorf("a notification says %q, want %q", note.Summary, summary)
+	}
+	return note
+}
+
+// newApp waits for the notification that an app has connected.
+func (m *menuTest) newApp(t *testing.T) {
+	t.Helper()
+	m.note(t, "New app connected")
+	m.connected++
+}
+
+// noNotes waits until the notifications of what is over are taken back.
+func (m *menuTest) noNotes(t *testing.T) {
+	t.Helper()
+	traytest.Wait(t, "the notifications withdrawn", func() (bool, string) {
+		n := m.notes.Open()
+		return n == m.connected, fmt.Sprintf("%d on the screen, want %d", n, m.connected)
+	})
+}
+
+// signIn connects an app with the key that is saved.
+func (m *menuTest) signIn(t *testing.T) *user {
+	t.Helper()
+	u := &user{OAuthClient: oauthClient(t, m.app, "http://127.0.0.1:1/callback", m.e.Local), t: t}
+	p := m.browser.Consent(u.AuthorizeURL(), map[string]string{"credential": m.saved(), "action": "approve"})
+	if status, body := u.Redeem(u.CodeFrom(p.Location)); status != http.StatusOK {
+		t.Fatalf("the token = %d %v", status, body["error"])
+	}
+	return u
+}
+
+// key has the upstream reject the key: the owner hears of it, clicks, pastes
+// another, and the client goes on.
+func (m *menuTest) key(t *testing.T) {
+	u := m.signIn(t)
+	u.mustCall("before")
+	m.newApp(t)
+	calm, err := m.icon.Picture()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.up.SetKey("sk-desktop-next")
+	u.call()
+	note := m.note(t, "API key rejected")
+	if !strings.Contains(note.Body, "Linear") {
+		t.Errorf("the notification does not say whose key it is: %s", note.Body)
+	}
+	m.icon.WaitMenu(t, "the rejected key", has("Linear \u2013 key rejected, click to fix"))
+	if amber, err := m.icon.Picture(); err != nil || string(amber.Pixels) == string(calm.Pixels) {
+		t.Errorf("the icon is as it was (%v)", err)
+	}
+	m.icon.Click(t, "Linear \u2013 key rejected, click to fix")
+	m.follow("/endpoints/" + m.e.Slug + "/key")
+	m.notes.Click(t, note.ID, "default")
+	page := m.follow("/endpoints/" + m.e.Slug + "/key")
+	form := m.browser.Form(page, "/endpoints/"+m.e.Slug+"/key")
+	if done := m.browser.Submit(form, map[string]string{"api_key": m.up.Key()}); done.Status != http.StatusOK {
+		t.Fatalf("the key page = %d:\n%s", done.Status, done.Body)
+	}
+	m.icon.WaitMenu(t, "all well", func(i *traytest.Item) bool { return !strings.Contains(i.String(), "key rejected") })
+	traytest.Wait(t, "the same icon as before", func() (bool, string) {
+		now, err := m.icon.Picture()
+		return err == nil && string(now.Pixels) == string(calm.Pixels), ""
+	})
+	u.mustCall("the key was replaced")
+	m.icon.WaitMenu(t, "when the server was used last", has("Linear", "Last used just now"))
+}
+
+// revoke revokes the client by two clicks.
+func (m *menuTest) revoke(t *testing.T) {
+	menu := m.icon.WaitMenu(t, "the recent apps", has("Recent apps"))
+	if n := len(menu.Find("Recent apps").Items); n != len(m.grants()) {
+		t.Errorf("the menu has %d apps, want %d", n, len(m.grants()))
+	}
+	for left := len(m.grants()); left > 0; left-- {
+		app := first(menu.Find("Recent apps"))
+		m.icon.Click(t, "Recent apps", app, "Revoke access", "Revoke now")
+		traytest.Wait(t, "a grant less", func() (bool, string) { return len(m.grants()) == left-1, "" })
+		menu = m.icon.WaitMenu(t, "an app less", func(i *traytest.Item) bool {
+			apps := i.Find("Recent apps")
+			return apps == nil && left == 1 || apps != nil && len(apps.Items) == left-1
+		})
+	}
+	m.connected = 0
+	m.noNotes(t)
+}
+
+// login turns "Start at login" on and off again.
+func (m *menuTest) login(t *testing.T) {
+	file := filepath.Join(m.bus.ConfigDir(), "autostart", "key2oauth.desktop")
+	checked := func(want bool) {
+		t.Helper()
+		m.icon.WaitMenu(t, fmt.Sprintf("the check mark %v", want), func(i *traytest.Item) bool {
+			item := i.Find("Start at login")
+			return item != nil && item.Checkable && item.Checked == want
+		})
+	}
+	checked(false)
+	m.icon.Click(t, "Start at login")
+	checked(true)
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{m.exe, `"--data-dir=` + m.dir + `"`, `"--at-login"`, `"--keychain=os"`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("login does not start it with %s:\n%s", want, b)
+		}
+	}
+	m.icon.Click(t, "Start at login")
+	checked(false)
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("the file is still there: %v", err)
+	}
+
+	// Where it cannot be turned on the owner hears why, and it is not said to be.
+	folder := filepath.Dir(file)
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/nowhere", folder); err != nil {
+		t.Fatal(err)
+	}
+	m.icon.Click(t, "Start at login")
+	note := m.note(t, "Start at login was not changed")
+	if !strings.Contains(note.Body, folder) {
+		t.Errorf("the notification does not say why: %s", note.Body)
+	}
+	checked(false)
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	m.notes.Dismiss(t, note.ID)
+	m.noNotes(t)
+}
+
+// quit ends the program while a call is under way, which comes to its end.
+func (m *menuTest) quit(t *testing.T) {
+	u := signedIn(t, m.app, m.e.Local, m.up.Key())
+	type result struct {
+		a   reply
+		err error
+	}
+	answer := make(chan result, 1)
+	m.up.Reset()
+	go func() {
+		a, err := callTool(fresh, u.Resource, u.Access, "slow", json.RawMessage(`{"millis":1000}`))
+		answer <- result{a, err}
+	}()
+	traytest.Wait(t, "the call at the upstream", func() (bool, string) { return len(m.up.Requests()) > 0, "" })
+	m.icon.Click(t, "Quit Key2OAuth")
+	if code := m.ended(); code != 0 {
+		t.Errorf("the exit code is %d, want 0", code)
+	}
+	if r := <-answer; r.err != nil || !r.a.says("done") {
+		t.Errorf("the call that was under way = %d %s, %v", r.a.Status, r.a.Body, r.err)
+	}
+	if n := m.notes.Open(); n != 0 {
+		t.Errorf("%d notifications have outlived the program", n)
+	}
+}

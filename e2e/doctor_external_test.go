@@ -1,0 +1,119 @@
+package e2e
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// fronts are what stands, or goes wrong, between the internet and a program
+// whose owner runs a tunnel of his own.
+var fronts = []struct {
+	name  string
+	front func(next http.Handler) http.Handler
+	id    string // of the finding
+	whose string
+	words string
+	next  string
+}{
+	{"login page", func(http.Handler) http.Handler {
+		return http.HandlerFunc(loginPage)
+	}, "public.reach", "yours", "asks for a login", "turn off any login"},
+	{"protection against bots", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				w.WriteHeader(http.StatusForbidden)
+				io.WriteString(w, "<!doctype html><title>Just a moment</title>")
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}, "public.challenge", "yours", "protection against bots", "Turn it off"},
+	{"buffers answers", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rec := httptest.NewRecorder()
+			next.ServeHTTP(rec, r)
+			maps.Copy(w.Header(), rec.Header())
+			w.WriteHeader(rec.Code)
+			w.Write(rec.Body.Bytes())
+		})
+	}, "public.stream", "yours", "holds events back", "buffering"},
+	{"takes the token away", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Del("Authorization")
+			next.ServeHTTP(w, r)
+		})
+	}, "public.call", "yours", "Authorization", "pass"},
+	{"takes the challenge away", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(&withoutHeader{w, "Www-Authenticate"}, r)
+		})
+	}, "public.challenge", "yours", "WWW-Authenticate", "pass"},
+	{"another name", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Host = "127.0.0.1:7451"
+			next.ServeHTTP(w, r)
+		})
+	}, "public.reach", "yours", "under another name", "Host header"},
+	{"another program", func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "404 page not found", http.StatusNotFound) })
+	}, "public.reach", "yours", "not this program", "Check where your tunnel leads"},
+	{"nothing behind it", func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) })
+	}, "public.reach", "yours", "cannot reach this program", "leads to the address"},
+}
+
+func loginPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html")
+	io.WriteString(w, "<!doctype html><title>Log in</title>")
+}
+
+// A withoutHeader takes a header out of an answer.
+type withoutHeader struct {
+	http.ResponseWriter
+	name string
+}
+
+func (w *withoutHeader) WriteHeader(status int) {
+	w.Header().Del(w.name)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *withoutHeader) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// TestDoctorOwnTunnel breaks what an owner runs himself between the internet
+// and the program.
+func TestDoctorOwnTunnel(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	o := newOwnTunnel(t)
+	a := o.start(t)
+	o.waitListening(t, a)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	a.addEndpoint("Server", up.URL, up.Key())
+	if c := a.doctor(); !c.OK || c.find("public.revoke").State != "ok" {
+		t.Fatalf("a tunnel with nothing wrong: %+v", c.Findings)
+	}
+	for _, tt := range fronts {
+		t.Run(tt.name, func(t *testing.T) {
+			o.front.Store(&tt.front)
+			defer o.front.Store(nil)
+			c := a.doctor()
+			f := c.find(tt.id)
+			if f.State != "failed" || f.Whose != tt.whose || !strings.Contains(f.Words, tt.words) || f.Next == "" || !strings.Contains(f.Next, tt.next) {
+				t.Errorf("got %+v, want that of %s; the report is %+v", f, tt.whose, c.Findings)
+			}
+			blamed := slices.DeleteFunc(c.Findings, func(g finding) bool { return g.State != "failed" || g.ID == f.ID })
+			if len(blamed) > 0 {
+				t.Errorf("blamed besides: %+v", blamed)
+			}
+		})
+	}
+}

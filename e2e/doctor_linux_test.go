@@ -1,0 +1,145 @@
+package e2e
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// mustBlame has the doctor look, and checks what he says of one thing.
+func (a *app) mustBlame(id, state, whose, words, next string) {
+	a.t.Helper()
+	f := a.doctor().find(id)
+	if f.State != state || f.Whose != whose || !strings.Contains(f.Words, words) || !strings.Contains(f.Next, next) {
+		a.t.Errorf("got %+v, want %s, %s, %q and %q", f, state, whose, words, next)
+	}
+}
+
+// TestDoctorFullDisk fills the disk of an owner who does nothing. What goes
+// wrong is said on the home page, in the status and by the doctor, until there
+// is room again.
+func TestDoctorFullDisk(t *testing.T) {
+	testenv.Slow(t) // the program looks every five seconds whether there is room
+	t.Parallel()
+	disk := newSmallDisk(t, 96) // as much as the doctor wants to be free
+	a := startWith(t, &app{dir: filepath.Join(disk.dir, "data")})
+	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
+	u := signedIn(t, a, a.addEndpoint("Linear", up.URL, up.Key()).Local, up.Key())
+	b := shimtest.NewBrowser(t, a.origin)
+	b.SignIn(a.ownerLink())
+	const words, next = "is full", "Make room"
+	says := func() (home, status bool) {
+		page := b.Open("/")
+		return strings.Contains(page.Body, words) && strings.Contains(page.Body, next), strings.Contains(a.run("", "status"), words)
+	}
+	if home, status := says(); home || status || !a.doctor().OK {
+		t.Fatalf("with room, the home page says that the disk is full: %v; the status does: %v; the doctor %+v", home, status, a.doctor())
+	}
+	disk.fill()
+	mustFill(t, u)
+	if home, status := says(); !home || !status {
+		t.Errorf("the home page says that the disk is full: %v; the status does: %v", home, status)
+	}
+	a.mustBlame("computer.state", "failed", "yours", words, next)
+	a.mustBlame("computer.disk", "failed", "yours", "Only 0 MB", next)
+	// Whoever connects now is stopped by it.
+	c := oauthClient(t, a, "http://127.0.0.1:1/callback", u.Resource)
+	shimtest.NewBrowser(t, a.origin).Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
+	if all := a.attempts(); len(all) == 0 || all[0].Diagnosis.Cause != "approve disk" || all[0].Diagnosis.Whose != "yours" || !strings.Contains(all[0].Diagnosis.Next, next) {
+		t.Errorf("the timeline says of it %+v", all)
+	}
+	disk.empty()
+	eventually(t, patience, "the program sees by itself that there is room", func() bool { home, status := says(); return !home && !status })
+	if c := a.doctor(); !c.OK {
+		t.Errorf("with room again the doctor says %+v", c.Findings)
+	}
+	u.mustCall("with room again")
+}
+
+// TestDoctorLockedKeychain locks a real keychain before the program starts.
+func TestDoctorLockedKeychain(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	a, keyring := inKeychain(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
+	e := a.addEndpoint("Linear", up.URL, up.Key())
+	waitKeychain(a, "ready")
+	u := signedIn(t, a, e.Local, up.Key())
+	if c := a.doctor(); !c.OK {
+		t.Fatalf("with the keychain open the doctor says %+v", c.Findings)
+	}
+	keyring.Lock(t)
+	a.restart()
+	waitKeychain(a, "locked")
+	a.mustBlame("computer.keychain", "failed", "yours", "Unlock your keyring", "Unlock")
+	a.mustBlame("servers."+e.Slug, "failed", "yours", "Unlock your keyring", "Unlock")
+	c := oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
+	shimtest.NewBrowser(t, a.origin).Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
+	if all := a.attempts(); len(all) == 0 || all[0].Diagnosis.Whose != "yours" || !strings.Contains(all[0].Diagnosis.Words, "locked") {
+		t.Errorf("the timeline says of an app that connects now: %+v", all)
+	}
+	keyring.Unlock(t)
+	waitKeychain(a, "ready")
+	if c := a.doctor(); !c.OK {
+		t.Errorf("with the keychain open again the doctor says %+v", c.Findings)
+	}
+	u.mustCall("with the keychain open again")
+}
+
+// TestDoctorPlainHTTP names servers on the internet without encryption: by
+// their address they are refused at once, by a name once that leads there.
+func TestDoctorPlainHTTP(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	ownMounts(t)
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	leadTo := func(addr string) {
+		if err := os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"+addr+" plain.example.com\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leadTo("127.0.0.1")
+	if err := syscall.Mount(hosts, "/etc/hosts", "", syscall.MS_BIND, ""); err != nil {
+		testenv.Skip(t, "does not let root mount a file: "+err.Error())
+	}
+	t.Cleanup(func() { syscall.Unmount("/etc/hosts", syscall.MNT_DETACH) })
+	a := startApp(t)
+	out, err := exec.Command(a.exe, "add", "http://203.0.113.77/mcp", "--data-dir", a.dir).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "Use https:// for this address") {
+		t.Errorf("key2oauth add of a public address over http: %v, and it printed %q, want what to do", err, out)
+	}
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	// The go-sdk's servers answer to no name but localhost.
+	origin, err := url.Parse(up.Origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(origin) }}
+	named := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { relay(proxy, w, r) }))
+	named.Config.SetKeepAlivesEnabled(false) // a connection goes on to where its name led
+	t.Cleanup(func() { named.CloseClientConnections(); named.Close() })
+	e := a.addEndpoint("Server", strings.Replace(named.URL, "127.0.0.1", "plain.example.com", 1)+"/mcp", up.Key())
+	if c := a.doctor(); !c.OK {
+		t.Fatalf("while the name leads to this computer the doctor says %+v", c.Findings)
+	}
+	leadTo("203.0.113.77")
+	eventually(t, patience, "the doctor sees where the name leads", func() bool { // names are kept for some seconds
+		c := a.doctor()
+		f := c.find("servers." + e.Slug)
+		if !c.OK && f.State != "failed" {
+			t.Errorf("something else is wrong: %+v", c.Findings)
+		}
+		return f.State == "failed"
+	})
+	a.mustBlame("servers."+e.Slug, "failed", "yours", "203.0.113.77", "Change the server's address")
+}

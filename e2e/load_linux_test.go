@@ -1,0 +1,372 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+const (
+	loadClients   = 100  // that are signed in and busy
+	loadStreams   = 1000 // that are open and silent, ten of each client
+	loadStrangers = 16   // that send without a pause
+	loadPhase     = 6 * time.Second
+
+	// A silent stream may cost 100 kB: two connections with their buffers of
+	// 4 kB each way, and the goroutines of both. A thousand requests that wait
+	// for a person may hold 16 kB each, and that many strangers' bodies of
+	// 64 kB are read at once. Before it collects, Go lets the heap grow to twice
+	// of what lives.
+	loadMemory = 2 * (loadStreams*100<<10 + 1000*16<<10 + loadStrangers*64<<10 + 20<<20)
+)
+
+// TestR08P23Load holds a thousand silent streams and a hundred busy clients
+// while strangers flood registration, authorization and everything else that
+// is open to them. Every call gets its answer, no stream is held up or cut,
+// the memory is bounded, and nothing of the flood is written anywhere. How
+// fast it is is reported only.
+func TestR08P23Load(t *testing.T) {
+	testenv.Slow(t)
+	needFiles(t, 4*loadStreams)
+	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
+	wake := make(chan struct{})
+	up.Break(shimtest.Only(http.MethodGet, silentStream(wake)))
+	// What the clients send need not be kept here.
+	a := startWith(t, &app{args: []string{"--log-level", "info"}})
+	e := a.addEndpoint("Linear", up.URL, up.Key())
+	users := make([]*user, loadClients)
+	for i := range users {
+		users[i] = signedIn(t, a, e.Local, up.Key())
+	}
+	start := memory(t, a)
+
+	streams := openStreams(t, users, wake)
+	withStreams := memory(t, a)
+	t.Logf("%d silent streams: %d kB resident, %.1f kB each", loadStreams, withStreams.now>>10, float64(withStreams.now-start.now)/loadStreams/1024)
+
+	quiet := busy(t, users, loadPhase)
+	f := newFlood(t, a, e.Local)
+	f.begin()
+	loud := busy(t, users, loadPhase)
+	f.end()
+	first := memory(t, a)
+	t.Logf("%d calls a second; %d while %d strangers send %d requests a second: %v",
+		quiet, loud, loadStrangers, f.total()/int(loadPhase/time.Second), f.count)
+
+	// Nobody is busy now, so whatever is written comes from the flood.
+	before := settle(t, a)
+	f = newFlood(t, a, e.Local)
+	f.begin()
+	time.Sleep(loadPhase)
+	f.end()
+	if after := settle(t, a); after != before {
+		t.Errorf("a flood of %d requests has changed the data folder from %+v to %+v", f.total(), before, after)
+	}
+	// Only one in nine is a registration, and two in nine wait for a person.
+	if f.total() < 2000 {
+		t.Errorf("strangers sent %d requests, too few to prove anything", f.total())
+	}
+	last := memory(t, a)
+	t.Logf("the flood alone: %v", f.count)
+	t.Logf("resident: %d kB after the first flood, %d after the second, %d at most", first.now>>10, last.now>>10, last.peak>>10)
+	if last.peak > loadMemory {
+		t.Errorf("the program took %d kB, at most %d are fine", last.peak>>10, loadMemory>>10)
+	}
+	if last.now > first.now+first.now/2 {
+		t.Errorf("a second flood has made the program grow from %d to %d kB", first.now>>10, last.now>>10)
+	}
+
+	close(wake)
+	streams.Wait()
+	for _, u := range users {
+		u.mustCall("after the flood")
+	}
+}
+
+// needFiles makes sure that this process may open so many files; the program
+// may as many. The Go runtime has raised the limit as far as it goes.
+func needFiles(t *testing.T, n uint64) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Cur < n {
+		testenv.Skip(t, fmt.Sprintf("lets a process open %d files, and %d are needed", limit.Cur, n))
+	}
+}
+
+// silentStream answers with an event stream that has one event, once wake is
+// closed.
+func silentStream(wake <-chan struct{}) shimtest.Fault {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Type", "text/event-stream")
+		http.NewResponseController(w).Flush()
+		select {
+		case <-wake:
+			io.WriteString(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/awake\"}\n\n")
+		case <-r.Context().Done():
+		}
+		return true
+	}
+}
+
+// openStreams opens the streams. Each must stay silent until wake is closed,
+// and then get its event.
+func openStreams(t *testing.T, users []*user, wake <-chan struct{}) *sync.WaitGroup {
+	t.Helper()
+	c := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	t.Cleanup(c.CloseIdleConnections)
+	opened := make(chan error, loadStreams)
+	var streams sync.WaitGroup
+	for i := range loadStreams {
+		u := users[i%len(users)]
+		req, err := http.NewRequest(http.MethodGet, u.Resource, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+u.Access)
+		req.Header.Set("Accept", "text/event-stream")
+		streams.Go(func() {
+			resp, err := c.Do(req)
+			if err == nil && resp.StatusCode != http.StatusOK {
+				resp.Body.Close()
+				err = fmt.Errorf("a stream = %s", resp.Status)
+			}
+			opened <- err
+			if err != nil {
+				return
+			}
+			defer resp.Body.Close()
+			awake := false
+			for in := bufio.NewScanner(resp.Body); in.Scan(); {
+				if !strings.HasPrefix(in.Text(), "data:") {
+					continue // a comment that keeps it alive
+				}
+				select {
+				case <-wake:
+					awake = strings.Contains(in.Text(), "notifications/awake")
+				default:
+					t.Errorf("a silent stream says %q", in.Text())
+				}
+			}
+			if !awake {
+				t.Error("a stream ended without its event")
+			}
+		})
+	}
+	for range loadStreams {
+		if err := <-opened; err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &streams
+}
+
+// busy lets every client call over and over, and refresh now and then. It
+// returns the calls in a second.
+func busy(t *testing.T, users []*user, d time.Duration) int {
+	t.Helper()
+	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: len(users)}}
+	defer c.CloseIdleConnections()
+	var calls atomic.Int64
+	var clients sync.WaitGroup
+	for i, u := range users {
+		clients.Go(func() {
+			for n, end := 0, time.Now().Add(d); time.Now().Before(end) && !t.Failed(); n++ {
+				want := fmt.Sprintf("client %d, call %d", i, n)
+				r, err := callTool(c, u.Resource, u.Access, "echo", map[string]string{"text": want})
+				if err != nil || !r.says(want) {
+					t.Errorf("%s = %d %s, %v", want, r.Status, r.Body, err)
+				}
+				calls.Add(1)
+				if n%100 == 99 {
+					u.mustRefresh("busy", u.Refresh)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	return int(calls.Load()) / int(d/time.Second)
+}
+
+// A flood is what strangers send.
+type flood struct {
+	t        *testing.T
+	requests []func() *http.Request
+	stop     chan struct{}
+	running  sync.WaitGroup
+
+	mu    sync.Mutex
+	count map[string]int
+}
+
+func newFlood(t *testing.T, a *app, endpoint string) *flood {
+	t.Helper()
+	c := oauthClient(t, a, "http://127.0.0.1:1/callback", endpoint)
+	c.State = strings.Repeat("s", 4000)
+	authorize := c.AuthorizeURL()
+	metadata, err := json.Marshal(map[string]any{
+		"client_name": strings.Repeat("n", 100), "token_endpoint_auth_method": "none",
+		"redirect_uris": []string{"https://client.example/" + strings.Repeat("r", 500)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(u, contentType string, body []byte) func() *http.Request {
+		return func() *http.Request {
+			req, err := http.NewRequest(http.MethodPost, u, bytes.NewReader(body))
+			if err != nil {
+				panic(err) // of constants
+			}
+			req.Header.Set("Content-Type", contentType)
+			return req
+		}
+	}
+	get := func(u string) func() *http.Request {
+		return func() *http.Request {
+			req, err := http.NewRequest(http.MethodGet, u, nil)
+			if err != nil {
+				panic(err) // of constants
+			}
+			return req
+		}
+	}
+	form := func(pairs ...string) []byte {
+		v := url.Values{}
+		for i := 0; i < len(pairs); i += 2 {
+			v.Set(pairs[i], pairs[i+1])
+		}
+		return []byte(v.Encode())
+	}
+	const formType = "application/x-www-form-urlencoded"
+	guess := post(endpoint, "application/json", []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+	return &flood{t: t, stop: make(chan struct{}), count: make(map[string]int), requests: []func() *http.Request{
+		post(a.origin+"/register", "application/json", metadata),
+		get(authorize),
+		post(a.origin+"/register", "application/json", bytes.Repeat([]byte("{"), 60<<10)),
+		get(authorize),
+		post(a.origin+"/token", formType, form("grant_type", "refresh_token", "client_id", c.ID, "refresh_token", "k2o_rt_guess."+strings.Repeat("a", 43))),
+		func() *http.Request {
+			req := guess()
+			req.Header.Set("Authorization", "Bearer k2o_at_guess."+strings.Repeat("a", 43))
+			return req
+		},
+		post(a.origin+"/revoke", formType, form("client_id", c.ID, "token", strings.Repeat("t", 60<<10))),
+		get(a.origin + "/.well-known/oauth-authorization-server"),
+		get(a.origin + "/" + strings.Repeat("p", 4000)),
+	}}
+}
+
+func (f *flood) begin() {
+	for i := range loadStrangers {
+		f.running.Go(func() {
+			// Half of them open a connection for each request.
+			tr := &http.Transport{DisableKeepAlives: i%2 == 0}
+			defer tr.CloseIdleConnections()
+			for n := i; ; n++ {
+				select {
+				case <-f.stop:
+					return
+				default:
+				}
+				req := f.requests[n%len(f.requests)]()
+				resp, err := tr.RoundTrip(req)
+				if err != nil {
+					f.t.Errorf("a stranger's %s %.40s: %v", req.Method, req.URL.Path, err)
+					return
+				}
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				f.mu.Lock()
+				f.count[fmt.Sprintf("%.12s %d", req.URL.Path, resp.StatusCode)]++
+				f.mu.Unlock()
+			}
+		})
+	}
+}
+
+func (f *flood) end() {
+	close(f.stop)
+	f.running.Wait()
+}
+
+func (f *flood) total() (n int) {
+	for _, c := range f.count {
+		n += c
+	}
+	return n
+}
+
+// A footprint is the memory of the program that is its own.
+type footprint struct{ now, peak int }
+
+func memory(t *testing.T, a *app) footprint {
+	t.Helper()
+	status := readFile(t, fmt.Sprintf("/proc/%d/status", a.cmd.Process.Pid))
+	field := func(name string) int {
+		_, rest, ok := strings.Cut(status, name+":")
+		f := strings.Fields(rest)
+		if !ok || len(f) < 2 || f[1] != "kB" {
+			t.Fatalf("there is no %s in\n%s", name, status)
+		}
+		n, err := strconv.Atoi(f[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n << 10
+	}
+	return footprint{field("RssAnon"), field("VmHWM")}
+}
+
+// A folder is what is in the data folder.
+type folder struct {
+	Size   int
+	Digest [32]byte
+}
+
+// settle waits until what is written later is written, and looks at all of it.
+func settle(t *testing.T, a *app) (f folder) {
+	t.Helper()
+	look := func() (f folder) {
+		names, err := filepath.Glob(filepath.Join(a.dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := sha256.New()
+		for _, name := range names {
+			text := readFile(t, name)
+			f.Size += len(text)
+			fmt.Fprintln(h, name, len(text))
+			io.WriteString(h, text)
+		}
+		h.Sum(f.Digest[:0])
+		return f
+	}
+	// Writes are a second apart while there is something to write.
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		f = look()
+		time.Sleep(3 * time.Second)
+		if f == look() {
+			return f
+		}
+	}
+	t.Fatal("the data folder does not come to rest")
+	return f
+}

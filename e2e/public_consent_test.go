@@ -1,0 +1,266 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
+)
+
+// Where a page is, as chromium.path says.
+const (
+	publicAuthorize = publicOrigin + "/authorize"
+	publicWait      = publicOrigin + "/authorize/"
+)
+
+func (a *app) consentPath() string { return a.origin + "/consent/" }
+
+const (
+	continueButton = chromedp.CSS(`a.button[href^="http://127.0.0.1"]`)
+	askButton      = chromedp.CSS(`form[action^="/authorize/"] button`)
+)
+
+// scriptsOff turns JavaScript off in a tab.
+var scriptsOff = command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+
+// TestPublicConsentInChromium goes the way of claude.ai's users: from its page
+// on the internet by ngrok's edge to this machine and back, in a browser that
+// guards this machine against the internet.
+func TestPublicConsentInChromium(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+
+	t.Run("N03 L03 A17 a popup, ngrok's warning and a pasted key", func(t *testing.T) {
+		w := newWorld(t, tunneltest.Config{Interstitial: true})
+		a := startIn(t, w)
+		a.waitOnline()
+		e := a.addEndpoint("Linear", up.URL, "")
+		c := claudeClient(t, a, e)
+		site := newWebApp(t, c.AuthorizeURL())
+		b := newFarChromium(t, w, site.host)
+
+		b.run(chromedp.Navigate(claude + "/settings"))
+		p := b.popup(t, click(`#connect`))
+		p.waitFor("You are about to visit")
+		if got := len(a.pending()); got != 0 {
+			t.Errorf("%d requests wait although nobody got past the warning page", got)
+		}
+		p.visitSite()
+		p.arrive(a.consentPath()) // by itself: the browser has this machine's own address
+		p.waitFor("Claude asks to use Linear")
+		p.paste(up.Key())
+		q := site.wait(t)
+		p.waitFor("Told the opener")
+		b.waitFor("Heard code from " + claude)
+		redeem(t, c, q)
+		if closed := value(b, chromedp.Evaluate[bool](`self.popup.closed`)); closed {
+			t.Error("the opener sees its window as closed")
+		}
+		for _, tab := range []*chromium{b, p} {
+			tab.noPolicyStopped()
+			tab.nothingKept(a)
+		}
+	})
+
+	t.Run("A09 a reload and the way back show the choice", func(t *testing.T) {
+		w := newWorld(t, tunneltest.Config{})
+		a := startIn(t, w)
+		a.waitOnline()
+		e := a.addEndpoint("Linear", up.URL, "")
+		c := claudeClient(t, a, e)
+		site := newWebApp(t, c.AuthorizeURL())
+		b := newFarChromium(t, w, site.host)
+		stays := func() {
+			t.Helper()
+			b.waitFor("Claude wants to connect")
+			time.Sleep(2 * time.Second) // twice what the page waits before it goes on by itself
+			if got := b.path(); got != publicAuthorize {
+				t.Errorf("the page went on to %s", got)
+			}
+			if auto := value(b, chromedp.Evaluate[int](`document.querySelectorAll("meta[http-equiv=refresh]").length`)); auto != 0 {
+				t.Error("the page would go on by itself once more")
+			}
+		}
+		b.run(chromedp.Navigate(claude+"/settings"), click(`#here`))
+		b.arrive(a.consentPath())
+		first := b.location().Path
+		// What went on by itself left no page behind, so nobody who wants to go
+		// back is thrown forward again.
+		b.goBack()
+		b.arrive(claude + "/settings")
+		b.press(`#here`)
+		stays()
+		b.run(chromedp.Reload())
+		stays()
+		b.look("public-sign-in")
+		b.run(chromedp.Click(continueButton))
+		b.arrive(a.consentPath())
+		if got := b.location().Path; got != first {
+			t.Errorf("Continue leads to %s, want the same request, %s", got, first)
+		}
+		b.goBack()
+		b.arrive(publicAuthorize)
+		stays()
+		b.press(`a.button.primary`)
+		b.arrive(a.consentPath())
+		if got := len(a.pending()); got != 1 {
+			t.Errorf("%d requests wait, want one", got)
+		}
+		b.paste(up.Key())
+		redeem(t, c, site.wait(t))
+		b.waitFor("The client has its answer")
+
+		// What was answered is over: neither page makes anything of it again.
+		b.run(chromedp.Navigate(a.origin + first))
+		b.waitFor("This request is over")
+		b.run(chromedp.Navigate(publicOrigin + "/authorize/" + strings.TrimPrefix(first, "/consent/")))
+		b.waitFor("Finished in the other window")
+		b.look("public-finished")
+		if got := len(a.grants()); got != 1 {
+			t.Errorf("there are %d grants, want one", got)
+		}
+		b.noPolicyStopped()
+		b.nothingKept(a)
+	})
+
+	t.Run("N03 without JavaScript", func(t *testing.T) {
+		w := newWorld(t, tunneltest.Config{Interstitial: true})
+		a := startIn(t, w)
+		a.waitOnline()
+		e := a.addEndpoint("Linear", up.URL, "")
+		c := claudeClient(t, a, e)
+		site := newWebApp(t, c.AuthorizeURL())
+		b := newFarChromium(t, w, site.host)
+		b.run(scriptsOff, chromedp.Navigate(claude+"/settings"), click(`#here`))
+		b.waitFor("You are about to visit")
+		b.run(click(`noscript button`))
+		b.arrive(a.consentPath())
+		b.shoot("public-consent-without-javascript")
+		b.paste("wrong-key")
+		b.run(chromedp.WaitVisible(problem))
+		b.paste(up.Key())
+		redeem(t, c, site.wait(t))
+		b.waitFor("No opener")
+		b.noPolicyStopped()
+		b.nothingKept(a)
+	})
+
+	t.Run("the owner and a saved key", func(t *testing.T) {
+		w := newWorld(t, tunneltest.Config{})
+		a := startIn(t, w)
+		a.waitOnline()
+		e := a.addEndpoint("Linear", up.URL, up.Key())
+		c := claudeClient(t, a, e)
+		site := newWebApp(t, c.AuthorizeURL())
+		b := newFarChromium(t, w, site.host)
+		b.signIn(a)
+		b.run(chromedp.Navigate(claude + "/settings"))
+		p := b.popup(t, click(`#connect`))
+		p.arrive(a.consentPath())
+		p.waitFor("Which key?")
+		p.look("public-consent-saved-key")
+		p.run(click(`input[name=credential]:not([value=new])`))
+		p.approve()
+		redeem(t, c, site.wait(t))
+		b.waitFor("Heard code from " + claude)
+		grants := a.grants()
+		if len(grants) != 1 || grants[0].Credential == "" {
+			t.Errorf("the grants are %+v, want one with the saved key", grants)
+		}
+		for _, tab := range []*chromium{b, p} {
+			tab.noPolicyStopped()
+			tab.nothingKept(a)
+		}
+	})
+
+	t.Run("A14 deny", func(t *testing.T) {
+		w := newWorld(t, tunneltest.Config{})
+		a := startIn(t, w)
+		a.waitOnline()
+		e := a.addEndpoint("Linear", up.URL, "")
+		c := claudeClient(t, a, e)
+		site := newWebApp(t, c.AuthorizeURL())
+		b := newFarChromium(t, w, site.host)
+		b.run(chromedp.Navigate(c.AuthorizeURL()))
+		b.arrive(a.consentPath())
+		b.run(chromedp.Click(denyButton))
+		q := site.wait(t)
+		if q.Get("error") != "access_denied" || q.Get("state") != c.State || q.Get("iss") != publicOrigin || q.Has("code") {
+			t.Errorf("Deny answered error %q, state as sent: %v, iss %q, code: %v; want access_denied, true, %q, false",
+				q.Get("error"), q.Get("state") == c.State, q.Get("iss"), q.Has("code"), publicOrigin)
+		}
+		b.noPolicyStopped()
+	})
+}
+
+// TestNewWebsiteInChromium asks for a website that nobody approved before.
+func TestNewWebsiteInChromium(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	const host = "claude.ai.login-session.example"
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	w := newWorld(t, tunneltest.Config{})
+	a := startIn(t, w)
+	a.waitOnline()
+	e := a.addEndpoint("Linear", up.URL, up.Key())
+	cb := newCallback(t, true, "")
+	via := w.Client(false)
+	register := func() *shimtest.OAuthClient {
+		c := shimtest.NewOAuthClientVia(t, via, publicOrigin, "https://"+host+"/callback")
+		c.Resource = e.MCP
+		return c
+	}
+	b := newFarChromium(t, w, host+"="+cb.addr)
+
+	t.Run("somebody else cannot even paste a key", func(t *testing.T) {
+		b := b.openTab(t)
+		b.run(chromedp.Navigate(register().AuthorizeURL()))
+		b.arrive(a.consentPath())
+		b.waitFor("website that was never approved here")
+		b.look("public-new-website-not-the-owner")
+		if n := value(b, chromedp.Evaluate[int](`document.querySelectorAll("form").length`)); n != 0 {
+			t.Errorf("the page has %d forms, want none", n)
+		}
+	})
+	t.Run("the owner has to say that he knows it", func(t *testing.T) {
+		b, c := b.openTab(t), register()
+		b.signIn(a)
+		b.run(chromedp.Navigate(c.AuthorizeURL()))
+		b.arrive(a.consentPath())
+		b.waitFor("You have never approved this website")
+		b.look("public-new-website")
+		b.run(click(`input[name=credential]:not([value=new])`))
+		b.approve() // the browser holds the form back: a box is not checked
+		time.Sleep(time.Second)
+		if got := len(a.grants()); got != 0 {
+			t.Fatalf("there are %d grants without the statement", got)
+		}
+		// Without the browser's help the form is refused as well.
+		value(b, chromedp.Evaluate[chromedp.Void](`document.querySelector("form").noValidate = true; null`))
+		b.approve()
+		b.waitFor("Say that you know this website")
+		b.look("public-new-website-not-said")
+		b.run(click(`input[name=redirect_known]`), click(`input[name=credential]:not([value=new])`))
+		b.approve()
+		redeem(t, c, cb.wait(t))
+		b.waitFor("The client has its answer")
+		b.noPolicyStopped()
+		b.nothingKept(a)
+	})
+	t.Run("once approved it looks like any other", func(t *testing.T) {
+		b := b.openTab(t)
+		b.run(chromedp.Navigate(register().AuthorizeURL()))
+		b.arrive(a.consentPath())
+		b.waitFor("You have approved this address before")
+		if n := value(b, chromedp.Evaluate[int](`document.querySelectorAll("input[name=redirect_known], .unknown").length`)); n != 0 {
+			t.Error("the page still asks whether the website is known")
+		}
+	})
+}

@@ -1,0 +1,231 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// externalOrigin is a name for which httptest has a certificate.
+const externalOrigin = "https://example.com"
+
+// An ownTunnel is what an owner runs who has a tunnel of his own: something
+// that takes https and passes it on to an address of this machine.
+type ownTunnel struct {
+	*world
+	at    string                                          // where it takes https
+	addr  string                                          // where it leads
+	wrong atomic.Bool                                     // it leads to somebody else
+	front atomic.Pointer[func(http.Handler) http.Handler] // what stands before it
+}
+
+func newOwnTunnel(t testing.TB) *ownTunnel {
+	t.Helper()
+	o := &ownTunnel{addr: freeAddr(t)}
+	to := &url.URL{Scheme: "http", Host: o.addr}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host
+		r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+		r.SetXForwarded() // appends, as Caddy does that trusts what is in front of it
+		if from := r.In.Header.Get(fromHeader); from != "" {
+			r.Out.Header.Del(fromHeader)
+			r.Out.Header.Set("Cf-Connecting-Ip", from)
+			r.Out.Header.Set("X-Forwarded-For", strings.Join(append(r.In.Header["X-Forwarded-For"], from), ", "))
+		}
+	}}
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o.wrong.Load() {
+			w.Header().Set("Content-Type", "text/html")
+			io.WriteString(w, "<!doctype html><title>Log in</title>")
+			return
+		}
+		through := http.Handler(proxy)
+		if front := o.front.Load(); front != nil {
+			through = (*front)(proxy)
+		}
+		through.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	o.at = srv.Listener.Addr().String()
+	cas := x509.NewCertPool()
+	cas.AddCert(srv.Certificate())
+	o.world = &world{ca: filepath.Join(t.TempDir(), "own.pem"), origin: externalOrigin}
+	o.client = func(bool) *http.Client {
+		return &http.Client{Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, o.at)
+			},
+			TLSClientConfig: &tls.Config{RootCAs: cas},
+		}}
+	}
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	if err := os.WriteFile(o.ca, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// start serves by o.
+func (o *ownTunnel) start(t testing.TB) *app {
+	t.Helper()
+	a := startExe(t, built(t, buildForTests), "KEY2OAUTH_TEST_EDGE="+o.at, "KEY2OAUTH_TEST_EDGE_CA="+o.ca,
+		"KEY2OAUTH_TUNNEL=external", "KEY2OAUTH_PUBLIC_URL="+externalOrigin, "KEY2OAUTH_PUBLIC_ADDR="+o.addr)
+	a.world = o.world
+	return a
+}
+
+// waitListening waits until the program listens where the tunnel leads.
+func (o *ownTunnel) waitListening(t testing.TB, a *app) {
+	t.Helper()
+	eventually(t, patience, "the program listens for the tunnel", func() bool { return a.tunnel().State == "online" })
+}
+
+// TestX06N01ExternalTunnel serves by a tunnel that the owner runs himself.
+func TestX06N01ExternalTunnel(t *testing.T) {
+	t.Parallel()
+	o := newOwnTunnel(t)
+	a := o.start(t)
+	if want := "public=" + externalOrigin + " "; !strings.Contains(a.out.String(), want) {
+		t.Errorf("the ready line does not say %q:\n%s", want, a.out)
+	}
+	o.waitListening(t, a)
+	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
+	e := a.addEndpoint("Linear", up.URL, "")
+	if want := externalOrigin + "/" + e.Slug + "/mcp"; e.MCP != want {
+		t.Errorf("the endpoint is at %s, want %s", e.MCP, want)
+	}
+	u := signedIn(t, a, a.url(e), up.Key())
+	u.mustCall("signed in")
+	u.mustRefresh("signed in", u.Refresh)
+	a.kill()
+	a.start()
+	o.waitListening(t, a)
+	u.mustAll("restarted")
+
+	t.Run("X06 only public routes", func(t *testing.T) {
+		for _, path := range []string{"/", "/activity", "/api/status", "/api/slugs", "/api/tunnel", "/open", "/consent/x", "/endpoints", "/tunnel"} {
+			if got := get(t, o.client(false), externalOrigin+path); got.Status != http.StatusNotFound {
+				t.Errorf("GET %s = %d, want 404", path, got.Status)
+			}
+		}
+		for _, host := range []string{a.addr, o.addr, "localhost", "evil.example", "example.com:444"} {
+			req, err := http.NewRequest("GET", "http://"+o.addr+"/.well-known/oauth-authorization-server", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = host
+			if got := send(t, fresh, req); got.Status != http.StatusMisdirectedRequest {
+				t.Errorf("Host %s = %d, want 421", host, got.Status)
+			}
+		}
+		req, err := http.NewRequest("GET", a.origin+"/.well-known/oauth-authorization-server", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "example.com"
+		if got := send(t, fresh, req); got.Status != http.StatusMisdirectedRequest {
+			t.Errorf("the public Host on loopback = %d, want 421", got.Status)
+		}
+	})
+	t.Run("N01 self-test", func(t *testing.T) {
+		var got struct {
+			OK    bool
+			Words string
+		}
+		if a.api("POST", "/api/tunnel/test", nil, &got); !got.OK {
+			t.Errorf("the self-test says %q, want that all is well", got.Words)
+		}
+		o.wrong.Store(true)
+		defer o.wrong.Store(false)
+		if a.api("POST", "/api/tunnel/test", nil, &got); got.OK || !strings.Contains(got.Words, "A web page answered at the public address") {
+			t.Errorf("of a tunnel that leads elsewhere the self-test says %v %q", got.OK, got.Words)
+		}
+	})
+}
+
+// TestExternalSenders floods by each kind of tunnel. Senders are told apart by
+// what the tunnel says of them, and never by what they say themselves.
+func TestExternalSenders(t *testing.T) {
+	t.Parallel()
+	o := newOwnTunnel(t)
+	a := o.start(t)
+	o.waitListening(t, a)
+	register := func(t *testing.T, from, claimed string) int {
+		t.Helper()
+		req, err := http.NewRequest("POST", externalOrigin+"/register", strings.NewReader(`{"client_name":"Flood","redirect_uris":["http://127.0.0.1:1/callback"],"token_endpoint_auth_method":"none"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set(fromHeader, from)
+		if claimed != "" {
+			req.Header.Set("X-Forwarded-For", claimed)
+		}
+		return send(t, o.client(false), req).Status
+	}
+	for _, tt := range []struct {
+		preset string
+		apart  bool // senders are told apart
+	}{{"caddy", true}, {"tailscale", true}, {"cloudflared", true}, {"", false}} {
+		t.Run("preset "+tt.preset, func(t *testing.T) {
+			a.api("PUT", "/api/tunnel", map[string]string{"provider": "external", "url": externalOrigin, "preset": tt.preset}, nil)
+			o.waitListening(t, a)
+			n := 0
+			for ; n < 2000; n++ {
+				if register(t, "203.0.113.9", fmt.Sprintf("198.51.100.%d", n%250)) == http.StatusTooManyRequests {
+					break
+				}
+			}
+			if n < 60 || n == 2000 || tt.apart != (n < 500) {
+				t.Errorf("the first refusal came after %d registrations", n)
+			}
+			// Those who share a limit get a little of it back all the time.
+			refused := false
+			for i := 0; i < 200 && !refused; i++ {
+				refused = register(t, "203.0.113.10", "203.0.113.9") == http.StatusTooManyRequests
+				if tt.apart {
+					break
+				}
+			}
+			if refused == tt.apart {
+				t.Errorf("a registration from another address is refused: %v, want %v", refused, !tt.apart)
+			}
+		})
+	}
+}
+
+// TestExternalPortTaken starts while another program has the port.
+func TestExternalPortTaken(t *testing.T) {
+	t.Parallel()
+	o := newOwnTunnel(t)
+	ln, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	a := o.start(t)
+	eventually(t, patience, "the status says that the port is taken", func() bool {
+		st := a.tunnel()
+		return st.State == "retrying" && strings.Contains(st.Words, "in use by another program") && st.Next != ""
+	})
+	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
+	signedInHere(t, a, a.addEndpoint("Linear", up.URL, ""), up.Key()).mustCall("with the port taken")
+	ln.Close()
+	o.waitListening(t, a)
+}

@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
+)
+
+// TestN01N03N04N06Words brings the tunnel into every kind of trouble. What is
+// wrong and what to do about it must stand in the status, for programs and for
+// people, and the authtoken nowhere.
+func TestN01N03N04N06Words(t *testing.T) {
+	t.Parallel()
+	const domain, renamed = tunneltest.DefaultDomain, "brisk-heron-renamed.ngrok-free.app"
+	refuseAll := func(code, text string) tunneltest.Config {
+		return tunneltest.Config{OnAuth: func(tunneltest.Auth) *tunneltest.Refusal {
+			return &tunneltest.Refusal{Code: "ERR_NGROK_" + code, Text: text + " Your authtoken: " + authtoken}
+		}}
+	}
+	tests := []struct {
+		name   string
+		config tunneltest.Config
+		before func(*world)       // the program starts
+		online func(*app, *world) // nil if it never is
+		want   tunnelInfo         // the words in part
+		well   bool               // nothing is to be done
+	}{
+		{
+			name:   "N04 wrong authtoken",
+			config: tunneltest.Config{Accounts: map[string]tunneltest.Account{"2theAuthtokenOfSomebodyElse": {}}},
+			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_107", Words: "does not accept this authtoken"},
+		},
+		{
+			name:   "N04 authtoken revoked while online",
+			online: func(_ *app, w *world) { w.Revoke(authtoken) },
+			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_300", Words: "was revoked in your ngrok account"},
+		},
+		{
+			name:   "N04 address held elsewhere",
+			before: func(w *world) { w.Hold(domain) },
+			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_334", Words: "still held by an earlier connection"},
+		},
+		{
+			name:   "N04 too many sessions",
+			config: refuseAll("108", "Your account is limited to 1 simultaneous session."),
+			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_108", Words: "no more programs to be connected"},
+		},
+		{
+			name:   "N04 program too old",
+			config: refuseAll("120", "This agent is too old."),
+			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_120", Words: "too old for ngrok"},
+		},
+		{
+			name:   "N04 service gone",
+			online: func(_ *app, w *world) { w.Close() },
+			want:   tunnelInfo{State: "retrying", Words: "The connection to ngrok"},
+		},
+		{
+			name:   "N01 no requests left this month",
+			before: func(w *world) { w.UseUp("727") },
+			online: func(*app, *world) {},
+			want:   tunnelInfo{State: "online", Test: "had all the requests that its plan allows"},
+		},
+		{
+			name:   "N01 no bytes left this month",
+			online: func(a *app, w *world) { w.UseUp("725"); w.KillSessions() },
+			want:   tunnelInfo{State: "online", Test: "sent all the data that its plan allows"},
+		},
+		{
+			name:   "N03 warning page",
+			config: tunneltest.Config{Interstitial: true},
+			online: func(*app, *world) {},
+			want:   tunnelInfo{State: "online", Words: "Apps on the internet reach this computer"},
+			well:   true,
+		},
+		{
+			name: "N06 other domain",
+			online: func(a *app, w *world) {
+				up := shimtest.NewUpstream(a.t, shimtest.Options{})
+				signedIn(a.t, a, a.url(a.addEndpoint("Linear", up.URL, "")), up.Key())
+				w.Rename(authtoken, renamed)
+				w.KillSessions()
+			},
+			want: tunnelInfo{State: "online", Stranded: []string{"Test client"}},
+			well: true,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, tt.config)
+			if tt.before != nil {
+				tt.before(w)
+			}
+			a := startIn(t, w)
+			if tt.online != nil {
+				a.waitOnline()
+				tt.online(a, w)
+			}
+			var got tunnelInfo
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("the status was %+v at last, want %+v", got, tt.want)
+				}
+			})
+			eventually(t, patience, "the status says what is wrong", func() bool {
+				got = a.tunnel()
+				return got.State == tt.want.State && got.Code == tt.want.Code &&
+					strings.Contains(got.Words, tt.want.Words) && strings.Contains(got.Test, tt.want.Test) &&
+					(tt.want.Test == "") == (got.Test == "") && len(got.Stranded) == len(tt.want.Stranded)
+			})
+			if !tt.well && got.Test == "" && got.Next == "" {
+				t.Errorf("nothing says what to do about %q", got.Words)
+			}
+			if len(tt.want.Stranded) > 0 && got.Stranded[0] != tt.want.Stranded[0] {
+				t.Errorf("clients to add again: %q, want %q", got.Stranded, tt.want.Stranded)
+			}
+			seen := places{"command status": a.run("", "status"), "command tunnel": a.run("", "tunnel")}
+			for place, text := range seen {
+				for _, words := range append([]string{got.Words, got.Next, got.Test}, got.Stranded...) {
+					if place == "command status" && words != got.Words {
+						continue
+					}
+					if !strings.Contains(unwrapped(text), words) {
+						t.Errorf("the %s does not say %q:\n%s", place, words, text)
+					}
+				}
+			}
+			mustNotTell(t, a, seen)
+		})
+	}
+}
+
+// unwrapped is text without the line breaks of a terminal.
+func unwrapped(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// mustNotTell looks for the authtoken in seen and wherever else a program
+// leaves something.
+func mustNotTell(t *testing.T, a *app, seen places) {
+	t.Helper()
+	find := finder{t: t}
+	find.add("authtoken", authtoken)
+	if len(find.find("x"+authtoken+"y")) == 0 {
+		t.Fatal("the search misses a planted authtoken")
+	}
+	for _, path := range []string{"/api/status", "/api/slugs", "/api/grants", "/api/activity"} {
+		var raw rawText
+		a.api("GET", path, nil, &raw)
+		seen["answer of "+path] = string(raw)
+	}
+	seen.addFiles(t, a.dir, ", while all is there")
+	a.kill()
+	seen.addFiles(t, a.dir, "")
+	seen["output"] = a.out.String()
+	for place, text := range seen {
+		if found := find.find(text); len(found) > 0 {
+			t.Errorf("the %s stands in %s", found[0], place)
+		}
+	}
+}
+
+// A rawText is JSON as it was sent.
+type rawText []byte
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *rawText) UnmarshalJSON(b []byte) error { *r = append(rawText(nil), b...); return nil }

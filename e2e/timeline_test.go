@@ -1,0 +1,417 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// An attempt is one element of GET /api/timeline.
+type attempt struct {
+	Client, Via, Slug, Host string
+
+	Events    []struct{ Step, Why string }
+	Diagnosis struct{ State, Stopped, Cause, Whose, Words, Next string }
+}
+
+func (a *app) attempts() []attempt {
+	a.t.Helper()
+	var answer struct{ Timeline []attempt }
+	a.api("GET", "/api/timeline", nil, &answer)
+	return answer.Timeline
+}
+
+// via is how the clients of this test come.
+func (a *app) via() string {
+	switch {
+	case a.world == nil:
+		return "local"
+	case a.world.Edge == nil:
+		return "external"
+	}
+	return "ngrok"
+}
+
+// mustHaveTimeline checks how the only grant came to be, once its client has
+// used a tool.
+func (a *app) mustHaveTimeline(t testing.TB) {
+	t.Helper()
+	grants := a.grants()
+	if len(grants) != 1 {
+		t.Fatalf("there are %d grants, want 1", len(grants))
+	}
+	var got attempt
+	eventually(t, patience, "the timeline of the grant is whole", func() bool {
+		var answer struct{ Timeline []attempt }
+		a.api("GET", "/api/timeline?grant="+grants[0].ID, nil, &answer)
+		if len(answer.Timeline) == 1 {
+			got = answer.Timeline[0]
+		}
+		return got.Diagnosis.State == "done"
+	})
+	via := a.via()
+	var steps []string
+	for _, e := range got.Events {
+		// Clients of this test lose their access token right after the first tool,
+		// and may be seen to before the end of its answer is.
+		if step := strings.TrimSuffix(e.Step+":"+e.Why, ":"); step != "token:unknown" {
+			steps = append(steps, step)
+		}
+	}
+	const want = "found register authorize consent key approve exchange call tool"
+	if way := strings.Join(steps, " "); way != want || got.Via != via || got.Client == "" || got.Client != grants[0].ClientName {
+		t.Errorf("%q came by %s: %s, want %q by %s: %s", got.Client, got.Via, way, grants[0].ClientName, via, want)
+	}
+}
+
+// A walk is one attempt that a test makes, step by step.
+type walk struct {
+	*shimtest.OAuthClient
+	t   *testing.T
+	app *app
+	up  *shimtest.Upstream
+	e   endpointInfo
+}
+
+// begin finds out where to sign in, and registers.
+func (w *walk) begin() {
+	w.t.Helper()
+	w.post("")
+	w.OAuthClient = oauthClient(w.t, w.app, "http://127.0.0.1:3118/callback", w.app.url(w.e))
+}
+
+// answer fills in the form of the consent page.
+func (w *walk) answer(values map[string]string) *shimtest.Page {
+	w.t.Helper()
+	authorize := w.AuthorizeURL()
+	if w.app.world != nil {
+		authorize = continueLink(w.t, w.app, authorize)
+	}
+	return shimtest.NewBrowser(w.t, w.app.origin).Consent(authorize, values)
+}
+
+// approved goes on to the code.
+func (w *walk) approved() (code string) {
+	w.t.Helper()
+	w.begin()
+	return w.CodeFrom(w.answer(map[string]string{"api_key": w.up.Key(), "action": "approve"}).Location)
+}
+
+// signIn goes on to the tokens.
+func (w *walk) signIn() {
+	w.t.Helper()
+	if status, body := w.Redeem(w.approved()); status != http.StatusOK {
+		w.t.Fatalf("POST /token = %d %v", status, body)
+	}
+}
+
+// ask opens an authorization URL in which one parameter is another one, or
+// missing if value is "".
+func (w *walk) ask(param, value string) {
+	w.t.Helper()
+	w.begin()
+	u, err := url.Parse(w.AuthorizeURL())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	q := u.Query()
+	q.Del(param)
+	if value != "" {
+		q.Set(param, value)
+	}
+	u.RawQuery = q.Encode()
+	w.browse(u.String())
+}
+
+// browse opens a URL where the client's user is.
+func (w *walk) browse(u string) *shimtest.Page {
+	w.t.Helper()
+	if w.app.world != nil {
+		return w.app.farBrowser().Open(u)
+	}
+	return shimtest.NewBrowser(w.t, w.app.origin).Open(u)
+}
+
+// post makes a first call.
+func (w *walk) post(token string) {
+	w.t.Helper()
+	req, err := http.NewRequest("POST", w.app.url(w.e), strings.NewReader(
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := w.app.http().Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp.Body.Close()
+}
+
+// brokenServer is a sign-in after which the server answers like this.
+func brokenServer(f shimtest.Fault) func(*walk) {
+	return func(w *walk) {
+		w.signIn()
+		w.up.Break(f)
+		w.post(w.Access)
+	}
+}
+
+// A stop is how an attempt ends in the field.
+type stop struct {
+	name  string
+	do    func(w *walk)
+	cause string
+	whose string // "" while it may yet go on by itself
+	next  string // what to do, in part
+}
+
+// stops are those of apps on this computer, and of all others too.
+var stops = []stop{
+	{"nobody opens the browser", (*walk).begin, "register", "", ""},
+	{"client that never comes back", func(w *walk) { w.approved() }, "approve", "", ""},
+	{"client that has access and does nothing", (*walk).signIn, "exchange silent", "", ""},
+	{"it works as far as it goes", func(w *walk) { w.signIn(); w.post(w.Access) }, "connected", "", "Ask it for something"},
+
+	{"client with a stale id", func(w *walk) { w.ask("client_id", "k2o_c_stale") }, "authorize client", "client", "add it again"},
+	{"foreign redirect", func(w *walk) { w.ask("redirect_uri", "https://elsewhere.example/") }, "authorize redirect", "client", "add it again"},
+	{"no PKCE", func(w *walk) { w.ask("code_challenge", "") }, "authorize pkce", "client", "Update"},
+	{"implicit flow", func(w *walk) { w.ask("response_type", "token") }, "authorize refused", "client", "Update"},
+
+	{"denied", func(w *walk) { w.begin(); w.answer(map[string]string{"action": "deny"}) }, "approve denied", "yours", "Nothing"},
+	{"wrong key", func(w *walk) {
+		w.begin()
+		w.answer(map[string]string{"api_key": otherKey, "action": "approve"})
+	}, "key rejected", "yours", "Copy the whole key"},
+	{"server away at consent", func(w *walk) {
+		w.begin()
+		w.up.Close()
+		w.answer(map[string]string{"api_key": otherKey, "action": "approve"})
+	}, "key unreachable", "upstream", "Look whether the server works"},
+	{"server is a web page", func(w *walk) {
+		w.begin()
+		w.up.Break(shimtest.HTML())
+		w.answer(map[string]string{"api_key": otherKey, "action": "approve"})
+	}, "key not_mcp", "yours", "Look up the address"},
+
+	{"client that registers twice", func(w *walk) {
+		w.begin()
+		second := shimtest.NewOAuthClient(w.t, w.app.origin, "http://127.0.0.1:3118/other")
+		code := w.CodeFrom(w.answer(map[string]string{"api_key": w.up.Key(), "action": "approve"}).Location)
+		w.ID = second.ID
+		w.Redeem(code)
+	}, "exchange mixed", "client", "add it again"},
+	{"wrong verifier", func(w *walk) { code := w.approved(); w.Verifier = rand.Text() + rand.Text(); w.Redeem(code) }, "exchange pkce", "client", "Close all windows"},
+	{"other redirect at the exchange", func(w *walk) { code := w.approved(); w.Redirect += "/"; w.Redeem(code) }, "exchange redirect", "client", "Press Connect"},
+	{"code used twice", func(w *walk) { code := w.approved(); w.Redeem(code); w.Redeem(code) }, "exchange reused", "client", "Press Connect"},
+	{"expired grant", func(w *walk) {
+		w.signIn()
+		for _, g := range w.app.grants() {
+			if g.Slug == w.e.Slug {
+				w.app.run("", "revoke", g.ID)
+			}
+		}
+		w.DoRefresh(w.Refresh)
+	}, "refresh unknown", "yours", "Press Connect"},
+	{"key pasted for a token", func(w *walk) { w.signIn(); w.post(otherKey) }, "token unknown", "client", "renew it by itself"},
+
+	{"key died", func(w *walk) { w.signIn(); w.up.SetKey(otherKey); w.post(w.Access) }, "call 401", "yours", "press Replace"},
+	{"403 on initialize", brokenServer(shimtest.Status(http.StatusForbidden, "blocked")), "call 403", "upstream", "whether the key may do this"},
+	{"wrong path", brokenServer(shimtest.Status(http.StatusNotFound, "not here")), "call 404", "yours", "Look up the address"},
+	{"GET-only server", brokenServer(shimtest.Status(http.StatusMethodNotAllowed, "GET only")), "call 405", "yours", "Look up the address"},
+	{"limit of the server", brokenServer(shimtest.Status(http.StatusTooManyRequests, "slow down")), "call 429", "upstream", "look up the limits"},
+	{"server fails", brokenServer(shimtest.Status(http.StatusInternalServerError, "panic")), "call 5xx", "upstream", "ask whoever runs"},
+	{"server overloaded", brokenServer(shimtest.Status(http.StatusServiceUnavailable, "later")), "call busy", "upstream", "Wait"},
+	{"redirecting server", brokenServer(shimtest.Redirect(http.StatusFound, elsewhere)), "call 502", "upstream", "Press Check everything"},
+	{"server down", func(w *walk) { w.signIn(); w.up.Close(); w.post(w.Access) }, "call 502", "upstream", "Press Check everything"},
+	{"paused", func(w *walk) { w.signIn(); w.app.run("", "pause"); w.post(w.Access); w.app.run("", "resume") }, "call paused", "yours", "Press Resume"},
+}
+
+// TestN07TimelineAfterPowerCut: how a grant came to be is known as long as the
+// grant is, however soon after the approval the power went.
+func TestN07TimelineAfterPowerCut(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	a := startApp(t)
+	for range 3 {
+		up := shimtest.NewUpstream(t, shimtest.Options{})
+		w := &walk{t: t, app: a, up: up, e: a.addEndpoint("Server", up.URL, "")}
+		code := w.approved()
+		a.restart()
+		http.DefaultClient.CloseIdleConnections()
+		var mine []attempt
+		for _, x := range a.attempts() {
+			if x.Slug == w.e.Slug {
+				mine = append(mine, x)
+			}
+		}
+		if len(mine) != 1 || mine[0].Diagnosis.Cause != "approve" || mine[0].Client == "" {
+			t.Errorf("after the power cut the timeline is %+v, want where the app stopped", mine)
+		}
+		if status, body := w.Redeem(code); status != http.StatusOK {
+			t.Errorf("POST /token = %d %v", status, body)
+		}
+		a.restart()
+		http.DefaultClient.CloseIdleConnections()
+		goesOn := func(cause string) {
+			for _, x := range a.attempts() {
+				if x.Slug == w.e.Slug && x.Diagnosis.Cause != cause {
+					t.Errorf("the app went on, and the timeline says %+v, want %s", x, cause)
+				}
+			}
+		}
+		goesOn("exchange silent")
+		w.post(w.Access)
+		goesOn("connected")
+	}
+}
+
+// farStops are those of apps that come through the tunnel.
+var farStops = []stop{
+	{"no browser comes through", (*walk).begin, "register ngrok", "", ""},
+	{"warning page in the way", func(w *walk) {
+		w.app.world.SetInterstitial(true)
+		defer w.app.world.SetInterstitial(false)
+		w.begin()
+		if page := w.browse(w.AuthorizeURL()); !strings.Contains(page.Body, "Visit Site") {
+			w.t.Errorf("the browser saw %s", page.Body)
+		}
+	}, "register ngrok", "", ""},
+	{"browser leaves on the public page", func(w *walk) { w.begin(); w.browse(w.AuthorizeURL()) }, "authorize public", "", ""},
+	{"page on this computer is not answered", func(w *walk) {
+		w.begin()
+		shimtest.NewBrowser(w.t, w.app.origin).Open(continueLink(w.t, w.app, w.AuthorizeURL()))
+	}, "consent", "", ""},
+	{"phone waits for the number", func(w *walk) {
+		w.begin()
+		b := w.app.farBrowser()
+		page := b.Open(w.AuthorizeURL())
+		for _, f := range page.Forms {
+			if strings.HasPrefix(f.Action, "/authorize/") {
+				b.Submit(f, nil)
+			}
+		}
+	}, "waiting", "", ""},
+	{"mistyped address", func(w *walk) { w.ask("resource", w.app.issuer()+"/zzzzzzzzzzzz/mcp") }, "authorize resource", "yours", "Copy the address"},
+	{"client with a stale id", func(w *walk) { w.ask("client_id", "k2o_c_stale") }, "authorize client", "client", "add it again"},
+	{"wrong key", func(w *walk) { w.begin(); w.answer(map[string]string{"api_key": otherKey, "action": "approve"}) }, "key rejected", "yours", "Copy the whole key"},
+	{"client that never comes back", func(w *walk) { w.approved() }, "approve", "", ""},
+	{"code used twice", func(w *walk) { code := w.approved(); w.Redeem(code); w.Redeem(code) }, "exchange reused", "client", "Press Connect"},
+	{"client that has access and does nothing", (*walk).signIn, "exchange silent", "", ""},
+	{"token of another origin", func(w *walk) {
+		here := *w.app
+		here.world = nil // the same client by the local address
+		local := &walk{t: w.t, app: &here, up: w.up, e: w.e}
+		local.signIn()
+		w.post(local.Access)
+	}, "token other origin", "client", "add it again"},
+	{"key died", func(w *walk) { w.signIn(); w.up.SetKey(otherKey); w.post(w.Access) }, "call 401", "yours", "press Replace"},
+	{"403 on initialize", brokenServer(shimtest.Status(http.StatusForbidden, "blocked")), "call 403", "upstream", "whether the key may do this"},
+	{"domain held after the approval", func(w *walk) {
+		w.approved()
+		w.app.world.Hold(w.app.world.Hosts()[0])
+		w.app.world.KillSessions()
+		eventually(w.t, time.Minute, "the tunnel is lost", func() bool { return w.app.tunnel().State == "retrying" })
+	}, "approve offline", "", ""},
+}
+
+// TestN07Timeline breaks attempts off where clients, owners and servers break them
+// off, and compares the diagnosis.
+func TestN07Timeline(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	a := startApp(t)
+	mustDiagnose(t, a, stops)
+	var st struct{ Attempts []attempt }
+	a.api("GET", "/api/status", nil, &st)
+	if len(st.Attempts) != 5 || st.Attempts[0].Diagnosis.Words == "" {
+		t.Errorf("the status lists %+v, want the last 5", st.Attempts)
+	}
+	if out := a.run("", "status"); !strings.Contains(out, "attempt") || strings.Contains(out+a.out.String(), otherKey) {
+		t.Errorf("the status says nothing of attempts, or it or the log holds a key:\n%s", out)
+	}
+}
+
+// TestN07TimelineThroughTunnel breaks off attempts of apps on the internet. The
+// page says of each which app it is, where it comes from and what it wanted.
+func TestN07TimelineThroughTunnel(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	a := startTunneled(t)
+	mustDiagnose(t, a, farStops)
+	b := shimtest.NewBrowser(t, a.origin)
+	b.SignIn(a.ownerLink())
+	page := b.Open("/check")
+	for _, want := range []string{"Test client", "From the internet", "Server", "Opened the sign-in page", "Another device waited for you"} {
+		if page.Status != http.StatusOK || !strings.Contains(page.Body, want) {
+			t.Errorf("the page (%d) does not say %q", page.Status, want)
+		}
+	}
+}
+
+// TestN07TimelineThroughOwnTunnel is the same for a tunnel of the owner's own,
+// which shows no page of ngrok's.
+func TestN07TimelineThroughOwnTunnel(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	o := newOwnTunnel(t)
+	a := o.start(t)
+	o.waitListening(t, a)
+	mustDiagnose(t, a, []stop{
+		{"no browser comes through", (*walk).begin, "register", "", ""},
+		{"browser leaves on the public page", func(w *walk) { w.begin(); w.browse(w.AuthorizeURL()) }, "authorize public", "", ""},
+		{"client that never comes back", func(w *walk) { w.approved() }, "approve", "", ""},
+		{"key died", func(w *walk) { w.signIn(); w.up.SetKey(otherKey); w.post(w.Access) }, "call 401", "yours", "press Replace"},
+	})
+}
+
+// mustDiagnose lets attempts stop, and compares what is said of each.
+func mustDiagnose(t *testing.T, a *app, stops []stop) {
+	for _, tt := range stops {
+		t.Run(tt.name, func(t *testing.T) {
+			up := shimtest.NewUpstream(t, shimtest.Options{})
+			w := &walk{t: t, app: a, up: up, e: a.addEndpoint("Server", up.URL, "")}
+			tt.do(w)
+			var got attempt
+			look := func() bool {
+				for _, x := range a.attempts() {
+					// Who refreshes does not say for which server, nor does a wrong
+					// address.
+					mine := x.Slug == w.e.Slug || x.Slug == "" && tt.cause == "refresh unknown"
+					if mine && x.Diagnosis.Cause == tt.cause {
+						got = x
+						return true
+					}
+				}
+				return false
+			}
+			for end := time.Now().Add(patience); !look(); time.Sleep(20 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("no attempt is diagnosed as %q: %+v", tt.cause, a.attempts())
+				}
+			}
+			d := got.Diagnosis
+			if d.Whose != tt.whose || d.Words == "" || d.State == "stopped" && d.Next == "" || !strings.Contains(d.Next, tt.next) {
+				t.Errorf("got %+v, want %q and %q", got, tt.whose, tt.next)
+			}
+			via := a.via()
+			if tt.cause == "token other origin" { // which is not where it signed in
+				via = "local"
+			}
+			// Of a registration that was not made here nobody knows whose it is.
+			if got.Via != via || got.Client == "" && tt.cause != "authorize client" {
+				t.Errorf("it is %q by %s, want by %s", got.Client, got.Via, via)
+			}
+		})
+	}
+}

@@ -1,0 +1,41 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestWorkflows holds what GitHub runs to two rules: whose code it is is known
+// to the last byte, and it may do no more than it has to.
+func TestWorkflows(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", ".github", "workflows", "*.yml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("workflows: %v, %v", files, err)
+	}
+	pinned := regexp.MustCompile(`^[\w-]+/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
+	image := regexp.MustCompile(`^\S+@sha256:[0-9a-f]{64}$`)
+	for _, file := range files {
+		name := filepath.Base(file)
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(b), "\npermissions: {}\n") {
+			t.Errorf("%s gives its jobs rights that they have not asked for", name)
+		}
+		for line := range strings.Lines(string(b)) {
+			key, value, _ := strings.Cut(strings.TrimLeft(strings.TrimSpace(line), "- "), ": ")
+			switch {
+			case key == "uses" && !strings.HasPrefix(value, "./") && !pinned.MatchString(value):
+				t.Errorf("%s: %s is not pinned by its digest, with its version behind", name, value)
+			case key == "image" && !image.MatchString(value):
+				t.Errorf("%s: %s is not pinned by its digest", name, value)
+			case strings.HasPrefix(value, "write") && (name != "release.yml" || key != "contents"):
+				t.Errorf("%s: a job may write %s", name, key)
+			}
+		}
+	}
+}
