@@ -17,7 +17,9 @@ import (
 // something wrong with it.
 func (c *chromium) look(name string) {
 	c.t.Helper()
-	for _, w := range value(c, chromedp.Evaluate[[]string](testenv.Axe(c.t, "."), chromedp.EvalAwaitPromise)) {
+	load, axe := testenv.Axe(c.t, ".")
+	value(c, chromedp.Evaluate[bool](load))
+	for _, w := range value(c, chromedp.Evaluate[[]string](axe, chromedp.EvalAwaitPromise)) {
 		c.t.Errorf("%s: %s", name, w)
 	}
 	c.shoot(name)

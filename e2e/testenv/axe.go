@@ -6,18 +6,18 @@ import (
 	"testing"
 )
 
-// Axe returns a script that looks at the page with axe-core, by all of its
-// rules but one: pages that go on by themselves do so by a refresh, since they
-// must without scripts, and each has a link for who switched that off. The
-// script's value is the promise of a list, empty if nothing is wrong. e2e is the
-// folder that the npm packages are in.
-func Axe(t testing.TB, e2e string) string {
+// Axe returns two scripts: one brings axe-core into a page, and one looks at the
+// page with it, by all of its rules but one: pages that go on by themselves do so
+// by a refresh, since they must without scripts, and each has a link for who
+// switched that off. The second one's value is the promise of a list, empty if
+// nothing is wrong. e2e is the folder that the npm packages are in.
+func Axe(t testing.TB, e2e string) (load, look string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(e2e, "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		Skip(t, "needs the npm packages of the tests: npm ci in e2e")
 	}
-	return string(b) + `
+	return string(b) + "; true", `
 		axe.run(document, {resultTypes: ["violations"], rules: {"meta-refresh": {enabled: false}}}).then(r => r.violations.flatMap(v =>
 			v.nodes.map(n => v.id + ": " + v.help + ": " + n.html.slice(0, 160) + " " + n.any.concat(n.all, n.none).map(c => c.message).join("; "))))`
 }

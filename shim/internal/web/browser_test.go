@@ -16,27 +16,6 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// TestNarrow: at 320 px no page needs to be scrolled sideways (WCAG 2.2,
-// 1.4.10), and the browser finds nothing to complain about in any.
-func TestNarrow(t *testing.T) {
-	testenv.Slow(t)
-	ctx := startBrowser(t)
-	srv := serveStates(t)
-	for _, s := range states() {
-		err := chromedp.Do(ctx, chromedp.EmulateViewport(320, 800), chromedp.Navigate(srv.URL+"/"+s.name))
-		if err != nil {
-			t.Fatalf("%s: %v", s.name, err)
-		}
-		width, err := chromedp.Run(ctx, chromedp.Evaluate[float64]("document.documentElement.scrollWidth"))
-		if err != nil {
-			t.Fatalf("%s: %v", s.name, err)
-		}
-		if width > 320 {
-			t.Errorf("%s: got %v px wide, want 320", s.name, width)
-		}
-	}
-}
-
 // TestScript drives what JavaScript adds to the pages.
 func TestScript(t *testing.T) {
 	testenv.Slow(t)

@@ -7,9 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -30,9 +28,7 @@ func startBrowser(t *testing.T) context.Context {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("hide-scrollbars", true),
 	)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
@@ -58,42 +54,28 @@ func serveStates(t *testing.T) *httptest.Server {
 	return srv
 }
 
-// TestScreenshots takes a picture of every page in every state, narrow and
-// wide, light and dark, into the folder that K2O_SHOTS names. K2O_SHOTS_ONLY
-// is the beginning of the states' names.
-func TestScreenshots(t *testing.T) {
-	dir := shotsDir(t)
-	ctx := startBrowser(t)
-	srv := serveStates(t)
-	for _, s := range states() {
-		if !strings.HasPrefix(s.name, os.Getenv("K2O_SHOTS_ONLY")) {
-			continue
-		}
-		for _, width := range []int64{320, 1280} {
-			for _, scheme := range []string{"light", "dark"} {
-				err := chromedp.Do(ctx,
-					chromedp.EmulateViewport(width, 800), colorScheme(scheme), chromedp.Navigate(srv.URL+"/"+s.name),
-				)
-				if err != nil {
-					t.Fatalf("%s: %v", s.name, err)
-				}
-				if unfolded[s.name] {
-					unfold := chromedp.Evaluate[bool](`document.querySelectorAll("details").forEach(function (d) { d.open = true; }) === undefined`)
-					if _, err := chromedp.Run(ctx, unfold); err != nil {
-						t.Fatal(err)
-					}
-				}
-				png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-				if err != nil {
-					t.Fatalf("%s: %v", s.name, err)
-				}
-				file := filepath.Join(dir, fmt.Sprintf("%s.%d.%s.png", s.name, width, scheme))
-				if err := os.WriteFile(file, png, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
+// A look is how a page is looked at.
+type look struct {
+	width  int64
+	scheme string
+}
+
+var looks = []look{{1280, "light"}, {320, "dark"}, {320, "light"}, {1280, "dark"}}
+
+func (l look) String() string { return fmt.Sprintf("%d.%s", l.width, l.scheme) }
+
+// at makes the browser look at its page like that.
+func (l look) at(ctx context.Context) error {
+	return chromedp.Do(ctx, chromedp.EmulateViewport(l.width, 800), colorScheme(l.scheme))
+}
+
+// takePicture writes what the browser shows into the folder dir.
+func takePicture(ctx context.Context, dir, name string) error {
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		return err
 	}
+	return os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644)
 }
 
 // unfolded are the states whose pictures show what is folded away.
