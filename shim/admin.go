@@ -339,11 +339,12 @@ func (s *Shim) apiEvents(w http.ResponseWriter, r *http.Request) error {
 	calls := s.activity.End()
 	for fresh := true; ; {
 		if fresh {
+			id := s.changes.now()
 			b, err := json.Marshal(s.Status())
 			if err != nil {
 				return err
 			}
-			if !send("event: status\ndata: "+string(b)+"\n\n") || !more {
+			if !send("event: status\nid: "+id+"\ndata: "+string(b)+"\n\n") || !more {
 				return nil
 			}
 		}

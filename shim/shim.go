@@ -59,8 +59,8 @@ type Config struct {
 	Log      *slog.Logger // nil means slog.Default()
 }
 
-// A Shim is the product without tray and tunnel, which it is given: an authorization server and a
-// reverse proxy, over one state.
+// A Shim is the product without tray and tunnel, which it is given: an
+// authorization server and a reverse proxy, over one state.
 type Shim struct {
 	version    string
 	dir        string
@@ -124,6 +124,7 @@ func Open(cfg Config) (*Shim, error) {
 		version: cfg.Version, dir: cfg.Dir, log: cfg.Log, logLevel: cfg.LogLevel, login: cfg.Login,
 		vault: v, held: newHeld(), prompter: cfg.Prompter, doctor: cfg.Doctor,
 		deleted: make(chan struct{}), quit: make(chan struct{}),
+		changes: changes{count: time.Now().UnixNano()},
 	}
 	if err := s.init(cfg); err != nil {
 		return nil, errors.Join(err, v.Close())
@@ -205,8 +206,8 @@ func (s *Shim) OwnerLink(path string) string {
 }
 
 // ServeLocal serves the loopback side on ln until ctx ends or the owner quits,
-// then lets calls finish for a few seconds. It calls ready once connections are accepted. After
-// the owner has had everything deleted it returns ErrDeleted.
+// then lets calls finish for a few seconds. It calls ready once connections are
+// accepted. After the owner has had everything deleted it returns ErrDeleted.
 func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) error {
 	ap := addrPort(ln.Addr())
 	if !ap.Addr().IsLoopback() {

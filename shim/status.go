@@ -3,6 +3,7 @@ package shim
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -101,6 +102,7 @@ type changes struct {
 	mu     sync.Mutex
 	wake   chan struct{}
 	closed bool
+	count  int64 // from the time of the start, so that no two runs count alike
 }
 
 // wait returns a channel that is closed at the next change, and whether there
@@ -114,9 +116,18 @@ func (c *changes) wait() (<-chan struct{}, bool) {
 	return c.wake, !c.closed
 }
 
+// now names the state of things: it is another after each change. Who shows
+// something asks for it first.
+func (c *changes) now() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strconv.FormatInt(c.count, 36)
+}
+
 func (c *changes) notify() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.count++
 	if c.wake != nil && !c.closed {
 		close(c.wake)
 		c.wake = nil

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,6 +102,77 @@ func TestScript(t *testing.T) {
 		is(t, `location.href = "/open"; true`, true)
 		wantPost(t, posted, "ticket=ticket1")
 	})
+}
+
+// TestRefresh: the page of the check is loaded again if anything has changed
+// since it was made, were it before the script began to listen, and only then.
+func TestRefresh(t *testing.T) {
+	testenv.Slow(t)
+	ctx := startBrowser(t)
+	var state atomic.Int64
+	loads, listens, events := make(chan string, 100), make(chan bool, 100), make(chan string)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/check":
+			as := strconv.FormatInt(state.Load(), 10)
+			Render(w, http.StatusOK, Check{As: as, Attempts: []AttemptRow{{Client: "Cursor", State: "stopped", Steps: []StepRow{{Step: "found"}}}}, Token: func(string) string { return "" }})
+			loads <- as
+		case "/api/events":
+			w.Header().Set("Content-Type", "text/event-stream")
+			http.NewResponseController(w).Flush()
+			listens <- true
+			for {
+				select {
+				case id := <-events:
+					fmt.Fprintf(w, "event: status\nid: %s\ndata: {\"pending\":[],\"tunnel\":{}}\n\n", id)
+					http.NewResponseController(w).Flush()
+				case <-r.Context().Done():
+					return
+				}
+			}
+		}
+	}))
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	loaded := func(want string) {
+		t.Helper()
+		select {
+		case got := <-loads:
+			if got != want {
+				t.Fatalf("the page was loaded as %s, want %s", got, want)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("the page was not loaded as %s", want)
+		}
+		<-listens
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/check")); err != nil {
+		t.Fatal(err)
+	}
+	loaded("0")
+	state.Store(1)
+	events <- "1" // the first one that the page hears
+	loaded("1")
+	events <- "1"
+	time.Sleep(time.Second) // twice as long as it takes to be loaded again
+	if len(loads) > 0 {
+		t.Error("the page was loaded again, and nothing had changed")
+	}
+	// What somebody reads stays until he folds it.
+	fold := func(open bool) {
+		t.Helper()
+		if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`document.querySelector(".attempts details").open = %v, true`, open))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fold(true)
+	state.Store(2)
+	events <- "2"
+	time.Sleep(time.Second)
+	if len(loads) > 0 {
+		t.Error("the page was loaded again under its reader's eyes")
+	}
+	fold(false)
+	loaded("2")
 }
 
 // TestLiveActivity: the script makes the same rows of calls as the server does,

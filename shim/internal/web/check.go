@@ -9,6 +9,7 @@ import (
 // that did not get connected. Its form posts to /check, with form_token.
 type Check struct {
 	Version  string
+	As       string // the id of the status event that says no more than this page
 	Running  bool
 	Age      string // of the report; "" if there is none
 	Findings []FindingGroup

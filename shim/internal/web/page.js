@@ -145,7 +145,7 @@
       source = listen();
       source.addEventListener("status", function (e) {
         var status = JSON.parse(e.data);
-        hearers.forEach(function (f) { f(status); });
+        hearers.forEach(function (f) { f(status, e.lastEventId); });
       });
     }
   };
@@ -173,10 +173,10 @@
   });
 
   // What is examined, and who tries to connect, changes by itself. A page on
-  // which no attempt was unfolded shows it as it is now, with what was unfolded
+  // which no attempt is unfolded shows it as it is now, with what was unfolded
   // of the report.
   all("[data-refresh]", function (part) {
-    var first = true, timer, name = "folds";
+    var timer = 0, name = "folds";
     (sessionStorage.getItem(name) || "").split(" ").forEach(function (fold) {
       all('[data-fold="' + fold + '"]', function (d) { d.open = true; });
     });
@@ -187,10 +187,13 @@
       sessionStorage.setItem(name, open.join(" "));
       location.reload();
     };
-    hear(function () {
-      if (first) { first = false; return; }
-      clearTimeout(timer);
-      timer = setTimeout(function () { if (!part.querySelector("details[open]:not([data-fold])")) { again(); } }, 500);
+    var soon = function () {
+      timer = setTimeout(function () {
+        if (part.querySelector("details[open]:not([data-fold])")) { soon(); } else { again(); }
+      }, 500);
+    };
+    hear(function (status, id) {
+      if (id !== part.dataset.refresh && !timer) { soon(); }
     });
   });
 
