@@ -20,6 +20,13 @@ const (
 // of the next.
 const reveal = 100 * time.Millisecond
 
+// overdue is how long a panel has to read a menu before it is told of it once
+// more, and after twice that again, for reminders times.
+const (
+	overdue   = time.Second
+	reminders = 5
+)
+
 // A dbusMenu is the menu as panels read it, in the place of the one of the
 // systray package. That one tells panels of each item that is added, and
 // panels that draw with libdbusmenu (XFCE, Cinnamon, Ubuntu) then lose lines:
@@ -28,6 +35,10 @@ const reveal = 100 * time.Millisecond
 //
 // This one changes all at once, and a panel learns of it level by level: the
 // lines of a submenu only after it has had the submenu.
+//
+// libdbusmenu also forgets that the menu has changed if it hears so while it
+// reads the one before, and then shows that for ever. So a panel that has read
+// a menu, and does not read the next, is told again.
 type dbusMenu struct {
 	conn  *dbus.Conn
 	click func(Action)
@@ -39,8 +50,9 @@ type dbusMenu struct {
 	nodes    map[int32]*menuNode
 	lastID   int32 // none is given twice: a click on what is gone does nothing
 	revision uint32
-	known    map[dbus.Sender]int  // how many levels each panel may have
-	curious  map[dbus.Sender]bool // may have one more when reveal is over
+	read     map[dbus.Sender]uint32 // the revision that each panel has
+	known    map[dbus.Sender]int    // how many levels each panel may have
+	curious  map[dbus.Sender]bool   // may have one more when reveal is over
 }
 
 // A menuNode is a line of the menu; the root is none.
@@ -83,7 +95,7 @@ func newPanelMenu(items []Item, click func(Action), log *slog.Logger) (panelMenu
 			break
 		}
 	}
-	m := &dbusMenu{conn: conn, click: click, log: log, revision: 1000}
+	m := &dbusMenu{conn: conn, click: click, log: log, revision: 1000, read: make(map[dbus.Sender]uint32)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.build(items)
@@ -155,7 +167,33 @@ func (m *dbusMenu) retitle(items []Item) {
 // announce has the panels read the menu.
 func (m *dbusMenu) announce() {
 	m.revision++
-	m.emit("LayoutUpdated", m.revision, int32(0))
+	m.tell(m.revision, overdue, reminders)
+}
+
+// tell tells the panels of a revision. If some do not read it, they are told
+// again after wait.
+func (m *dbusMenu) tell(revision uint32, wait time.Duration, again int) {
+	m.emit("LayoutUpdated", revision, int32(0))
+	time.AfterFunc(wait, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.revision != revision || !m.conn.Connected() {
+			return // of the newer one they have been told
+		}
+		late := false
+		for panel, has := range m.read {
+			switch {
+			case has == revision:
+			case again == 0:
+				delete(m.read, panel) // it is gone
+			default:
+				late = true
+			}
+		}
+		if late {
+			m.tell(revision, 2*wait, again-1)
+		}
+	})
 }
 
 func (m *dbusMenu) emit(signal string, args ...any) {
@@ -245,6 +283,9 @@ func (m *dbusMenu) GetLayout(panel dbus.Sender, parent, depth int32, _ []string)
 	n, ok := m.nodes[parent]
 	if !ok {
 		return 0, menuLayout{}, errNoItem
+	}
+	if n == m.root {
+		m.read[panel] = m.revision
 	}
 	levels := 1 // a panel that names an item has it
 	switch {

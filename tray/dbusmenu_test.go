@@ -18,6 +18,8 @@ type menuReader struct {
 	t       *testing.T
 	menu    dbus.BusObject
 	signals chan *dbus.Signal
+
+	revision uint32 // the last one that it heard of
 }
 
 func readMenu(t *testing.T, bus *traytest.Bus, a *app) *menuReader {
@@ -32,6 +34,15 @@ func readMenu(t *testing.T, bus *traytest.Bus, a *app) *menuReader {
 	return r
 }
 
+// updated returns the revision that a signal tells of, if it tells of one.
+func updated(s *dbus.Signal) (revision uint32, ok bool) {
+	if s.Name != menuInterface+".LayoutUpdated" || len(s.Body) != 2 {
+		return 0, false
+	}
+	revision, ok = s.Body[0].(uint32)
+	return revision, ok
+}
+
 // layout asks for everything below an item.
 func (r *menuReader) layout(parent, depth int32) (l menuLayout) {
 	r.t.Helper()
@@ -42,7 +53,8 @@ func (r *menuReader) layout(parent, depth int32) (l menuLayout) {
 	return l
 }
 
-// changes waits until the menu has changed, and counts how often it did.
+// changes waits until the menu has changed, and counts how often it did: a
+// panel may be told of one change more than once.
 func (r *menuReader) changes() (n int) {
 	r.t.Helper()
 	late := time.After(time.Minute)
@@ -53,7 +65,8 @@ func (r *menuReader) changes() (n int) {
 		}
 		select {
 		case s := <-r.signals:
-			if s.Name == menuInterface+".LayoutUpdated" {
+			if revision, ok := updated(s); ok && revision != r.revision {
+				r.revision = revision
 				n++
 			}
 		case <-calm:
@@ -88,6 +101,51 @@ func (r *menuReader) count(l menuLayout) (levels []int, submenus int) {
 	}
 	walk(l, 0)
 	return levels, submenus
+}
+
+// TestPanelIsReminded: a panel that has missed a change is told of it again,
+// until it has read the menu.
+func TestPanelIsReminded(t *testing.T) {
+	bus := traytest.StartBus(t)
+	panel := bus.StartWatcher(t)
+	a := start(t, bus.Env())
+	a.show(State{})
+	panel.Icon(t) // which does not read the menu
+	r := readMenu(t, bus, a)
+	r.layout(0, 1)
+	a.show(State{Paused: true})
+	next := func() uint32 {
+		t.Helper()
+		for late := time.After(time.Minute); ; {
+			select {
+			case s := <-r.signals:
+				if revision, ok := updated(s); ok {
+					return revision
+				}
+			case <-late:
+				t.Fatal("the panel is told no more")
+			}
+		}
+	}
+	told, revision := 0, uint32(0)
+	for told < 3 {
+		if got := next(); got != revision {
+			revision, told = got, 0
+		}
+		told++
+	}
+	r.layout(0, 1)
+	for len(r.signals) > 0 {
+		<-r.signals
+	}
+	time.Sleep(6 * overdue) // the next would come after four
+	for len(r.signals) > 0 {
+		if got, ok := updated(<-r.signals); ok {
+			t.Errorf("the panel has read %d and is told of %d", revision, got)
+		}
+	}
+	a.terminate()
+	a.end(nil)
 }
 
 // TestMenuByLevels: a panel learns of the lines of a submenu only after it has
