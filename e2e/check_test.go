@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -31,12 +30,8 @@ func TestCheckInChromium(t *testing.T) {
 
 	b := newChromium(t)
 	b.signIn(a)
-	held, release := make(chan struct{}), make(chan struct{})
-	slow.Break(shimtest.Times(1, func(http.ResponseWriter, *http.Request) bool {
-		close(held)
-		<-release
-		return false
-	}))
+	hold, held, release := shimtest.Hold(t)
+	slow.Break(hold)
 	b.run(click(`nav a[href="/check"]`))
 	b.waitFor("Attempts that did not finish")
 	b.look("check-before")
@@ -50,7 +45,7 @@ func TestCheckInChromium(t *testing.T) {
 	}
 	b.look("check-running")
 	b.run(click(`details[data-fold=local] summary`))
-	close(release)
+	release()
 	b.waitFor("One thing does not work")
 	b.eventually("what was unfolded is so again", func() bool { return b.is(`document.querySelector("details[data-fold=local]").open`) })
 	if b.is(`document.querySelector("details[data-fold=public]").open`) {

@@ -228,13 +228,15 @@ func TestServeAgain(t *testing.T) {
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, tunneltest.Config{}, nil)
-	blocked, release := make(chan bool, 1), make(chan bool)
+	blocked, released := make(chan bool, 1), make(chan bool)
+	release := sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release)
 	var last atomic.Value
 	var calls atomic.Int64
 	k.s.Notify = func(s Status) {
 		if calls.Add(1) == 1 {
 			blocked <- true
-			<-release
+			<-released
 		}
 		last.Store(s.State)
 	}
@@ -246,7 +248,7 @@ func TestNotify(t *testing.T) {
 		k.s.Set(Want{})
 		k.until("off", func(s Status) bool { return s.State == Off })
 	}
-	close(release)
+	release()
 	k.eventually("the last status is told", func() bool { return last.Load() == Off })
 	if n := calls.Load(); n > 3 {
 		t.Errorf("got %d calls", n)

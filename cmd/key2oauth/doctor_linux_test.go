@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io"
-	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -32,12 +31,8 @@ func TestDoctorShowsProgress(t *testing.T) {
 		live bool
 	}{"terminal": {tty, &screen, true}, "pipe": {&pipe, &pipe, false}} {
 		t.Run(name, func(t *testing.T) {
-			held, release := make(chan struct{}), make(chan struct{})
-			up.Break(shimtest.Times(1, func(http.ResponseWriter, *http.Request) bool {
-				close(held)
-				<-release
-				return false
-			}))
+			hold, held, release := shimtest.Hold(t)
+			up.Break(hold)
 			done := make(chan error, 1)
 			go func() {
 				done <- run(t.Context(), []string{"doctor", "--data-dir", s.dir}, strings.NewReader(""), tt.to, &stderr)
@@ -49,7 +44,7 @@ func TestDoctorShowsProgress(t *testing.T) {
 			if got := tt.seen.String(); regexp.MustCompile(`(?m)^\s+ok +Slow`).MatchString(got) {
 				t.Errorf("the server is well before it has answered:\n%s", got)
 			}
-			close(release)
+			release()
 			err := <-done
 			if f, ok := errors.AsType[*failure](err); ok && f.code != exitFailed || !ok && err != nil {
 				t.Fatalf("key2oauth doctor: %v", err)

@@ -4,7 +4,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"testing"
 )
 
 // A Fault answers a request instead of the upstream. It reports false if it
@@ -110,6 +112,20 @@ func Times(n int64, f Fault) Fault {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		return seen.Add(1) <= n && f(w, r)
 	}
+}
+
+// Hold has the first request wait until release is called, or t ends: a server
+// that waits for ever would keep a test that fails from saying why. held is
+// closed once the request has come.
+func Hold(t testing.TB) (f Fault, held <-chan struct{}, release func()) {
+	came, free := make(chan struct{}), make(chan struct{})
+	release = sync.OnceFunc(func() { close(free) })
+	t.Cleanup(release)
+	return Times(1, func(http.ResponseWriter, *http.Request) bool {
+		close(came)
+		<-free
+		return false
+	}), came, release
 }
 
 // Only lets f answer requests of one HTTP method.
