@@ -48,7 +48,8 @@ func (c *chromium) nothingKept(a *app) {
 		c.t.Errorf("the browser says: %s", k)
 	}
 	for _, got := range c.answers {
-		own := got.url == a.origin+"/api/events" // to which the owner's pages listen
+		// What the owner's pages ask for: how things stand, and the page again.
+		own := got.url == a.origin+"/api/events" || got.url == a.origin+"/live"
 		if strings.HasPrefix(got.url, a.origin+"/") && got.kind != "Document" && !own {
 			c.t.Errorf("%s was loaded as %s, not gone to", got.url, got.kind)
 		}

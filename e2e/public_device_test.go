@@ -49,11 +49,11 @@ func (p *phone) ask() string {
 	p.waitFor("Claude wants to connect")
 	p.run(chromedp.Click(askButton))
 	p.arrive(publicWait)
-	text := value(p.chromium, chromedp.Evaluate[string](`document.querySelector(".number").innerText`))
-	n := twoDigits.FindString(text)
-	if n == "" {
-		p.t.Fatalf("the waiting page shows no number: %q", text)
-	}
+	var n string
+	p.eventually("the waiting page shows a number", func() bool { // it is loaded again every few seconds
+		n = twoDigits.FindString(value(p.chromium, chromedp.Evaluate[string](`document.querySelector(".number")?.innerText ?? ""`)))
+		return n != ""
+	})
 	return n
 }
 
