@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
-	code := m.Run()
+	code := runAll(m)
 	os.RemoveAll(work)
 	os.Exit(code)
 }
