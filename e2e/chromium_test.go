@@ -116,10 +116,10 @@ func (c *chromium) prepare() {
 	)
 }
 
-// run does steps, for at most half a minute.
+// run does steps, with patience.
 func (c *chromium) run(steps ...step) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		c.t.Fatalf("%v\nthe browser shows:\n%s", err, c.text())
@@ -129,7 +129,7 @@ func (c *chromium) run(steps ...step) {
 // value does something that has a value.
 func value[T any](c *chromium, a chromedp.Action[T]) T {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, a)
 	for moved(err) {
@@ -235,7 +235,7 @@ func (c *chromium) shoot(name string) {
 // signIn opens a one-time link, after which this browser is the owner's.
 func (c *chromium) signIn(a *app) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(a.ownerLink())); err != nil && !moved(err) {
 		c.t.Fatalf("the owner's link: %v", err)

@@ -26,7 +26,7 @@ func TestScript(t *testing.T) {
 
 	do := func(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 		t.Helper()
-		limited, cancel := context.WithTimeout(ctx, 20*time.Second)
+		limited, cancel := context.WithTimeout(ctx, testenv.Patience)
 		defer cancel()
 		err := chromedp.Do(limited, actions...)
 		// The answer to the form before may still be on its way to the browser,
@@ -140,7 +140,7 @@ func TestRefresh(t *testing.T) {
 			if got != want {
 				t.Fatalf("the page was loaded as %s, want %s", got, want)
 			}
-		case <-time.After(time.Minute):
+		case <-time.After(testenv.Patience):
 			t.Fatalf("the page was not loaded as %s", want)
 		}
 		<-listens
@@ -218,7 +218,7 @@ func TestLiveActivity(t *testing.T) {
 		}
 		select {
 		case listener <- string(b):
-		case <-time.After(time.Minute):
+		case <-time.After(testenv.Patience):
 			t.Fatal("the page listens no more")
 		}
 	}
@@ -232,7 +232,7 @@ func TestLiveActivity(t *testing.T) {
 	}
 	waitText := func(t *testing.T, expression, want string) {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); text(t, expression) != want; time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(testenv.Patience); text(t, expression) != want; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s: got %q, want %q", expression, text(t, expression), want)
 			}
@@ -246,7 +246,7 @@ func TestLiveActivity(t *testing.T) {
 		}
 		select {
 		case listener = <-listeners:
-		case <-time.After(time.Minute):
+		case <-time.After(testenv.Patience):
 			t.Fatal("the page does not listen")
 		}
 	}
@@ -318,7 +318,7 @@ func wantPost(t *testing.T, posted <-chan string, want ...string) string {
 			}
 		}
 		return got
-	case <-time.After(time.Minute):
+	case <-time.After(testenv.Patience):
 		t.Fatal("nothing was posted")
 		return ""
 	}
