@@ -52,9 +52,9 @@ func NewExport(all []Endpoint) Export {
 }
 
 // ParseExport reads a file. HasQuery of what it returns says that the query is
-// missing. One endpoint that cannot be is enough to refuse it
-// as a whole: who reads that some of it was taken does not know which. Errors
-// are sentences for people and repeat nothing of the file but names.
+// missing. One endpoint that cannot be is enough to refuse it as a whole: who
+// reads that some of it was taken does not know which. Errors are sentences for
+// people and repeat nothing of the file but names.
 func ParseExport(b []byte) ([]Endpoint, error) {
 	if len(b) > MaxExport {
 		return nil, errors.New("This file is larger than any that Key2OAuth makes.")
