@@ -153,7 +153,7 @@ func TestRefresh(t *testing.T) {
 	events <- "1" // the first one that the page hears
 	loaded("1")
 	events <- "1"
-	time.Sleep(time.Second) // twice as long as it takes to be loaded again
+	time.Sleep(4 * time.Second) // twice as long as it takes to be loaded again
 	if len(loads) > 0 {
 		t.Error("the page was loaded again, and nothing had changed")
 	}
@@ -167,7 +167,7 @@ func TestRefresh(t *testing.T) {
 	fold(true)
 	state.Store(2)
 	events <- "2"
-	time.Sleep(time.Second)
+	time.Sleep(4 * time.Second)
 	if len(loads) > 0 {
 		t.Error("the page was loaded again under its reader's eyes")
 	}

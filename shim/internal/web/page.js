@@ -174,7 +174,8 @@
 
   // What is examined, and who tries to connect, changes by itself. A page on
   // which no attempt is unfolded shows it as it is now, with what was unfolded
-  // of the report.
+  // of the report. Strangers may try often, so it is left alone for a while
+  // unless progress is looked at.
   all("[data-refresh]", function (part) {
     var timer = 0, name = "folds";
     (sessionStorage.getItem(name) || "").split(" ").forEach(function (fold) {
@@ -190,7 +191,7 @@
     var soon = function () {
       timer = setTimeout(function () {
         if (part.querySelector("details[open]:not([data-fold])")) { soon(); } else { again(); }
-      }, 500);
+      }, Number(part.dataset.after));
     };
     hear(function (status, id) {
       if (id !== part.dataset.refresh && !timer) { soon(); }
