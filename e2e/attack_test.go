@@ -82,8 +82,8 @@ var attacks = []attack{
 	{"window and postMessage", `
 		for (const p of ["/", consent]) {
 			const w = window.open(target + p);
-			await sleep(1000);
 			if (!w) { note("no window"); continue; }
+			await arrived(w);
 			try { note("LEAK " + w.document.body.innerText.slice(0, 100)); } catch (e) { note("refused " + e.name); }
 			onmessage = e => note("LEAK message " + JSON.stringify(e.data).slice(0, 100));
 			w.postMessage({action: "approve"}, "*");
@@ -144,6 +144,11 @@ const attackName = encodeURIComponent(%q);
 const pending = [];
 const note = s => pending.push(fetch("/note?name=" + attackName, {method: "POST", body: String(s)}));
 const sleep = ms => new Promise(done => setTimeout(done, ms));
+// A window is empty, and the opener's own, until the page is there.
+const arrived = async w => {
+	for (let i = 0; i < 1200; i++, await sleep(50)) { try { if (w.location.href !== "about:blank") return; } catch (e) { return; } }
+	note("broke: the window stays empty");
+};
 const form = (action, fields, enctype) => new Promise(done => {
 	const frame = document.createElement("iframe"), f = document.createElement("form");
 	frame.name = "f" + Math.random();

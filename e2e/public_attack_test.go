@@ -170,7 +170,7 @@ var publicAttacks = []attack{
 				await new Promise(done => { const e = document.createElement(tag); e.onload = () => { note("LEAK " + tag); done(); }; e.onerror = done; e.src = target + p; document.body.append(e); setTimeout(done, 1500); });`},
 	{"window", `
 		const w = open(target + ask);
-		await sleep(1000);
+		await arrived(w);
 		try { note("LEAK " + w.document.body.innerText.slice(0, 100)); } catch (e) { note("refused " + e.name); }
 		w.close();`},
 }
