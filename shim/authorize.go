@@ -169,6 +169,24 @@ func (o *origin) from(r *http.Request) string {
 	return sender(addr)
 }
 
+// ownVisit returns the visit of a request to the browser that brought it. It is
+// not ok, with the answer written, for every other one, and where there is no
+// visit.
+func (o *origin) ownVisit(w http.ResponseWriter, r *http.Request, id string) (visit, bool) {
+	v, ok := o.s.visits.get(id)
+	if !ok {
+		// Long over, or from before a restart. Whoever has no such request learns
+		// nothing by that.
+		showMessage(w, web.MessageOver)
+		return visit{}, false
+	}
+	if browser, known := knownBrowser(r); !known || browser != v.browser {
+		showMessage(w, web.MessageOtherBrowser)
+		return visit{}, false
+	}
+	return v, true
+}
+
 // serveWait shows how a request stands to the browser that brought it, and
 // sends it back to the client once the owner has answered on its number. To
 // every other browser it says nothing.
@@ -177,16 +195,8 @@ func (o *origin) serveWait(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	v, ok := o.s.visits.get(id)
+	v, ok := o.ownVisit(w, r, id)
 	if !ok {
-		// Long over, or from before a restart. Whoever has no such request learns
-		// nothing by that.
-		showMessage(w, web.MessageOver)
-		return nil
-	}
-	browser, known := knownBrowser(r)
-	if !known || browser != v.browser {
-		showMessage(w, web.MessageOtherBrowser)
 		return nil
 	}
 	req, open := o.s.requests.Get(id)
@@ -226,14 +236,8 @@ func (o *origin) serveAsk(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	v, ok := o.s.visits.get(id)
+	v, ok := o.ownVisit(w, r, id)
 	if !ok {
-		showMessage(w, web.MessageOver)
-		return nil
-	}
-	browser, known := knownBrowser(r)
-	if !known || browser != v.browser {
-		showMessage(w, web.MessageOtherBrowser)
 		return nil
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
