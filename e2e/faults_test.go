@@ -13,7 +13,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-var faultSeed = flag.Uint64("seed", 0, "of the test that kills the program at random instants; 0 takes one of the clock")
+var faultSeed = flag.Uint64("seed", 0, "of the tests that do things at random instants; 0 takes one of the clock")
 
 const (
 	faultKills   = 200 // of the program
@@ -25,6 +25,16 @@ const (
 	faultLifetime = 4 * time.Minute
 )
 
+// chooseSeed returns the seed of a test that does things at random instants.
+func chooseSeed(t *testing.T) uint64 {
+	seed := *faultSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-seed %d", seed)
+	return seed
+}
+
 // TestT02T03T08T14T16KilledAtAnyInstant kills the program over and over while
 // several clients sign in and refresh. A request that got no answer may have
 // happened or not, but what was answered must be there: tokens work, codes work
@@ -32,11 +42,7 @@ const (
 func TestT02T03T08T14T16KilledAtAnyInstant(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
-	seed := *faultSeed
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-seed %d", seed)
+	seed := chooseSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 0))
 
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})

@@ -74,11 +74,7 @@ var harms = []harm{
 func TestN04TunnelTornUnderCalls(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
-	seed := *faultSeed
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-seed %d", seed)
+	seed := chooseSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 0))
 
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
