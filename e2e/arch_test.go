@@ -44,8 +44,11 @@ var layers = map[string][]string{
 		"github.com/esiqveland/notify", "github.com/gen2brain/beeep", "github.com/godbus/dbus/v5",
 	},
 
-	"shim":                   {"shim/internal/...", "golang.org/x/time"},
+	"shim":                   {"shim/internal/..."},
 	"shim/internal/activity": {},
+	"shim/internal/changes":  {},
+	"shim/internal/limits":   {"golang.org/x/time"},
+	"shim/internal/problem":  {"shim/internal/httpx"},
 	"shim/internal/endpoint": {"shim/internal/safedial"},
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},

@@ -335,11 +335,11 @@ func (s *Shim) apiEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	alive := time.NewTicker(20 * time.Second)
 	defer alive.Stop()
-	changed, more := s.changes.wait()
+	changed, more := s.changes.Wait()
 	calls := s.activity.End()
 	for fresh := true; ; {
 		if fresh {
-			id := s.changes.now()
+			id := s.changes.ID()
 			b, err := json.Marshal(s.Status())
 			if err != nil {
 				return err
@@ -361,7 +361,7 @@ func (s *Shim) apiEvents(w http.ResponseWriter, r *http.Request) error {
 			// Several changes at once are one. What changes from here on is
 			// waited for next.
 			time.Sleep(atMostEvery)
-			changed, more = s.changes.wait()
+			changed, more = s.changes.Wait()
 			fresh = true
 		case <-alive.C:
 			fresh = false

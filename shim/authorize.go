@@ -32,7 +32,7 @@ func (o *origin) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, o.s.owner.origin+"/consent/"+req.ID, http.StatusSeeOther)
 		return nil
 	}
-	if !o.limits.authorize.allow(o.from(r)) {
+	if !o.limits.Authorize.Allow(o.from(r)) {
 		return tooMany(w)
 	}
 	browser := o.browser(w, r)
@@ -247,7 +247,7 @@ func (o *origin) serveAsk(w http.ResponseWriter, r *http.Request) error {
 	if err := o.s.owner.checkForm(r, "ask "+id, string(v.browser[:])); err != nil {
 		return err
 	}
-	if !o.limits.ask.allow(v.from) {
+	if !o.limits.Ask.Allow(v.from) {
 		return tooMany(w)
 	}
 	switch err := o.s.visits.ask(id); {
@@ -283,7 +283,7 @@ func tooMany(w http.ResponseWriter) error {
 // limitRegister refuses whoever registers clients without end.
 func (o *origin) limitRegister(next httpx.HandlerFunc) httpx.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if !o.loopback && !o.limits.register.allow(o.from(r)) {
+		if !o.loopback && !o.limits.Register.Allow(o.from(r)) {
 			o.observe(r, oauth.Sight{Step: oauth.StepRegister, Why: oauth.WhyTooMany})
 			return &httpx.Error{
 				Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",

@@ -154,7 +154,7 @@ func (s *Shim) setState(l *line, state endpoint.CredentialState) {
 	if state == endpoint.Rejected {
 		s.log.Info("an upstream rejected its API key", "endpoint", l.name, "credential", l.credential)
 	}
-	s.changes.notify()
+	s.changes.Notify()
 }
 
 // unavailable answers for our own troubles. Never 404 or 401: clients take

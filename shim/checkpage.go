@@ -25,7 +25,7 @@ func attemptRow(a Attempt) web.AttemptRow {
 // showCheck draws the page of the last report and of the attempts that did not
 // finish.
 func (s *Shim) showCheck(w http.ResponseWriter, r *http.Request) error {
-	p := web.Check{Version: s.version, As: s.changes.now(), Token: s.token(r)}
+	p := web.Check{Version: s.version, As: s.changes.ID(), Token: s.token(r)}
 	if report, _ := s.exams.look(); report != nil {
 		p.Running = report.Ended == nil
 		if !p.Running {

@@ -15,6 +15,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -140,7 +141,7 @@ func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
 	s.requests.MarkViewed(c.req.ID)
 	s.noteRequest(c.req, timeline.Shown, "")
 	c.browser = s.owner.browser(w, r)
-	s.changes.notify()
+	s.changes.Notify()
 	s.renderConsent(w, http.StatusOK, c, consentAnswer{})
 	return nil
 }
@@ -291,7 +292,7 @@ func (s *Shim) checkNumber(c *consentView, number string) (typed, right bool) {
 func (s *Shim) answered(w http.ResponseWriter, c *consentView, location string, denied bool) error {
 	if !c.elsewhere() {
 		s.visits.change(c.req.ID, func(v *visit) { v.end = endElsewhere })
-		s.changes.notify()
+		s.changes.Notify()
 		return leave(w, c.req, location, denied)
 	}
 	s.visits.change(c.req.ID, func(v *visit) {
@@ -330,12 +331,12 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 	}
 	k, err := s.answeredKey(c, a, e.Header)
 	if err != nil {
-		a.problem = sentence(err)
+		a.problem = problem.Text(err)
 		return k, false
 	}
 	target := upstream.Target{Header: e.Header, Key: k.key}
 	if target.URL, err = s.vault.UpstreamURL(c.slug); err != nil {
-		a.problem = sentence(s.explainState(err))
+		a.problem = problem.Text(s.explainState(err))
 		return k, false
 	}
 	var others []endpoint.Header
@@ -368,7 +369,7 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 	k.state = endpoint.Unverified
 	a.canSkip = c.owner()
 	if !c.owner() {
-		a.problem = join(v.Words, web.TextUnverified)
+		a.problem = problem.Join(v.Words, web.TextUnverified)
 	}
 	return k, skip && c.owner()
 }
@@ -440,7 +441,7 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 		s.requests.Add(req)
 		s.noteRequest(req, timeline.Approved, "disk")
 		s.log.Warn("consent was not saved", "slug", c.slug, "err", err)
-		a.problem = sentence(s.explainState(err))
+		a.problem = problem.Text(s.explainState(err))
 		if e, ok := errors.AsType[*httpx.Error](s.explainState(err)); ok {
 			a.problem = e.Msg
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -123,6 +124,6 @@ func (s *Shim) deleteEverythingFromForm(w http.ResponseWriter, r *http.Request) 
 		left = append(left, web.TextNotAllDeleted)
 	}
 	http.SetCookie(w, &http.Cookie{Name: s.owner.cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	web.Render(w, http.StatusOK, web.Done{Title: web.TextDeletedTitle, Words: join(web.TextDeleted, strings.Join(left, " "))})
+	web.Render(w, http.StatusOK, web.Done{Title: web.TextDeletedTitle, Words: problem.Join(web.TextDeleted, strings.Join(left, " "))})
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -85,10 +86,10 @@ func (s *Shim) Examine() bool {
 		defer cancel()
 		s.doctor.Examine(ctx, func(f Finding) {
 			x.tell(f)
-			s.changes.notify()
+			s.changes.Notify()
 		})
 		x.finish()
-		s.changes.notify()
+		s.changes.Notify()
 	}()
 	return true
 }
@@ -225,7 +226,7 @@ func (s *Shim) TryKey(ctx context.Context, v Server) (t KeyTrial) {
 	}
 	u, err := s.vault.UpstreamURL(v.Slug)
 	if err != nil {
-		t.Outcome, t.Words = "no key", sentence(s.explainState(err))
+		t.Outcome, t.Words = "no key", problem.Text(s.explainState(err))
 		return t
 	}
 	target := upstream.Target{URL: u, Header: e.Header, Key: key}

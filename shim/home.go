@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -40,7 +40,7 @@ func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, fo
 	p := web.Home{
 		Version: s.version, LocalOrigin: st.LocalOrigin, PublicOrigin: s.PublicOrigin(),
 		Keychain:      shownKeychain(st.Keychain),
-		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: join(st.Disk.Words, st.Disk.Next),
+		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: problem.Join(st.Disk.Words, st.Disk.Next),
 		Paused: st.Paused, Notices: notices, Create: form, Token: s.token(r),
 	}
 	slugs, grants, err := s.listed()
@@ -154,7 +154,7 @@ func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
 	if snippet := r.PostFormValue("snippet"); strings.TrimSpace(snippet) != "" {
 		sn, err := endpoint.ParseSnippet(snippet)
 		if err != nil {
-			f.Error, f.ErrorField, f.AdvancedOpen = sentence(err), "snippet", true
+			f.Error, f.ErrorField, f.AdvancedOpen = problem.Text(err), "snippet", true
 			return back(http.StatusUnprocessableEntity)
 		}
 		f.UpstreamURL, f.Name = sn.URL, sn.Name
@@ -173,13 +173,13 @@ func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	m, err := s.create(r.Context(), in)
 	if err != nil {
-		e, status, ok := fieldOf(err)
+		e, status, ok := problem.FieldOf(err)
 		if !ok {
 			return err
 		}
-		f.Error, f.ErrorField, f.CanForce = e.Err.Msg, e.Field, e.CanForce
+		f.Error, f.ErrorField, f.CanForce = e.Err.Msg, e.Name, e.CanForce
 		f.AdvancedOpen = f.HeaderName != "" || f.Name != ""
-		if e.Field == "api_key" {
+		if e.Name == "api_key" {
 			key = "" // keeping it would only try it again
 		}
 		return back(status)
@@ -199,18 +199,6 @@ func headerFields(f web.CreateForm) (name, prefix *string) {
 		return nil, nil
 	}
 	return &f.HeaderName, &f.HeaderPrefix
-}
-
-// fieldOf finds the field that an error is about. ok is false for errors that
-// are nobody's mistake.
-func fieldOf(err error) (e *fieldError, status int, ok bool) {
-	if e, ok := errors.AsType[*fieldError](err); ok {
-		return e, http.StatusUnprocessableEntity, true
-	}
-	if h, ok := errors.AsType[*httpx.Error](err); ok {
-		return &fieldError{Err: h}, h.Status, true
-	}
-	return nil, 0, false
 }
 
 func (s *Shim) showEdit(w http.ResponseWriter, r *http.Request) error {
@@ -240,14 +228,14 @@ func (s *Shim) editFromForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	note, err := s.edit(e.Slug, c)
 	if err != nil {
-		fe, status, ok := fieldOf(err)
+		fe, status, ok := problem.FieldOf(err)
 		if !ok {
 			return err
 		}
 		p := s.editPage(r, e)
 		p.UpstreamURL, p.Name = r.PostFormValue("upstream_url"), *c.Name
 		p.HeaderName, p.HeaderPrefix = *c.Header, *c.Prefix
-		p.Error, p.ErrorField = fe.Err.Msg, fe.Field
+		p.Error, p.ErrorField = fe.Err.Msg, fe.Name
 		web.Render(w, status, p)
 		return nil
 	}
@@ -306,11 +294,11 @@ func (s *Shim) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	note, err := s.replaceKey(r.Context(), e.Slug, credential, key, r.PostFormValue("force") != "")
 	if err != nil {
-		fe, status, ok := fieldOf(err)
+		fe, status, ok := problem.FieldOf(err)
 		if !ok {
 			return err
 		}
-		if fe.Field == "api_key" {
+		if fe.Name == "api_key" {
 			key = ""
 		}
 		p := s.keyPage(r, e)

@@ -8,6 +8,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -34,17 +35,17 @@ func (s *Shim) labelKey(slug, id, typed string) error {
 	}
 	label, err := endpoint.ParseLabel(typed)
 	if err != nil {
-		return invalid("label", err)
+		return problem.Invalid("label", err)
 	}
 	if slices.ContainsFunc(strings.Fields(label), looksLikeKey) {
-		return invalid("label", sentenceError(web.TextLabelIsKey))
+		return problem.Invalid("label", problem.Sentence(web.TextLabelIsKey))
 	}
 	for _, other := range s.vault.Credentials(slug) {
 		if other.ID != c.ID && strings.EqualFold(other.Label, label) {
-			return invalid("label", sentenceError(web.TextLabelTaken))
+			return problem.Invalid("label", problem.Sentence(web.TextLabelTaken))
 		}
 		if key, err := s.vault.Key(other.ID); err == nil && sharePart(label, key.Reveal()) {
-			return invalid("label", sentenceError(web.TextLabelIsKey))
+			return problem.Invalid("label", problem.Sentence(web.TextLabelIsKey))
 		}
 	}
 	if err := s.vault.LabelCredential(c.ID, label); err != nil {
@@ -157,7 +158,7 @@ func (s *Shim) labelFromForm(w http.ResponseWriter, r *http.Request) error {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
 	if err := s.labelKey(c.Slug, c.ID, r.PostFormValue("label")); err != nil {
-		e, status, ok := fieldOf(err)
+		e, status, ok := problem.FieldOf(err)
 		if !ok {
 			return err
 		}

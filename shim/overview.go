@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 )
 
@@ -78,7 +79,7 @@ func (s *Shim) Overview() (Overview, error) {
 func (s *Shim) Watch(ctx context.Context, f func()) {
 	const atMostEvery, callsAtMostEvery = 200 * time.Millisecond, 5 * time.Second
 	for {
-		changed, more := s.changes.wait()
+		changed, more := s.changes.Wait()
 		_, _, called := s.activity.Since(s.activity.End())
 		f()
 		if !more {
@@ -116,7 +117,7 @@ func (s *Shim) SetOnline(ctx context.Context, online bool) error {
 	}
 	st, err := s.setTunnel(ctx, wish)
 	if err == nil && st.State == TunnelFailed {
-		err = httpx.New(http.StatusBadGateway, join(st.Words, st.Next))
+		err = httpx.New(http.StatusBadGateway, problem.Join(st.Words, st.Next))
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func (s *Shim) promptOwner(id string) {
 			})
 		}
 	}
-	s.changes.notify()
+	s.changes.Notify()
 }
 
 // promptAgain takes the prompt back once nothing waits.
@@ -54,5 +54,5 @@ func (s *Shim) promptAgain() {
 			s.prompter.Prompt(Prompt{})
 		}
 	}
-	s.changes.notify()
+	s.changes.Notify()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/limits"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -24,7 +25,7 @@ type origin struct {
 	// addrHeader is the header in which the tunnel says who sent a request; ""
 	// if it does not.
 	addrHeader string
-	limits     limits
+	limits     limits.Public
 	mux        *http.ServeMux
 	cors       http.Handler
 }
@@ -52,7 +53,7 @@ func (s *Shim) newLocalOrigin(ap netip.AddrPort) *origin {
 
 // newPublicOrigin makes the issuer that the world reaches by a tunnel.
 func (s *Shim) newPublicOrigin(u *url.URL, addrHeader string) *origin {
-	o := &origin{s: s, hosts: []string{strings.ToLower(u.Host)}, addrHeader: addrHeader, limits: newLimits()}
+	o := &origin{s: s, hosts: []string{strings.ToLower(u.Host)}, addrHeader: addrHeader, limits: limits.NewPublic()}
 	o.as = s.newServer(u.Scheme + "://" + strings.ToLower(u.Host))
 	o.as.SoleEndpoint = nil // how many endpoints there are is nobody's business
 	o.as.From, o.as.Observe = o.from, o.observe

@@ -15,6 +15,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -39,54 +40,27 @@ type made struct {
 	Note string // what the owner should know, "" mostly
 }
 
-// A fieldError is a mistake in one field of a form.
-type fieldError struct {
-	Field    string // name of the form field
-	CanForce bool   // the owner may go on all the same
-	Err      *httpx.Error
-}
-
-func (e *fieldError) Error() string { return e.Err.Error() }
-func (e *fieldError) Unwrap() error { return e.Err }
-
-func invalid(field string, err error) *fieldError {
-	return &fieldError{Field: field, Err: &httpx.Error{Status: http.StatusBadRequest, Msg: sentence(err)}}
-}
-
-// sentence turns an error into something that can stand alone on a page.
-func sentence(err error) string {
-	msg := err.Error()
-	if msg == "" {
-		return msg
-	}
-	msg = strings.ToUpper(msg[:1]) + msg[1:]
-	if !strings.ContainsAny(msg[len(msg)-1:], ".!?)") {
-		msg += "."
-	}
-	return msg
-}
-
 // create adds an endpoint. With a key it is tried first, so that a wrong one
 // is found out here and not in some client hours later.
 func (s *Shim) create(ctx context.Context, in newEndpoint) (made, error) {
 	u, note, err := endpoint.ParseUpstream(in.URL)
 	if err != nil {
-		return made{}, invalid("upstream_url", err)
+		return made{}, problem.Invalid("upstream_url", err)
 	}
 	header, chosen, err := parseHeader(in.Header, in.Prefix, endpoint.DefaultHeader)
 	if err != nil {
-		return made{}, invalid("auth_header_name", err)
+		return made{}, problem.Invalid("auth_header_name", err)
 	}
 	name, err := endpoint.ParseName(in.Name, u.Host)
 	if err != nil {
-		return made{}, invalid("display_name", err)
+		return made{}, problem.Invalid("display_name", err)
 	}
 	m := made{Note: note}
 	state := endpoint.Unverified
 	var key endpoint.Secret
 	if strings.TrimSpace(in.Key) != "" {
 		if key, err = endpoint.ParseKey(in.Key, header); err != nil {
-			return made{}, invalid("api_key", err)
+			return made{}, problem.Invalid("api_key", err)
 		}
 		var others []endpoint.Header
 		if !chosen {
@@ -97,10 +71,10 @@ func (s *Shim) create(ctx context.Context, in newEndpoint) (made, error) {
 			return made{}, err
 		}
 		if v.Outcome == upstream.OK && v.Header != header {
-			m.Note = join(m.Note, fmt.Sprintf(web.TextHeaderFound, describeHeader(v.Header)))
+			m.Note = problem.Join(m.Note, fmt.Sprintf(web.TextHeaderFound, describeHeader(v.Header)))
 			header = v.Header
 		} else if v.Outcome != upstream.OK {
-			m.Note = join(m.Note, v.Words)
+			m.Note = problem.Join(m.Note, v.Words)
 		}
 	}
 	query := u.RawQuery
@@ -156,15 +130,13 @@ func judge(v upstream.Verdict, force bool) (endpoint.CredentialState, error) {
 		if force {
 			return endpoint.Unverified, nil
 		}
-		return "", &fieldError{Field: "upstream_url", CanForce: true, Err: httpx.New(http.StatusBadRequest, v.Words)}
+		return "", &problem.Field{Name: "upstream_url", CanForce: true, Err: httpx.New(http.StatusBadRequest, v.Words)}
 	case upstream.Rejected:
-		return "", &fieldError{Field: "api_key", Err: httpx.New(http.StatusBadRequest, v.Words)}
+		return "", &problem.Field{Name: "api_key", Err: httpx.New(http.StatusBadRequest, v.Words)}
 	default:
-		return "", &fieldError{Field: "upstream_url", Err: httpx.New(http.StatusBadRequest, v.Words)}
+		return "", &problem.Field{Name: "upstream_url", Err: httpx.New(http.StatusBadRequest, v.Words)}
 	}
 }
-
-func join(a, b string) string { return strings.TrimSpace(a + " " + b) }
 
 func describeHeader(h endpoint.Header) string {
 	if h.Prefix == "" {
@@ -187,18 +159,18 @@ func (s *Shim) edit(slug string, c change) (note string, err error) {
 	}
 	header, _, err := parseHeader(c.Header, c.Prefix, e.Header)
 	if err != nil {
-		return "", invalid("auth_header_name", err)
+		return "", problem.Invalid("auth_header_name", err)
 	}
 	name := e.Name
 	if c.Name != nil {
 		if name, err = endpoint.ParseName(*c.Name, e.Name); err != nil {
-			return "", invalid("display_name", err)
+			return "", problem.Invalid("display_name", err)
 		}
 	}
 	if c.URL != nil && *c.URL != shownURL(e) {
 		u, n, err := endpoint.ParseUpstream(*c.URL)
 		if err != nil {
-			return "", invalid("upstream_url", err)
+			return "", problem.Invalid("upstream_url", err)
 		}
 		note = n
 		query := u.RawQuery
@@ -207,7 +179,7 @@ func (s *Shim) edit(slug string, c change) (note string, err error) {
 			if err := s.vault.SetUpstream(slug, u.String(), query); err != nil {
 				return "", s.explainState(err)
 			}
-			note = join(note, web.TextKeysDropped)
+			note = problem.Join(note, web.TextKeysDropped)
 		}
 	}
 	err = s.vault.UpdateEndpoint(slug, func(e *endpoint.Endpoint) error {
@@ -229,12 +201,12 @@ func (s *Shim) replaceKey(ctx context.Context, slug, credential, pasted string, 
 	}
 	if credential != "" {
 		if c, ok := s.vault.Credential(credential); !ok || c.Slug != slug {
-			return "", &fieldError{Field: "credential", Err: httpx.New(http.StatusNotFound, "this endpoint has no such credential")}
+			return "", &problem.Field{Name: "credential", Err: httpx.New(http.StatusNotFound, "this endpoint has no such credential")}
 		}
 	}
 	key, err := endpoint.ParseKey(pasted, e.Header)
 	if err != nil {
-		return "", invalid("api_key", err)
+		return "", problem.Invalid("api_key", err)
 	}
 	u, err := s.vault.UpstreamURL(slug)
 	if err != nil {
@@ -297,16 +269,14 @@ func (s *Shim) explainState(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, vault.ErrLocked):
-		return &httpx.Error{Status: http.StatusServiceUnavailable, Msg: s.vault.Keychain().Words, Header: retryLater, Err: err}
+		return problem.Unavailable(s.vault.Keychain().Words, err)
 	case errors.Is(err, vault.ErrNotFound):
 		return errNoEndpoint
 	case errors.Is(err, oauth.ErrUnavailable):
-		return &httpx.Error{Status: http.StatusServiceUnavailable, Msg: web.TextDiskTrouble, Header: retryLater, Err: err}
+		return problem.Unavailable(web.TextDiskTrouble, err)
 	}
 	return err
 }
-
-var retryLater = http.Header{"Retry-After": {"30"}}
 
 // shownURL is the upstream URL as it may be shown: its query is a secret.
 func shownURL(e endpoint.Endpoint) string {

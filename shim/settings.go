@@ -9,6 +9,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -54,7 +55,7 @@ func (s *Shim) changeSettings(c settingsChange) error {
 	var ttl time.Duration
 	if c.AccessTTL != nil {
 		if *c.AccessTTL < int64(minAccessTTL/time.Second) || *c.AccessTTL > int64(maxAccessTTL/time.Second) {
-			return invalid("lifetime", sentenceError(web.TextLifetimeBounds))
+			return problem.Invalid("lifetime", problem.Sentence(web.TextLifetimeBounds))
 		}
 		ttl = time.Duration(*c.AccessTTL) * time.Second
 	}
@@ -62,7 +63,7 @@ func (s *Shim) changeSettings(c settingsChange) error {
 	if c.LogLevel != nil {
 		var ok bool
 		if level, ok = logLevels[*c.LogLevel]; !ok {
-			return invalid("log_level", sentenceError(web.TextNoSuchLogLevel))
+			return problem.Invalid("log_level", problem.Sentence(web.TextNoSuchLogLevel))
 		}
 		if s.logLevel == nil {
 			return httpx.New(http.StatusConflict, web.TextLogLevelFixed)
@@ -168,7 +169,7 @@ func (s *Shim) settingsForm(w http.ResponseWriter, r *http.Request, c settingsCh
 		http.Redirect(w, r, then, http.StatusSeeOther)
 		return nil
 	}
-	e, status, ok := fieldOf(err)
+	e, status, ok := problem.FieldOf(err)
 	if !ok {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
+	"github.com/key2oauth/key2oauth/shim/internal/changes"
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -79,7 +80,7 @@ type Shim struct {
 	owner      *owner
 	held       *held
 	lines      sync.Map // credential id -> *line
-	changes    changes
+	changes    *changes.Feed
 	activity   activity.Log
 	timeline   timeline.Log
 	checks     checks
@@ -124,7 +125,7 @@ func Open(cfg Config) (*Shim, error) {
 		version: cfg.Version, dir: cfg.Dir, log: cfg.Log, logLevel: cfg.LogLevel, login: cfg.Login,
 		vault: v, held: newHeld(), prompter: cfg.Prompter, doctor: cfg.Doctor,
 		deleted: make(chan struct{}), quit: make(chan struct{}),
-		changes: changes{count: time.Now().UnixNano()},
+		changes: changes.New(),
 	}
 	if err := s.init(cfg); err != nil {
 		return nil, errors.Join(err, v.Close())
@@ -262,7 +263,7 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 // A call that takes too long is told so, if there is a way to tell.
 func (s *Shim) drain(srv *http.Server) error {
 	const patience, farewell = 2 * time.Second, time.Second
-	s.changes.close()
+	s.changes.Close()
 	s.paused.cutStreams()
 	finished := func(within time.Duration) bool {
 		ctx, cancel := context.WithTimeout(context.Background(), within)

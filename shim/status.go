@@ -3,7 +3,6 @@ package shim
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -97,57 +96,6 @@ func (s *Shim) Status() Status {
 	return st
 }
 
-// changes wakes those who show the status.
-type changes struct {
-	mu     sync.Mutex
-	wake   chan struct{}
-	closed bool
-	count  int64 // from the time of the start, so that no two runs count alike
-}
-
-// wait returns a channel that is closed at the next change, and whether there
-// will be one.
-func (c *changes) wait() (<-chan struct{}, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.wake == nil {
-		c.wake = make(chan struct{})
-	}
-	return c.wake, !c.closed
-}
-
-// now names the state of things: it is another after each change. Who shows
-// something asks for it first.
-func (c *changes) now() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return strconv.FormatInt(c.count, 36)
-}
-
-func (c *changes) notify() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.count++
-	if c.wake != nil && !c.closed {
-		close(c.wake)
-		c.wake = nil
-	}
-}
-
-// close wakes all for the last time.
-func (c *changes) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return
-	}
-	c.closed = true
-	if c.wake == nil {
-		c.wake = make(chan struct{})
-	}
-	close(c.wake)
-}
-
 // waiting reports whether keys can neither be used nor saved for now.
 func waiting(k vault.Keychain) bool {
 	switch k.State {
@@ -174,7 +122,7 @@ func (s *Shim) watch(ctx context.Context) {
 // changed drops what was remembered of the state and wakes those who show it.
 func (s *Shim) changed() {
 	s.lines.Clear()
-	s.changes.notify()
+	s.changes.Notify()
 }
 
 // A pauser holds the pause switch. Calls and streams that run watch its
@@ -250,6 +198,6 @@ func (s *Shim) SetPaused(paused bool) error {
 	}
 	s.paused.set(paused)
 	s.drive()
-	s.changes.notify()
+	s.changes.Notify()
 	return nil
 }

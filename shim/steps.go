@@ -80,7 +80,7 @@ func (s *Shim) keepStep(w http.ResponseWriter, r *http.Request, setting string) 
 	if err := s.vault.SetSetting(setting, []byte{1}); err != nil {
 		return s.explainState(err)
 	}
-	s.changes.notify()
+	s.changes.Notify()
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil
 }

@@ -24,7 +24,7 @@ type Attempt struct {
 // initTimeline goes on with the grants that have not used a tool yet.
 func (s *Shim) initTimeline() {
 	s.timeline.Save = s.vault.SaveTimeline
-	s.timeline.Changed = s.changes.notify
+	s.timeline.Changed = s.changes.Notify
 	records, err := s.vault.OpenTimelines()
 	if err != nil {
 		s.log.Warn("how clients were connected cannot be read", "err", err)

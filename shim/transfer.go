@@ -10,6 +10,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -47,7 +48,7 @@ func (s *Shim) sortImport(file []byte) (imported, error) {
 	var in imported
 	all, err := endpoint.ParseExport(file)
 	if err != nil {
-		return in, invalid("file", err)
+		return in, problem.Invalid("file", err)
 	}
 	for _, e := range all {
 		if _, taken := s.vault.Endpoint(e.Slug); taken {
@@ -146,7 +147,7 @@ func (s *Shim) importFromForm(w http.ResponseWriter, r *http.Request) error {
 		in, err = s.sortImport(file)
 	}
 	if err != nil {
-		e, status, ok := fieldOf(err)
+		e, status, ok := problem.FieldOf(err)
 		if !ok {
 			return err
 		}

@@ -329,7 +329,7 @@ func (s *Shim) drive() {
 	if !same {
 		p.control.Want(w)
 	}
-	s.changes.notify()
+	s.changes.Notify()
 }
 
 // SetTunnelStatus takes over how the tunnel is.
@@ -454,7 +454,7 @@ func (s *Shim) noticeUsage() {
 		s.log.Warn("the tunnel's limit of this month comes near", "requests", warning.Requests, "bytes", warning.Bytes)
 	}
 	if changed {
-		s.changes.notify()
+		s.changes.Notify()
 	}
 }
 

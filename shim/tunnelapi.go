@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -25,20 +26,20 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (TunnelStatus, error
 	switch w.Provider {
 	case TunnelOff, TunnelNgrok, TunnelExternal:
 	case "":
-		return TunnelStatus{}, invalid("provider", errNoProvider)
+		return TunnelStatus{}, problem.Invalid("provider", errNoProvider)
 	default:
-		return TunnelStatus{}, invalid("provider", errNoSuchProvider)
+		return TunnelStatus{}, problem.Invalid("provider", errNoSuchProvider)
 	}
 	if err := s.checkWish(&w); err != nil {
-		return TunnelStatus{}, invalid("url", err)
+		return TunnelStatus{}, problem.Invalid("url", err)
 	}
 	typedToken := !w.Authtoken.IsZero()
 	if typedToken {
 		if err := checkAuthtoken(w.Authtoken.Reveal()); err != nil {
-			return TunnelStatus{}, invalid("authtoken", err)
+			return TunnelStatus{}, problem.Invalid("authtoken", err)
 		}
 		if k := s.vault.Keychain(); waiting(k) {
-			return TunnelStatus{}, &httpx.Error{Status: http.StatusServiceUnavailable, Msg: k.Words, Header: retryLater}
+			return TunnelStatus{}, problem.Unavailable(k.Words, nil)
 		}
 	}
 	p.putting.Lock()
@@ -77,9 +78,9 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (TunnelStatus, error
 	if w.Provider == TunnelOff || s.paused.is() {
 		return s.keepToken(w, typedToken, back)
 	}
-	if _, problem := s.wish(); problem != nil {
-		if problem.State == TunnelFailed {
-			return back(&fieldError{Field: "authtoken", Err: httpx.New(http.StatusBadRequest, join(problem.Words, problem.Next))})
+	if _, trouble := s.wish(); trouble != nil {
+		if trouble.State == TunnelFailed {
+			return back(&problem.Field{Name: "authtoken", Err: httpx.New(http.StatusBadRequest, problem.Join(trouble.Words, trouble.Next))})
 		}
 		return s.tunnelStatus(), nil
 	}
@@ -92,7 +93,7 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (TunnelStatus, error
 		if !typedToken {
 			field = "url"
 		}
-		return back(&fieldError{Field: field, Err: httpx.New(http.StatusBadRequest, join(st.Words, st.Next))})
+		return back(&problem.Field{Name: field, Err: httpx.New(http.StatusBadRequest, problem.Join(st.Words, st.Next))})
 	}
 	return s.keepToken(w, typedToken, back)
 }
@@ -109,22 +110,18 @@ func (s *Shim) keepToken(w TunnelWish, typed bool, back func(error) (TunnelStatu
 }
 
 var (
-	errNoProvider     = sentenceError(`say which tunnel: "provider" is one of "off", "ngrok", "external"`)
-	errNoSuchProvider = sentenceError(`there is no such tunnel: "provider" is one of "off", "ngrok", "external"`)
+	errNoProvider     = problem.Sentence(`say which tunnel: "provider" is one of "off", "ngrok", "external"`)
+	errNoSuchProvider = problem.Sentence(`there is no such tunnel: "provider" is one of "off", "ngrok", "external"`)
 )
-
-type sentenceError string
-
-func (e sentenceError) Error() string { return string(e) }
 
 // checkAuthtoken finds what cannot be an authtoken, before it is sent anywhere.
 // The rest is for ngrok to judge.
 func checkAuthtoken(token string) error {
 	switch {
 	case len(token) > 200 || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return sentenceError(web.TextNotAuthtoken)
+		return problem.Sentence(web.TextNotAuthtoken)
 	case strings.HasPrefix(token, "ak_") || strings.HasPrefix(token, "ngrok_"):
-		return sentenceError(web.TextAPIKeyNotAuthtoken)
+		return problem.Sentence(web.TextAPIKeyNotAuthtoken)
 	}
 	return nil
 }

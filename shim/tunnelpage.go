@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -89,11 +90,11 @@ func (s *Shim) tunnelForm(which string, read func(r *http.Request) (TunnelWish, 
 			http.Redirect(w, r, "/tunnel", http.StatusSeeOther)
 			return nil
 		}
-		e, status, ok := fieldOf(err)
+		e, status, ok := problem.FieldOf(err)
 		if !ok {
 			return err
 		}
-		form.Which, form.Error, form.Field = which, e.Err.Msg, e.Field
+		form.Which, form.Error, form.Field = which, e.Err.Msg, e.Name
 		if form.Field == "url" {
 			form.Field = "public_url"
 		}
@@ -145,7 +146,7 @@ func (s *Shim) testFromForm(w http.ResponseWriter, r *http.Request) error {
 func tunnelTrouble(st TunnelStatus) string {
 	switch {
 	case st.State == TunnelFailed, st.State == TunnelRetrying, st.State == TunnelLocked:
-		return join(web.TextTunnelTrouble, st.Words)
+		return problem.Join(web.TextTunnelTrouble, st.Words)
 	case len(st.Stranded) > 0:
 		return web.TextStranded
 	case st.Usage != nil && st.Usage.Warning != "":

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/limits"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -166,7 +167,7 @@ func (v *visits) ask(id string) error {
 			own++
 		}
 	}
-	if all >= maxAsked || own >= maxOneAsks && x.from != oauth.FromUnknown {
+	if all >= maxAsked || own >= maxOneAsks && x.from != limits.Unknown {
 		return errTooManyAsk
 	}
 	n, err := rand.Int(rand.Reader, big.NewInt(90))
@@ -195,7 +196,7 @@ func (v *visits) waiting() (n int) {
 func sender(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() {
-		return oauth.FromUnknown
+		return limits.Unknown
 	}
 	if addr.Is6() {
 		if p, err := addr.Prefix(64); err == nil {
