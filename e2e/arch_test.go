@@ -22,7 +22,7 @@ const module = "github.com/key2oauth/key2oauth"
 // somebody decides where it belongs.
 var layers = map[string][]string{
 	"cmd/key2oauth": {
-		"cmd/key2oauth/internal/...", "shim", "tray", "tray/notify", "tunnel",
+		"cmd/key2oauth/internal/...", "shim", "tray", "tray/notify", "tunnel", "tunnel/ngrok",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/pkg/browser", "golang.org/x/term",
 		"github.com/modelcontextprotocol/go-sdk", // of the sample server
 	},
@@ -64,7 +64,8 @@ var layers = map[string][]string{
 		"go.etcd.io/bbolt", "github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
 	},
 
-	"tunnel": {"golang.ngrok.com/ngrok/v2"},
+	"tunnel":       {},
+	"tunnel/ngrok": {"tunnel", "golang.ngrok.com/ngrok/v2"},
 
 	// Stand-ins for tests, which nothing of the program may import.
 	"shim/shimtest":         {"github.com/modelcontextprotocol/go-sdk"},

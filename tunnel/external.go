@@ -21,25 +21,28 @@ type External struct {
 // DefaultAddr is where an external tunnel leads unless it is told otherwise.
 const DefaultAddr = "127.0.0.1:7451"
 
+// Provider returns ProviderExternal.
+func (*External) Provider() string { return ProviderExternal }
+
 // Open listens. It does not try whether anything arrives; see Probe.
-func (x *External) Open(ctx context.Context) (net.Listener, string, error) {
+func (x *External) Open(ctx context.Context, _ string) (net.Listener, string, error) {
 	origin, err := ParseOrigin(x.URL)
 	if err != nil {
-		return nil, "", fault(badURL, err)
+		return nil, "", NewFault(CauseBadURL, err)
 	}
 	addr := x.Addr
 	if addr == "" {
 		addr = DefaultAddr
 	}
 	if err := CheckAddr(addr); err != nil {
-		return nil, "", fault(badAddress, err)
+		return nil, "", NewFault(CauseBadAddress, err)
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case errors.Is(err, errInUse):
-		return nil, "", fault(portTaken, err)
+		return nil, "", NewFault(CausePortTaken, err)
 	case err != nil:
-		return nil, "", fault(badAddress, err)
+		return nil, "", NewFault(CauseBadAddress, err)
 	}
 	return ln, origin, nil
 }

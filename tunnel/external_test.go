@@ -76,7 +76,7 @@ func FuzzParseOrigin(f *testing.F) {
 }
 
 func TestExternal(t *testing.T) {
-	ln, o, err := (&External{URL: "https://MCP.example.com/", Addr: "127.0.0.1:0"}).Open(t.Context())
+	ln, o, err := (&External{URL: "https://MCP.example.com/", Addr: "127.0.0.1:0"}).Open(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,20 +88,21 @@ func TestExternal(t *testing.T) {
 		t.Errorf("listens on %v", a)
 	}
 	for _, test := range []struct {
-		name, url, addr, want string
-		permanent             bool
+		name, url, addr string
+		want            Cause
+		permanent       bool
 	}{
-		{"a port that is taken", "https://mcp.example.com", ln.Addr().String(), portTaken, false},
-		{"all addresses", "https://mcp.example.com", "0.0.0.0:0", badAddress, true},
-		{"all of IPv6", "https://mcp.example.com", "[::]:0", badAddress, true},
-		{"another computer", "https://mcp.example.com", "192.0.2.1:7451", badAddress, true},
-		{"a name", "https://mcp.example.com", "localhost:7451", badAddress, true},
-		{"no port", "https://mcp.example.com", "127.0.0.1", badAddress, true},
-		{"no https", "http://mcp.example.com", "127.0.0.1:0", badURL, true},
+		{"a port that is taken", "https://mcp.example.com", ln.Addr().String(), CausePortTaken, false},
+		{"all addresses", "https://mcp.example.com", "0.0.0.0:0", CauseBadAddress, true},
+		{"all of IPv6", "https://mcp.example.com", "[::]:0", CauseBadAddress, true},
+		{"another computer", "https://mcp.example.com", "192.0.2.1:7451", CauseBadAddress, true},
+		{"a name", "https://mcp.example.com", "localhost:7451", CauseBadAddress, true},
+		{"no port", "https://mcp.example.com", "127.0.0.1", CauseBadAddress, true},
+		{"no https", "http://mcp.example.com", "127.0.0.1:0", CauseBadURL, true},
 	} {
-		_, _, err := (&External{URL: test.url, Addr: test.addr}).Open(t.Context())
+		_, _, err := (&External{URL: test.url, Addr: test.addr}).Open(t.Context(), "")
 		f, ok := errors.AsType[*Fault](err)
-		if !ok || f.Problem.key != test.want || f.Problem.Permanent != test.permanent {
+		if !ok || f.Problem.Cause != test.want || f.Problem.Permanent != test.permanent {
 			t.Errorf("%s: got %+v, want %q", test.name, err, test.want)
 		}
 	}

@@ -31,49 +31,50 @@ func (f *Fault) Error() string {
 // Unwrap returns what is for the log.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// fault returns the one for a code of ngrok's or a name of words.go.
-func fault(code string, err error) *Fault { return &Fault{problemOf(code), err} }
+// NewFault returns the Fault for a cause, with err for the log.
+func NewFault(c Cause, err error) *Fault { return &Fault{ProblemOf(c), err} }
 
 var codePattern = regexp.MustCompile(`(?i)ERR_NGROK_([0-9]{1,6})`)
 
-// codeIn finds the number of ngrok's code in a text of its, "" if there is none.
-func codeIn(text string) string {
+// CodeIn finds the number of one of ngrok's codes in a text that ngrok wrote. It
+// returns "" if there is none.
+func CodeIn(text string) Cause {
 	if m := codePattern.FindStringSubmatch(text); m != nil {
-		return m[1]
+		return Cause(m[1])
 	}
 	return ""
 }
 
-// classify says what is wrong. What ngrok said is not kept, since it may repeat
+// Classify says what is wrong. What ngrok said is not kept, since it may repeat
 // the authtoken; what the system said is.
-func classify(err error) *Fault {
+func Classify(err error) *Fault {
 	if f, ok := errors.AsType[*Fault](err); ok {
 		return f
 	}
-	if code := codeIn(err.Error()); code != "" {
-		return fault(code, nil)
+	if code := CodeIn(err.Error()); code != "" {
+		return NewFault(code, nil)
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return fault(orOffline(noName), dns)
+		return NewFault(orOffline(CauseNoName), dns)
 	}
 	switch {
 	case isCertificate(err):
-		return fault(intercepted, nil)
+		return NewFault(CauseIntercepted, nil)
 	case isNotTLS(err):
-		return fault(notTLS, nil)
+		return NewFault(CauseNotTLS, nil)
 	case errors.Is(err, errRefused):
-		return fault(refused, ofSystem(err))
+		return NewFault(CauseRefused, ofSystem(err))
 	case errors.Is(err, errNoNetwork), errors.Is(err, errNoRoute), errors.Is(err, syscall.ENETDOWN):
-		return fault(orOffline(unreachable), ofSystem(err))
+		return NewFault(orOffline(CauseUnreachable), ofSystem(err))
 	case isTimeout(err):
-		return fault(orOffline(slow), ofSystem(err))
+		return NewFault(orOffline(CauseSlow), ofSystem(err))
 	case strings.Contains(err.Error(), "heartbeat"):
-		return fault(silent, nil)
+		return NewFault(CauseSilent, nil)
 	case isBroken(err):
-		return fault(broken, nil)
+		return NewFault(CauseBroken, nil)
 	}
 	// The text is the SDK's: it may hold anything.
-	return fault(unknown, nil)
+	return NewFault(CauseUnknown, nil)
 }
 
 // ofSystem returns the part of err that the system said, or nil.
@@ -126,7 +127,7 @@ func isBroken(err error) bool {
 }
 
 // orOffline returns offline if this computer has no network, else code.
-func orOffline(code string) string {
+func orOffline(code Cause) Cause {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return code
@@ -136,5 +137,5 @@ func orOffline(code string) string {
 			return code
 		}
 	}
-	return offline
+	return CauseOffline
 }

@@ -36,7 +36,7 @@ func Probe(ctx context.Context, client *http.Client, origin, path, want string) 
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+path, nil)
 	if err != nil {
-		return fault(badURL, nil)
+		return NewFault(CauseBadURL, nil)
 	}
 	req.Header.Set("User-Agent", probeAgent)
 	req.Header.Set("ngrok-skip-browser-warning", "1")
@@ -47,8 +47,8 @@ func Probe(ctx context.Context, client *http.Client, origin, path, want string) 
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxProbe))
-	if code := codeIn(res.Header.Get("Ngrok-Error-Code")); code != "" {
-		return fault(code, nil)
+	if code := CodeIn(res.Header.Get("Ngrok-Error-Code")); code != "" {
+		return NewFault(code, nil)
 	}
 	if err != nil {
 		return probeFailed(err)
@@ -71,38 +71,38 @@ func judge(res *http.Response, body []byte) *Fault {
 	html := strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || strings.HasPrefix(strings.ToLower(strings.TrimSpace(string(body))), "<!doctype html")
 	switch {
 	case cloudflare && (res.StatusCode == http.StatusBadGateway || res.StatusCode >= 520 && res.StatusCode <= 530):
-		return fault(probeCFOrigin, nil)
+		return NewFault(CauseProbeCFOrigin, nil)
 	case cloudflare && (html || res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusServiceUnavailable):
-		return fault(probeCF, nil)
+		return NewFault(CauseProbeCF, nil)
 	case res.StatusCode == http.StatusMisdirectedRequest && strings.Contains(string(body), wrongHost):
-		return fault(probeHost, nil)
+		return NewFault(CauseProbeHost, nil)
 	case res.StatusCode == http.StatusBadGateway || res.StatusCode == http.StatusGatewayTimeout:
-		return fault(probeLoop, nil)
+		return NewFault(CauseProbeLoop, nil)
 	case html:
-		return fault(probeHTML, nil)
+		return NewFault(CauseProbeHTML, nil)
 	}
-	return fault(probeOther, nil)
+	return NewFault(CauseProbeOther, nil)
 }
 
 // probeFailed says why there was no answer. What lies between here and a
 // public address is not what lies between here and ngrok's agents.
 func probeFailed(err error) *Fault {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return fault(orOffline(probeName), dns)
+		return NewFault(orOffline(CauseProbeName), dns)
 	}
 	switch {
 	case isCertificate(err), isAlert(err):
-		return fault(badCert, nil)
+		return NewFault(CauseBadCert, nil)
 	case isNotTLS(err), errors.Is(err, http.ErrSchemeMismatch):
-		return fault(probeNotTLS, nil)
+		return NewFault(CauseProbeNotTLS, nil)
 	case errors.Is(err, errRefused):
-		return fault(probeRefused, ofSystem(err))
+		return NewFault(CauseProbeRefused, ofSystem(err))
 	case isTimeout(err):
-		return fault(orOffline(probeSlow), ofSystem(err))
+		return NewFault(orOffline(CauseProbeSlow), ofSystem(err))
 	case errors.Is(err, errNoNetwork), errors.Is(err, errNoRoute):
-		return fault(orOffline(unreachable), ofSystem(err))
+		return NewFault(orOffline(CauseUnreachable), ofSystem(err))
 	}
-	return fault(probeBroken, ofSystem(err))
+	return NewFault(CauseProbeBroken, ofSystem(err))
 }
 
 func isAlert(err error) bool {

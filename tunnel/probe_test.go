@@ -9,17 +9,16 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
 const (
 	probePath = "/.well-known/key2oauth/abc"
 	nonce     = "0123456789abcdef"
+	origin    = "https://mcp.example.com"
 )
 
-// faultKey returns the name of what a probe found, "" for nothing.
-func faultKey(t *testing.T, err error) string {
+// causeOf returns what a probe found, "" for nothing.
+func causeOf(t *testing.T, err error) Cause {
 	t.Helper()
 	if err == nil {
 		return ""
@@ -28,47 +27,7 @@ func faultKey(t *testing.T, err error) string {
 	if !ok {
 		t.Fatalf("no Fault: %v", err)
 	}
-	return f.Problem.key
-}
-
-// A probe comes through the edge as a client does, passes the warning page, and
-// tells ngrok's faults from ours.
-func TestProbe(t *testing.T) {
-	t.Parallel()
-	k := newKit(t, tunneltest.Config{Interstitial: true}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.UserAgent(), "Mozilla") || r.Header.Get("ngrok-skip-browser-warning") == "" {
-			t.Errorf("got %v", r.Header)
-		}
-		switch r.URL.Path {
-		case probePath:
-			io.WriteString(w, nonce+"\n")
-		case "/broken":
-			panic(http.ErrAbortHandler)
-		}
-	})).run()
-	probe := func(path string) string {
-		return faultKey(t, Probe(t.Context(), k.edge.Client(true), origin, path, nonce))
-	}
-	check := func(what, got, want string) {
-		t.Helper()
-		if got != want {
-			t.Errorf("%s: got %q, want %q", what, got, want)
-		}
-	}
-	check("offline", probe(probePath), "3200")
-	k.s.Set(Want{Tunnel: k.ngrok(goodToken)})
-	k.until("online", isOnline)
-	check("online", probe(probePath), "")
-	check("another page of ours", probe("/other"), probeOther)
-	check("no answer", probe("/broken"), "3004")
-	for _, code := range []string{"725", "727", "734", "3208", "8012"} {
-		k.edge.UseUp(code)
-		check("ngrok says "+code, probe(probePath), code)
-	}
-	k.edge.UseUp("")
-	check("online again", probe(probePath), "")
-	k.edge.Close()
-	check("an edge that is gone", probe(probePath), probeRefused)
+	return f.Problem.Cause
 }
 
 // What answers in our place is named.
@@ -88,50 +47,50 @@ func TestProbeElsewhere(t *testing.T) {
 	tests := []struct {
 		name string
 		h    http.HandlerFunc
-		want string
+		want Cause
 	}{
 		{"us", answer(200, nil, nonce), ""},
-		{"us with another nonce", answer(200, nil, "fedcba"), probeOther},
-		{"a nonce with more behind it", answer(200, nil, nonce+"x"), probeOther},
-		{"a nonce with a status that is none of ours", answer(404, nil, nonce), probeOther},
-		{"us by another name", answer(421, nil, `{"error":"wrong Host"}`), probeHost},
-		{"somebody else by another name", answer(421, nil, "no such site"), probeOther},
-		{"a login page", answer(200, page, "<!doctype html><title>Log in</title>"), probeHTML},
-		{"a redirect to one", answer(302, map[string]string{"Location": "https://login.example/"}, ""), probeOther},
-		{"a page that does not say so", answer(200, map[string]string{"Content-Type": "text/plain"}, " <!DOCTYPE html>"), probeHTML},
-		{"cloudflare's challenge", answer(403, cf, "<!doctype html>"), probeCF},
-		{"cloudflare without its origin", answer(530, cf, "error code: 1033"), probeCFOrigin},
-		{"a proxy without us", answer(502, nil, "Bad Gateway"), probeLoop},
-		{"too much", answer(200, nil, strings.Repeat("x", 1<<20)), probeOther},
+		{"us with another nonce", answer(200, nil, "fedcba"), CauseProbeOther},
+		{"a nonce with more behind it", answer(200, nil, nonce+"x"), CauseProbeOther},
+		{"a nonce with a status that is none of ours", answer(404, nil, nonce), CauseProbeOther},
+		{"us by another name", answer(421, nil, `{"error":"wrong Host"}`), CauseProbeHost},
+		{"somebody else by another name", answer(421, nil, "no such site"), CauseProbeOther},
+		{"a login page", answer(200, page, "<!doctype html><title>Log in</title>"), CauseProbeHTML},
+		{"a redirect to one", answer(302, map[string]string{"Location": "https://login.example/"}, ""), CauseProbeOther},
+		{"a page that does not say so", answer(200, map[string]string{"Content-Type": "text/plain"}, " <!DOCTYPE html>"), CauseProbeHTML},
+		{"cloudflare's challenge", answer(403, cf, "<!doctype html>"), CauseProbeCF},
+		{"cloudflare without its origin", answer(530, cf, "error code: 1033"), CauseProbeCFOrigin},
+		{"a proxy without us", answer(502, nil, "Bad Gateway"), CauseProbeLoop},
+		{"too much", answer(200, nil, strings.Repeat("x", 1<<20)), CauseProbeOther},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			srv := httptest.NewTLSServer(test.h)
 			defer srv.Close()
-			if got := faultKey(t, Probe(t.Context(), srv.Client(), srv.URL, probePath, nonce)); got != test.want {
+			if got := causeOf(t, Probe(t.Context(), srv.Client(), srv.URL, probePath, nonce)); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
 	srv := httptest.NewTLSServer(answer(200, nil, nonce))
 	defer srv.Close()
-	if got := faultKey(t, Probe(t.Context(), nil, srv.URL, probePath, nonce)); got != badCert {
+	if got := causeOf(t, Probe(t.Context(), nil, srv.URL, probePath, nonce)); got != CauseBadCert {
 		t.Errorf("a certificate that nobody trusts: got %q", got)
 	}
 	plain := httptest.NewServer(answer(200, nil, nonce))
 	defer plain.Close()
-	if got := faultKey(t, Probe(t.Context(), nil, strings.Replace(plain.URL, "http:", "https:", 1), probePath, nonce)); got != probeNotTLS {
+	if got := causeOf(t, Probe(t.Context(), nil, strings.Replace(plain.URL, "http:", "https:", 1), probePath, nonce)); got != CauseProbeNotTLS {
 		t.Errorf("no https: got %q", got)
 	}
 	nowhere := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.DNSError{Err: "no such host", Name: "mcp.example.com", IsNotFound: true}
 	}}}
-	if got := faultKey(t, Probe(t.Context(), nowhere, "https://mcp.example.com", probePath, nonce)); got != probeName && got != offline {
+	if got := causeOf(t, Probe(t.Context(), nowhere, "https://mcp.example.com", probePath, nonce)); got != CauseProbeName && got != CauseOffline {
 		t.Errorf("no such name: got %q", got)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 1)
 	defer cancel()
-	if got := faultKey(t, Probe(ctx, nil, srv.URL, probePath, nonce)); got != probeSlow && got != offline {
+	if got := causeOf(t, Probe(ctx, nil, srv.URL, probePath, nonce)); got != CauseProbeSlow && got != CauseOffline {
 		t.Errorf("no time: got %q", got)
 	}
 }
@@ -150,11 +109,11 @@ func FuzzProbe(f *testing.F) {
 			}
 		})}
 		err := Probe(t.Context(), client, origin, probePath, nonce)
-		ours := status == 200 && strings.TrimSpace(body) == nonce && codeIn(code) == ""
+		ours := status == 200 && strings.TrimSpace(body) == nonce && CodeIn(code) == ""
 		if (err == nil) != ours {
 			t.Errorf("%d %q: got %v", status, body, err)
 		}
-		if faultKey(t, err) != "" && len(body) > 40 && strings.Contains(err.Error(), body) {
+		if causeOf(t, err) != "" && len(body) > 40 && strings.Contains(err.Error(), body) {
 			t.Errorf("told what it read: %v", err)
 		}
 	})

@@ -37,27 +37,35 @@ type Supervisor struct {
 	Notify func(Status)
 	Log    *slog.Logger // nil logs nothing
 
-	// What tests shorten.
-	minWait, maxWait time.Duration
-	heldLong         time.Duration
-	drain            time.Duration
-	watch            watch
+	// Pace is for tests.
+	Pace Pace
 
-	once    sync.Once
-	poke    chan struct{} // holds one when Notify has news
-	kicks   chan struct{} // holds one when the tunnel shall be tried again
-	nets    chan struct{} // holds one when the network changed
-	sleeps  chan struct{} // holds one when the computer slept
-	mu      sync.Mutex
-	want    Want
-	cancel  context.CancelFunc // ends what is done for want
-	known   string             // the origin to ask for
-	asked   int                // how many times the owner changed his mind
-	shown   int                // the one that status is about
-	moved   chan struct{}      // closed with the next change of status
-	held    time.Time          // since when the address is held elsewhere; of Run alone
-	status  Status
-	changed func() // for tests: called after each change of status
+	once   sync.Once
+	poke   chan struct{} // holds one when Notify has news
+	kicks  chan struct{} // holds one when the tunnel shall be tried again
+	nets   chan struct{} // holds one when the network changed
+	sleeps chan struct{} // holds one when the computer slept
+	mu     sync.Mutex
+	want   Want
+	cancel context.CancelFunc // ends what is done for want
+	known  string             // the origin to ask for
+	asked  int                // how many times the owner changed his mind
+	shown  int                // the one that status is about
+	moved  chan struct{}      // closed with the next change of status
+	held   time.Time          // since when the address is held elsewhere; of Run alone
+	status Status
+}
+
+// A Pace is how fast a Supervisor works. A field that is zero has the usual
+// value; tests have no time for those.
+type Pace struct {
+	MinWait, MaxWait time.Duration // between attempts: 1 s, doubled up to 30 s
+	HeldLong         time.Duration // until an address held elsewhere is said to be in use: 90 s
+	Drain            time.Duration // DrainTime
+	Look             time.Duration // between looks at the clock and the networks: 5 s
+	Now              func() time.Time
+	Addrs            func() ([]net.Addr, error)
+	Changed          func() // called after each change of Status; none is left out
 }
 
 // DrainTime is how long requests that are being answered have until a tunnel
@@ -65,7 +73,6 @@ type Supervisor struct {
 const DrainTime = 3 * time.Second
 
 const (
-	closeTime  = 2 * time.Second // for telling ngrok that the tunnel closes
 	returnTime = 2 * time.Second // for Serve, after all its connections ended
 	steadyTime = time.Minute     // after which a tunnel counts as one that works
 )
@@ -75,19 +82,23 @@ func (s *Supervisor) init() {
 		s.poke, s.kicks = make(chan struct{}, 1), make(chan struct{}, 1)
 		s.nets, s.sleeps = make(chan struct{}, 1), make(chan struct{}, 1)
 		s.status = Status{Provider: ProviderOff, State: Off, Words: offWords, Since: time.Now()}
-		if s.minWait == 0 {
-			s.minWait, s.maxWait = time.Second, 30*time.Second
+		if s.Pace.MinWait == 0 {
+			s.Pace.MinWait, s.Pace.MaxWait = time.Second, 30*time.Second
 		}
-		if s.heldLong == 0 {
-			s.heldLong = 90 * time.Second
+		if s.Pace.HeldLong == 0 {
+			s.Pace.HeldLong = 90 * time.Second
 		}
-		if s.drain == 0 {
-			s.drain = DrainTime
+		if s.Pace.Drain == 0 {
+			s.Pace.Drain = DrainTime
 		}
 		if s.Log == nil {
 			s.Log = slog.New(slog.DiscardHandler)
 		}
 	})
+}
+
+func (s *Supervisor) watch() *watch {
+	return &watch{every: s.Pace.Look, now: s.Pace.Now, addrs: s.Pace.Addrs}
 }
 
 // Set says what the owner wants from now on. What is open and not wanted is
@@ -154,7 +165,7 @@ func (s *Supervisor) Run(ctx context.Context) {
 	defer stop()
 	signal(s.poke) // of how it is at the start
 	wg.Go(func() { s.notify(ctx) })
-	wg.Go(func() { s.watch.run(ctx, s.nets, s.sleeps) })
+	wg.Go(func() { s.watch().run(ctx, s.nets, s.sleeps) })
 	for ctx.Err() == nil {
 		s.mu.Lock()
 		wctx, cancel := context.WithCancel(ctx)
@@ -205,8 +216,8 @@ func (s *Supervisor) show(f func(*Status)) {
 		return
 	}
 	signal(s.poke)
-	if s.changed != nil {
-		s.changed()
+	if s.Pace.Changed != nil {
+		s.Pace.Changed()
 	}
 }
 
@@ -225,13 +236,10 @@ func (s *Supervisor) showProblem(state State, p Problem, retry time.Time) {
 }
 
 func provider(t Tunnel) string {
-	switch t.(type) {
-	case nil:
+	if t == nil {
 		return ProviderOff
-	case *External:
-		return ProviderExternal
 	}
-	return ProviderNgrok
+	return t.Provider()
 }
 
 // keep does what w says until ctx ends.
@@ -256,7 +264,7 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 		default:
 		}
 	}
-	wait := s.minWait
+	wait := s.Pace.MinWait
 	s.held = time.Time{}
 	for {
 		opened := time.Now()
@@ -265,14 +273,14 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 			return
 		}
 		if time.Since(opened) > steadyTime {
-			wait = s.minWait
+			wait = s.Pace.MinWait
 		}
 		p := s.problem(err)
 		switch {
-		case errors.Is(err, errAgain):
+		case errors.Is(err, ErrAgain):
 			// Somebody asked for this, so it is not the next of a row of
 			// failures. ngrok may still have the old session for a moment.
-			wait = s.minWait
+			wait = s.Pace.MinWait
 			s.settle(Connecting, connectingWords, w.Tunnel)
 			continue
 		case p.Permanent:
@@ -283,7 +291,7 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 			case <-s.kicks:
 			}
 			s.settle(Connecting, connectingWords, w.Tunnel)
-			wait = s.minWait
+			wait = s.Pace.MinWait
 			continue
 		}
 		s.showProblem(Retrying, p, time.Now().Add(wait))
@@ -291,74 +299,40 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
-			wait = min(2*wait, s.maxWait)
+			wait = min(2*wait, s.Pace.MaxWait)
 			continue
 		case <-s.kicks:
 		case <-s.nets:
 		case <-s.sleeps:
 		}
-		wait = s.minWait
+		wait = s.Pace.MinWait
 	}
 }
 
 // problem says what err means, which for an address that is held elsewhere
 // depends on how long it has been.
 func (s *Supervisor) problem(err error) Problem {
-	f := classify(err)
+	f := Classify(err)
 	s.Log.Debug("tunnel", "code", f.Problem.Code, "err", f)
 	switch {
-	case f.Problem.key != "334":
+	case f.Problem.Cause != "334":
 		s.held = time.Time{}
 	case s.held.IsZero():
 		s.held = time.Now()
-	case time.Since(s.held) >= s.heldLong:
-		return problemOf(heldLong)
+	case time.Since(s.held) >= s.Pace.HeldLong:
+		return ProblemOf(CauseHeldLong)
 	}
 	return f.Problem
-}
-
-// errAgain ends a generation that is followed by the next at once.
-var errAgain = errors.New("again")
-
-// A link is a listener that has a connection to a service behind it, which can
-// break and come back while the listener stays open.
-type link interface {
-	net.Listener
-	// changes tells when state is another than before.
-	changes() <-chan struct{}
-	state() linkState
-	// kick makes a new connection, and reports false if it cannot.
-	kick() bool
-	// alive reports whether the connection can still work on the networks that
-	// this computer has now.
-	alive() bool
-	// disconnect ends everything at once, unlike Close, which lets connections
-	// live that were accepted.
-	disconnect()
-}
-
-// A linkState is how the connection behind a listener is.
-type linkState struct {
-	online                bool
-	err                   error // why not
-	retry                 time.Time
-	account, plan, region string
 }
 
 // generation opens the tunnel, serves, and closes it again. It always returns
 // an error.
 func (s *Supervisor) generation(ctx context.Context, w Want) error {
-	s.mu.Lock()
-	known := s.known
-	s.mu.Unlock()
-	if n, ok := w.Tunnel.(interface{ prefer(string) }); ok {
-		n.prefer(known)
-	}
 	ln, origin, err := s.open(ctx, w.Tunnel)
 	if err != nil {
 		return err
 	}
-	lk, _ := ln.(link)
+	lk, _ := ln.(Link)
 	s.mu.Lock()
 	s.known = origin
 	s.mu.Unlock()
@@ -389,13 +363,16 @@ func (s *Supervisor) open(ctx context.Context, t Tunnel) (net.Listener, string, 
 		case <-done:
 		}
 	})
-	ln, origin, err := t.Open(ctx)
+	s.mu.Lock()
+	known := s.known
+	s.mu.Unlock()
+	ln, origin, err := t.Open(ctx, known)
 	close(done)
 	wg.Wait()
 	select {
 	case <-kicked:
 		if err != nil {
-			return nil, "", errAgain
+			return nil, "", ErrAgain
 		}
 	default:
 	}
@@ -404,10 +381,10 @@ func (s *Supervisor) open(ctx context.Context, t Tunnel) (net.Listener, string, 
 
 // attend watches an open tunnel until it has to be closed, and says why.
 // served is given back if Serve has ended.
-func (s *Supervisor) attend(ctx context.Context, w Want, lk link, origin string, served chan error) error {
+func (s *Supervisor) attend(ctx context.Context, w Want, lk Link, origin string, served chan error) error {
 	var changes <-chan struct{}
 	if lk != nil {
-		changes = lk.changes()
+		changes = lk.Changes()
 	}
 	for {
 		select {
@@ -416,47 +393,47 @@ func (s *Supervisor) attend(ctx context.Context, w Want, lk link, origin string,
 		case err := <-served:
 			served <- err
 			if lk != nil {
-				if st := lk.state(); st.err != nil {
-					return st.err
+				if st := lk.State(); st.Err != nil {
+					return st.Err
 				}
 			}
-			return fault(serveEnded, err)
+			return NewFault(CauseServeEnded, err)
 		case <-s.kicks:
-			if lk == nil || !lk.kick() {
-				return errAgain
+			if lk == nil || !lk.Kick() {
+				return ErrAgain
 			}
 		case <-s.sleeps:
-			if lk != nil && !lk.kick() {
-				return errAgain
+			if lk != nil && !lk.Kick() {
+				return ErrAgain
 			}
 		case <-s.nets:
-			if lk != nil && !lk.alive() && !lk.kick() {
-				return errAgain
+			if lk != nil && !lk.Alive() && !lk.Kick() {
+				return ErrAgain
 			}
 		case <-changes:
-			st := lk.state()
-			if st.online {
+			st := lk.State()
+			if st.Online {
 				s.showOnline(w, origin, lk)
 				continue
 			}
-			p := s.problem(st.err)
-			if p.Permanent || errors.Is(st.err, errAgain) {
-				return st.err
+			p := s.problem(st.Err)
+			if p.Permanent || errors.Is(st.Err, ErrAgain) {
+				return st.Err
 			}
-			s.showProblem(Retrying, p, st.retry)
+			s.showProblem(Retrying, p, st.Retry)
 		}
 	}
 }
 
-func (s *Supervisor) showOnline(w Want, origin string, lk link) {
-	words, st := listeningWords, linkState{}
+func (s *Supervisor) showOnline(w Want, origin string, lk Link) {
+	words, st := listeningWords, LinkState{}
 	if lk != nil {
-		words, st = onlineWords, lk.state()
+		words, st = onlineWords, lk.State()
 	}
 	s.show(func(status *Status) {
 		*status = Status{
 			Provider: provider(w.Tunnel), State: Online, Words: words, Origin: origin,
-			Account: st.account, Plan: st.plan, Region: st.region, Since: status.Since,
+			Account: st.Account, Plan: st.Plan, Region: st.Region, Since: status.Since,
 		}
 		if w.Known != "" && w.Known != origin {
 			status.Was = w.Known
@@ -466,8 +443,8 @@ func (s *Supervisor) showOnline(w Want, origin string, lk link) {
 
 // close closes an open tunnel: first the way in, then what is still being
 // answered gets its time, then everything ends.
-func (s *Supervisor) close(ln net.Listener, lk link, stop context.CancelFunc, served chan error) {
-	end := time.After(s.drain)
+func (s *Supervisor) close(ln net.Listener, lk Link, stop context.CancelFunc, served chan error) {
+	end := time.After(s.Pace.Drain)
 	ln.Close()
 	stop()
 	select {
@@ -476,7 +453,7 @@ func (s *Supervisor) close(ln net.Listener, lk link, stop context.CancelFunc, se
 	case <-end:
 	}
 	if lk != nil {
-		lk.disconnect()
+		lk.Disconnect()
 	}
 	select {
 	case <-served:

@@ -1,30 +1,9 @@
-// Package tunnel keeps one way in from the internet open: an ngrok tunnel that
-// lives in this process, or a listener for a tunnel that the owner runs
-// himself.
-//
-// A Tunnel opens a listener and says under which public origin it is reached.
-// A Supervisor keeps the Tunnel open that the owner wants: it serves by a
-// callback, brings the tunnel back when it breaks, and says in words what is
-// wrong and whose turn it is. It knows nothing of what is served.
-//
-// # What ngrok's SDK needs
-//
-// ngrok.go is the only file that imports it. It has these habits:
-//
-//   - It tries for ever to connect with an authtoken that was refused. So the
-//     context of a session ends as soon as an event names a code that is final.
-//   - Between its attempts it sleeps and cannot be woken. So the dialer that it
-//     is given waits instead, as long as there is no network.
-//   - Closing its listener can deadlock under load, and closing a connection
-//     waits for a writer that waits for the client. So both are done aside,
-//     with a limit.
-//   - Write deadlines do nothing on its connections, or damage the session. So
-//     they are refused with os.ErrNoDeadline.
-//   - After an endpoint was stopped from ngrok's dashboard, its next reconnect
-//     opens that again with nobody listening. So each opening has an Agent of
-//     its own, which is thrown away with it.
-//   - Its errors repeat the authtoken. So nothing that it says is passed on,
-//     only the code in it.
+// Package tunnel keeps one way in from the internet open. A Tunnel opens a
+// listener and says under which public origin it is reached. A Supervisor keeps
+// the Tunnel open that the owner wants: it serves by a callback, reopens the
+// tunnel when it breaks, and says in words what is wrong and who can fix it.
+// It imports the standard library alone; what speaks to ngrok is package
+// tunnel/ngrok, and what is served is the caller's.
 package tunnel
 
 import (
@@ -39,12 +18,44 @@ import (
 
 // A Tunnel is one way in from outside. Implementations are pointers.
 type Tunnel interface {
+	// Provider is the name of who provides it, one of those below.
+	Provider() string
 	// Open opens the tunnel and returns its listener and the public origin
-	// that leads there: https, host, without a slash at the end. ctx bounds
-	// Open alone; the listener stays open until it is closed. Its error is a
+	// that leads there: https, host, without a slash at the end. Known is the
+	// origin that it had before, or ""; a Tunnel that may choose takes it again.
+	// The listener is a Link where a connection stands behind it. ctx bounds
+	// Open alone; the listener stays open until it is closed. The error is a
 	// *Fault where there is something to say to people.
-	Open(ctx context.Context) (net.Listener, string, error)
+	Open(ctx context.Context, known string) (net.Listener, string, error)
 }
+
+// A Link is a listener with a connection to a service behind it, which can
+// break and come back while the listener stays open.
+type Link interface {
+	net.Listener
+	// Changes receives when State has changed.
+	Changes() <-chan struct{}
+	State() LinkState
+	// Kick makes a new connection. It returns false if it cannot.
+	Kick() bool
+	// Alive reports whether the connection can still work on the networks that
+	// this computer has now.
+	Alive() bool
+	// Disconnect ends everything at once, unlike Close, which lets the
+	// connections live that were accepted.
+	Disconnect()
+}
+
+// A LinkState is how the connection behind a Link is.
+type LinkState struct {
+	Online                bool
+	Err                   error     // why it is not online
+	Retry                 time.Time // when it is tried again
+	Account, Plan, Region string
+}
+
+// ErrAgain, as the Err of a Link, ends the tunnel and opens it again at once.
+var ErrAgain = errors.New("again")
 
 // The names of providers.
 const (
@@ -95,7 +106,8 @@ const redacted = "[redacted]"
 // NewAuthtoken wraps s.
 func NewAuthtoken(s string) Authtoken { return Authtoken{&s} }
 
-func (a Authtoken) reveal() string {
+// Reveal returns the authtoken itself. Every call is a place to audit.
+func (a Authtoken) Reveal() string {
 	if a.p == nil {
 		return ""
 	}

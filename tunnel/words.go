@@ -23,7 +23,7 @@ type Problem struct {
 	// Permanent says that to try again is of no use before something changes.
 	Permanent bool
 
-	key string // in words
+	Cause Cause // what the words are about
 }
 
 // Pages where people can do something. No link comes from anywhere else.
@@ -38,57 +38,60 @@ const (
 	releasesPage  = "https://github.com/key2oauth/key2oauth/releases"
 )
 
+// A Cause is what went wrong: the number of one of ngrok's codes, such as
+// "107", or one of the names below.
+type Cause string
+
 // What goes wrong without a code of ngrok's.
 const (
-	offline       = "offline"
-	noName        = "name not found"
-	refused       = "refused"
-	unreachable   = "unreachable"
-	slow          = "timeout"
-	intercepted   = "intercepted"
-	notTLS        = "not TLS"
-	badCert       = "certificate"
-	broken        = "broken"
-	silent        = "silent"
-	stopped       = "stopped"
-	takenOffline  = "taken offline"
-	restarted     = "restarted"
-	heldLong      = "held long"
-	portTaken     = "port taken"
-	badAddress    = "bad address"
-	badURL        = "bad URL"
-	serveEnded    = "serve ended"
-	probeHTML     = "probe HTML"
-	probeOther    = "probe other"
-	probeHost     = "probe host"
-	probeCF       = "probe cloudflare"
-	probeCFOrigin = "probe cloudflare origin"
-	probeLoop     = "probe bad gateway"
-	probeName     = "probe name"
-	probeNotTLS   = "probe not TLS"
-	probeRefused  = "probe refused"
-	probeSlow     = "probe timeout"
-	probeBroken   = "probe broken"
-	unknownCode   = "unknown code"
-	unknown       = "unknown"
+	CauseOffline       Cause = "offline"
+	CauseNoName        Cause = "name not found"
+	CauseRefused       Cause = "refused"
+	CauseUnreachable   Cause = "unreachable"
+	CauseSlow          Cause = "timeout"
+	CauseIntercepted   Cause = "intercepted"
+	CauseNotTLS        Cause = "not TLS"
+	CauseBadCert       Cause = "certificate"
+	CauseBroken        Cause = "broken"
+	CauseSilent        Cause = "silent"
+	CauseStopped       Cause = "stopped"
+	CauseTakenOffline  Cause = "taken offline"
+	CauseRestarted     Cause = "restarted"
+	CauseHeldLong      Cause = "held long"
+	CausePortTaken     Cause = "port taken"
+	CauseBadAddress    Cause = "bad address"
+	CauseBadURL        Cause = "bad URL"
+	CauseServeEnded    Cause = "serve ended"
+	CauseProbeHTML     Cause = "probe HTML"
+	CauseProbeOther    Cause = "probe other"
+	CauseProbeHost     Cause = "probe host"
+	CauseProbeCF       Cause = "probe cloudflare"
+	CauseProbeCFOrigin Cause = "probe cloudflare origin"
+	CauseProbeLoop     Cause = "probe bad gateway"
+	CauseProbeName     Cause = "probe name"
+	CauseProbeNotTLS   Cause = "probe not TLS"
+	CauseProbeRefused  Cause = "probe refused"
+	CauseProbeSlow     Cause = "probe timeout"
+	CauseProbeBroken   Cause = "probe broken"
+	CauseUnknownCode   Cause = "unknown code"
+	CauseUnknown       Cause = "unknown"
 )
 
-// problemOf returns the words for a code, which is a number of ngrok's or one
-// of the names above.
-func problemOf(code string) Problem {
+// ProblemOf returns the words for a cause.
+func ProblemOf(code Cause) Problem {
 	key := code
-	numbered := code != "" && strings.Trim(code, "0123456789") == ""
+	numbered := code != "" && strings.Trim(string(code), "0123456789") == ""
 	if _, ok := words[code]; !ok && numbered {
-		key = unknownCode
+		key = CauseUnknownCode
 	} else if !ok {
-		key = unknown
+		key = CauseUnknown
 	}
 	p := words[key]
-	p.key = key
+	p.Cause = key
 	switch {
 	case numbered:
-		p.Code = "ERR_NGROK_" + code
-	case code == heldLong:
+		p.Code = "ERR_NGROK_" + string(code)
+	case code == CauseHeldLong:
 		p.Code = "ERR_NGROK_334"
 	}
 	return p
@@ -96,7 +99,7 @@ func problemOf(code string) Problem {
 
 // words is every sentence about a tunnel. Its keys are the numbers of ngrok's
 // codes and the names above.
-var words = map[string]Problem{
+var words = map[Cause]Problem{
 	// The authtoken.
 	"105":  {Words: "This is not an ngrok authtoken. It may have been cut off when it was copied, or it is a different kind of key.", Next: "Copy the authtoken from your ngrok dashboard and paste it here again.", Link: authtokenPage, Whose: Yours, Permanent: true},
 	"106":  {Words: "This authtoken is of an old kind that ngrok no longer accepts.", Next: "Copy the authtoken from your ngrok dashboard and paste it here.", Link: authtokenPage, Whose: Yours, Permanent: true},
@@ -120,17 +123,17 @@ var words = map[string]Problem{
 	"22001": {Words: "ngrok does not serve the country that your connection seems to come from.", Next: "Turn off a VPN if you use one. Otherwise use a tunnel of another kind.", Whose: Ngroks, Permanent: true},
 
 	// The address.
-	"313":    {Words: "Your ngrok plan does not include a domain of your own.", Next: "Leave the address empty to use the domain that came with your account.", Link: domainsPage, Whose: Yours, Permanent: true},
-	"314":    {Words: "Your ngrok plan does not include a name of your choice.", Next: "Leave the address empty to use the domain that came with your account.", Link: domainsPage, Whose: Yours, Permanent: true},
-	"316":    {Words: "This authtoken may not open this address: it was limited to others in your ngrok account.", Next: "Allow the address for this authtoken in your ngrok dashboard, or paste another authtoken.", Link: authtokenPage, Whose: Yours, Permanent: true},
-	"319":    {Words: "This domain does not belong to your ngrok account.", Next: "Look up your domain in your ngrok dashboard, or leave the address empty.", Link: domainsPage, Whose: Yours, Permanent: true},
-	"320":    {Words: "This domain belongs to a different ngrok account.", Next: "Paste the authtoken of that account, or leave the address empty.", Link: domainsPage, Whose: Yours, Permanent: true},
-	"334":    {Words: "Your address is still held by an earlier connection. This is common after sleep or a crash.", Next: "Nothing: it is tried again by itself.", Link: agentsPage, Whose: Ngroks},
-	heldLong: {Words: "Another computer or another ngrok program of yours uses this address.", Next: "Close it there, or end its session in the list of agents. This is tried again by itself.", Link: agentsPage, Whose: Yours},
-	"15013":  {Words: "Your ngrok account has no domain yet.", Next: "Open the list of domains in your ngrok dashboard, where one is made for you, then connect again.", Link: domainsPage, Whose: Yours, Permanent: true},
-	"9036":   {Words: "ngrok does not understand this address.", Next: "Write it as https://your-name.ngrok-free.app, or leave it empty.", Link: domainsPage, Whose: Yours, Permanent: true},
-	"9037":   {Words: "An ngrok address has no port.", Next: "Write it as https://your-name.ngrok-free.app, or leave it empty.", Link: domainsPage, Whose: Yours, Permanent: true},
-	"9038":   {Words: "An ngrok address has nothing after the name.", Next: "Write it as https://your-name.ngrok-free.app, without a slash at the end, or leave it empty.", Link: domainsPage, Whose: Yours, Permanent: true},
+	"313":         {Words: "Your ngrok plan does not include a domain of your own.", Next: "Leave the address empty to use the domain that came with your account.", Link: domainsPage, Whose: Yours, Permanent: true},
+	"314":         {Words: "Your ngrok plan does not include a name of your choice.", Next: "Leave the address empty to use the domain that came with your account.", Link: domainsPage, Whose: Yours, Permanent: true},
+	"316":         {Words: "This authtoken may not open this address: it was limited to others in your ngrok account.", Next: "Allow the address for this authtoken in your ngrok dashboard, or paste another authtoken.", Link: authtokenPage, Whose: Yours, Permanent: true},
+	"319":         {Words: "This domain does not belong to your ngrok account.", Next: "Look up your domain in your ngrok dashboard, or leave the address empty.", Link: domainsPage, Whose: Yours, Permanent: true},
+	"320":         {Words: "This domain belongs to a different ngrok account.", Next: "Paste the authtoken of that account, or leave the address empty.", Link: domainsPage, Whose: Yours, Permanent: true},
+	"334":         {Words: "Your address is still held by an earlier connection. This is common after sleep or a crash.", Next: "Nothing: it is tried again by itself.", Link: agentsPage, Whose: Ngroks},
+	CauseHeldLong: {Words: "Another computer or another ngrok program of yours uses this address.", Next: "Close it there, or end its session in the list of agents. This is tried again by itself.", Link: agentsPage, Whose: Yours},
+	"15013":       {Words: "Your ngrok account has no domain yet.", Next: "Open the list of domains in your ngrok dashboard, where one is made for you, then connect again.", Link: domainsPage, Whose: Yours, Permanent: true},
+	"9036":        {Words: "ngrok does not understand this address.", Next: "Write it as https://your-name.ngrok-free.app, or leave it empty.", Link: domainsPage, Whose: Yours, Permanent: true},
+	"9037":        {Words: "An ngrok address has no port.", Next: "Write it as https://your-name.ngrok-free.app, or leave it empty.", Link: domainsPage, Whose: Yours, Permanent: true},
+	"9038":        {Words: "An ngrok address has nothing after the name.", Next: "Write it as https://your-name.ngrok-free.app, without a slash at the end, or leave it empty.", Link: domainsPage, Whose: Yours, Permanent: true},
 
 	// The program.
 	"120": {Words: "This version of Key2OAuth is too old for ngrok.", Next: "Install the newest version.", Link: releasesPage, Whose: Ours, Permanent: true},
@@ -148,43 +151,43 @@ var words = map[string]Problem{
 	"715":  {Words: "Too many requests came in a minute, so ngrok turned some away.", Next: "Nothing: it ends by itself in a minute.", Whose: Ngroks},
 	"734":  {Words: "Too many requests came in a minute, so ngrok turned some away.", Next: "Nothing: it ends by itself in a minute.", Whose: Ngroks},
 
-	unknownCode: {Words: "ngrok refused, for a reason that this program does not know.", Next: "Look the code up in ngrok's documentation. This is tried again by itself.", Link: supportPage, Whose: Ngroks},
+	CauseUnknownCode: {Words: "ngrok refused, for a reason that this program does not know.", Next: "Look the code up in ngrok's documentation. This is tried again by itself.", Link: supportPage, Whose: Ngroks},
 
 	// The way to ngrok.
-	offline:      {Words: "This computer is not connected to a network.", Next: "Nothing: it goes on by itself when the network is back.", Whose: Network},
-	noName:       {Words: "The address of ngrok could not be looked up. There may be no internet here, or this network blocks ngrok.", Next: "Open any web page to see whether the internet works. This is tried again by itself.", Whose: Network},
-	refused:      {Words: "The connection to ngrok was refused on the way. This network may block it.", Next: "Try another network, or ask whoever runs this one to allow connect.ngrok-agent.com on port 443. This is tried again by itself.", Whose: Network},
-	unreachable:  {Words: "There is no way to ngrok from this network.", Next: "Open any web page to see whether the internet works. This is tried again by itself.", Whose: Network},
-	slow:         {Words: "ngrok did not answer in time. The network may be slow, or it blocks ngrok.", Next: "Nothing, at first: it is tried again by itself. If it stays like this, try another network.", Whose: Network},
-	intercepted:  {Words: "Something between this computer and ngrok opens encrypted connections, so nothing was sent. Company networks and some virus scanners do that.", Next: "Add an exception for connect.ngrok-agent.com there, or use another network or a tunnel of another kind.", Whose: Network},
-	notTLS:       {Words: "What answered in ngrok's place does not speak its language. This may be the login page of a hotel or airport network.", Next: "Open any web page and log in to the network. This is tried again by itself.", Whose: Network},
-	broken:       {Words: "The connection to ngrok broke.", Next: "Nothing: it is tried again by itself.", Whose: Network},
-	silent:       {Words: "The connection to ngrok went silent. This happens after sleep or a change of network.", Next: "Nothing: it is tried again by itself.", Whose: Network},
-	stopped:      {Words: "The tunnel was stopped from your ngrok dashboard.", Next: "Connect again when you want it back.", Whose: Yours, Permanent: true},
-	takenOffline: {Words: "ngrok took your address offline.", Next: "Nothing: it is tried again by itself.", Link: accountPage, Whose: Ngroks},
-	restarted:    {Words: "Your ngrok dashboard asked for a new connection.", Next: "Nothing: it is made by itself.", Whose: Yours},
+	CauseOffline:      {Words: "This computer is not connected to a network.", Next: "Nothing: it goes on by itself when the network is back.", Whose: Network},
+	CauseNoName:       {Words: "The address of ngrok could not be looked up. There may be no internet here, or this network blocks ngrok.", Next: "Open any web page to see whether the internet works. This is tried again by itself.", Whose: Network},
+	CauseRefused:      {Words: "The connection to ngrok was refused on the way. This network may block it.", Next: "Try another network, or ask whoever runs this one to allow connect.ngrok-agent.com on port 443. This is tried again by itself.", Whose: Network},
+	CauseUnreachable:  {Words: "There is no way to ngrok from this network.", Next: "Open any web page to see whether the internet works. This is tried again by itself.", Whose: Network},
+	CauseSlow:         {Words: "ngrok did not answer in time. The network may be slow, or it blocks ngrok.", Next: "Nothing, at first: it is tried again by itself. If it stays like this, try another network.", Whose: Network},
+	CauseIntercepted:  {Words: "Something between this computer and ngrok opens encrypted connections, so nothing was sent. Company networks and some virus scanners do that.", Next: "Add an exception for connect.ngrok-agent.com there, or use another network or a tunnel of another kind.", Whose: Network},
+	CauseNotTLS:       {Words: "What answered in ngrok's place does not speak its language. This may be the login page of a hotel or airport network.", Next: "Open any web page and log in to the network. This is tried again by itself.", Whose: Network},
+	CauseBroken:       {Words: "The connection to ngrok broke.", Next: "Nothing: it is tried again by itself.", Whose: Network},
+	CauseSilent:       {Words: "The connection to ngrok went silent. This happens after sleep or a change of network.", Next: "Nothing: it is tried again by itself.", Whose: Network},
+	CauseStopped:      {Words: "The tunnel was stopped from your ngrok dashboard.", Next: "Connect again when you want it back.", Whose: Yours, Permanent: true},
+	CauseTakenOffline: {Words: "ngrok took your address offline.", Next: "Nothing: it is tried again by itself.", Link: accountPage, Whose: Ngroks},
+	CauseRestarted:    {Words: "Your ngrok dashboard asked for a new connection.", Next: "Nothing: it is made by itself.", Whose: Yours},
 
 	// A tunnel of the owner's own.
-	portTaken:  {Words: "The address for your tunnel is in use by another program.", Next: "Close that program, or choose another port here and in your tunnel's settings. This is tried again by itself.", Whose: Yours},
-	badAddress: {Words: "This computer cannot listen on that address. It must be one of its own, such as 127.0.0.1:7451.", Next: "Correct the address for the tunnel.", Whose: Yours, Permanent: true},
-	badURL:     {Words: "The public address must begin with https:// and have nothing after the name.", Next: "Write it as https://mcp.example.com.", Whose: Yours, Permanent: true},
+	CausePortTaken:  {Words: "The address for your tunnel is in use by another program.", Next: "Close that program, or choose another port here and in your tunnel's settings. This is tried again by itself.", Whose: Yours},
+	CauseBadAddress: {Words: "This computer cannot listen on that address. It must be one of its own, such as 127.0.0.1:7451.", Next: "Correct the address for the tunnel.", Whose: Yours, Permanent: true},
+	CauseBadURL:     {Words: "The public address must begin with https:// and have nothing after the name.", Next: "Write it as https://mcp.example.com.", Whose: Yours, Permanent: true},
 
 	// What a self-test finds.
-	badCert:       {Words: "The public address has no valid certificate, so apps refuse to connect.", Next: "Check the https settings of your tunnel.", Whose: Yours},
-	probeHTML:     {Words: "A web page answered at the public address, not this program. The tunnel leads elsewhere, or something asks for a login first.", Next: "Check where your tunnel leads, and turn off any login in front of it.", Whose: Yours},
-	probeOther:    {Words: "Something answered at the public address, but it was not this program.", Next: "Check where your tunnel leads.", Whose: Yours},
-	probeHost:     {Words: "Your tunnel reaches this program, but under another name, or at another port than the one for tunnels.", Next: "Have it pass the Host header on as it is, and lead to the address shown here.", Whose: Yours},
-	probeCF:       {Words: "Cloudflare answered instead of this program. A rule or its protection against bots stopped the request.", Next: "In your Cloudflare settings, turn off Bot Fight Mode and access rules for this name.", Whose: Yours},
-	probeCFOrigin: {Words: "Cloudflare was reached, but your tunnel behind it was not.", Next: "Check that cloudflared runs, and that it leads to the address shown here.", Whose: Yours},
-	probeLoop:     {Words: "Your tunnel answered that it cannot reach this program.", Next: "Check that it leads to the address shown here.", Whose: Yours},
-	probeName:     {Words: "The name of the public address leads nowhere.", Next: "Check that you spelled it right. A name that was made just now may take some minutes.", Whose: Yours},
-	probeNotTLS:   {Words: "What answers at the public address does not speak https.", Next: "Check the https settings of your tunnel.", Whose: Yours},
-	probeRefused:  {Words: "Nothing takes connections at the public address.", Next: "Check that your tunnel runs.", Whose: Yours},
-	probeSlow:     {Words: "The public address did not answer in time.", Next: "Try again. If it stays like this, check where your tunnel leads.", Whose: Network},
-	probeBroken:   {Words: "The connection to the public address broke before an answer came.", Next: "Try again. If it stays like this, check where your tunnel leads.", Whose: Network},
+	CauseBadCert:       {Words: "The public address has no valid certificate, so apps refuse to connect.", Next: "Check the https settings of your tunnel.", Whose: Yours},
+	CauseProbeHTML:     {Words: "A web page answered at the public address, not this program. The tunnel leads elsewhere, or something asks for a login first.", Next: "Check where your tunnel leads, and turn off any login in front of it.", Whose: Yours},
+	CauseProbeOther:    {Words: "Something answered at the public address, but it was not this program.", Next: "Check where your tunnel leads.", Whose: Yours},
+	CauseProbeHost:     {Words: "Your tunnel reaches this program, but under another name, or at another port than the one for tunnels.", Next: "Have it pass the Host header on as it is, and lead to the address shown here.", Whose: Yours},
+	CauseProbeCF:       {Words: "Cloudflare answered instead of this program. A rule or its protection against bots stopped the request.", Next: "In your Cloudflare settings, turn off Bot Fight Mode and access rules for this name.", Whose: Yours},
+	CauseProbeCFOrigin: {Words: "Cloudflare was reached, but your tunnel behind it was not.", Next: "Check that cloudflared runs, and that it leads to the address shown here.", Whose: Yours},
+	CauseProbeLoop:     {Words: "Your tunnel answered that it cannot reach this program.", Next: "Check that it leads to the address shown here.", Whose: Yours},
+	CauseProbeName:     {Words: "The name of the public address leads nowhere.", Next: "Check that you spelled it right. A name that was made just now may take some minutes.", Whose: Yours},
+	CauseProbeNotTLS:   {Words: "What answers at the public address does not speak https.", Next: "Check the https settings of your tunnel.", Whose: Yours},
+	CauseProbeRefused:  {Words: "Nothing takes connections at the public address.", Next: "Check that your tunnel runs.", Whose: Yours},
+	CauseProbeSlow:     {Words: "The public address did not answer in time.", Next: "Try again. If it stays like this, check where your tunnel leads.", Whose: Network},
+	CauseProbeBroken:   {Words: "The connection to the public address broke before an answer came.", Next: "Try again. If it stays like this, check where your tunnel leads.", Whose: Network},
 
-	serveEnded: {Words: "The public side of this program stopped by itself.", Next: "Nothing: it is started again. If it stays like this, it is a fault in Key2OAuth: please report it.", Whose: Ours},
-	unknown:    {Words: "The tunnel could not be opened, for a reason that this program does not know.", Next: "Nothing: it is tried again by itself. The log has more.", Whose: Network},
+	CauseServeEnded: {Words: "The public side of this program stopped by itself.", Next: "Nothing: it is started again. If it stays like this, it is a fault in Key2OAuth: please report it.", Whose: Ours},
+	CauseUnknown:    {Words: "The tunnel could not be opened, for a reason that this program does not know.", Next: "Nothing: it is tried again by itself. The log has more.", Whose: Network},
 }
 
 // What is said when nothing is wrong.

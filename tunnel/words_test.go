@@ -22,22 +22,22 @@ func TestN04EveryCodeHasWords(t *testing.T) {
 		702 703 715 725 727 734 3004 3200 3208 4018 4026 6024 8012 8013
 		9009 9036 9037 9038 9040 15013 22001`)
 	for _, code := range codes {
-		if _, ok := words[code]; !ok {
+		if _, ok := words[Cause(code)]; !ok {
 			t.Errorf("ERR_NGROK_%s has no words", code)
 		}
 	}
 	for key := range words {
-		if key != "" && strings.Trim(key, "0123456789") == "" && !slices.Contains(codes, key) {
+		if key != "" && strings.Trim(string(key), "0123456789") == "" && !slices.Contains(codes, string(key)) {
 			t.Errorf("ERR_NGROK_%s has words, and is not in the list of this test", key)
 		}
 	}
-	if got := problemOf("77777"); got.Code != "ERR_NGROK_77777" || got.Words != words[unknownCode].Words {
+	if got := ProblemOf("77777"); got.Code != "ERR_NGROK_77777" || got.Words != words[CauseUnknownCode].Words {
 		t.Errorf("an unknown code: got %+v", got)
 	}
-	if got := problemOf("heavy weather"); got.Code != "" || got.Words != words[unknown].Words {
+	if got := ProblemOf("heavy weather"); got.Code != "" || got.Words != words[CauseUnknown].Words {
 		t.Errorf("an unknown name: got %+v", got)
 	}
-	if got := problemOf(heldLong).Code; got != "ERR_NGROK_334" {
+	if got := ProblemOf(CauseHeldLong).Code; got != "ERR_NGROK_334" {
 		t.Errorf("held for long: got %q", got)
 	}
 }
@@ -80,34 +80,34 @@ func TestClassify(t *testing.T) {
 	tests := []struct {
 		name string
 		err  error
-		want string
+		want Cause
 	}{
 		{"a code", errors.New("authentication failed: no\n\nERR_NGROK_107\n"), "107"},
 		{"a code in a link", errors.New("Banned.\n\nhttps://ngrok.com/docs/errors/err_ngrok_3208"), "3208"},
-		{"a code that is not known", errors.New("ERR_NGROK_99"), unknownCode},
+		{"a code that is not known", errors.New("ERR_NGROK_99"), CauseUnknownCode},
 		{"a code is stronger than what broke", fmt.Errorf("ERR_NGROK_105: %w", io.EOF), "105"},
-		{"no such name", fmt.Errorf("dial: %w", &net.DNSError{Name: "connect.ngrok-agent.com", IsNotFound: true}), noName},
-		{"refused", dial(errRefused), refused},
-		{"no network", dial(errNoNetwork), unreachable},
-		{"no route", dial(errNoRoute), unreachable},
-		{"timeout of the system", dial(syscall.ETIMEDOUT), slow},
-		{"timeout of ours", context.DeadlineExceeded, slow},
-		{"a stranger's certificate", fmt.Errorf("tls: %w", x509.UnknownAuthorityError{}), intercepted},
-		{"a certificate for another", x509.HostnameError{Certificate: new(x509.Certificate), Host: "x"}, intercepted},
-		{"the end", io.EOF, broken},
-		{"a session that ended", errors.New("failed to send authentication request: session closed"), broken},
-		{"a silent one", errors.New("remote failed to reply to heartbeat"), silent},
-		{"anything else", errors.New("authtoken 2secret"), unknown},
+		{"no such name", fmt.Errorf("dial: %w", &net.DNSError{Name: "connect.ngrok-agent.com", IsNotFound: true}), CauseNoName},
+		{"refused", dial(errRefused), CauseRefused},
+		{"no network", dial(errNoNetwork), CauseUnreachable},
+		{"no route", dial(errNoRoute), CauseUnreachable},
+		{"timeout of the system", dial(syscall.ETIMEDOUT), CauseSlow},
+		{"timeout of ours", context.DeadlineExceeded, CauseSlow},
+		{"a stranger's certificate", fmt.Errorf("tls: %w", x509.UnknownAuthorityError{}), CauseIntercepted},
+		{"a certificate for another", x509.HostnameError{Certificate: new(x509.Certificate), Host: "x"}, CauseIntercepted},
+		{"the end", io.EOF, CauseBroken},
+		{"a session that ended", errors.New("failed to send authentication request: session closed"), CauseBroken},
+		{"a silent one", errors.New("remote failed to reply to heartbeat"), CauseSilent},
+		{"anything else", errors.New("authtoken 2secret"), CauseUnknown},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f := classify(test.err)
-			got := f.Problem.key
-			if got == offline && slices.Contains([]string{noName, unreachable, slow}, test.want) {
+			f := Classify(test.err)
+			got := f.Problem.Cause
+			if got == CauseOffline && slices.Contains([]Cause{CauseNoName, CauseUnreachable, CauseSlow}, test.want) {
 				got = test.want // this machine has no network, and says so
 			}
 			if got != test.want {
-				t.Errorf("got %q, want %q", f.Problem.key, test.want)
+				t.Errorf("got %q, want %q", f.Problem.Cause, test.want)
 			}
 			if f.Error() == "" || strings.Contains(f.Error(), "2secret") {
 				t.Errorf("got %q", f.Error())
@@ -124,7 +124,7 @@ func FuzzClassify(f *testing.F) {
 	const secret = "2secret_authtoken_XYZZY"
 	f.Fuzz(func(t *testing.T, before, after string) {
 		for _, err := range []error{errors.New(before + secret + after), fmt.Errorf("%s%s%s: %w", before, secret, after, io.EOF)} {
-			fault := classify(err)
+			fault := Classify(err)
 			p := fault.Problem
 			if told := fault.Error() + p.Code + p.Words + p.Next + p.Link; strings.Contains(told, secret) {
 				t.Errorf("told %q", told)

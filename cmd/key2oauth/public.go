@@ -13,6 +13,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/tunnel"
+	"github.com/key2oauth/key2oauth/tunnel/ngrok"
 )
 
 // A publicSide ties the shim, which knows what the owner wants, to the tunnel,
@@ -76,7 +77,7 @@ func (p *publicSide) Want(w shim.TunnelWish) {
 	header := tunnel.NoClientHeader
 	switch w.Provider {
 	case shim.TunnelNgrok:
-		want.Tunnel = &tunnel.Ngrok{
+		want.Tunnel = &ngrok.Tunnel{
 			Authtoken: tunnel.NewAuthtoken(w.Authtoken.Reveal()), URL: w.URL, Log: p.log,
 			ConnectAddr: p.test.addr, ConnectCAs: p.test.cas,
 		}

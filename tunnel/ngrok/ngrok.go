@@ -1,4 +1,20 @@
-package tunnel
+// Package ngrok is a tunnel through the ngrok service. It is the only package
+// that imports ngrok's SDK, and it keeps the habits of the SDK to itself:
+//
+//   - The SDK keeps trying to connect with an authtoken that was refused. So the
+//     context of a session ends as soon as an event names a code that is final.
+//   - Between its attempts it sleeps and cannot be woken. So the dialer that it
+//     is given waits instead, as long as there is no network.
+//   - Closing its listener can deadlock under load, and closing a connection
+//     waits for a writer that waits for the client. So both run on goroutines
+//     of their own, with a limit.
+//   - Write deadlines do nothing on its connections, or damage the session. So
+//     they are refused with os.ErrNoDeadline.
+//   - After an endpoint was stopped from ngrok's dashboard, its next reconnect
+//     opens the endpoint again with no listener behind it. So each opening has an
+//     Agent of its own, which is discarded with it.
+//   - Its errors repeat the authtoken. So only the code in them is passed on.
+package ngrok
 
 import (
 	"cmp"
@@ -12,14 +28,16 @@ import (
 	"sync"
 	"time"
 
-	"golang.ngrok.com/ngrok/v2"
+	sdk "golang.ngrok.com/ngrok/v2"
 	"golang.ngrok.com/ngrok/v2/rpc"
+
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// Ngrok is a tunnel through the ngrok service. Its fields must not be changed
+// A Tunnel is a tunnel through the ngrok service. Its fields must not be changed
 // after Open was called.
-type Ngrok struct {
-	Authtoken Authtoken
+type Tunnel struct {
+	Authtoken tunnel.Authtoken
 	// URL is the origin that the owner asked for, or "". Then the tunnel has
 	// the origin that it had before, or else the domain that came with the
 	// account.
@@ -35,37 +53,29 @@ type Ngrok struct {
 
 	// For tests; 0 means what is usual.
 	heartbeat, tolerance, firstWait, stuck time.Duration
-
-	mu        sync.Mutex
-	preferred string
 }
 
 const (
+	closeTime   = 2 * time.Second  // for telling ngrok that the tunnel closes
 	openTime    = 20 * time.Second // for one attempt to get online
 	abandonTime = 2 * time.Second  // for an attempt to end after it was given up
 	stuckTime   = 5 * time.Second  // for the SDK to hand out a connection that it has
 )
 
-// prefer makes origin the one to ask for, unless the owner asked for another.
-func (n *Ngrok) prefer(origin string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.preferred = origin
-}
-
 // notTheirs are the codes for a domain that the account does not have.
-var notTheirs = []string{"313", "314", "319", "320"}
+var notTheirs = []tunnel.Cause{"313", "314", "319", "320"}
+
+// Provider returns tunnel.ProviderNgrok.
+func (*Tunnel) Provider() string { return tunnel.ProviderNgrok }
 
 // Open connects, once: what can be tried again is the caller's to try again.
-func (n *Ngrok) Open(ctx context.Context) (net.Listener, string, error) {
-	if n.Authtoken.reveal() == "" {
-		return nil, "", fault("4018", nil)
+func (n *Tunnel) Open(ctx context.Context, known string) (net.Listener, string, error) {
+	if n.Authtoken.Reveal() == "" {
+		return nil, "", tunnel.NewFault("4018", nil)
 	}
-	n.mu.Lock()
-	ask := cmp.Or(n.URL, n.preferred)
-	n.mu.Unlock()
+	ask := cmp.Or(n.URL, known)
 	ln, origin, err := n.open(ctx, ask)
-	if f, ok := errors.AsType[*Fault](err); ok && n.URL == "" && ask != "" && slices.Contains(notTheirs, codeIn(f.Problem.Code)) {
+	if f, ok := errors.AsType[*tunnel.Fault](err); ok && n.URL == "" && ask != "" && slices.Contains(notTheirs, f.Problem.Cause) {
 		// The authtoken is now that of another account. Its own domain is
 		// better than none; the caller sees that it changed.
 		return n.open(ctx, "")
@@ -73,12 +83,12 @@ func (n *Ngrok) Open(ctx context.Context) (net.Listener, string, error) {
 	return ln, origin, err
 }
 
-func (n *Ngrok) open(ctx context.Context, ask string) (net.Listener, string, error) {
+func (n *Tunnel) open(ctx context.Context, ask string) (net.Listener, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	// The session lives until it is closed, not as long as ctx.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	l := &ngrokListener{
+	l := &listener{
 		end:    end,
 		own:    n.URL == "",
 		news:   make(chan struct{}, 1),
@@ -92,11 +102,11 @@ func (n *Ngrok) open(ctx context.Context, ask string) (net.Listener, string, err
 	agent, err := n.agent(l)
 	if err != nil {
 		end()
-		return nil, "", fault(unknown, nil)
+		return nil, "", tunnel.NewFault(tunnel.CauseUnknown, nil)
 	}
 	l.agent = agent
 	type opened struct {
-		ln  ngrok.EndpointListener
+		ln  sdk.EndpointListener
 		err error
 	}
 	done := make(chan opened, 1)
@@ -114,12 +124,12 @@ func (n *Ngrok) open(ctx context.Context, ask string) (net.Listener, string, err
 	}
 	if err == nil {
 		l.inner = o.ln
-		origin, perr := ParseOrigin(o.ln.URL().String())
+		origin, perr := tunnel.ParseOrigin(o.ln.URL().String())
 		if perr == nil {
 			l.open(agent)
 			return l, origin, nil
 		}
-		err = fault(unknown, perr)
+		err = tunnel.NewFault(tunnel.CauseUnknown, perr)
 	}
 	l.abandon()
 	if o.ln == nil && o.err == nil {
@@ -132,63 +142,63 @@ func (n *Ngrok) open(ctx context.Context, ask string) (net.Listener, string, err
 }
 
 // agent makes the Agent of one generation.
-func (n *Ngrok) agent(l *ngrokListener) (ngrok.Agent, error) {
+func (n *Tunnel) agent(l *listener) (sdk.Agent, error) {
 	options := n.options()
 	options = append(options,
-		ngrok.WithLogger(sdkLog(n.Log, l.handover.begin)),
-		ngrok.WithAuthtoken(n.Authtoken.reveal()),
-		ngrok.WithDialer(&l.dialer),
-		ngrok.WithEventHandler(l.event),
-		ngrok.WithRPCHandler(l.command),
+		sdk.WithLogger(sdkLog(n.Log, l.handover.begin)),
+		sdk.WithAuthtoken(n.Authtoken.Reveal()),
+		sdk.WithDialer(&l.dialer),
+		sdk.WithEventHandler(l.event),
+		sdk.WithRPCHandler(l.command),
 	)
-	return ngrok.NewAgent(options...)
+	return sdk.NewAgent(options...)
 }
 
 // options are those of every Agent.
-func (n *Ngrok) options() []ngrok.AgentOption {
-	options := []ngrok.AgentOption{ngrok.WithLogger(sdkLog(n.Log, nil))}
+func (n *Tunnel) options() []sdk.AgentOption {
+	options := []sdk.AgentOption{sdk.WithLogger(sdkLog(n.Log, nil))}
 	if n.ConnectAddr != "" {
-		options = append(options, ngrok.WithAgentConnectURL(n.ConnectAddr))
+		options = append(options, sdk.WithAgentConnectURL(n.ConnectAddr))
 	}
 	if n.ConnectCAs != nil {
-		options = append(options, ngrok.WithAgentConnectCAs(n.ConnectCAs))
+		options = append(options, sdk.WithAgentConnectCAs(n.ConnectCAs))
 	}
 	if n.heartbeat > 0 {
-		options = append(options, ngrok.WithHeartbeatInterval(n.heartbeat), ngrok.WithHeartbeatTolerance(n.tolerance))
+		options = append(options, sdk.WithHeartbeatInterval(n.heartbeat), sdk.WithHeartbeatTolerance(n.tolerance))
 	}
 	return options
 }
 
-func endpoint(ask string) []ngrok.EndpointOption {
+func endpoint(ask string) []sdk.EndpointOption {
 	if ask == "" {
 		return nil
 	}
-	return []ngrok.EndpointOption{ngrok.WithURL(ask)}
+	return []sdk.EndpointOption{sdk.WithURL(ask)}
 }
 
 // explain finds out why a session did not come about. The SDK loses the reason
 // when the TLS handshake fails, so a second connection looks for it.
-func (n *Ngrok) explain(ctx context.Context, err error) error {
-	f := classify(err)
-	if f.Problem.key != broken && f.Problem.key != unknown {
+func (n *Tunnel) explain(ctx context.Context, err error) error {
+	f := tunnel.Classify(err)
+	if f.Problem.Cause != tunnel.CauseBroken && f.Problem.Cause != tunnel.CauseUnknown {
 		return f
 	}
-	agent, aerr := ngrok.NewAgent(append(n.options(), ngrok.WithDialer(&net.Dialer{Timeout: dialTime}))...)
+	agent, aerr := sdk.NewAgent(append(n.options(), sdk.WithDialer(&net.Dialer{Timeout: dialTime}))...)
 	if aerr != nil {
 		return f
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	if _, derr := agent.(ngrok.Diagnoser).Diagnose(ctx, ""); derr != nil && ctx.Err() == nil {
-		return classify(derr)
+	if _, derr := agent.(sdk.Diagnoser).Diagnose(ctx, ""); derr != nil && ctx.Err() == nil {
+		return tunnel.Classify(derr)
 	}
 	return f
 }
 
-// An ngrokListener is one generation: an Agent, its session and its endpoint.
-type ngrokListener struct {
-	agent  ngrok.Agent
-	inner  ngrok.EndpointListener
+// An listener is one generation: an Agent, its session and its endpoint.
+type listener struct {
+	agent  sdk.Agent
+	inner  sdk.EndpointListener
 	dialer dialer
 	end    context.CancelFunc // of the session
 	own    bool               // the domain is the account's own, whatever it is
@@ -206,19 +216,19 @@ type ngrokListener struct {
 	mu     sync.Mutex
 	opened bool
 	done   bool // what happens now is our own doing
-	st     linkState
+	st     tunnel.LinkState
 }
 
 // open begins to take connections. Its caller has the listener alone.
-func (l *ngrokListener) open(agent ngrok.Agent) {
+func (l *listener) open(agent sdk.Agent) {
 	l.mu.Lock()
 	l.opened = true
-	if !l.st.online { // already not any more
+	if !l.st.Online { // already not any more
 		signal(l.news)
 	}
 	if s, err := agent.Session(); err == nil {
-		if d, ok := s.(ngrok.AgentSessionDetails); ok {
-			l.st.account, l.st.plan, l.st.region = d.AccountName(), d.PlanName(), d.Region()
+		if d, ok := s.(sdk.AgentSessionDetails); ok {
+			l.st.Account, l.st.Plan, l.st.Region = d.AccountName(), d.PlanName(), d.Region()
 		}
 	}
 	l.mu.Unlock()
@@ -229,22 +239,22 @@ func (l *ngrokListener) open(agent ngrok.Agent) {
 // pump takes connections from the SDK until its listener ends. It does so even
 // when nobody wants them any more: a connection that is not taken blocks the
 // SDK's Close for ever.
-func (l *ngrokListener) pump() {
+func (l *listener) pump() {
 	defer l.endOnce.Do(func() { close(l.ended) })
 	for {
 		l.handover.wait()
 		c, err := l.inner.Accept()
 		l.handover.end()
 		if err != nil {
-			f := classify(err)
-			if e, ok := errors.AsType[ngrok.Error](err); ok && e.Code() == "" {
-				f = fault(takenOffline, nil)
+			f := tunnel.Classify(err)
+			if e, ok := errors.AsType[sdk.Error](err); ok && e.Code() == "" {
+				f = tunnel.NewFault(tunnel.CauseTakenOffline, nil)
 			}
 			l.stop(f)
 			return
 		}
 		select {
-		case l.conns <- &ngrokConn{c}:
+		case l.conns <- &conn{c}:
 		case <-l.closed:
 			go c.Close()
 		}
@@ -253,12 +263,12 @@ func (l *ngrokListener) pump() {
 
 // lockedUp ends what pump waits for in vain. It happens when ngrok takes the
 // address offline, and looks from here as if nothing had.
-func (l *ngrokListener) lockedUp() {
-	l.stop(fault(takenOffline, nil))
+func (l *listener) lockedUp() {
+	l.stop(tunnel.NewFault(tunnel.CauseTakenOffline, nil))
 	l.endOnce.Do(func() { close(l.ended) })
 }
 
-func (l *ngrokListener) Accept() (net.Conn, error) {
+func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
@@ -269,11 +279,11 @@ func (l *ngrokListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *ngrokListener) Addr() net.Addr { return l.inner.Addr() }
+func (l *listener) Addr() net.Addr { return l.inner.Addr() }
 
 // Close tells ngrok that the endpoint is no more, for at most closeTime, and
 // hands out connections until then. Those that were handed out live on.
-func (l *ngrokListener) Close() error {
+func (l *listener) Close() error {
 	l.once.Do(func() {
 		l.mu.Lock()
 		l.done = true
@@ -292,9 +302,9 @@ func (l *ngrokListener) Close() error {
 	return nil
 }
 
-// disconnect ends the session. The SDK's Disconnect waits for what may never
+// Disconnect ends the session. The SDK's Disconnect waits for what may never
 // come, so it runs aside and loses its connection after a while.
-func (l *ngrokListener) disconnect() {
+func (l *listener) Disconnect() {
 	l.mu.Lock()
 	l.done = true
 	l.mu.Unlock()
@@ -315,7 +325,7 @@ func (l *ngrokListener) disconnect() {
 }
 
 // abandon ends a session without ceremony.
-func (l *ngrokListener) abandon() {
+func (l *listener) abandon() {
 	l.mu.Lock()
 	l.done = true
 	l.mu.Unlock()
@@ -324,9 +334,9 @@ func (l *ngrokListener) abandon() {
 	go l.agent.Disconnect() // may wait for Connect, which ends with l.end
 }
 
-func (l *ngrokListener) changes() <-chan struct{} { return l.news }
+func (l *listener) Changes() <-chan struct{} { return l.news }
 
-func (l *ngrokListener) state() linkState {
+func (l *listener) State() tunnel.LinkState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.st
@@ -334,20 +344,20 @@ func (l *ngrokListener) state() linkState {
 
 // event is called by the SDK, with a lock held: it must neither block nor call
 // the agent.
-func (l *ngrokListener) event(e ngrok.Event) {
+func (l *listener) event(e sdk.Event) {
 	switch e := e.(type) {
-	case *ngrok.EventAgentConnectSucceeded:
+	case *sdk.EventAgentConnectSucceeded:
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if !l.final() {
-			l.st.online, l.st.err, l.st.retry = true, nil, time.Time{}
+			l.st.Online, l.st.Err, l.st.Retry = true, nil, time.Time{}
 			signal(l.news)
 		}
-	case *ngrok.EventAgentDisconnected:
+	case *sdk.EventAgentDisconnected:
 		if e.Error == nil { // there has been another before
 			return
 		}
-		f := classify(e.Error)
+		f := tunnel.Classify(e.Error)
 		if l.stop(f); f.Problem.Permanent {
 			l.end() // or the SDK would try again
 		}
@@ -356,21 +366,21 @@ func (l *ngrokListener) event(e ngrok.Event) {
 
 // final reports whether the session is to end for a reason that is known. l.mu
 // must be held.
-func (l *ngrokListener) final() bool {
-	return l.done || l.st.err != nil && (classify(l.st.err).Problem.Permanent || errors.Is(l.st.err, errAgain))
+func (l *listener) final() bool {
+	return l.done || l.st.Err != nil && (tunnel.Classify(l.st.Err).Problem.Permanent || errors.Is(l.st.Err, tunnel.ErrAgain))
 }
 
 // stop notes that the session broke.
-func (l *ngrokListener) stop(f *Fault) {
+func (l *listener) stop(f *tunnel.Fault) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.final() || !l.st.retry.IsZero() && !f.Problem.Permanent {
+	if l.final() || !l.st.Retry.IsZero() && !f.Problem.Permanent {
 		return // what follows from the reason is no news
 	}
-	if l.opened && l.own && slices.Contains(notTheirs, codeIn(f.Problem.Code)) {
-		f = &Fault{f.Problem, errAgain} // with the domain that the account has now
+	if l.opened && l.own && slices.Contains(notTheirs, f.Problem.Cause) {
+		f = &tunnel.Fault{Problem: f.Problem, Err: tunnel.ErrAgain} // with the domain that the account has now
 	}
-	l.st.online, l.st.err = false, f
+	l.st.Online, l.st.Err = false, f
 	signal(l.news)
 	if !l.opened {
 		select {
@@ -383,27 +393,27 @@ func (l *ngrokListener) stop(f *Fault) {
 // waiting is called by the dialer before it waits for its next attempt, and
 // without an error when it is done with waiting. The SDK's events come when
 // they like: what they say of the time before is no news while it waits.
-func (l *ngrokListener) waiting(err error, retry time.Time) {
+func (l *listener) waiting(err error, retry time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.final() {
 		return
 	}
-	l.st.retry = retry
+	l.st.Retry = retry
 	if err != nil {
-		l.st.online, l.st.err = false, classify(err)
+		l.st.Online, l.st.Err = false, tunnel.Classify(err)
 	}
 	signal(l.news)
 }
 
 // command answers what somebody asked for on ngrok's dashboard. When it agrees
 // the SDK sends the answer and then ends the session.
-func (l *ngrokListener) command(_ context.Context, _ ngrok.AgentSession, r rpc.Request) ([]byte, error) {
+func (l *listener) command(_ context.Context, _ sdk.AgentSession, r rpc.Request) ([]byte, error) {
 	switch r.Method() {
 	case rpc.StopAgentMethod:
-		l.leave(fault(stopped, nil))
+		l.leave(tunnel.NewFault(tunnel.CauseStopped, nil))
 	case rpc.RestartAgentMethod:
-		l.leave(&Fault{problemOf(restarted), errAgain})
+		l.leave(tunnel.NewFault(tunnel.CauseRestarted, tunnel.ErrAgain))
 	default:
 		return nil, errors.New("Key2OAuth is updated by its owner, not from here")
 	}
@@ -412,28 +422,28 @@ func (l *ngrokListener) command(_ context.Context, _ ngrok.AgentSession, r rpc.R
 
 // leave notes why the session is about to end, and tells it after the SDK had
 // the time to end it.
-func (l *ngrokListener) leave(why error) {
+func (l *listener) leave(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.final() {
 		return
 	}
-	l.st.online, l.st.err = false, why
+	l.st.Online, l.st.Err = false, why
 	time.AfterFunc(time.Second, func() { signal(l.news) })
 }
 
-// kick breaks the connection. The SDK sees it at once and resumes the session,
+// Kick breaks the connection. The SDK sees it at once and resumes the session,
 // which unlike a new one keeps its address from itself.
-func (l *ngrokListener) kick() bool {
+func (l *listener) Kick() bool {
 	l.mu.Lock()
-	online := l.st.online
+	online := l.st.Online
 	l.mu.Unlock()
 	return l.dialer.wakeUp() || online && l.dialer.kill()
 }
 
-// alive reports whether the address that the connection comes from is still
+// Alive reports whether the address that the connection comes from is still
 // one of this computer's.
-func (l *ngrokListener) alive() bool {
+func (l *listener) Alive() bool {
 	from, ok := l.dialer.from()
 	if !ok {
 		return false
@@ -450,4 +460,12 @@ func (l *ngrokListener) alive() bool {
 		ip, ok := netip.AddrFromSlice(n.IP)
 		return ok && ip.Unmap() == from
 	})
+}
+
+// signal puts a mark into c that stays until it is received.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

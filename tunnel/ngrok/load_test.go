@@ -1,4 +1,4 @@
-package tunnel
+package ngrok
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
@@ -48,12 +49,12 @@ func TestCloseUnderLoad(t *testing.T) {
 		})
 	}
 	for range rounds {
-		k.s.Set(Want{Tunnel: k.ngrok(goodToken)})
+		k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken)})
 		k.until("online", isOnline)
 		before := answered.Load()
 		k.eventually("requests are answered", func() bool { return answered.Load() > before+100 })
-		k.s.Set(Want{})
-		k.until("off", func(s Status) bool { return s.State == Off })
+		k.s.Set(tunnel.Want{})
+		k.until("off", func(s tunnel.Status) bool { return s.State == tunnel.Off })
 	}
 	cancel()
 	wg.Wait()
@@ -70,7 +71,7 @@ func TestBreaksUnderLoad(t *testing.T) {
 		breaks = 100
 	}
 	k := newKit(t, tunneltest.Config{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Query().Get("n")) })).run()
-	k.s.Set(Want{Tunnel: k.ngrok(goodToken)})
+	k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken)})
 	k.until("online", isOnline)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -98,7 +99,7 @@ func TestBreaksUnderLoad(t *testing.T) {
 		case 1:
 			k.s.Reconnect()
 		case 2:
-			if err := k.edge.StopTunnel(domain, "", "Stopped."); err != nil && k.s.Status().State == Online {
+			if err := k.edge.StopTunnel(domain, "", "Stopped."); err != nil && k.s.Status().State == tunnel.Online {
 				t.Logf("break %d: %v", n, err)
 			}
 		}
@@ -149,12 +150,12 @@ func BenchmarkRequest(b *testing.B) {
 	})
 	b.Run("tunnel", func(b *testing.B) {
 		edge := tunneltest.Start(b, tunneltest.Config{})
-		s := &Supervisor{Serve: serve(h)}
-		s.Set(Want{Tunnel: &Ngrok{Authtoken: NewAuthtoken(goodToken), ConnectAddr: edge.Addr(), ConnectCAs: edge.CA()}})
+		s := &tunnel.Supervisor{Serve: serve(h)}
+		s.Set(tunnel.Want{Tunnel: &Tunnel{Authtoken: tunnel.NewAuthtoken(goodToken), ConnectAddr: edge.Addr(), ConnectCAs: edge.CA()}})
 		ctx, cancel := context.WithCancel(b.Context())
 		done := make(chan bool)
 		go func() { s.Run(ctx); close(done) }()
-		for s.Status().State != Online {
+		for s.Status().State != tunnel.Online {
 			time.Sleep(time.Millisecond)
 		}
 		ask(b, edge.Client(false), origin+"/")

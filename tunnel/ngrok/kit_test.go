@@ -1,4 +1,4 @@
-package tunnel
+package ngrok
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
@@ -25,12 +26,12 @@ const (
 type kit struct {
 	t    *testing.T
 	edge *tunneltest.Edge
-	s    *Supervisor
+	s    *tunnel.Supervisor
 	log  *testenv.Output // at debug level
 	stop func()          // ends Run and waits for it
 
 	mu   sync.Mutex
-	seen []Status
+	seen []tunnel.Status
 }
 
 // newKit starts a Supervisor that wants nothing yet.
@@ -40,15 +41,15 @@ func newKit(t *testing.T, c tunneltest.Config, h http.Handler) *kit {
 		h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "here") })
 	}
 	k := &kit{t: t, edge: tunneltest.Start(t, c), log: new(testenv.Output)}
-	k.s = &Supervisor{
-		Serve:    serve(h),
-		Log:      slog.New(slog.NewJSONHandler(k.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		minWait:  10 * time.Millisecond,
-		maxWait:  50 * time.Millisecond,
-		drain:    300 * time.Millisecond,
-		heldLong: time.Hour,
+	k.s = &tunnel.Supervisor{
+		Serve: serve(h),
+		Log:   slog.New(slog.NewJSONHandler(k.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Pace: tunnel.Pace{
+			MinWait: 10 * time.Millisecond, MaxWait: 50 * time.Millisecond,
+			Drain: 300 * time.Millisecond, HeldLong: time.Hour,
+		},
 	}
-	k.s.changed = func() {
+	k.s.Pace.Changed = func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.seen = append(k.seen, k.s.Status())
@@ -73,7 +74,7 @@ func serve(h http.Handler) func(context.Context, net.Listener, string) error {
 		done := make(chan struct{})
 		stop := context.AfterFunc(ctx, func() {
 			defer close(done)
-			sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTime)
+			sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tunnel.DrainTime)
 			defer cancel()
 			srv.Shutdown(sctx)
 		})
@@ -89,31 +90,31 @@ func serve(h http.Handler) func(context.Context, net.Listener, string) error {
 }
 
 // ngrok is a tunnel through the kit's edge.
-func (k *kit) ngrok(token string) *Ngrok {
-	return &Ngrok{Authtoken: NewAuthtoken(token), Log: k.s.Log, ConnectAddr: k.edge.Addr(), ConnectCAs: k.edge.CA()}
+func (k *kit) ngrok(token string) *Tunnel {
+	return &Tunnel{Authtoken: tunnel.NewAuthtoken(token), Log: k.s.Log, ConnectAddr: k.edge.Addr(), ConnectCAs: k.edge.CA()}
 }
 
 // online starts everything and waits until the tunnel is open.
 func online(t *testing.T, h http.Handler) *kit {
 	t.Helper()
 	k := newKit(t, tunneltest.Config{}, h).run()
-	k.s.Set(Want{Tunnel: k.ngrok(goodToken)})
+	k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken)})
 	k.until("online", isOnline)
 	return k
 }
 
-func isOnline(s Status) bool { return s.State == Online }
+func isOnline(s tunnel.Status) bool { return s.State == tunnel.Online }
 
-func isCode(state State, code string) func(Status) bool {
-	return func(s Status) bool { return s.State == state && s.Code == code }
+func isCode(state tunnel.State, code string) func(tunnel.Status) bool {
+	return func(s tunnel.Status) bool { return s.State == state && s.Code == code }
 }
 
 const patience = time.Minute
 
 // until waits for a status, and returns it.
-func (k *kit) until(what string, cond func(Status) bool) Status {
+func (k *kit) until(what string, cond func(tunnel.Status) bool) tunnel.Status {
 	k.t.Helper()
-	var s Status
+	var s tunnel.Status
 	k.eventually(what, func() bool { s = k.s.Status(); return cond(s) })
 	return s
 }
@@ -163,8 +164,8 @@ func (k *kit) works() {
 }
 
 // history returns all statuses until now.
-func (k *kit) history() []Status {
+func (k *kit) history() []tunnel.Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return append([]Status(nil), k.seen...)
+	return append([]tunnel.Status(nil), k.seen...)
 }

@@ -3,7 +3,7 @@
 // The SDK has a data race where a heartbeat times out, and where a session is
 // found dead that nobody closed.
 
-package tunnel
+package ngrok
 
 import (
 	"io"
@@ -13,11 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
 // quick makes an Agent that notices a dead session soon.
-func (k *kit) quick() *Ngrok {
+func (k *kit) quick() *Tunnel {
 	n := k.ngrok(goodToken)
 	n.heartbeat, n.tolerance = 100*time.Millisecond, 200*time.Millisecond
 	return n
@@ -26,10 +27,10 @@ func (k *kit) quick() *Ngrok {
 // A session that went silent without a word is noticed, and comes back.
 func TestFrozen(t *testing.T) {
 	k := newKit(t, tunneltest.Config{}, nil).run()
-	k.s.Set(Want{Tunnel: k.quick()})
+	k.s.Set(tunnel.Want{Tunnel: k.quick()})
 	k.until("online", isOnline)
 	k.edge.Freeze()
-	k.until("retrying", func(s Status) bool { return s.State == Retrying })
+	k.until("retrying", func(s tunnel.Status) bool { return s.State == tunnel.Retrying })
 	k.edge.Thaw()
 	k.until("online", isOnline)
 	k.works()
@@ -46,7 +47,7 @@ func TestLeaksNothing(t *testing.T) {
 	count := func() int {
 		n := 0
 		for g := range strings.SplitSeq(stacks(), "\n\n") {
-			if strings.Contains(g, "golang.ngrok.com/") || strings.Contains(g, "key2oauth/tunnel.(*") {
+			if strings.Contains(g, "golang.ngrok.com/") || strings.Contains(g, "key2oauth/tunnel.(*") || strings.Contains(g, "key2oauth/tunnel/ngrok.(*") {
 				n++
 			}
 		}
@@ -54,7 +55,7 @@ func TestLeaksNothing(t *testing.T) {
 	}
 	before := count()
 	k := newKit(t, tunneltest.Config{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "here") })).run()
-	k.s.Set(Want{Tunnel: k.quick()})
+	k.s.Set(tunnel.Want{Tunnel: k.quick()})
 	k.until("online", isOnline)
 	k.works()
 	for n := range 50 {
@@ -64,8 +65,8 @@ func TestLeaksNothing(t *testing.T) {
 	}
 	k.works()
 	for range 10 {
-		k.s.Set(Want{Tunnel: k.quick()})
-		k.until("online again", func(s Status) bool { return s.State == Online && k.edge.Sessions() == 1 })
+		k.s.Set(tunnel.Want{Tunnel: k.quick()})
+		k.until("online again", func(s tunnel.Status) bool { return s.State == tunnel.Online && k.edge.Sessions() == 1 })
 	}
 	k.stop()
 	k.edge.Close()

@@ -1,4 +1,4 @@
-package tunnel
+package ngrok
 
 import (
 	"context"
@@ -15,17 +15,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
 func TestOnline(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
-	want := Status{
-		Provider: ProviderNgrok, State: Online, Words: onlineWords, Origin: origin,
+	want := tunnel.Status{
+		Provider: tunnel.ProviderNgrok, State: tunnel.Online, Words: "Online.", Origin: origin,
 		Account: "Otter", Plan: "Free", Region: "test",
 	}
-	if diff := cmp.Diff(want, k.s.Status(), cmpopts.IgnoreFields(Status{}, "Since")); diff != "" {
+	if diff := cmp.Diff(want, k.s.Status(), cmpopts.IgnoreFields(tunnel.Status{}, "Since")); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	if status, body := k.get("/"); status != 200 || body != "here" {
@@ -67,8 +68,8 @@ func TestRefusedForGood(t *testing.T) {
 			k := newKit(t, tunneltest.Config{Accounts: accounts, OnAuth: test.onAuth}, nil).run()
 			n := k.ngrok(test.token)
 			n.URL = test.url
-			k.s.Set(Want{Tunnel: n})
-			s := k.until("failed", isCode(Failed, test.code))
+			k.s.Set(tunnel.Want{Tunnel: n})
+			s := k.until("failed", isCode(tunnel.Failed, test.code))
 			if s.Words == "" || s.Next == "" || s.Link == "" || !s.Retry.IsZero() {
 				t.Errorf("got %+v", s)
 			}
@@ -80,7 +81,7 @@ func TestRefusedForGood(t *testing.T) {
 			if k.edge.Sessions() != 0 {
 				t.Error("the session is still open")
 			}
-			k.s.Set(Want{Tunnel: k.ngrok(goodToken)})
+			k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken)})
 			if test.onAuth == nil {
 				k.until("online with another authtoken", isOnline)
 			}
@@ -92,7 +93,7 @@ func TestRevokedWhileOnline(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
 	k.edge.Revoke(goodToken)
-	k.until("failed", isCode(Failed, "ERR_NGROK_300"))
+	k.until("failed", isCode(tunnel.Failed, "ERR_NGROK_300"))
 	time.Sleep(800 * time.Millisecond)
 	if got := len(k.edge.Auths()); got != 2 {
 		t.Errorf("got %d attempts, want 2", got)
@@ -122,8 +123,8 @@ func TestEdgeAway(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
 	k.edge.Close()
-	s := k.until("retrying", func(s Status) bool { return s.State == Retrying && !s.Retry.IsZero() })
-	if want := problemOf(refused).Words; s.Words != want || s.Origin != origin {
+	s := k.until("retrying", func(s tunnel.Status) bool { return s.State == tunnel.Retrying && !s.Retry.IsZero() })
+	if want := tunnel.ProblemOf(tunnel.CauseRefused).Words; s.Words != want || s.Origin != origin {
 		t.Errorf("got %+v, want %q", s, want)
 	}
 	if err := k.edge.Reopen(); err != nil {
@@ -139,9 +140,9 @@ func TestOffWhileAway(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
 	k.edge.Close()
-	k.until("retrying", func(s Status) bool { return s.State == Retrying })
-	k.s.Set(Want{})
-	if s := k.until("off", func(s Status) bool { return s.State == Off }); s.Provider != ProviderOff || s.Origin != "" {
+	k.until("retrying", func(s tunnel.Status) bool { return s.State == tunnel.Retrying })
+	k.s.Set(tunnel.Want{})
+	if s := k.until("off", func(s tunnel.Status) bool { return s.State == tunnel.Off }); s.Provider != tunnel.ProviderOff || s.Origin != "" {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -149,15 +150,17 @@ func TestOffWhileAway(t *testing.T) {
 func TestHeldElsewhere(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, tunneltest.Config{}, nil)
-	k.s.heldLong = 100 * time.Millisecond
+	k.s.Pace.HeldLong = 100 * time.Millisecond
 	k.run()
 	k.edge.Hold(domain)
-	k.s.Set(Want{Tunnel: k.ngrok(goodToken), Known: origin})
-	first := k.until("retrying", isCode(Retrying, "ERR_NGROK_334"))
-	if first.Words != words["334"].Words || first.Retry.IsZero() {
+	k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken), Known: origin})
+	first := k.until("retrying", isCode(tunnel.Retrying, "ERR_NGROK_334"))
+	if first.Words != tunnel.ProblemOf("334").Words || first.Retry.IsZero() {
 		t.Errorf("got %+v", first)
 	}
-	k.until("other words", func(s Status) bool { return s.State == Retrying && s.Words == words[heldLong].Words })
+	k.until("other words", func(s tunnel.Status) bool {
+		return s.State == tunnel.Retrying && s.Words == tunnel.ProblemOf(tunnel.CauseHeldLong).Words
+	})
 	if n := k.edge.Sessions(); n > 1 {
 		t.Errorf("%d sessions are left open", n)
 	}
@@ -172,7 +175,7 @@ func TestHeldAfterReconnect(t *testing.T) {
 	k := online(t, nil)
 	k.edge.Hold(domain)
 	k.edge.KillSessions()
-	k.until("retrying", isCode(Retrying, "ERR_NGROK_334"))
+	k.until("retrying", isCode(tunnel.Retrying, "ERR_NGROK_334"))
 	k.edge.Release(domain)
 	k.s.Reconnect()
 	k.until("online", isOnline)
@@ -183,13 +186,13 @@ func TestRenamed(t *testing.T) {
 	const other = "https://brisk-heron.ngrok-free.app"
 	t.Run("while online", func(t *testing.T) {
 		k := newKit(t, tunneltest.Config{}, nil).run()
-		k.s.Set(Want{Tunnel: k.ngrok(goodToken), Known: origin})
+		k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken), Known: origin})
 		if s := k.until("online", isOnline); s.Was != "" {
 			t.Errorf("got %+v", s)
 		}
 		k.edge.Rename(goodToken, strings.TrimPrefix(other, "https://"))
 		k.edge.KillSessions()
-		s := k.until("online elsewhere", func(s Status) bool { return s.State == Online && s.Origin != origin })
+		s := k.until("online elsewhere", func(s tunnel.Status) bool { return s.State == tunnel.Online && s.Origin != origin })
 		if s.Origin != other || s.Was != origin {
 			t.Errorf("got %q, was %q", s.Origin, s.Was)
 		}
@@ -197,7 +200,7 @@ func TestRenamed(t *testing.T) {
 	})
 	t.Run("another account", func(t *testing.T) {
 		k := newKit(t, tunneltest.Config{}, nil).run()
-		k.s.Set(Want{Tunnel: k.ngrok(goodToken), Known: other})
+		k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken), Known: other})
 		if s := k.until("online", isOnline); s.Origin != origin || s.Was != other {
 			t.Errorf("got %q, was %q", s.Origin, s.Was)
 		}
@@ -207,7 +210,7 @@ func TestRenamed(t *testing.T) {
 	})
 	t.Run("the first origin is kept", func(t *testing.T) {
 		k := online(t, nil)
-		k.s.Set(Want{Tunnel: k.ngrok(goodToken), Known: k.s.Status().Origin})
+		k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken), Known: k.s.Status().Origin})
 		k.eventually("asked for it", func() bool { b := k.edge.Binds(); return len(b) == 2 && b[1].Asked == domain })
 	})
 }
@@ -230,15 +233,15 @@ func TestStoppedFromDashboard(t *testing.T) {
 		if err := k.edge.StopTunnel(domain, "ERR_NGROK_3208", "Banned."); err != nil {
 			t.Fatal(err)
 		}
-		k.until("failed", isCode(Failed, "ERR_NGROK_3208"))
+		k.until("failed", isCode(tunnel.Failed, "ERR_NGROK_3208"))
 	})
 	t.Run("agent", func(t *testing.T) {
 		k := online(t, nil)
 		if err := k.edge.Send(domain, tunneltest.Stop); err != nil {
 			t.Fatal(err)
 		}
-		s := k.until("failed", func(s Status) bool { return s.State == Failed })
-		if s.Words != words[stopped].Words {
+		s := k.until("failed", func(s tunnel.Status) bool { return s.State == tunnel.Failed })
+		if s.Words != tunnel.ProblemOf(tunnel.CauseStopped).Words {
 			t.Errorf("got %+v", s)
 		}
 		k.s.Reconnect()
@@ -256,9 +259,9 @@ func TestStoppedFromDashboard(t *testing.T) {
 	})
 	t.Run("restart after failures", func(t *testing.T) {
 		k := newKit(t, tunneltest.Config{}, nil)
-		k.s.maxWait = time.Hour
+		k.s.Pace.MaxWait = time.Hour
 		k.run()
-		k.s.Set(Want{Tunnel: k.ngrok(goodToken)})
+		k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken)})
 		k.until("online", isOnline)
 		for i := range 5 { // each of which doubles the wait
 			if err := k.edge.StopTunnel(domain, "", "stopped"); err != nil {
@@ -280,11 +283,11 @@ func TestStoppedFromDashboard(t *testing.T) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		for _, s := range k.seen[before:] {
-			if s.State != Retrying {
+			if s.State != tunnel.Retrying {
 				continue
 			}
-			if got := s.Retry.Sub(s.Since); got > 4*k.s.minWait {
-				t.Errorf("it waits for %v, want about %v", got, k.s.minWait)
+			if got := s.Retry.Sub(s.Since); got > 4*k.s.Pace.MinWait {
+				t.Errorf("it waits for %v, want about %v", got, k.s.Pace.MinWait)
 			}
 			return
 		}
@@ -311,20 +314,20 @@ func TestDrains(t *testing.T) {
 		<-finish
 		io.WriteString(w, "done")
 	}))
-	k.s.drain = patience
+	k.s.Pace.Drain = patience
 	got := make(chan string, 1)
 	go func() {
 		status, body, err := fetch(k.edge.Client(false), origin+"/")
 		got <- fmt.Sprintf("%d %s %v", status, body, err)
 	}()
 	<-begun
-	k.s.Set(Want{})
+	k.s.Set(tunnel.Want{})
 	k.eventually("ngrok was told", func() bool { return k.edge.Unbinds() == 1 })
 	close(finish)
 	if g, want := <-got, "200 done <nil>"; g != want {
 		t.Errorf("got %q, want %q", g, want)
 	}
-	k.until("off", func(s Status) bool { return s.State == Off })
+	k.until("off", func(s tunnel.Status) bool { return s.State == tunnel.Off })
 }
 
 // A client that does not read cannot hold the program.
@@ -353,7 +356,7 @@ func TestStalledClient(t *testing.T) {
 	time.Sleep(200 * time.Millisecond) // until all buffers are full
 	start := time.Now()
 	k.stop()
-	if took := time.Since(start); took > 10*k.s.drain+closeTime+returnTime {
+	if took := time.Since(start); took > 10*k.s.Pace.Drain+closeTime+2*time.Second {
 		t.Errorf("took %v", took)
 	}
 	k.eventually("the handler ends", ended.Load)
@@ -371,33 +374,33 @@ func TestSetWhileConnecting(t *testing.T) {
 		return nil
 	}}, nil).run()
 	defer close(hold)
-	k.s.Set(Want{Tunnel: k.ngrok("2slow_authtoken")})
+	k.s.Set(tunnel.Want{Tunnel: k.ngrok("2slow_authtoken")})
 	k.eventually("connecting", held.Load)
-	k.s.Set(Want{Tunnel: k.ngrok(goodToken)})
+	k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken)})
 	k.until("online with the other", isOnline)
 	k.works()
 	held.Store(false)
-	k.s.Set(Want{Tunnel: k.ngrok("2slow_authtoken")})
+	k.s.Set(tunnel.Want{Tunnel: k.ngrok("2slow_authtoken")})
 	k.eventually("connecting", held.Load)
-	k.s.Set(Want{})
-	k.until("off", func(s Status) bool { return s.State == Off })
+	k.s.Set(tunnel.Want{})
+	k.until("off", func(s tunnel.Status) bool { return s.State == tunnel.Off })
 }
 
 func TestPause(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
 	n := k.ngrok(goodToken)
-	k.s.Set(Want{Tunnel: n, Known: origin})
+	k.s.Set(tunnel.Want{Tunnel: n, Known: origin})
 	k.until("online", isOnline)
-	k.s.Set(Want{Tunnel: n, Known: origin, Paused: true})
-	s := k.until("paused", func(s Status) bool { return s.State == Paused })
-	if s.Provider != ProviderNgrok {
+	k.s.Set(tunnel.Want{Tunnel: n, Known: origin, Paused: true})
+	s := k.until("paused", func(s tunnel.Status) bool { return s.State == tunnel.Paused })
+	if s.Provider != tunnel.ProviderNgrok {
 		t.Errorf("got %+v", s)
 	}
 	if status, _ := k.get("/"); status != 404 || k.edge.Sessions() != 0 {
 		t.Errorf("still open: got %d", status)
 	}
-	k.s.Set(Want{Tunnel: n, Known: origin})
+	k.s.Set(tunnel.Want{Tunnel: n, Known: origin})
 	k.until("online", isOnline)
 	k.works()
 }
@@ -412,10 +415,10 @@ func TestAuthtokenIsNotTold(t *testing.T) {
 		}
 		k := newKit(t, tunneltest.Config{OnAuth: refuse}, nil).run()
 		n := k.ngrok(canary)
-		k.s.Set(Want{Tunnel: n})
-		k.until("refused", func(s Status) bool { return s.State == Failed || s.State == Retrying })
-		_, _, err := n.Open(t.Context())
-		told := []string{fmt.Sprint(err), fmt.Sprintf("%+v %#v %v %s %q", n.Authtoken, n.Authtoken, struct{ a Authtoken }{n.Authtoken}, n.Authtoken, n.Authtoken)}
+		k.s.Set(tunnel.Want{Tunnel: n})
+		k.until("refused", func(s tunnel.Status) bool { return s.State == tunnel.Failed || s.State == tunnel.Retrying })
+		_, _, err := n.Open(t.Context(), "")
+		told := []string{fmt.Sprint(err), fmt.Sprintf("%+v %#v %v %s %q", n.Authtoken, n.Authtoken, struct{ a tunnel.Authtoken }{n.Authtoken}, n.Authtoken, n.Authtoken)}
 		for _, s := range k.history() {
 			b, err := json.Marshal(s)
 			if err != nil {
@@ -469,19 +472,22 @@ func TestWayToNgrok(t *testing.T) {
 	}
 	closed := tunneltest.Start(t, tunneltest.Config{})
 	closed.Close()
-	tests := []struct{ name, addr, want string }{
-		{"a certificate that is not ngrok's", edge.Addr(), intercepted},
-		{"a web page", answers("HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n"), notTLS},
-		{"nobody", closed.Addr(), refused},
-		{"who hangs up", answers(""), broken},
+	tests := []struct {
+		name, addr string
+		want       tunnel.Cause
+	}{
+		{"a certificate that is not ngrok's", edge.Addr(), tunnel.CauseIntercepted},
+		{"a web page", answers("HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n"), tunnel.CauseNotTLS},
+		{"nobody", closed.Addr(), tunnel.CauseRefused},
+		{"who hangs up", answers(""), tunnel.CauseBroken},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			n := &Ngrok{Authtoken: NewAuthtoken(goodToken), ConnectAddr: test.addr}
-			_, _, err := n.Open(t.Context())
-			f := classify(err)
-			if f.Problem.key != test.want {
-				t.Errorf("got %q (%v), want %q", f.Problem.key, err, test.want)
+			n := &Tunnel{Authtoken: tunnel.NewAuthtoken(goodToken), ConnectAddr: test.addr}
+			_, _, err := n.Open(t.Context(), "")
+			f := tunnel.Classify(err)
+			if f.Problem.Cause != test.want {
+				t.Errorf("got %q (%v), want %q", f.Problem.Cause, err, test.want)
 			}
 		})
 	}

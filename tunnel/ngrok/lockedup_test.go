@@ -1,4 +1,4 @@
-package tunnel
+package ngrok
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
@@ -40,7 +41,7 @@ func TestListenerLocksItselfUp(t *testing.T) {
 	n := k.ngrok(goodToken)
 	hold := &holdingHandler{slog.DiscardHandler, make(chan bool), make(chan bool)}
 	n.Log, n.stuck = slog.New(hold), 200*time.Millisecond
-	k.s.Set(Want{Tunnel: n})
+	k.s.Set(tunnel.Want{Tunnel: n})
 	k.until("online", isOnline)
 	go fetch(k.edge.Client(false), origin+"/")
 	<-hold.held
@@ -57,7 +58,7 @@ func TestListenerLocksItselfUp(t *testing.T) {
 	}
 	offline := false
 	for _, s := range k.history() {
-		offline = offline || s.State == Retrying && s.Words == words[takenOffline].Words
+		offline = offline || s.State == tunnel.Retrying && s.Words == tunnel.ProblemOf(tunnel.CauseTakenOffline).Words
 	}
 	if !offline {
 		t.Errorf("nobody was told: %+v", k.history())

@@ -1,4 +1,4 @@
-package tunnel
+package ngrok
 
 import (
 	"context"
@@ -8,16 +8,18 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// An ngrokConn is one connection of a client, without the traps of the SDK's.
-type ngrokConn struct{ net.Conn }
+// A conn is one connection of a client, without the traps of the SDK's.
+type conn struct{ net.Conn }
 
 // closeWait is how long Close waits for the end to be sent. A connection whose
 // client does not read never sends it.
 const closeWait = 100 * time.Millisecond
 
-func (c *ngrokConn) Close() error {
+func (c *conn) Close() error {
 	done := make(chan error, 1)
 	go func() { done <- c.Conn.Close() }()
 	select {
@@ -29,7 +31,7 @@ func (c *ngrokConn) Close() error {
 }
 
 // SetWriteDeadline refuses: the SDK would damage the session.
-func (c *ngrokConn) SetWriteDeadline(t time.Time) error {
+func (c *conn) SetWriteDeadline(t time.Time) error {
 	if t.IsZero() {
 		return nil
 	}
@@ -37,7 +39,7 @@ func (c *ngrokConn) SetWriteDeadline(t time.Time) error {
 }
 
 // SetDeadline sets that of reading, and refuses the other.
-func (c *ngrokConn) SetDeadline(t time.Time) error {
+func (c *conn) SetDeadline(t time.Time) error {
 	if err := c.Conn.SetReadDeadline(t); err != nil {
 		return err
 	}
@@ -239,14 +241,14 @@ func (h sdkHandler) Handle(ctx context.Context, r slog.Record) error {
 	if !h.to.Enabled(ctx, slog.LevelDebug) {
 		return nil
 	}
-	if code := codeIn(message); code != "" { // then it is not the SDK's own
-		message = "ERR_NGROK_" + code
+	if code := tunnel.CodeIn(message); code != "" { // then it is not the SDK's own
+		message = "ERR_NGROK_" + string(code)
 	}
 	out := slog.NewRecord(r.Time, slog.LevelDebug, "ngrok: "+message, 0)
 	r.Attrs(func(a slog.Attr) bool {
 		if err, ok := a.Value.Any().(error); ok {
-			if code := codeIn(err.Error()); code != "" {
-				out.AddAttrs(slog.String("code", "ERR_NGROK_"+code))
+			if code := tunnel.CodeIn(err.Error()); code != "" {
+				out.AddAttrs(slog.String("code", "ERR_NGROK_"+string(code)))
 			}
 		}
 		return true

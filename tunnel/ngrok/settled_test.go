@@ -1,10 +1,11 @@
-package tunnel
+package ngrok
 
 import (
 	"context"
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
@@ -14,22 +15,22 @@ func TestSettled(t *testing.T) {
 	k := newKit(t, tunneltest.Config{Accounts: map[string]tunneltest.Account{goodToken: {}}}, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	settled := make(chan Status, 1)
-	k.s.Set(Want{Tunnel: k.ngrok("2wrong_authtoken_of_a_test")}) // before Run
+	settled := make(chan tunnel.Status, 1)
+	k.s.Set(tunnel.Want{Tunnel: k.ngrok("2wrong_authtoken_of_a_test")}) // before Run
 	go func() { settled <- k.s.Settled(ctx) }()
 	k.run()
-	if st := <-settled; st.State != Failed || st.Code != "ERR_NGROK_107" {
+	if st := <-settled; st.State != tunnel.Failed || st.Code != "ERR_NGROK_107" {
 		t.Errorf("after a wrong authtoken: %+v, want it failed", st)
 	}
 	for _, tt := range []struct {
-		want Want
-		is   State
+		want tunnel.Want
+		is   tunnel.State
 	}{
-		{Want{Tunnel: k.ngrok(goodToken)}, Online},
-		{Want{Tunnel: k.ngrok("2wrong_authtoken_of_a_test")}, Failed},
-		{Want{}, Off},
-		{Want{Tunnel: k.ngrok(goodToken), Paused: true}, Paused},
-		{Want{Tunnel: k.ngrok(goodToken)}, Online},
+		{tunnel.Want{Tunnel: k.ngrok(goodToken)}, tunnel.Online},
+		{tunnel.Want{Tunnel: k.ngrok("2wrong_authtoken_of_a_test")}, tunnel.Failed},
+		{tunnel.Want{}, tunnel.Off},
+		{tunnel.Want{Tunnel: k.ngrok(goodToken), Paused: true}, tunnel.Paused},
+		{tunnel.Want{Tunnel: k.ngrok(goodToken)}, tunnel.Online},
 	} {
 		k.s.Set(tt.want)
 		if st := k.s.Settled(ctx); st.State != tt.is {
@@ -39,7 +40,7 @@ func TestSettled(t *testing.T) {
 	k.edge.Close()
 	short, cancel := context.WithCancel(ctx)
 	cancel()
-	if st := k.s.Settled(short); st.State == Failed {
+	if st := k.s.Settled(short); st.State == tunnel.Failed {
 		t.Errorf("an edge that is away is %+v", st)
 	}
 }
