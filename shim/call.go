@@ -81,7 +81,7 @@ func (o *origin) serveEndpoint(w http.ResponseWriter, r *http.Request, slug, res
 		return
 	}
 	if r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Method == http.MethodGet {
-		web.Render(w, http.StatusOK, web.ErrorPage{Status: http.StatusOK, Title: web.TextMCPOnlyTitle, Words: web.TextMCPOnly, Next: web.TextMCPOnlyNext})
+		web.Render(w, http.StatusOK, web.ErrorPage{Public: !o.loopback, Status: http.StatusOK, Title: web.TextMCPOnlyTitle, Words: web.TextMCPOnly, Next: web.TextMCPOnlyNext})
 		return
 	}
 	access, ok := o.as.Authenticate(w, r, slug)

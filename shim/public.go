@@ -108,7 +108,7 @@ func (o *origin) routes() {
 	o.mux.Handle("/", httpx.CORS(m))
 	// No CORS here: no page has a reason to read it.
 	page := func(pattern string, h httpx.HandlerFunc) {
-		o.mux.Handle(pattern, httpx.Handle(o.s.log, showPageError, h))
+		o.mux.Handle(pattern, httpx.Handle(o.s.log, o.showPageError, h))
 	}
 	page("GET /authorize", o.serveAuthorize)
 	if !o.loopback {
@@ -182,7 +182,8 @@ func (o *origin) notFound(w http.ResponseWriter, r *http.Request) {
 	oauth.WriteError(w, r, notFoundError)
 }
 
-// showPageError answers people who look at a page of this origin.
+// showPageError answers people who look at a page of this origin. A page that
+// the internet sees does not say that it runs on the reader's computer.
 func (o *origin) showPageError(w http.ResponseWriter, _ *http.Request, e *httpx.Error) {
 	web.Render(w, e.Status, web.ErrorPage{Public: !o.loopback, Status: e.Status, Title: web.TitleFor(e.Status), Words: e.Msg})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -112,6 +113,43 @@ func TestPublicMetadata(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFooterNamesTheComputer: a page of the public origin is read on any
+// computer, so it must not say that Key2OAuth runs on the reader's.
+func TestFooterNamesTheComputer(t *testing.T) {
+	p := startPublic(t)
+	slug, _ := p.add("http://127.0.0.1:1/mcp", nil)
+	here, far := web.Text("footer"), web.Text("footer.public")
+	if here == far {
+		t.Fatalf("both footers say %q", here)
+	}
+	for _, tt := range []struct {
+		method, url string
+		status      int
+		public      bool
+		navigate    bool
+	}{
+		{"GET", p.origin + "/" + slug + "/mcp", http.StatusOK, false, true},
+		{"GET", p.origin + "/settings", http.StatusUnauthorized, false, false},
+		{"GET", p.origin + "/authorize?client_id=x", http.StatusBadRequest, false, false},
+		{"GET", publicOrigin + "/" + slug + "/mcp", http.StatusOK, true, true},
+		{"POST", publicOrigin + "/authorize/x", http.StatusForbidden, true, false},
+		{"GET", publicOrigin + "/authorize?client_id=x", http.StatusBadRequest, true, false},
+	} {
+		req := must(http.NewRequest(tt.method, tt.url, nil))
+		if tt.navigate {
+			req.Header.Set("Sec-Fetch-Mode", "navigate")
+		}
+		via, want, not := http.DefaultTransport, here, far
+		if tt.public {
+			via, want, not = p.far(farAddr), far, here
+		}
+		resp, body := p.exchange(via, req)
+		if resp.StatusCode != tt.status || !strings.Contains(body, want) || strings.Contains(body, not) {
+			t.Errorf("%s %s = %d, want %d and the footer %q:\n%s", tt.method, tt.url, resp.StatusCode, tt.status, want, body)
+		}
+	}
 }
 
 // farPost calls an endpoint of the public origin.

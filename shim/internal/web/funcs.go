@@ -19,6 +19,10 @@ var funcs = template.FuncMap{
 	"ids":      describedBy,
 }
 
+// Text returns the sentence of the catalogue that key names. Tests compare with
+// it, so that a sentence stands in one place.
+func Text(key string, args ...any) string { return t(key, args...) }
+
 // t looks up a text of the catalogue and fills in args. The texts are written
 // in ASCII; what typography wants instead is put in here.
 func t(key string, args ...any) string {
