@@ -56,7 +56,8 @@ var layers = map[string][]string{
 	"shim/internal/cimd":     {"shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time"},
 	"shim/internal/timeline": {},
 	"shim/internal/web":      {"shim/internal/endpoint"},
-	"shim/internal/upstream": {"shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire", "github.com/modelcontextprotocol/go-sdk"},
+	"shim/internal/upstream": {"shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire"},
+	"shim/internal/trial":    {"shim/internal/endpoint", "shim/internal/safedial", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk"},
 	"shim/internal/wire":     {},
 	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/upstream", "shim/internal/wire"},
 	"shim/internal/vault": {

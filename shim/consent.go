@@ -17,6 +17,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
+	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -343,25 +344,25 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 	if c.owner() {
 		others = endpoint.UsualHeaders[1:]
 	}
-	v := s.upstream.TryHeaders(ctx, target, others)
+	v := s.trials.TryHeaders(ctx, target, others)
 	why := keyWhy(v)
-	if v.Outcome == upstream.OK && v.Header != e.Header {
+	if v.Outcome == trial.OK && v.Header != e.Header {
 		why = "header"
 	}
 	s.noteRequest(c.req, timeline.Key, why)
 	a.problem = v.Words
 	switch v.Outcome {
-	case upstream.OK:
+	case trial.OK:
 		if v.Header != e.Header {
 			a.problem = fmt.Sprintf(web.TextOtherHeader, describeHeader(v.Header), describeHeader(e.Header))
 			return k, false
 		}
 		k.state = endpoint.Working
 		return k, true
-	case upstream.Rejected:
+	case trial.Rejected:
 		a.key = "" // keeping it would only try it again
 		return k, false
-	case upstream.Redirect, upstream.Refused:
+	case trial.Redirect, trial.Refused:
 		return k, false
 	}
 	// The key could not be checked. To go on all the same is for the owner to

@@ -13,6 +13,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -179,7 +180,7 @@ func (s *Shim) apiReport(w http.ResponseWriter, _ *http.Request) error {
 type KeyTrial struct {
 	Slug, Endpoint, Host string
 	Credential, Label    string // "" if there is no key
-	Outcome              string // see upstream.Outcome; "locked", "no key", "header"
+	Outcome              string // see trial.Outcome; "locked", "no key", "header"
 	Fault                string // see upstream.Fault
 	Words                string
 	// Clock is how far our clock runs ahead of the server's, if it said.
@@ -230,9 +231,9 @@ func (s *Shim) TryKey(ctx context.Context, v Server) (t KeyTrial) {
 		return t
 	}
 	target := upstream.Target{URL: u, Header: e.Header, Key: key}
-	verdict := s.upstream.TryHeaders(ctx, target, endpoint.UsualHeaders[1:])
+	verdict := s.trials.TryHeaders(ctx, target, endpoint.UsualHeaders[1:])
 	t.Outcome, t.Fault, t.Words = string(verdict.Outcome), string(verdict.Fault), verdict.Words
-	if verdict.Outcome == upstream.OK && verdict.Header != e.Header {
+	if verdict.Outcome == trial.OK && verdict.Header != e.Header {
 		t.Outcome, t.Words = "header", fmt.Sprintf(web.TextHeaderWanted, describeHeader(verdict.Header), describeHeader(e.Header))
 	}
 	t.Clock, t.ClockKnown = s.clockAgainst(ctx, upstream.Target{URL: u, Header: e.Header})

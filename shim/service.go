@@ -16,6 +16,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -66,14 +67,14 @@ func (s *Shim) create(ctx context.Context, in newEndpoint) (made, error) {
 		if !chosen {
 			others = endpoint.UsualHeaders[1:]
 		}
-		v := s.upstream.TryHeaders(ctx, upstream.Target{URL: u, Header: header, Key: key}, others)
+		v := s.trials.TryHeaders(ctx, upstream.Target{URL: u, Header: header, Key: key}, others)
 		if state, err = judge(v, in.Force); err != nil {
 			return made{}, err
 		}
-		if v.Outcome == upstream.OK && v.Header != header {
+		if v.Outcome == trial.OK && v.Header != header {
 			m.Note = problem.Join(m.Note, fmt.Sprintf(web.TextHeaderFound, describeHeader(v.Header)))
 			header = v.Header
-		} else if v.Outcome != upstream.OK {
+		} else if v.Outcome != trial.OK {
 			m.Note = problem.Join(m.Note, v.Words)
 		}
 	}
@@ -120,18 +121,18 @@ func parseHeader(name, prefix *string, old endpoint.Header) (h endpoint.Header, 
 
 // judge turns a verdict into the state to save a key with, or into an error
 // for the owner.
-func judge(v upstream.Verdict, force bool) (endpoint.CredentialState, error) {
+func judge(v trial.Verdict, force bool) (endpoint.CredentialState, error) {
 	switch v.Outcome {
-	case upstream.OK:
+	case trial.OK:
 		return endpoint.Working, nil
-	case upstream.Keyless, upstream.Unreachable, upstream.Busy:
+	case trial.Keyless, trial.Unreachable, trial.Busy:
 		return endpoint.Unverified, nil
-	case upstream.NotMCP:
+	case trial.NotMCP:
 		if force {
 			return endpoint.Unverified, nil
 		}
 		return "", &problem.Field{Name: "upstream_url", CanForce: true, Err: httpx.New(http.StatusBadRequest, v.Words)}
-	case upstream.Rejected:
+	case trial.Rejected:
 		return "", &problem.Field{Name: "api_key", Err: httpx.New(http.StatusBadRequest, v.Words)}
 	default:
 		return "", &problem.Field{Name: "upstream_url", Err: httpx.New(http.StatusBadRequest, v.Words)}
@@ -217,7 +218,7 @@ func (s *Shim) replaceKey(ctx context.Context, slug, credential, pasted string, 
 	if e.Header == endpoint.DefaultHeader && len(s.vault.Credentials(slug)) <= 1 {
 		others = endpoint.UsualHeaders[1:]
 	}
-	v := s.upstream.TryHeaders(ctx, target, others)
+	v := s.trials.TryHeaders(ctx, target, others)
 	state, err := judge(v, force)
 	if err != nil {
 		return "", err

@@ -25,6 +25,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
+	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/wire"
@@ -75,6 +76,7 @@ type Shim struct {
 	requests   *oauth.Requests
 	visits     *visits
 	upstream   *upstream.Client
+	trials     *trial.Tester
 	proxy      *proxy.Proxy
 	adminToken endpoint.Secret
 	owner      *owner
@@ -163,6 +165,7 @@ func (s *Shim) init(cfg Config) error {
 		OwnHost:   s.isPublicHost, Log: s.log,
 	}
 	s.upstream = upstream.New(&safedial.Guard{Own: func() []netip.AddrPort { return *s.own.Load() }})
+	s.trials = &trial.Tester{Client: s.upstream}
 	s.proxy = &proxy.Proxy{Client: s.upstream, Log: s.log}
 	s.owner = &owner{
 		cookie: fmt.Sprintf("k2o_%x", cookie), key: formKey, store: s.vault,

@@ -10,7 +10,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
-	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+	"github.com/key2oauth/key2oauth/shim/internal/trial"
 )
 
 // An Attempt is one try of one client to be connected, and what there is to say
@@ -91,8 +91,8 @@ func (s *Shim) noteGrant(req *oauth.Request, step timeline.Step, why, grant stri
 }
 
 // keyWhy says in one word what trying a key came to, "" if it works.
-func keyWhy(v upstream.Verdict) string {
-	if v.Outcome == upstream.OK {
+func keyWhy(v trial.Verdict) string {
+	if v.Outcome == trial.OK {
 		return ""
 	}
 	return string(v.Outcome)

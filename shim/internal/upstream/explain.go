@@ -13,20 +13,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 )
 
-// failure sorts an error of the connection.
-func failure(err error) Outcome {
-	if _, ok := errors.AsType[*RedirectError](err); ok {
-		return Redirect
-	}
-	if _, ok := errors.AsType[*safedial.Refused](err); ok {
-		return Refused
-	}
-	if errors.Is(err, errTooLong) {
-		return NotMCP
-	}
-	return Unreachable
-}
-
 // A Fault is what keeps a connection from being made, as far as it tells whose
 // fault that is.
 type Fault string
@@ -39,8 +25,8 @@ const (
 	FaultCertificate Fault = "certificate" // that nobody here trusts
 )
 
-// faultOf finds the Fault in an error of the connection, if it is one.
-func faultOf(err error) Fault {
+// FaultOf finds the Fault in an error of the connection, if it is one.
+func FaultOf(err error) Fault {
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		if e.IsNotFound {
 			return FaultName
@@ -77,14 +63,14 @@ func Explain(err error) string {
 		return fmt.Sprintf("The server sends requests on to %s. Keys are sent only to the address that you entered. If you trust that place, enter it as the server's address.", e.To)
 	}
 	if e, ok := errors.AsType[*ElsewhereError](err); ok {
-		return "The server" + elsewhereWords(e)
+		return e.Explain("The server")
 	}
 	if e, ok := errors.AsType[*safedial.Refused](err); ok {
 		return fmt.Sprintf("Key2OAuth does not connect to %s: %s. Check the server's address.", e.Addr.Addr(), e.Why)
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		if e.IsNotFound {
-			return fmt.Sprintf("There is no server named %s. Check the address for a typing mistake, and that this computer is online.", printable(e.Name, 100))
+			return fmt.Sprintf("There is no server named %s. Check the address for a typing mistake, and that this computer is online.", Printable(e.Name, 100))
 		}
 		return "The server's name could not be looked up. Check that this computer is online, then try again."
 	}
@@ -103,9 +89,7 @@ func Explain(err error) string {
 	switch {
 	case is(errBodyGone):
 		return "The server moved to another address while a long request was on its way. Try again."
-	case is(errTooLong):
-		return "The server's answer is far longer than an MCP server's would be. Check the server's address."
-	case is(context.Canceled, errOver):
+	case is(context.Canceled):
 		return "The request was canceled before the server answered."
 	case is(context.DeadlineExceeded), isNet && timeout.Timeout():
 		return "The server did not answer in time. Check the address, and that the server is running; then try again."
@@ -113,7 +97,7 @@ func Explain(err error) string {
 		return "Nothing answers at the server's address. Check that the server is running and that the number after the colon (the port) is right."
 	case is(syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaNetUnreachable, wsaHostUnreachable):
 		return "The server cannot be reached from here. Check that this computer is online and in the right network."
-	case is(io.EOF, io.ErrUnexpectedEOF, errCut, syscall.ECONNRESET, syscall.EPIPE, wsaConnReset):
+	case is(io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, wsaConnReset):
 		return "The server broke off the connection before its answer was complete. Try again; if it stays so, ask those who run the server."
 	}
 	return "The server could not be reached. Check its address, then try again."
@@ -126,7 +110,7 @@ func explainTLS(err error) string {
 		return "The server does not answer with encryption, as https:// demands. If it runs on this computer or in your own network, use http://."
 	}
 	if e, ok := errors.AsType[x509.HostnameError](err); ok && e.Certificate != nil {
-		return fmt.Sprintf("The server's certificate belongs to another name than %s, so it may not be who it says. The key was not sent.", printable(e.Host, 100))
+		return fmt.Sprintf("The server's certificate belongs to another name than %s, so it may not be who it says. The key was not sent.", Printable(e.Host, 100))
 	}
 	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
 		return "The server's certificate has expired, or this computer's clock is wrong. The key was not sent."

@@ -16,6 +16,12 @@ func (e *ElsewhereError) Error() string {
 	return fmt.Sprintf("the upstream wants messages sent to %s", e.To)
 }
 
+// Explain says in a sentence for people what the server of that name wants.
+func (e *ElsewhereError) Explain(server string) string {
+	return fmt.Sprintf("%s wants messages sent to another place, %s. Keys are sent only to the address that you entered, so this server cannot be used.",
+		server, Printable(e.To.Host, 100))
+}
+
 // MessageURL returns the URL that ref, the data of an endpoint event, names in
 // a stream that came from base. Any that is not of t's origin is an
 // *ElsewhereError, and so is what is no URL.

@@ -3,15 +3,27 @@ package upstream
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
 
+// The protocol revisions in which we speak to upstreams.
 const (
-	initializeBody = `{"jsonrpc":"2.0","id":"key2oauth-probe","method":"initialize","params":{"protocolVersion":"` + legacy +
+	Modern = "2026-07-28" // the first without sessions
+	Legacy = "2025-11-25" // the last with initialize
+)
+
+// UserAgent is how we name ourselves where no client's request is passed on.
+const UserAgent = "Key2OAuth"
+
+const probeTime = 10 * time.Second
+
+const (
+	initializeBody = `{"jsonrpc":"2.0","id":"key2oauth-probe","method":"initialize","params":{"protocolVersion":"` + Legacy +
 		`","capabilities":{},"clientInfo":{"name":"key2oauth","version":"1"}}}`
 	discoverBody = `{"jsonrpc":"2.0","id":"key2oauth-probe","method":"server/discover","params":{"_meta":{` +
-		`"io.modelcontextprotocol/protocolVersion":"` + modern + `","io.modelcontextprotocol/clientInfo":{"name":"key2oauth","version":"1"},` +
+		`"io.modelcontextprotocol/protocolVersion":"` + Modern + `","io.modelcontextprotocol/clientInfo":{"name":"key2oauth","version":"1"},` +
 		`"io.modelcontextprotocol/clientCapabilities":{}}}}`
 )
 
@@ -30,7 +42,7 @@ func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error)
 	body, header := initializeBody, http.Header{}
 	if _, ok := c.eras.get(eraKey(&t)); ok {
 		body = discoverBody
-		header.Set("Mcp-Protocol-Version", modern)
+		header.Set("Mcp-Protocol-Version", Modern)
 		header.Set("Mcp-Method", "server/discover")
 	}
 	header.Set("Content-Type", "application/json")
@@ -43,7 +55,7 @@ func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error)
 	if id := resp.Header.Get("Mcp-Session-Id"); id != "" {
 		c.endSession(ctx, &t, id)
 	}
-	if hasAny(resp.StatusCode, 400, 404, 405) {
+	if slices.Contains([]int{400, 404, 405}, resp.StatusCode) {
 		if resp, err = c.send(ctx, &t, http.MethodGet, "", http.Header{"Accept": {"text/event-stream"}}); err != nil {
 			return false, err
 		}
@@ -59,7 +71,7 @@ func (c *Client) send(ctx context.Context, t *Target, method, body string, heade
 	}
 	req.URL.RawQuery = "" // Send puts it on
 	req.Header = header
-	req.Header.Set("User-Agent", userAgent)
+	req.Header.Set("User-Agent", UserAgent)
 	return c.Send(req)
 }
 
@@ -70,8 +82,18 @@ func (c *Client) endSession(ctx context.Context, t *Target, id string) {
 	defer cancel()
 	header := http.Header{}
 	header.Set("Mcp-Session-Id", id)
-	header.Set("Mcp-Protocol-Version", legacy)
+	header.Set("Mcp-Protocol-Version", Legacy)
 	if resp, err := c.send(ctx, t, http.MethodDelete, "", header); err == nil {
 		resp.Body.Close()
 	}
 }
+
+// SetRevision records the protocol revision in which t's upstream answered.
+// Probe asks in the same era.
+func (c *Client) SetRevision(t *Target, revision string) {
+	if revision >= Modern {
+		c.eras.learn(eraKey(t), revision)
+	}
+}
+
+func eraKey(t *Target) pathKey { return pathKey{t.URL.Scheme, t.URL.Host, t.URL.EscapedPath()} }

@@ -208,6 +208,25 @@ func TestMergeQuery(t *testing.T) {
 	}
 }
 
+// FuzzMergeQuery: whatever a client appends, the configured parameters stay
+// first and alone, and no access_token of the client's passes.
+func FuzzMergeQuery(f *testing.F) {
+	f.Add("a=1&apiKey=x&access_token=t")
+	f.Add("%61piKey=x;b=1&&=")
+	f.Fuzz(func(t *testing.T, client string) {
+		got := mergeQuery("apiKey=k", client)
+		if got != "apiKey=k" && !strings.HasPrefix(got, "apiKey=k&") {
+			t.Fatalf("mergeQuery(%q) = %q, want the configured query first", client, got)
+		}
+		for part := range strings.FieldsFuncSeq(got[len("apiKey=k"):], func(r rune) bool { return r == '&' || r == ';' }) {
+			name, ok := paramName(part)
+			if !ok || strings.EqualFold(name, "apiKey") || strings.EqualFold(name, "access_token") {
+				t.Errorf("mergeQuery(%q) = %q lets %q pass", client, got, part)
+			}
+		}
+	})
+}
+
 func TestP20QueryKey(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{Query: "apiKey", Key: "query-key-123"})
 	tg := target(t, u, endpoint.DefaultHeader)

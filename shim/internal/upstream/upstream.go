@@ -54,9 +54,7 @@ func WithTarget(ctx context.Context, t *Target) context.Context {
 
 // A Client sends requests to upstreams. It is safe for concurrent use.
 type Client struct {
-	// TrialTime bounds Try; 0 means 20 seconds. ProbeTime bounds Probe; 0
-	// means 10 seconds.
-	TrialTime time.Duration
+	// ProbeTime bounds Probe; 0 means 10 seconds.
 	ProbeTime time.Duration
 
 	quick         *wire.Transport // what fits it of what plain would do

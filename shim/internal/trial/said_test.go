@@ -1,4 +1,4 @@
-package upstream
+package trial
 
 import (
 	"net/url"
@@ -8,10 +8,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
 func saidBy(media, body, key string) saying {
-	a := &attempt{target: &Target{URL: &url.URL{Scheme: "https", Host: "mcp.example"}, Key: endpoint.NewSecret(key)}}
+	a := &attempt{target: &upstream.Target{URL: &url.URL{Scheme: "https", Host: "mcp.example"}, Key: endpoint.NewSecret(key)}}
 	return a.said(exchange{media: media, excerpt: []byte(body)})
 }
 
@@ -113,25 +114,6 @@ func FuzzFirstEvent(f *testing.F) {
 			n, d := firstEvent(strings.NewReader(strings.ReplaceAll(stream, "\n", end)))
 			if n != name || d != data {
 				t.Errorf("with %q: got %q, %q; want %q, %q", end, n, d, name, data)
-			}
-		}
-	})
-}
-
-// FuzzMergeQuery: whatever a client appends, the configured parameters stay
-// first and alone, and no access_token of the client's passes.
-func FuzzMergeQuery(f *testing.F) {
-	f.Add("a=1&apiKey=x&access_token=t")
-	f.Add("%61piKey=x;b=1&&=")
-	f.Fuzz(func(t *testing.T, client string) {
-		got := mergeQuery("apiKey=k", client)
-		if got != "apiKey=k" && !strings.HasPrefix(got, "apiKey=k&") {
-			t.Fatalf("mergeQuery(%q) = %q, want the configured query first", client, got)
-		}
-		for part := range strings.FieldsFuncSeq(got[len("apiKey=k"):], func(r rune) bool { return r == '&' || r == ';' }) {
-			name, ok := paramName(part)
-			if !ok || strings.EqualFold(name, "apiKey") || strings.EqualFold(name, "access_token") {
-				t.Errorf("mergeQuery(%q) = %q lets %q pass", client, got, part)
 			}
 		}
 	})

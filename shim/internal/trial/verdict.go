@@ -1,4 +1,9 @@
-package upstream
+// Package trial tries a key as a client of MCP would use it: it connects with
+// the official SDK's client, lists the tools, and compares the answer with what
+// the upstream says to no key at all. A Verdict holds what came of it, for code
+// as an Outcome and for people as a sentence without the key. It is the only
+// package that needs the SDK's client; calls do not pass here.
+package trial
 
 import (
 	"context"
@@ -6,6 +11,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
 // An Outcome is what trying a key came to.
@@ -26,10 +32,10 @@ const (
 // A Verdict is the result of a trial.
 type Verdict struct {
 	Outcome Outcome
-	Fault   Fault  // of an upstream that is Unreachable
-	Status  int    // of the answer that decided; 0 if there was none
-	Words   string // what happened and what to do, for people; never holds the key
-	Server  string // the upstream's name for itself, if it told one
+	Fault   upstream.Fault // of an upstream that is Unreachable
+	Status  int            // of the answer that decided; 0 if there was none
+	Words   string         // what happened and what to do, for people; never holds the key
+	Server  string         // the upstream's name for itself, if it told one
 	Tools   int
 	Header  endpoint.Header // that was used
 	// LegacySSE says that the upstream speaks only the transport of revision
@@ -39,27 +45,32 @@ type Verdict struct {
 
 const (
 	trialTime   = 20 * time.Second
-	probeTime   = 10 * time.Second
 	keylessTime = 5 * time.Second
 )
+
+// A Tester tries keys. It is safe for concurrent use.
+type Tester struct {
+	Client *upstream.Client
+	Limit  time.Duration // for one trial; 0 means 20 seconds
+}
 
 // Try tries t's key as a client would use it: it connects by server/discover,
 // else by initialize, and lists the tools. A key that works is checked against
 // the upstream's answer to no key at all, since some upstreams never ask. The
 // sessions that it opens are ended.
-func (c *Client) Try(ctx context.Context, t Target) Verdict {
-	ctx, cancel := context.WithTimeout(ctx, c.trialTime())
+func (s *Tester) Try(ctx context.Context, t upstream.Target) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, s.limit())
 	defer cancel()
-	return c.try(ctx, t)
+	return s.try(ctx, t)
 }
 
 // TryHeaders is Try, but where the default header is rejected it tries others
 // on the same upstream, since people seldom know which one theirs wants.
 // Verdict.Header is the one that worked, else t's.
-func (c *Client) TryHeaders(ctx context.Context, t Target, others []endpoint.Header) Verdict {
-	ctx, cancel := context.WithTimeout(ctx, c.trialTime())
+func (s *Tester) TryHeaders(ctx context.Context, t upstream.Target, others []endpoint.Header) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, s.limit())
 	defer cancel()
-	first := c.try(ctx, t)
+	first := s.try(ctx, t)
 	if first.Outcome != Rejected || t.Header != endpoint.DefaultHeader || t.Key.IsZero() {
 		return first
 	}
@@ -67,7 +78,7 @@ func (c *Client) TryHeaders(ctx context.Context, t Target, others []endpoint.Hea
 		if h == t.Header || ctx.Err() != nil {
 			continue
 		}
-		if v := c.try(ctx, Target{URL: t.URL, Header: h, Key: t.Key}); v.Outcome == OK {
+		if v := s.try(ctx, upstream.Target{URL: t.URL, Header: h, Key: t.Key}); v.Outcome == OK {
 			v.Words += headerWords(h)
 			return v
 		}
@@ -75,9 +86,9 @@ func (c *Client) TryHeaders(ctx context.Context, t Target, others []endpoint.Hea
 	return first
 }
 
-func (c *Client) try(ctx context.Context, t Target) Verdict {
-	t.value = nil // it may have been made for another key
-	v := c.attempt(ctx, &t)
+func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
+	t = upstream.Target{URL: t.URL, Header: t.Header, Key: t.Key} // without what Ready made for another key
+	v := s.attempt(ctx, &t)
 	v.Header = t.Header
 	switch {
 	case v.Outcome != OK:
@@ -87,48 +98,46 @@ func (c *Client) try(ctx context.Context, t Target) Verdict {
 		return v
 	}
 	// Whatever goes wrong without the key, the key has made a difference.
-	ctx, cancel := context.WithTimeout(ctx, min(keylessTime, c.trialTime()/4))
+	ctx, cancel := context.WithTimeout(ctx, min(keylessTime, s.limit()/4))
 	defer cancel()
-	if bare := c.attempt(ctx, &Target{URL: t.URL, Header: t.Header}); bare.Outcome == OK {
+	if bare := s.attempt(ctx, &upstream.Target{URL: t.URL, Header: t.Header}); bare.Outcome == OK {
 		v.Outcome, v.Words = Keyless, keylessWords(v, &t)
 	}
 	return v
 }
 
-func (c *Client) trialTime() time.Duration {
-	if c.TrialTime > 0 {
-		return c.TrialTime
+func (s *Tester) limit() time.Duration {
+	if s.Limit > 0 {
+		return s.Limit
 	}
 	return trialTime
 }
 
 // attempt uses the upstream once, as a client would.
-func (c *Client) attempt(ctx context.Context, t *Target) Verdict {
+func (s *Tester) attempt(ctx context.Context, t *upstream.Target) Verdict {
 	// The last tenth belongs to ending the session.
-	limit := c.trialTime()
+	limit := s.limit()
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline))
 	}
 	ctx, stop := context.WithTimeout(ctx, limit*9/10)
 	defer stop()
-	a := &attempt{client: c, target: t, closing: max(limit/10, 50*time.Millisecond)}
+	a := &attempt{client: s.Client, target: t, closing: max(limit/10, 50*time.Millisecond)}
 	defer a.end()
 
-	s, err := a.connect(ctx, limit)
+	session, err := a.connect(ctx, limit)
 	if err != nil {
 		return a.classify(ctx, err)
 	}
-	defer s.Close()
+	defer session.Close()
 	v := Verdict{Outcome: OK, LegacySSE: a.legacy}
-	if r := s.InitializeResult(); r != nil {
+	if r := session.InitializeResult(); r != nil {
 		if r.ServerInfo != nil {
 			v.Server = cleanName(r.ServerInfo.Name, t)
 		}
-		if r.ProtocolVersion >= modern {
-			c.eras.learn(eraKey(t), r.ProtocolVersion)
-		}
+		s.Client.SetRevision(t, r.ProtocolVersion)
 	}
-	if v.Tools, err = countTools(a.step(ctx), s); err != nil {
+	if v.Tools, err = countTools(a.step(ctx), session); err != nil {
 		failed := a.classify(ctx, err)
 		failed.Server, failed.LegacySSE = v.Server, v.LegacySSE
 		if failed.Outcome != OK {
@@ -139,8 +148,6 @@ func (c *Client) attempt(ctx context.Context, t *Target) Verdict {
 	v.Words = okWords(v, t)
 	return v
 }
-
-func eraKey(t *Target) pathKey { return pathKey{t.URL.Scheme, t.URL.Host, t.URL.EscapedPath()} }
 
 // hasAny reports whether one of codes is status.
 func hasAny(status int, codes ...int) bool { return slices.Contains(codes, status) }

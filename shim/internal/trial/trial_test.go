@@ -1,4 +1,4 @@
-package upstream
+package trial
 
 import (
 	"context"
@@ -15,8 +15,25 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
+
+// target is what a shim would make for u.
+func target(t testing.TB, u *shimtest.Upstream, h endpoint.Header) *upstream.Target {
+	t.Helper()
+	parsed, err := url.Parse(u.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &upstream.Target{URL: parsed, Header: h, Key: endpoint.NewSecret(u.Key())}
+}
+
+func newTester(t testing.TB) *Tester {
+	c := upstream.New(nil)
+	t.Cleanup(c.CloseIdleConnections)
+	return &Tester{Client: c}
+}
 
 // check holds a verdict to what every verdict must be.
 func check(t *testing.T, v Verdict, outcome Outcome, status int, words ...string) {
@@ -56,9 +73,9 @@ func TestTry(t *testing.T) {
 				u.Break(shimtest.SlashRedirect())
 				tg.URL.Path = "/mcp"
 			}
-			c := newClient(t)
+			k := newTester(t)
 			start := time.Now()
-			v := c.Try(t.Context(), *tg)
+			v := k.Try(t.Context(), *tg)
 			check(t, v, OK, 200, "The key works", shimtest.ServerName, "4 tools")
 			if v.Server != shimtest.ServerName || v.Tools != shimtest.Tools || v.Header != endpoint.DefaultHeader {
 				t.Errorf("got %+v", v)
@@ -80,7 +97,7 @@ func TestTry(t *testing.T) {
 			}
 
 			u.Reset()
-			rejected, err := c.Probe(t.Context(), *tg)
+			rejected, err := k.Client.Probe(t.Context(), *tg)
 			first := u.Requests()[len(u.Requests())-1]
 			for _, r := range u.Requests() {
 				if r.RPC != "" {
@@ -91,48 +108,27 @@ func TestTry(t *testing.T) {
 				t.Errorf("probe by %q: rejected %t, %v; want it to pass, by server/discover: %t", first.RPC, rejected, err, tt.modern)
 			}
 			u.SetKey("another-key-999")
-			if rejected, err = c.Probe(t.Context(), *tg); !rejected || err != nil {
+			if rejected, err = k.Client.Probe(t.Context(), *tg); !rejected || err != nil {
 				t.Errorf("probe after the key changed: rejected %t, %v; want rejected", rejected, err)
 			}
-			check(t, c.Try(t.Context(), *tg), Rejected, 401, "rejected the key", "This API key is not valid")
+			check(t, k.Try(t.Context(), *tg), Rejected, 401, "rejected the key", "This API key is not valid")
 		})
 	}
 }
 
 func TestTryLegacySSE(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{LegacySSE: true})
-	c := newClient(t)
+	k := newTester(t)
 	tg := target(t, u, endpoint.DefaultHeader)
-	v := c.Try(t.Context(), *tg)
+	v := k.Try(t.Context(), *tg)
 	check(t, v, OK, 200, "The key works: "+shimtest.ServerName+" offers")
 	if !v.LegacySSE {
 		t.Errorf("got %+v, want LegacySSE", v)
 	}
 	u.SetKey("another-key-999")
-	check(t, c.Try(t.Context(), *tg), Rejected, 401, "rejected the key")
+	check(t, k.Try(t.Context(), *tg), Rejected, 401, "rejected the key")
 	u.OpenTo("*")
-	check(t, c.Try(t.Context(), *tg), Keyless, 200, "answers without a key as well")
-}
-
-func TestProbe(t *testing.T) {
-	for _, status := range []int{200, 400, 403, 404, 405, 429, 500, 503} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			u := shimtest.NewUpstream(t, shimtest.Options{})
-			u.Break(shimtest.Status(status, "no"))
-			if rejected, err := newClient(t).Probe(t.Context(), *target(t, u, endpoint.DefaultHeader)); rejected || err != nil {
-				t.Errorf("rejected %t, %v; want neither", rejected, err)
-			}
-		})
-	}
-	t.Run("hangs", func(t *testing.T) {
-		u := shimtest.NewUpstream(t, shimtest.Options{})
-		u.Break(shimtest.Hang())
-		c := newClient(t)
-		c.ProbeTime = 100 * time.Millisecond
-		if rejected, err := c.Probe(t.Context(), *target(t, u, endpoint.DefaultHeader)); rejected || err == nil {
-			t.Errorf("rejected %t, %v; want an error", rejected, err)
-		}
-	})
+	check(t, k.Try(t.Context(), *tg), Keyless, 200, "answers without a key as well")
 }
 
 func TestTryBadUpstreams(t *testing.T) {
@@ -194,7 +190,7 @@ func TestTryBadUpstreams(t *testing.T) {
 			u := shimtest.NewUpstream(t, shimtest.Options{})
 			u.Break(tt.fault)
 			start := time.Now()
-			v := newClient(t).Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
+			v := newTester(t).Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
 			check(t, v, tt.outcome, tt.status, tt.words...)
 			if d := time.Since(start); d > 15*time.Second {
 				t.Errorf("took %v", d)
@@ -238,15 +234,15 @@ func TestTryHangs(t *testing.T) {
 			t.Parallel()
 			u := shimtest.NewUpstream(t, shimtest.Options{})
 			u.Break(tt.fault)
-			c := newClient(t)
-			c.TrialTime = 4 * time.Second
+			k := newTester(t)
+			k.Limit = 4 * time.Second
 			start := time.Now()
-			v := c.Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
+			v := k.Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
 			if v.Outcome != tt.outcome || !strings.Contains(v.Words, tt.words) {
 				t.Errorf("got %+v, want %s, %q", v, tt.outcome, tt.words)
 			}
-			if d := time.Since(start); d > c.TrialTime+time.Second {
-				t.Errorf("took %v, want %v at most", d, c.TrialTime)
+			if d := time.Since(start); d > k.Limit+time.Second {
+				t.Errorf("took %v, want %v at most", d, k.Limit)
 			}
 		})
 	}
@@ -256,7 +252,7 @@ func TestTryHangs(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		newClient(t).Try(ctx, *target(t, u, endpoint.DefaultHeader))
+		newTester(t).Try(ctx, *target(t, u, endpoint.DefaultHeader))
 		if d := time.Since(start); d > 5*time.Second {
 			t.Errorf("took %v after the caller had gone", d)
 		}
@@ -271,26 +267,26 @@ func TestTryUnreachable(t *testing.T) {
 	tests := []struct {
 		name, url string
 		outcome   Outcome
-		fault     Fault
+		fault     upstream.Fault
 		words     string
 	}{
 		{"nobody listens", down.URL, Unreachable, "", "Nothing answers"},
-		{"no such name", "https://nobody.invalid/mcp", Unreachable, FaultName, ""},
-		{"untrusted certificate", tlsOnly.URL, Unreachable, FaultCertificate, "certificate"},
-		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), Unreachable, FaultPlain, "http://"},
+		{"no such name", "https://nobody.invalid/mcp", Unreachable, upstream.FaultName, ""},
+		{"untrusted certificate", tlsOnly.URL, Unreachable, upstream.FaultCertificate, "certificate"},
+		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), Unreachable, upstream.FaultPlain, "http://"},
 		{"metadata", "http://169.254.169.254/mcp", Refused, "", "does not connect"},
 		{"public over http", "http://192.0.2.1/mcp", Refused, "", "unencrypted"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			u, _ := url.Parse(tt.url)
-			v := newClient(t).Try(t.Context(), Target{URL: u, Header: endpoint.DefaultHeader, Key: endpoint.NewSecret(shimtest.DefaultKey)})
+			v := newTester(t).Try(t.Context(), upstream.Target{URL: u, Header: endpoint.DefaultHeader, Key: endpoint.NewSecret(shimtest.DefaultKey)})
 			check(t, v, tt.outcome, 0, tt.words)
 			// A machine without a name server cannot tell that nobody has a name.
-			if v.Fault != tt.fault && !(tt.fault == FaultName && v.Fault == FaultNetwork) {
+			if v.Fault != tt.fault && !(tt.fault == upstream.FaultName && v.Fault == upstream.FaultNetwork) {
 				t.Errorf("the fault is %q, want %q", v.Fault, tt.fault)
 			}
-			if v.Words == Explain(io.ErrNoProgress) {
+			if v.Words == upstream.Explain(io.ErrNoProgress) {
 				t.Errorf("no better words than %q", v.Words)
 			}
 		})
@@ -301,8 +297,8 @@ func TestTryUnreachable(t *testing.T) {
 func TestTryOwnListener(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{})
 	own := netip.MustParseAddrPort(strings.TrimPrefix(u.Origin, "http://"))
-	c := New(&safedial.Guard{Own: func() []netip.AddrPort { return []netip.AddrPort{own} }})
-	check(t, c.Try(t.Context(), *target(t, u, endpoint.DefaultHeader)), Refused, 0, "Key2OAuth itself listens there")
+	k := &Tester{Client: upstream.New(&safedial.Guard{Own: func() []netip.AddrPort { return []netip.AddrPort{own} }})}
+	check(t, k.Try(t.Context(), *target(t, u, endpoint.DefaultHeader)), Refused, 0, "Key2OAuth itself listens there")
 	if n := len(u.Requests()); n != 0 {
 		t.Errorf("%d requests arrived, want none", n)
 	}
@@ -317,13 +313,13 @@ func TestTryLeavesNothingBehind(t *testing.T) {
 	cut.Break(shimtest.CutMidStream())
 	hung := shimtest.NewUpstream(t, shimtest.Options{})
 	hung.Break(shimtest.Hang())
-	c := newClient(t)
-	c.TrialTime = 500 * time.Millisecond
+	k := newTester(t)
+	k.Limit = 500 * time.Millisecond
 	round := func() {
 		for _, u := range []*shimtest.Upstream{good, sse, cut, hung} {
-			c.Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
+			k.Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
 		}
-		c.CloseIdleConnections()
+		k.Client.CloseIdleConnections()
 	}
 	round()
 	before := runtime.NumGoroutine()
@@ -363,7 +359,7 @@ func TestTryKeyless(t *testing.T) {
 				u.OpenTo(tt.open...)
 				tg := target(t, u, endpoint.DefaultHeader)
 				tg.Key = endpoint.NewSecret(tt.key)
-				v := newClient(t).Try(t.Context(), *tg)
+				v := newTester(t).Try(t.Context(), *tg)
 				if v.Outcome != tt.outcome || !strings.Contains(v.Words, tt.words) {
 					t.Errorf("got %+v, want %s, %q", v, tt.outcome, tt.words)
 				}
@@ -396,7 +392,7 @@ func TestTryHeaders(t *testing.T) {
 			if tt.key != "" {
 				tg.Key = endpoint.NewSecret(tt.key)
 			}
-			v := newClient(t).TryHeaders(t.Context(), *tg, endpoint.UsualHeaders)
+			v := newTester(t).TryHeaders(t.Context(), *tg, endpoint.UsualHeaders)
 			if v.Outcome != tt.outcome || v.Header != tt.works || !strings.Contains(v.Words, tt.words) {
 				t.Errorf("got %+v, want %s with %v", v, tt.outcome, tt.works)
 			}
@@ -408,7 +404,7 @@ func TestTryHeaders(t *testing.T) {
 		u.Break(func(w http.ResponseWriter, r *http.Request) bool {
 			return r.Header.Get("Authorization") != "" && shimtest.Status(401, "wrong")(w, r)
 		})
-		v := newClient(t).TryHeaders(t.Context(), *target(t, u, endpoint.DefaultHeader), endpoint.UsualHeaders)
+		v := newTester(t).TryHeaders(t.Context(), *target(t, u, endpoint.DefaultHeader), endpoint.UsualHeaders)
 		check(t, v, Rejected, 401, "rejected the key")
 	})
 }
@@ -421,10 +417,10 @@ func TestP10TrialFollowsNobody(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			u := shimtest.NewUpstream(t, shimtest.Options{})
 			u.Break(shimtest.Redirect(status, thief.URL+"?k="+shimtest.DefaultKey))
-			c := newClient(t)
+			k := newTester(t)
 			tg := target(t, u, endpoint.DefaultHeader)
-			check(t, c.TryHeaders(t.Context(), *tg, endpoint.UsualHeaders), Redirect, 0, thief.Origin)
-			if rejected, err := c.Probe(t.Context(), *tg); rejected || err == nil {
+			check(t, k.TryHeaders(t.Context(), *tg, endpoint.UsualHeaders), Redirect, 0, thief.Origin)
+			if rejected, err := k.Client.Probe(t.Context(), *tg); rejected || err == nil {
 				t.Errorf("probe: rejected %t, %v; want an error", rejected, err)
 			}
 			if n := len(thief.Requests()); n != 0 {
@@ -451,7 +447,7 @@ func TestS03TrialOfForeignEndpoint(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			u := shimtest.NewUpstream(t, shimtest.Options{})
 			u.Break(shimtest.LegacyEndpoint(tt.to))
-			v := newClient(t).Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
+			v := newTester(t).Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
 			if v.Outcome != tt.outcome || !strings.Contains(v.Words, tt.words) {
 				t.Errorf("got %+v, want %s, %q", v, tt.outcome, tt.words)
 			}
@@ -468,11 +464,11 @@ func TestTryQuery(t *testing.T) {
 	tg := target(t, u, endpoint.DefaultHeader)
 	tg.Key = endpoint.Secret{}
 	tg.URL.RawQuery = "apiKey=query-key-12345"
-	check(t, newClient(t).Try(t.Context(), *tg), Keyless, 200)
+	check(t, newTester(t).Try(t.Context(), *tg), Keyless, 200)
 	u.Break(func(w http.ResponseWriter, r *http.Request) bool {
 		return shimtest.Status(401, "wrong: "+r.URL.RawQuery)(w, r)
 	})
-	v := newClient(t).Try(t.Context(), *tg)
+	v := newTester(t).Try(t.Context(), *tg)
 	check(t, v, Rejected, 401, "[hidden]")
 	if strings.Contains(v.Words, "query-key") {
 		t.Errorf("the words hold the key: %q", v.Words)

@@ -1,10 +1,11 @@
-package upstream
+package trial
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -12,15 +13,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 const (
-	modern = "2026-07-28" // the first revision without sessions
-	legacy = "2025-11-25" // the last one with initialize
-
-	userAgent = "Key2OAuth"
-
 	// maxAnswer bounds one answer to a trial. Lists of tools are long.
 	maxAnswer = 8 << 20
 	// maxExcerpt is how much of an answer is kept to tell people about it.
@@ -28,8 +25,8 @@ const (
 )
 
 var (
-	errCut     = errors.New("the upstream broke off in the middle of its answer")
-	errOver    = errors.New("the trial is over")
+	errCut     = fmt.Errorf("the upstream broke off in the middle of its answer: %w", io.ErrUnexpectedEOF)
+	errOver    = fmt.Errorf("the trial is over: %w", context.Canceled)
 	errTooLong = errors.New("the answer is too long")
 )
 
@@ -37,8 +34,8 @@ var (
 // client's RoundTripper and remembers what was answered, because the client's
 // errors name neither status nor body.
 type attempt struct {
-	client  *Client
-	target  *Target
+	client  *upstream.Client
+	target  *upstream.Target
 	closing time.Duration // for ending the session
 	legacy  bool          // connected by the transport of 2024-11-05
 
@@ -64,13 +61,13 @@ func (a *attempt) connect(ctx context.Context, limit time.Duration) (*mcp.Client
 	// Some upstreams of the older era never answer a method that they do not
 	// know, so server/discover may use up only a part of the time.
 	first, cancel := context.WithTimeout(ctx, limit*2/5)
-	s, err := a.connectBy(first, a.streamable(), modern)
+	s, err := a.connectBy(first, a.streamable(), upstream.Modern)
 	cancel()
 	if err == nil {
 		return s, nil
 	}
 	if last := a.last(); ctx.Err() == nil && !a.asked("initialize") && (last.err == nil || errors.Is(last.err, context.DeadlineExceeded)) {
-		if s, err = a.connectBy(ctx, a.streamable(), legacy); err == nil {
+		if s, err = a.connectBy(ctx, a.streamable(), upstream.Legacy); err == nil {
 			return s, nil
 		}
 	}
@@ -81,7 +78,7 @@ func (a *attempt) connect(ctx context.Context, limit time.Duration) (*mcp.Client
 			a.legacy = true
 			return a.connectBy(ctx, &mcp.SSEClientTransport{
 				Endpoint: a.endpoint(), HTTPClient: a.httpClient(), MaxEventSize: maxAnswer,
-			}, legacy)
+			}, upstream.Legacy)
 		}
 	}
 	return nil, err
@@ -152,7 +149,9 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	// its own, from an upstream that does not answer.
 	if a.over || x.rpc == "notifications/cancelled" {
 		a.mu.Unlock()
-		closeBody(req)
+		if req.Body != nil {
+			req.Body.Close()
+		}
 		return nil, errOver
 	}
 	a.log = append(a.log, x)
@@ -162,8 +161,8 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodDelete {
 		ctx, cancel = context.WithTimeout(ctx, a.closing)
 	}
-	r := req.Clone(WithTarget(ctx, a.target))
-	r.Header.Set("User-Agent", userAgent)
+	r := req.Clone(upstream.WithTarget(ctx, a.target))
+	r.Header.Set("User-Agent", upstream.UserAgent)
 	resp, err := a.client.Send(r)
 	if err != nil {
 		cancel()

@@ -1,4 +1,4 @@
-package upstream
+package trial
 
 import (
 	"context"
@@ -10,13 +10,15 @@ import (
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/safedial"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
 // classify says what a failed attempt means. It judges by the last answer.
 func (a *attempt) classify(ctx context.Context, err error) Verdict {
 	host := a.target.URL.Host
-	if e, ok := errors.AsType[*ElsewhereError](err); ok {
-		return Verdict{Outcome: Refused, Words: host + elsewhereWords(e)}
+	if e, ok := errors.AsType[*upstream.ElsewhereError](err); ok {
+		return Verdict{Outcome: Refused, Words: e.Explain(host)}
 	}
 	x := a.last()
 	// The end of the context may show as that of the connection, which it closes.
@@ -24,7 +26,7 @@ func (a *attempt) classify(ctx context.Context, err error) Verdict {
 		x.err = ctx.Err()
 	}
 	if x.err != nil {
-		return Verdict{Outcome: failure(x.err), Fault: faultOf(x.err), Status: x.status, Words: Explain(x.err)}
+		return Verdict{Outcome: failure(x.err), Fault: upstream.FaultOf(x.err), Status: x.status, Words: explain(x.err)}
 	}
 	said := a.said(x)
 	v := Verdict{Status: x.status}
@@ -55,22 +57,44 @@ func (a *attempt) classify(ctx context.Context, err error) Verdict {
 	return v
 }
 
+// failure sorts an error of the connection.
+func failure(err error) Outcome {
+	if _, ok := errors.AsType[*upstream.RedirectError](err); ok {
+		return Redirect
+	}
+	if _, ok := errors.AsType[*safedial.Refused](err); ok {
+		return Refused
+	}
+	if errors.Is(err, errTooLong) {
+		return NotMCP
+	}
+	return Unreachable
+}
+
+// explain is upstream.Explain for what can end a trial.
+func explain(err error) string {
+	if errors.Is(err, errTooLong) {
+		return "The server's answer is far longer than an MCP server's would be. Check the server's address."
+	}
+	return upstream.Explain(err)
+}
+
 const methodNotFound = -32601 // JSON-RPC 2.0, Section 5.1
 
 // aboutKey finds the words of upstreams that reject a key with another status
 // than 401.
 var aboutKey = regexp.MustCompile(`(?i)api[ _-]?key|unauthori[sz]ed|authenticat|authori[sz]ation|credential|(access|auth|bearer|missing|invalid|expired|no)[ _-]token|forbidden|permission`)
 
-func cleanName(s string, t *Target) string { return printable(scrub(s, t), 60) }
+func cleanName(s string, t *upstream.Target) string { return upstream.Printable(scrub(s, t), 60) }
 
-func nameOf(v Verdict, t *Target) string {
+func nameOf(v Verdict, t *upstream.Target) string {
 	if v.Server != "" {
 		return v.Server
 	}
 	return t.URL.Host
 }
 
-func okWords(v Verdict, t *Target) string {
+func okWords(v Verdict, t *upstream.Target) string {
 	switch v.Tools {
 	case 0:
 		return fmt.Sprintf("The key works: %s answered.", nameOf(v, t))
@@ -80,11 +104,7 @@ func okWords(v Verdict, t *Target) string {
 	return fmt.Sprintf("The key works: %s offers %d tools.", nameOf(v, t), v.Tools)
 }
 
-func elsewhereWords(e *ElsewhereError) string {
-	return fmt.Sprintf(" wants messages sent to another place, %s. Keys are sent only to the address that you entered, so this server cannot be used.", printable(e.To.Host, 100))
-}
-
-func keylessWords(v Verdict, t *Target) string {
+func keylessWords(v Verdict, t *upstream.Target) string {
 	words := fmt.Sprintf("%s answers without a key as well, so the key could not be checked. If calls fail later, replace the key.", nameOf(v, t))
 	if t.URL.RawQuery != "" {
 		words += " (What stands after the ? in the address may be a key already.)"
@@ -92,7 +112,7 @@ func keylessWords(v Verdict, t *Target) string {
 	return words
 }
 
-func worksKeyless(v Verdict, t *Target) string {
+func worksKeyless(v Verdict, t *upstream.Target) string {
 	return fmt.Sprintf("%s answers without a key.", nameOf(v, t))
 }
 

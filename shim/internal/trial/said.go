@@ -1,4 +1,4 @@
-package upstream
+package trial
 
 import (
 	"encoding/json"
@@ -7,7 +7,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"unicode"
+
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
 // A saying is what an upstream said in an answer that was no success.
@@ -30,7 +31,7 @@ const maxSaid = 200
 
 func (a *attempt) said(x exchange) saying {
 	s := parseSaid(x.media, x.excerpt)
-	s.text = printable(scrub(s.text, a.target), maxSaid)
+	s.text = upstream.Printable(scrub(s.text, a.target), maxSaid)
 	return s
 }
 
@@ -91,27 +92,6 @@ func jsonMessage(v any, depth int) string {
 	return ""
 }
 
-// printable makes one line of at most limit characters out of s and drops what
-// is not seen.
-func printable(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
-			return -1
-		case r == '"':
-			return '\''
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if runes := []rune(s); len(runes) > limit {
-		s = string(runes[:limit-1]) + "\u2026"
-	}
-	return s
-}
-
 // gram is how long a piece of a key must be to be taken for one. Shorter ones
 // are what many keys of a vendor begin with, and often its name.
 const gram = 8
@@ -119,7 +99,7 @@ const gram = 8
 // scrub removes from s whatever could be a piece of the target's secrets:
 // upstreams repeat keys in their errors, whole or shortened, and in any case
 // and encoding.
-func scrub(s string, t *Target) string {
+func scrub(s string, t *upstream.Target) string {
 	for _, secret := range secrets(t) {
 		s = scrubOne(s, secret)
 	}
@@ -127,7 +107,7 @@ func scrub(s string, t *Target) string {
 }
 
 // secrets are the key and the values of the target's query.
-func secrets(t *Target) []string {
+func secrets(t *upstream.Target) []string {
 	var all []string
 	add := func(v string) {
 		if v != "" {
