@@ -22,13 +22,13 @@ const module = "github.com/key2oauth/key2oauth"
 // somebody decides where it belongs.
 var layers = map[string][]string{
 	"cmd/key2oauth": {
-		"cmd/key2oauth/internal/...", "shim", "tray", "tray/notify", "tunnel", "tunnel/ngrok",
+		"cmd/key2oauth/internal/...", "shim", "shim/api", "tray", "tray/notify", "tunnel", "tunnel/ngrok",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/pkg/browser", "golang.org/x/term",
 		"github.com/modelcontextprotocol/go-sdk", // of the sample server
 	},
 	"cmd/key2oauth/internal/autostart": {"golang.org/x/sys"},
 	"cmd/key2oauth/internal/clipboard": {"github.com/atotto/clipboard"},
-	"cmd/key2oauth/internal/doctor":    {"shim", "tunnel", "golang.org/x/sys"},
+	"cmd/key2oauth/internal/doctor":    {"shim", "shim/api", "tunnel", "golang.org/x/sys"},
 	"cmd/key2oauth/internal/instance":  {"github.com/gofrs/flock"},
 	"cmd/key2oauth/internal/userpath":  {"golang.org/x/sys"},
 	"cmd/key2oauth/packaging/gen":      {"icons", "github.com/tc-hib/winres"},
@@ -44,7 +44,8 @@ var layers = map[string][]string{
 		"github.com/esiqveland/notify", "github.com/gen2brain/beeep", "github.com/godbus/dbus/v5",
 	},
 
-	"shim":                   {"shim/internal/..."},
+	"shim/api":               {},
+	"shim":                   {"shim/api", "shim/internal/..."},
 	"shim/internal/activity": {},
 	"shim/internal/changes":  {},
 	"shim/internal/limits":   {"golang.org/x/time"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -62,7 +63,11 @@ func (s *Shim) apiActivity(w http.ResponseWriter, r *http.Request) error {
 		q.Before = t
 	}
 	calls, _ := s.activity.Query(q)
-	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"activity": calls})
+	all := make([]api.Call, 0, len(calls))
+	for _, c := range calls {
+		all = append(all, api.Call(c))
+	}
+	return httpx.WriteJSON(w, http.StatusOK, api.Activity{Activity: all})
 }
 
 // sendCalls sends the calls since end as events, and returns the new end and
@@ -74,7 +79,7 @@ func (s *Shim) sendCalls(end uint64, send func(event string) bool) (next uint64,
 	}
 	var b strings.Builder
 	for _, c := range calls {
-		object, err := json.Marshal(c)
+		object, err := json.Marshal(api.Call(c))
 		if err != nil {
 			return next, more, false
 		}

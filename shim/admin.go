@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -38,71 +39,43 @@ func (s *Shim) admin(h httpx.HandlerFunc) httpx.HandlerFunc {
 }
 
 func showAPIError(w http.ResponseWriter, _ *http.Request, e *httpx.Error) {
-	httpx.WriteJSON(w, e.Status, map[string]string{"error": e.Msg})
+	httpx.WriteJSON(w, e.Status, api.Error{Error: e.Msg})
 }
 
-// slugObject is one endpoint in the answers of the API.
-type slugObject struct {
-	Slug             string             `json:"slug"`
-	UpstreamURL      string             `json:"upstream_url"`
-	DisplayName      string             `json:"display_name"`
-	AuthHeaderName   string             `json:"auth_header_name"`
-	AuthHeaderPrefix string             `json:"auth_header_prefix"`
-	MCPEndpoint      string             `json:"mcp_endpoint"`
-	LocalMCPEndpoint string             `json:"local_mcp_endpoint"`
-	State            string             `json:"state"`
-	Credentials      []credentialObject `json:"credentials"`
-	Created          time.Time          `json:"created"`
-	LastUsed         *time.Time         `json:"last_used"`
-	Note             string             `json:"note,omitempty"`
-}
-
-type credentialObject struct {
-	endpoint.Credential
-	For string `json:"for"` // "owner", or "grant": pasted for one grant alone
-}
-
+// A grantObject is one grant in the answers of the API.
 type grantObject struct {
-	ID           string     `json:"id"`
-	Slug         string     `json:"slug"`
-	ClientID     string     `json:"client_id"`
-	ClientName   string     `json:"client_name"`
-	RedirectHost string     `json:"redirect_host"`
-	Origin       string     `json:"origin"`
-	Credential   string     `json:"credential"`
-	Created      time.Time  `json:"created"`
-	LastUsed     *time.Time `json:"last_used"`
-	verified     bool
+	api.Grant
+	verified bool
 }
 
-func (s *Shim) slugObject(e endpoint.Endpoint) slugObject {
+func (s *Shim) slugObject(e endpoint.Endpoint) api.Endpoint {
 	local := endpoint.MCPURL(s.local.Load().as.Issuer, e.Slug)
-	o := slugObject{
+	o := api.Endpoint{
 		Slug: e.Slug, UpstreamURL: shownURL(e), DisplayName: e.Name,
 		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
 		MCPEndpoint: local, LocalMCPEndpoint: local,
-		State: "no key", Credentials: []credentialObject{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
+		State: api.EndpointNoKey, Credentials: []api.Credential{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
 	}
 	if p := s.PublicOrigin(); p != "" {
 		o.MCPEndpoint = endpoint.MCPURL(p, e.Slug)
 	}
 	locked := waiting(s.vault.Keychain())
 	for _, c := range s.vault.Credentials(e.Slug) {
-		who := "owner"
+		who := api.ForOwner
 		if c.Grant != "" {
-			who = "grant"
+			who = api.ForGrant
 		}
-		o.Credentials = append(o.Credentials, credentialObject{c, who})
+		o.Credentials = append(o.Credentials, api.Credential{ID: c.ID, Label: c.Label, State: string(c.State), For: who})
 		// The worst of the credentials names the endpoint's state.
 		switch {
 		case locked:
-			o.State = "locked"
-		case c.State == endpoint.Rejected || o.State == "rejected":
-			o.State = "rejected"
-		case c.State == endpoint.KeyNeeded || o.State == "key needed":
-			o.State = "key needed"
+			o.State = api.EndpointLocked
+		case c.State == endpoint.Rejected || o.State == api.EndpointRejected:
+			o.State = api.EndpointRejected
+		case c.State == endpoint.KeyNeeded || o.State == api.EndpointKeyNeeded:
+			o.State = api.EndpointKeyNeeded
 		default:
-			o.State = "ok"
+			o.State = api.EndpointOK
 		}
 	}
 	return o
@@ -116,8 +89,8 @@ func whenSet(t time.Time) *time.Time {
 	return &t
 }
 
-func (s *Shim) slugObjects() ([]slugObject, error) {
-	all := []slugObject{}
+func (s *Shim) slugObjects() ([]api.Endpoint, error) {
+	all := []api.Endpoint{}
 	for _, e := range s.vault.Endpoints() {
 		all = append(all, s.slugObject(e))
 	}
@@ -131,10 +104,10 @@ func (s *Shim) grantObjects() ([]grantObject, error) {
 	}
 	all := []grantObject{}
 	for _, g := range grants {
-		all = append(all, grantObject{
+		all = append(all, grantObject{api.Grant{
 			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, RedirectHost: redirectHost(g.RedirectURI),
-			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(s.tokens.LastUsed(g)), verified: g.Verified,
-		})
+			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(s.tokens.LastUsed(g)),
+		}, g.Verified})
 	}
 	return all, nil
 }
@@ -142,7 +115,7 @@ func (s *Shim) grantObjects() ([]grantObject, error) {
 // listed returns what both of these do. The last use of an endpoint is saved a
 // second after the call; here it is that of its grants, which are known at
 // once.
-func (s *Shim) listed() ([]slugObject, []grantObject, error) {
+func (s *Shim) listed() ([]api.Endpoint, []grantObject, error) {
 	slugs, err := s.slugObjects()
 	if err != nil {
 		return nil, nil, err
@@ -199,14 +172,7 @@ func badJSON(err error) error {
 }
 
 func (s *Shim) apiCreate(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		UpstreamURL string  `json:"upstream_url"`
-		DisplayName string  `json:"display_name"`
-		HeaderName  *string `json:"auth_header_name"`
-		Prefix      *string `json:"auth_header_prefix"`
-		Key         string  `json:"api_key"`
-		Force       bool    `json:"force"`
-	}
+	var in api.NewEndpoint
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
@@ -215,13 +181,9 @@ func (s *Shim) apiCreate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	o := s.slugObject(m.Endpoint)
-	return httpx.WriteJSON(w, http.StatusCreated, struct {
-		Slug             string `json:"slug"`
-		MCPEndpoint      string `json:"mcp_endpoint"`
-		LocalMCPEndpoint string `json:"local_mcp_endpoint"`
-		DisplayName      string `json:"display_name"`
-		Note             string `json:"note,omitempty"`
-	}{o.Slug, o.MCPEndpoint, o.LocalMCPEndpoint, o.DisplayName, m.Note})
+	return httpx.WriteJSON(w, http.StatusCreated, api.CreatedEndpoint{
+		Slug: o.Slug, MCPEndpoint: o.MCPEndpoint, LocalMCPEndpoint: o.LocalMCPEndpoint, DisplayName: o.DisplayName, Note: m.Note,
+	})
 }
 
 func (s *Shim) apiList(w http.ResponseWriter, r *http.Request) error {
@@ -229,7 +191,7 @@ func (s *Shim) apiList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"slugs": all})
+	return httpx.WriteJSON(w, http.StatusOK, api.Endpoints{Slugs: all})
 }
 
 func (s *Shim) writeSlug(w http.ResponseWriter, slug, note string) error {
@@ -247,12 +209,7 @@ func (s *Shim) apiGet(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) apiPatch(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		UpstreamURL *string `json:"upstream_url"`
-		DisplayName *string `json:"display_name"`
-		HeaderName  *string `json:"auth_header_name"`
-		Prefix      *string `json:"auth_header_prefix"`
-	}
+	var in api.EndpointChange
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
@@ -272,11 +229,7 @@ func (s *Shim) apiDelete(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) apiPutKey(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Key        string `json:"api_key"`
-		Credential string `json:"credential"`
-		Force      bool   `json:"force"`
-	}
+	var in api.KeyChange
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
@@ -284,10 +237,11 @@ func (s *Shim) apiPutKey(w http.ResponseWriter, r *http.Request) error {
 	if in.Credential == "" {
 		keys := s.ownerKeys(slug)
 		if len(keys) > 1 {
-			return httpx.WriteJSON(w, http.StatusConflict, map[string]any{
-				"error":       "this endpoint has several keys; say which one to replace with \"credential\"",
-				"credentials": keys,
-			})
+			several := api.SeveralKeys{Error: "this endpoint has several keys; say which one to replace with \"credential\""}
+			for _, c := range keys {
+				several.Credentials = append(several.Credentials, api.Credential{ID: c.ID, Label: c.Label, State: string(c.State)})
+			}
+			return httpx.WriteJSON(w, http.StatusConflict, several)
 		}
 		if len(keys) == 1 {
 			in.Credential = keys[0].ID
@@ -301,11 +255,15 @@ func (s *Shim) apiPutKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) apiGrants(w http.ResponseWriter, r *http.Request) error {
-	all, err := s.grantObjects()
+	grants, err := s.grantObjects()
 	if err != nil {
 		return err
 	}
-	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"grants": all})
+	all := []api.Grant{}
+	for _, g := range grants {
+		all = append(all, g.Grant)
+	}
+	return httpx.WriteJSON(w, http.StatusOK, api.Grants{Grants: all})
 }
 
 func (s *Shim) apiRevoke(w http.ResponseWriter, r *http.Request) error {
@@ -397,5 +355,5 @@ func (s *Shim) apiOpen(w http.ResponseWriter, r *http.Request) error {
 	if _, present, _ := oauth.Bearer(r); !present {
 		return httpx.New(http.StatusForbidden, "send the admin token as a Bearer token")
 	}
-	return httpx.WriteJSON(w, http.StatusCreated, map[string]string{"link": s.OwnerLink("/")})
+	return httpx.WriteJSON(w, http.StatusCreated, api.OwnerLink{Link: s.OwnerLink("/")})
 }

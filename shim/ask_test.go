@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -279,7 +280,7 @@ func (p *prompts) list() []shim.Prompt {
 func TestL09Prompts(t *testing.T) {
 	told := new(prompts)
 	p := startConfig(t, shim.Config{Dir: t.TempDir(), Prompter: told,
-		Tunnel: shim.TunnelConfig{Mode: shim.TunnelNgrok, Authtoken: shim.NewSecret("t")}}, "127.0.0.1:0")
+		Tunnel: shim.TunnelConfig{Mode: api.TunnelNgrok, Authtoken: shim.NewSecret("t")}}, "127.0.0.1:0")
 	p.waitOnline()
 	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
 	c := p.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)

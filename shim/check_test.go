@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 // TestCheckIsPrivate: the built-in server is there for an examination alone, on
@@ -116,9 +117,9 @@ func TestCheckIsNoAttempt(t *testing.T) {
 }
 
 // An examiner is a doctor that tells what it is told to.
-type examiner struct{ tell chan shim.Finding }
+type examiner struct{ tell chan api.Finding }
 
-func (e examiner) Examine(_ context.Context, tell func(shim.Finding)) {
+func (e examiner) Examine(_ context.Context, tell func(api.Finding)) {
 	for f := range e.tell {
 		tell(f)
 	}
@@ -127,7 +128,7 @@ func (e examiner) Examine(_ context.Context, tell func(shim.Finding)) {
 // TestExamine: the report grows while it is made, and a second examination
 // shows the one that goes on.
 func TestExamine(t *testing.T) {
-	doc := examiner{make(chan shim.Finding)}
+	doc := examiner{make(chan api.Finding)}
 	p := startConfig(t, shim.Config{Dir: t.TempDir(), Doctor: doc}, "127.0.0.1:0")
 	if status, _ := p.api("GET", "/api/doctor", nil); status != http.StatusNotFound {
 		t.Errorf("a report before any examination: %d", status)
@@ -142,9 +143,9 @@ func TestExamine(t *testing.T) {
 		}
 		return out["ended"], states
 	}
-	doc.tell <- shim.Finding{ID: "a", State: shim.FindingRunning}
-	doc.tell <- shim.Finding{ID: "a", State: shim.FindingFailed}
-	doc.tell <- shim.Finding{ID: "b", State: shim.FindingRunning}
+	doc.tell <- api.Finding{ID: "a", State: api.FindingRunning}
+	doc.tell <- api.Finding{ID: "a", State: api.FindingFailed}
+	doc.tell <- api.Finding{ID: "b", State: api.FindingRunning}
 	waitFor(t, "two findings", func() bool { _, s := state(); return strings.Join(s, " ") == "failed running" })
 	if ended, _ := state(); ended != nil {
 		t.Errorf("the report has an end: %v", ended)

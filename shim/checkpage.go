@@ -4,19 +4,20 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // attemptRow is an attempt as a page shows it.
-func attemptRow(a Attempt) web.AttemptRow {
+func attemptRow(a api.Attempt) web.AttemptRow {
 	row := web.AttemptRow{
 		Client: a.Who(), Server: a.Endpoint, Via: a.Via, Age: ago(a.Last),
-		State: a.Diagnosis.State, Whose: string(a.Diagnosis.Whose), Words: a.Diagnosis.Words, Next: a.Diagnosis.Next,
+		State: a.Diagnosis.State, Whose: a.Diagnosis.Whose, Words: a.Diagnosis.Words, Next: a.Diagnosis.Next,
 	}
 	for _, e := range a.Events {
 		row.Steps = append(row.Steps, web.StepRow{
-			Step: string(e.Step), Why: e.Why, Status: e.Status, Time: e.Time.Local().Format("15:04:05"), Count: e.Count,
+			Step: e.Step, Why: e.Why, Status: e.Status, Time: e.Time.Local().Format("15:04:05"), Count: e.Count,
 		})
 	}
 	return row
@@ -29,7 +30,7 @@ func (s *Shim) showCheck(w http.ResponseWriter, r *http.Request) error {
 	if report, _ := s.exams.look(); report != nil {
 		p.Running = report.Ended == nil
 		if !p.Running {
-			p.Age, p.Text = ago(*report.Ended), report.Text()
+			p.Age, p.Text = ago(*report.Ended), reportText(*report)
 		}
 		for _, f := range report.Findings {
 			i := slices.IndexFunc(p.Findings, func(g web.FindingGroup) bool { return g.Name == f.Group })
@@ -68,7 +69,7 @@ func (s *Shim) showWays(p *web.Home) {
 			}
 		}
 	}
-	p.Stopped = slices.ContainsFunc(s.stopped(), func(a Attempt) bool {
+	p.Stopped = slices.ContainsFunc(s.stopped(), func(a api.Attempt) bool {
 		return a.Diagnosis.Cause != "approve denied" // which is no news to him who denied
 	})
 }

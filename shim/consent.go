@@ -165,7 +165,7 @@ func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, 
 		Known: !s.isNewWebsite(req.RedirectURI), Number: c.elsewhere(), NumberOK: c.visit.told, MustKnow: s.mustKnow(req), Sure: a.sure, Incomplete: a.incomplete,
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.owner.formToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
-		KeyHeld: s.held.put(a.key, c.browser), Mode: shownKeychain(s.vault.Keychain()).Mode,
+		KeyHeld: s.held.put(a.key, c.browser), Mode: shownKeychain(s.keychain()).Mode,
 	}
 	if k := s.vault.Keychain(); waiting(k) {
 		p.NeedUnlock = k.Words

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -191,9 +191,9 @@ var rank = map[timeline.Step]int{
 
 // only is the one attempt at r's endpoint, whether it has come to its end or
 // not.
-func (r *replay) only(t *testing.T) shim.Attempt {
+func (r *replay) only(t *testing.T) api.Attempt {
 	t.Helper()
-	var all []shim.Attempt
+	var all []api.Attempt
 	for _, a := range r.p.attempts("") {
 		if a.Slug == r.slug {
 			all = append(all, a)
@@ -231,13 +231,18 @@ func TestConversations(t *testing.T) {
 					top = m.step
 				}
 				seen[top] = true
-				var a shim.Attempt
+				var a api.Attempt
 				var d timeline.Diagnosis
 				want := ends[top]
 				for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 					a = r.only(t)
 					// An hour later, when nothing has come any more.
-					d = timeline.Diagnose(a.Attempt, timeline.Circumstances{Now: time.Now().Add(time.Hour)})
+					record, err := json.Marshal(a)
+					if err != nil {
+						t.Fatal(err)
+					}
+					known, _ := timeline.Parse(record)
+					d = timeline.Diagnose(known, timeline.Circumstances{Now: time.Now().Add(time.Hour)})
 					if d.State == want.state && d.Cause == want.cause || time.Now().After(end) {
 						break
 					}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
@@ -47,7 +48,7 @@ func (s *Shim) deleteEverything() (left []string, err error) {
 	s.log.Info("the owner has everything deleted")
 	s.paused.set(true)
 	if s.side.control != nil {
-		s.side.control.Want(TunnelWish{Provider: TunnelOff})
+		s.side.control.Want(TunnelWish{Provider: api.TunnelOff})
 	}
 	for _, e := range s.vault.Endpoints() {
 		s.tokens.EndEndpoint(e.Slug)
@@ -78,7 +79,7 @@ func (s *Shim) apiDeleteEverything(w http.ResponseWriter, r *http.Request) error
 	if left == nil {
 		left = []string{}
 	}
-	return httpx.WriteJSON(w, http.StatusOK, map[string][]string{"left": left})
+	return httpx.WriteJSON(w, http.StatusOK, api.Deleted{Left: left})
 }
 
 func (s *Shim) showDeleteEverything(w http.ResponseWriter, r *http.Request) error {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
@@ -23,46 +24,14 @@ import (
 type Doctor interface {
 	// Examine tells of each thing that it looks at, as FindingRunning when it
 	// begins and again when it is done.
-	Examine(ctx context.Context, tell func(Finding))
-}
-
-// A Finding is one thing that was looked at, in words for people. It holds no
-// secret.
-type Finding struct {
-	ID    string `json:"id"`
-	Group string `json:"group"` // "computer", "local", "public" or "servers"
-	What  string `json:"what"`
-	State string `json:"state"`
-	Whose string `json:"whose,omitempty"` // see timeline.Whose, or "network"
-	Words string `json:"words,omitempty"`
-	Next  string `json:"next,omitempty"`
-	Link  string `json:"link,omitempty"`
-	MS    int64  `json:"ms"`
-}
-
-// The states of a Finding.
-const (
-	FindingRunning = "running"
-	FindingOK      = "ok"
-	FindingWarn    = "warn"
-	FindingFailed  = "failed"
-	FindingSkipped = "skipped"
-)
-
-// A Report is what an examination found, or has found so far.
-type Report struct {
-	Version  string     `json:"version"`
-	Began    time.Time  `json:"began"`
-	Ended    *time.Time `json:"ended"` // null while it goes on
-	OK       bool       `json:"ok"`    // nothing failed
-	Findings []Finding  `json:"findings"`
+	Examine(ctx context.Context, tell func(api.Finding))
 }
 
 // examinations runs one examination at a time; who asks for another one
 // meanwhile is shown the one that runs.
 type examinations struct {
 	mu     sync.Mutex
-	report *Report
+	report *api.Report
 	wake   chan struct{} // closed at the next finding
 }
 
@@ -81,11 +50,11 @@ func (s *Shim) Examine() bool {
 	if x.report != nil && x.report.Ended == nil {
 		return true
 	}
-	x.report, x.wake = &Report{Version: s.version, Began: time.Now().UTC(), OK: true, Findings: []Finding{}}, make(chan struct{})
+	x.report, x.wake = &api.Report{Version: s.version, Began: time.Now().UTC(), OK: true, Findings: []api.Finding{}}, make(chan struct{})
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), examineTime)
 		defer cancel()
-		s.doctor.Examine(ctx, func(f Finding) {
+		s.doctor.Examine(ctx, func(f api.Finding) {
 			x.tell(f)
 			s.changes.Notify()
 		})
@@ -95,16 +64,16 @@ func (s *Shim) Examine() bool {
 	return true
 }
 
-func (x *examinations) tell(f Finding) {
+func (x *examinations) tell(f api.Finding) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r := x.report
-	if i := slices.IndexFunc(r.Findings, func(g Finding) bool { return g.ID == f.ID }); i >= 0 {
+	if i := slices.IndexFunc(r.Findings, func(g api.Finding) bool { return g.ID == f.ID }); i >= 0 {
 		r.Findings[i] = f
 	} else {
 		r.Findings = append(r.Findings, f)
 	}
-	if f.State == FindingFailed {
+	if f.State == api.FindingFailed {
 		r.OK = false
 	}
 	x.news()
@@ -126,7 +95,7 @@ func (x *examinations) news() {
 
 // look returns a copy of the last report, nil if there is none, and what is
 // closed when there is more to see.
-func (x *examinations) look() (*Report, <-chan struct{}) {
+func (x *examinations) look() (*api.Report, <-chan struct{}) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.report == nil {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 // PublicRoutes returns a function that asks what an origin serves to the
@@ -54,4 +56,4 @@ func (s *Shim) AgeVisits(d time.Duration) {
 }
 
 // UsageWarning is what is said of a month's use.
-func UsageWarning(u TunnelUsage) string { return usageWarning(u) }
+func UsageWarning(u api.TunnelUsage) string { return usageWarning(u) }

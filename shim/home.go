@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
-	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -62,15 +62,15 @@ func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, fo
 
 // shownKeychain is the keychain as pages show it. A first run without one is to
 // keep the keys there, and does not.
-func shownKeychain(k vault.Keychain) web.Keychain {
-	shown := web.Keychain{State: string(k.State), Words: k.Words, Mode: string(k.Mode), CanKeep: k.CanKeep, CanUnlock: waiting(k)}
-	if k.State == vault.StateMemory {
-		shown.Mode = string(vault.ModeMemory)
+func shownKeychain(k api.Keychain) web.Keychain {
+	shown := web.Keychain{State: k.State, Words: k.Words, Mode: k.Mode, CanKeep: k.CanKeep, CanUnlock: !k.Usable()}
+	if k.State == api.KeychainMemory {
+		shown.Mode = api.ModeMemory
 	}
 	return shown
 }
 
-func (s *Shim) endpointRow(o slugObject, grants []grantObject) web.EndpointRow {
+func (s *Shim) endpointRow(o api.Endpoint, grants []grantObject) web.EndpointRow {
 	e, _ := s.vault.Endpoint(o.Slug)
 	row := web.EndpointRow{
 		Slug: o.Slug, Name: o.DisplayName, UpstreamHost: upstreamHost(e), UpstreamURL: o.UpstreamURL,
@@ -83,7 +83,7 @@ func (s *Shim) endpointRow(o slugObject, grants []grantObject) web.EndpointRow {
 	labels := make(map[string]string)
 	for _, c := range o.Credentials {
 		labels[c.ID] = c.Label
-		row.Credentials = append(row.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: string(c.State), For: c.For})
+		row.Credentials = append(row.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: c.State, For: c.For})
 	}
 	for _, g := range grants {
 		if g.Slug != o.Slug {

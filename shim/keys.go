@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -116,9 +117,7 @@ func (s *Shim) deleteKey(slug, id string) error {
 }
 
 func (s *Shim) apiPatchKey(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Label string `json:"label"`
-	}
+	var in api.CredentialChange
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -109,8 +110,8 @@ func (s *Shim) ownerPages(page route) {
 	page("POST /keychain/unlock", s.form(s.unlockFromForm))
 	page("POST /keychain/keep", s.form(s.keepFromForm))
 	page("GET /tunnel", s.owned(s.showTunnel))
-	page("POST /tunnel/ngrok", s.tunnelForm(TunnelNgrok, ngrokFromForm))
-	page("POST /tunnel/external", s.tunnelForm(TunnelExternal, externalFromForm))
+	page("POST /tunnel/ngrok", s.tunnelForm(api.TunnelNgrok, ngrokFromForm))
+	page("POST /tunnel/external", s.tunnelForm(api.TunnelExternal, externalFromForm))
 	page("POST /tunnel/on", s.tunnelForm("", s.onFromForm))
 	page("POST /tunnel/off", s.tunnelForm("", offFromForm))
 	page("POST /tunnel/test", s.form(s.testFromForm))

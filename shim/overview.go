@@ -7,14 +7,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
-	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 )
 
 // An Overview is all that a tray shows.
 type Overview struct {
-	Status    Status
+	Status    api.Status
 	Endpoints []EndpointSummary // oldest first
 	Clients   []ClientSummary   // the most recently used or approved first
 	Going     bool              // some attempt may yet stop, which only time tells
@@ -38,7 +38,7 @@ type ClientSummary struct {
 // Overview reports how things stand now.
 func (s *Shim) Overview() (Overview, error) {
 	o := Overview{Status: s.Status()}
-	o.Going = slices.ContainsFunc(s.unfinished(), func(a Attempt) bool { return a.Diagnosis.State == timeline.Going })
+	o.Going = slices.ContainsFunc(s.unfinished(), func(a api.Attempt) bool { return a.Diagnosis.State == api.AttemptGoing })
 	slugs, grants, err := s.listed()
 	if err != nil {
 		return o, err
@@ -111,12 +111,12 @@ func (s *Shim) Revoke(grant string) error { return s.revoke(grant) }
 // SetOnline opens the tunnel that was on before, or closes it. It waits until
 // it is known how that went.
 func (s *Shim) SetOnline(ctx context.Context, online bool) error {
-	wish := TunnelWish{Provider: TunnelOff}
+	wish := TunnelWish{Provider: api.TunnelOff}
 	if online {
 		wish, _ = s.onFromForm(nil)
 	}
 	st, err := s.setTunnel(ctx, wish)
-	if err == nil && st.State == TunnelFailed {
+	if err == nil && st.State == api.TunnelFailed {
 		err = httpx.New(http.StatusBadGateway, problem.Join(st.Words, st.Next))
 	}
 	return err

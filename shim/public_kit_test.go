@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
@@ -28,12 +29,12 @@ type wire struct {
 	shim *shim.Shim
 
 	// answer is what comes of a wish. nil means that it works.
-	answer func(shim.TunnelWish) shim.TunnelStatus
+	answer func(shim.TunnelWish) api.TunnelStatus
 
 	mu     sync.Mutex
 	addr   string // of the listener while there is one
 	wishes []shim.TunnelWish
-	status shim.TunnelStatus
+	status api.TunnelStatus
 	told   chan struct{} // closed when the shim knows of status
 	close  func()
 }
@@ -49,16 +50,16 @@ func (w *wire) Want(wish shim.TunnelWish) {
 		w.close = nil
 	}
 	switch {
-	case wish.Provider == shim.TunnelOff:
-		w.status = shim.TunnelStatus{Provider: wish.Provider, State: shim.TunnelOff}
+	case wish.Provider == api.TunnelOff:
+		w.status = api.TunnelStatus{Provider: wish.Provider, State: api.TunnelOff}
 	case wish.Paused:
-		w.status = shim.TunnelStatus{Provider: wish.Provider, State: shim.TunnelPaused}
+		w.status = api.TunnelStatus{Provider: wish.Provider, State: api.TunnelPaused}
 	case w.answer != nil:
 		w.status = w.answer(wish)
 	default:
 		origin := cmp.Or(wish.URL, wish.Known, publicOrigin)
 		w.serve(origin)
-		w.status = shim.TunnelStatus{Provider: wish.Provider, State: shim.TunnelOnline, Origin: origin, Plan: "Free", MaxRequests: 20_000, MaxBytes: 1 << 30}
+		w.status = api.TunnelStatus{Provider: wish.Provider, State: api.TunnelOnline, Origin: origin, Plan: "Free", MaxRequests: 20_000, MaxBytes: 1 << 30}
 	}
 	// In the order of the wishes, as the supervisor tells it.
 	before, told, status := w.told, make(chan struct{}), w.status
@@ -93,7 +94,7 @@ func (w *wire) serve(origin string) {
 	}
 }
 
-func (w *wire) Settled(context.Context) shim.TunnelStatus {
+func (w *wire) Settled(context.Context) api.TunnelStatus {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.status
@@ -141,14 +142,14 @@ func (p *program) farClient(redirect, resource string) *shimtest.OAuthClient {
 // startPublic runs a shim with its tunnel turned on.
 func startPublic(t testing.TB) *program {
 	t.Helper()
-	p := startConfig(t, shim.Config{Dir: t.TempDir(), Tunnel: shim.TunnelConfig{Mode: shim.TunnelNgrok, Authtoken: shim.NewSecret("canary-authtoken")}}, "127.0.0.1:0")
+	p := startConfig(t, shim.Config{Dir: t.TempDir(), Tunnel: shim.TunnelConfig{Mode: api.TunnelNgrok, Authtoken: shim.NewSecret("canary-authtoken")}}, "127.0.0.1:0")
 	p.waitOnline()
 	return p
 }
 
 func (p *program) waitOnline() {
 	p.t.Helper()
-	waitFor(p.t, "the tunnel", func() bool { return p.shim.Status().Tunnel.State == shim.TunnelOnline })
+	waitFor(p.t, "the tunnel", func() bool { return p.shim.Status().Tunnel.State == api.TunnelOnline })
 }
 
 // continueLink is where the page of a public origin leads on this computer.

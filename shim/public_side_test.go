@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -484,15 +485,15 @@ func TestPauseClosesTunnel(t *testing.T) {
 		t.Fatalf("POST /api/pause = %d", status)
 	}
 	last := func() shim.TunnelWish { w := p.wire.wished(); return w[len(w)-1] }
-	if w := last(); !w.Paused || w.Provider != shim.TunnelNgrok {
+	if w := last(); !w.Paused || w.Provider != api.TunnelNgrok {
 		t.Errorf("after a pause the tunnel is wanted as %+v, want it paused", w)
 	}
-	if st := p.shim.Status(); st.Tunnel.State != shim.TunnelPaused || st.PublicOrigin == nil || *st.PublicOrigin != publicOrigin {
+	if st := p.shim.Status(); st.Tunnel.State != api.TunnelPaused || st.PublicOrigin == nil || *st.PublicOrigin != publicOrigin {
 		t.Errorf("status while paused: %+v, %v", st.Tunnel, st.PublicOrigin)
 	}
 	p = p.restart()
-	if st := p.shim.Status(); st.Tunnel.State != shim.TunnelPaused {
-		t.Errorf("after a restart: %q, want %q", st.Tunnel.State, shim.TunnelPaused)
+	if st := p.shim.Status(); st.Tunnel.State != api.TunnelPaused {
+		t.Errorf("after a restart: %q, want %q", st.Tunnel.State, api.TunnelPaused)
 	}
 	if status, _ := p.api("POST", "/api/resume", nil); status != http.StatusOK {
 		t.Fatalf("POST /api/resume = %d", status)

@@ -5,22 +5,23 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// Text is a report for a terminal, a letter or a bug report.
-func (r Report) Text() string {
+// reportText is a report for a letter or a bug report.
+func reportText(r api.Report) string {
 	var b strings.Builder
 	group := ""
 	for _, f := range r.Findings {
-		if f.State == FindingRunning {
+		if f.State == api.FindingRunning {
 			continue
 		}
 		if f.Group != group {
 			group = f.Group
 			b.WriteString(GroupTitle(group) + "\n")
 		}
-		b.WriteString(f.Text())
+		b.WriteString(FindingText(f))
 	}
 	return b.String()
 }
@@ -28,8 +29,9 @@ func (r Report) Text() string {
 // GroupTitle is the heading of a group of findings.
 func GroupTitle(group string) string { return web.ReportGroups[group] }
 
-// Text is a finding over some lines: what it is, whose, and what to do.
-func (f Finding) Text() string {
+// FindingText is a finding over some lines: what it is, who has to fix it, and
+// what to do.
+func FindingText(f api.Finding) string {
 	line := fmt.Sprintf("  %-6s  %s", web.ReportMarks[f.State], f.What)
 	if f.MS > 0 {
 		line += fmt.Sprintf(" (%d ms)", f.MS)
@@ -44,7 +46,7 @@ func (f Finding) Text() string {
 		}
 	}
 	more("", f.Words)
-	if f.State != FindingOK {
+	if f.State != api.FindingOK {
 		more(web.ReportNext, f.Next)
 		more("", f.Link)
 	}

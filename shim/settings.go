@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
@@ -43,15 +44,8 @@ func (s *Shim) accessTTL() time.Duration {
 	return d
 }
 
-// A settingsChange is what the owner changes; nil leaves a setting.
-type settingsChange struct {
-	AccessTTL *int64  `json:"access_token_lifetime"` // seconds
-	LogLevel  *string `json:"log_level"`
-	Login     *bool   `json:"start_at_login"`
-}
-
 // changeSettings checks everything first, so that what is wrong changes nothing.
-func (s *Shim) changeSettings(c settingsChange) error {
+func (s *Shim) changeSettings(c api.SettingsChange) error {
 	var ttl time.Duration
 	if c.AccessTTL != nil {
 		if *c.AccessTTL < int64(minAccessTTL/time.Second) || *c.AccessTTL > int64(maxAccessTTL/time.Second) {
@@ -91,7 +85,7 @@ func (s *Shim) changeSettings(c settingsChange) error {
 }
 
 var logLevels = map[string]slog.Level{
-	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	api.LogDebug: slog.LevelDebug, api.LogInfo: slog.LevelInfo, api.LogWarn: slog.LevelWarn, api.LogError: slog.LevelError,
 }
 
 func (s *Shim) logLevelName() string {
@@ -101,17 +95,9 @@ func (s *Shim) logLevelName() string {
 	return strings.ToLower(s.logLevel.Level().String())
 }
 
-// settingsObject is the settings in the answers of the API. What is null
-// cannot be changed here.
-type settingsObject struct {
-	AccessTTL int64   `json:"access_token_lifetime"`
-	LogLevel  *string `json:"log_level"`
-	Login     *bool   `json:"start_at_login"`
-	DataDir   string  `json:"data_dir"`
-}
-
-func (s *Shim) settingsObject() settingsObject {
-	o := settingsObject{AccessTTL: int64(s.accessTTL() / time.Second), DataDir: s.dir}
+// settingsObject is the settings in the answers of the API.
+func (s *Shim) settingsObject() api.Settings {
+	o := api.Settings{AccessTTL: int64(s.accessTTL() / time.Second), DataDir: s.dir}
 	if l := s.logLevelName(); l != "" {
 		o.LogLevel = &l
 	}
@@ -128,7 +114,7 @@ func (s *Shim) apiSettings(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) apiPatchSettings(w http.ResponseWriter, r *http.Request) error {
-	var c settingsChange
+	var c api.SettingsChange
 	if err := readJSON(r, &c); err != nil {
 		return err
 	}
@@ -145,7 +131,7 @@ func (s *Shim) showSettings(w http.ResponseWriter, r *http.Request) error {
 func (s *Shim) renderSettings(w http.ResponseWriter, r *http.Request, status int, notices []web.Notice) error {
 	p := web.Settings{
 		Version: s.version, Lifetime: int64(s.accessTTL() / time.Second), LogLevel: s.logLevelName(),
-		DataDir: s.dir, Keychain: shownKeychain(s.vault.Keychain()),
+		DataDir: s.dir, Keychain: shownKeychain(s.keychain()),
 		Notices: notices, Token: s.token(r),
 	}
 	if s.login != nil {
@@ -163,7 +149,7 @@ const settingsSaved = "/settings?done=saved"
 
 // settingsForm makes a change come true and goes on to then, or shows the page
 // of settings with what is wrong.
-func (s *Shim) settingsForm(w http.ResponseWriter, r *http.Request, c settingsChange, then string) error {
+func (s *Shim) settingsForm(w http.ResponseWriter, r *http.Request, c api.SettingsChange, then string) error {
 	err := s.changeSettings(c)
 	if err == nil {
 		http.Redirect(w, r, then, http.StatusSeeOther)
@@ -181,7 +167,7 @@ func (s *Shim) settingsForm(w http.ResponseWriter, r *http.Request, c settingsCh
 
 func (s *Shim) loginFromForm(w http.ResponseWriter, r *http.Request) error {
 	on := r.PostFormValue("login") == "on"
-	return s.settingsForm(w, r, settingsChange{Login: &on}, settingsSaved)
+	return s.settingsForm(w, r, api.SettingsChange{Login: &on}, settingsSaved)
 }
 
 func (s *Shim) lifetimeFromForm(w http.ResponseWriter, r *http.Request) error {
@@ -189,10 +175,10 @@ func (s *Shim) lifetimeFromForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		n = 0 // out of bounds
 	}
-	return s.settingsForm(w, r, settingsChange{AccessTTL: &n}, settingsSaved)
+	return s.settingsForm(w, r, api.SettingsChange{AccessTTL: &n}, settingsSaved)
 }
 
 func (s *Shim) logLevelFromForm(w http.ResponseWriter, r *http.Request) error {
 	level := r.PostFormValue("log_level")
-	return s.settingsForm(w, r, settingsChange{LogLevel: &level}, settingsSaved)
+	return s.settingsForm(w, r, api.SettingsChange{LogLevel: &level}, settingsSaved)
 }

@@ -4,73 +4,40 @@ import (
 	"context"
 	"net/http"
 	"sync"
-	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// A Status is what the status command, the dashboard and the tray show.
-type Status struct {
-	Version        string         `json:"version"`
-	LocalOrigin    string         `json:"local_origin"`
-	PublicOrigin   *string        `json:"public_origin"` // null while there is none
-	PublicListener *string        `json:"public_listener"`
-	Tunnel         TunnelStatus   `json:"tunnel"`
-	Keychain       vault.Keychain `json:"keychain"`
-	Disk           DiskStatus     `json:"disk"`
-	Paused         bool           `json:"paused"`
-	SameUserCheck  bool           `json:"same_user_check"` // connections are checked to come from the owner's OS user
-	Endpoints      int            `json:"endpoints"`
-	Rejected       int            `json:"rejected"` // credentials that their upstream refuses
-	Grants         int            `json:"grants"`
-	Pending        []Pending      `json:"pending"` // authorization requests that nobody has answered
-	// Attempts are the last ones of clients that did not get connected, and need
-	// somebody.
-	Attempts []Attempt `json:"attempts"`
-}
-
-// A DiskStatus says whether changes can be saved.
-type DiskStatus struct {
-	State vault.DiskState `json:"state"`
-	Words string          `json:"words,omitempty"` // what is the matter, and
-	Next  string          `json:"next,omitempty"`  // what to do
-}
-
 // diskStatus puts the state of the disk into words.
-func (s *Shim) diskStatus() DiskStatus {
-	st := DiskStatus{State: s.vault.Disk()}
+func (s *Shim) diskStatus() api.DiskStatus {
+	st := api.DiskStatus{State: string(s.vault.Disk())}
 	switch st.State {
-	case vault.DiskFull:
+	case api.DiskFull:
 		st.Words, st.Next = web.TextDiskFull, web.TextDiskFullNext
-	case vault.DiskFailing:
+	case api.DiskFailing:
 		st.Words, st.Next = web.TextDiskFailing, web.TextDiskFailingNext
 	}
 	return st
 }
 
-// A Pending is an authorization request that waits at the consent page.
-type Pending struct {
-	URL          string    `json:"url"`
-	ClientName   string    `json:"client_name"`
-	RedirectHost string    `json:"redirect_host"`
-	Slug         string    `json:"slug,omitempty"`
-	Created      time.Time `json:"created"`
-	// Asked says that another device waits for the answer: its number must be
-	// typed.
-	Asked bool `json:"asked,omitempty"`
+// keychain says where the master key is.
+func (s *Shim) keychain() api.Keychain {
+	k := s.vault.Keychain()
+	return api.Keychain{Mode: string(k.Mode), State: string(k.State), Words: k.Words, CanKeep: k.CanKeep}
 }
 
 // Status reports how things stand now.
-func (s *Shim) Status() Status {
-	st := Status{
+func (s *Shim) Status() api.Status {
+	st := api.Status{
 		Version:       s.version,
 		Tunnel:        s.tunnelStatus(),
-		Keychain:      s.vault.Keychain(),
+		Keychain:      s.keychain(),
 		Disk:          s.diskStatus(),
 		Paused:        s.paused.is(),
 		SameUserCheck: checksUser,
-		Pending:       []Pending{},
+		Pending:       []api.Pending{},
 		Attempts:      s.stopped(),
 	}
 	if o := s.local.Load(); o != nil {
@@ -88,7 +55,7 @@ func (s *Shim) Status() Status {
 	}
 	for _, r := range s.requests.Viewed() {
 		v, _ := s.visits.get(r.ID)
-		st.Pending = append(st.Pending, Pending{
+		st.Pending = append(st.Pending, api.Pending{
 			URL: st.LocalOrigin + "/consent/" + r.ID, ClientName: r.Client.Name,
 			RedirectHost: redirectHost(r.RedirectURI), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
 		})

@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -23,14 +23,14 @@ const stepsLast = 10 * time.Minute
 
 // firstSteps tells how far the owner is, or nil once he is done or wants to
 // hear no more of it.
-func (s *Shim) firstSteps(st Status, slugs []slugObject, grants []grantObject) *web.Steps {
+func (s *Shim) firstSteps(st api.Status, slugs []api.Endpoint, grants []grantObject) *web.Steps {
 	if _, hidden := s.vault.Setting(settingStepsHidden); hidden || stepsOver(grants, time.Now()) {
 		return nil
 	}
 	_, local := s.vault.Setting(settingStepsLocal)
 	p := &web.Steps{
-		KeySafe: !waiting(st.Keychain) && st.Keychain.State != vault.StateMemory, Keychain: shownKeychain(st.Keychain),
-		Local: local, Online: st.Tunnel.State == TunnelOnline, Tunnel: st.Tunnel.Provider != TunnelOff && st.Tunnel.Provider != "",
+		KeySafe: st.Keychain.Usable() && st.Keychain.State != api.KeychainMemory, Keychain: shownKeychain(st.Keychain),
+		Local: local, Online: st.Tunnel.State == api.TunnelOnline, Tunnel: st.Tunnel.Provider != api.TunnelOff && st.Tunnel.Provider != "",
 		TunnelWords: st.Tunnel.Words, Asked: len(grants) > 0,
 	}
 	if len(slugs) > 0 {
@@ -73,7 +73,7 @@ func (s *Shim) stepsHideFromForm(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Shim) stepsLoginFromForm(w http.ResponseWriter, r *http.Request) error {
 	on := true
-	return s.settingsForm(w, r, settingsChange{Login: &on}, "/?done=login")
+	return s.settingsForm(w, r, api.SettingsChange{Login: &on}, "/?done=login")
 }
 
 func (s *Shim) keepStep(w http.ResponseWriter, r *http.Request, setting string) error {

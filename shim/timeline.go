@@ -6,20 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
 )
-
-// An Attempt is one try of one client to be connected, and what there is to say
-// about it.
-type Attempt struct {
-	timeline.Attempt
-	Endpoint  string             `json:"endpoint,omitempty"` // its display name
-	Diagnosis timeline.Diagnosis `json:"diagnosis"`
-}
 
 // initTimeline goes on with the grants that have not used a tool yet.
 func (s *Shim) initTimeline() {
@@ -41,7 +34,7 @@ func (o *origin) via() string {
 	switch {
 	case o.loopback:
 		return timeline.Local
-	case o.s.publicProvider() == TunnelNgrok:
+	case o.s.publicProvider() == api.TunnelNgrok:
 		return timeline.Ngrok
 	}
 	return timeline.External
@@ -80,7 +73,7 @@ func (s *Shim) noteGrant(req *oauth.Request, step timeline.Step, why, grant stri
 	via := timeline.Local
 	if l := s.local.Load(); l == nil || req.Issuer != l.as.Issuer {
 		via = timeline.External
-		if s.publicProvider() == TunnelNgrok {
+		if s.publicProvider() == api.TunnelNgrok {
 			via = timeline.Ngrok
 		}
 	}
@@ -129,20 +122,34 @@ func (s *Shim) noteBlocked(grant, why string) {
 func (s *Shim) circumstances() timeline.Circumstances {
 	s.side.mu.Lock()
 	defer s.side.mu.Unlock()
-	return timeline.Circumstances{Now: time.Now(), Offline: s.side.provider() == TunnelOff || s.side.status.State != TunnelOnline}
+	return timeline.Circumstances{Now: time.Now(), Offline: s.side.provider() == api.TunnelOff || s.side.status.State != api.TunnelOnline}
 }
 
 // diagnose says how it stands with an attempt.
-func (s *Shim) diagnose(a timeline.Attempt, c timeline.Circumstances) Attempt {
+func (s *Shim) diagnose(a timeline.Attempt, c timeline.Circumstances) api.Attempt {
 	e, _ := s.vault.Endpoint(a.Slug)
-	return Attempt{Attempt: a, Endpoint: e.Name, Diagnosis: timeline.Diagnose(a, c)}
+	d := timeline.Diagnose(a, c)
+	out := api.Attempt{
+		ID: a.ID, Client: a.Client, Agent: a.Agent, Via: a.Via, Host: a.Host, Slug: a.Slug, Grant: a.Grant,
+		Began: a.Began, Last: a.Last, Over: a.Over, Endpoint: e.Name,
+		Diagnosis: api.Diagnosis{
+			State: d.State, Stopped: string(d.Stopped), Cause: d.Cause, Whose: string(d.Whose), Words: d.Words, Next: d.Next,
+		},
+	}
+	if a.Events != nil {
+		out.Events = make([]api.Event, 0, len(a.Events))
+	}
+	for _, e := range a.Events {
+		out.Events = append(out.Events, api.Event{Step: string(e.Step), Why: e.Why, Status: e.Status, Time: e.Time, Last: e.Last, Count: e.Count})
+	}
+	return out
 }
 
 // unfinished lists the attempts that did not come to a tool yet, the newest
 // first. Those of grants that have ended since are left out, unless the client
 // itself ended it.
-func (s *Shim) unfinished() []Attempt {
-	all := []Attempt{}
+func (s *Shim) unfinished() []api.Attempt {
+	all := []api.Attempt{}
 	now := s.circumstances()
 	for _, a := range s.timeline.Unfinished() {
 		d := s.diagnose(a, now)
@@ -163,8 +170,8 @@ const maxStopped = 5
 // stopped lists the last attempts that need somebody. Strangers look at every
 // address on the internet; a mere look is none of them. Nor is one whose app
 // got there later.
-func (s *Shim) stopped() []Attempt {
-	all := []Attempt{}
+func (s *Shim) stopped() []api.Attempt {
+	all := []api.Attempt{}
 	for _, a := range s.unfinished() {
 		if a.Diagnosis.State == timeline.Stopped && a.Diagnosis.Cause != "found" && !a.Over && len(all) < maxStopped {
 			all = append(all, a)
@@ -174,13 +181,13 @@ func (s *Shim) stopped() []Attempt {
 }
 
 // grantTimelines is how each grant came to be, by its id.
-func (s *Shim) grantTimelines() map[string]Attempt {
+func (s *Shim) grantTimelines() map[string]api.Attempt {
 	records, err := s.vault.Timelines()
 	if err != nil {
 		s.log.Warn("how clients were connected cannot be read", "err", err)
 	}
 	now := s.circumstances()
-	all := make(map[string]Attempt, len(records))
+	all := make(map[string]api.Attempt, len(records))
 	for grant, record := range records {
 		if a, ok := timeline.Parse(record); ok {
 			a.Grant = grant
@@ -195,9 +202,9 @@ func (s *Shim) grantTimelines() map[string]Attempt {
 func (s *Shim) apiTimeline(w http.ResponseWriter, r *http.Request) error {
 	grant := r.URL.Query().Get("grant")
 	if grant == "" {
-		return httpx.WriteJSON(w, http.StatusOK, map[string]any{"timeline": s.unfinished()})
+		return httpx.WriteJSON(w, http.StatusOK, api.Timeline{Timeline: s.unfinished()})
 	}
-	all := []Attempt{}
+	all := []api.Attempt{}
 	record, err := s.vault.Timeline(grant)
 	if err != nil {
 		return s.explainState(err)
@@ -206,5 +213,5 @@ func (s *Shim) apiTimeline(w http.ResponseWriter, r *http.Request) error {
 		a.Grant = grant
 		all = append(all, s.diagnose(a, s.circumstances()))
 	}
-	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"timeline": all})
+	return httpx.WriteJSON(w, http.StatusOK, api.Timeline{Timeline: all})
 }

@@ -10,11 +10,12 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
 // attempts decodes the timeline, of one grant if that is not "".
-func (p *program) attempts(grant string) []shim.Attempt {
+func (p *program) attempts(grant string) []api.Attempt {
 	p.t.Helper()
 	status, out := p.api("GET", "/api/timeline?grant="+grant, nil)
 	if status != http.StatusOK {
@@ -24,7 +25,7 @@ func (p *program) attempts(grant string) []shim.Attempt {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	var all []shim.Attempt
+	var all []api.Attempt
 	if err := json.Unmarshal(b, &all); err != nil {
 		p.t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func (p *program) attempts(grant string) []shim.Attempt {
 }
 
 // way is the steps of an attempt in one line.
-func way(a shim.Attempt) string {
+func way(a api.Attempt) string {
 	var steps []string
 	for _, e := range a.Events {
 		step := string(e.Step)
@@ -209,7 +210,7 @@ func TestTimelineIsOver(t *testing.T) {
 // TestCheckPage: the owner, and nobody else, sees who did not get connected,
 // how others did, and what an examination found.
 func TestCheckPage(t *testing.T) {
-	doc := examiner{make(chan shim.Finding)}
+	doc := examiner{make(chan api.Finding)}
 	p := startConfig(t, shim.Config{Dir: t.TempDir(), Doctor: doc}, "127.0.0.1:0")
 	up := shimtest.NewUpstream(t, shimtest.Options{})
 	_, mcpURL := p.add(up.URL, nil)
@@ -240,7 +241,7 @@ func TestCheckPage(t *testing.T) {
 	if page.Status != http.StatusOK || !strings.Contains(page.Body, "Checking") || !strings.Contains(page.Body, `http-equiv="refresh"`) {
 		t.Errorf("after the button the page (%d) does not say that it checks:\n%s", page.Status, page.Body)
 	}
-	doc.tell <- shim.Finding{ID: "x", Group: "servers", What: "Weather", State: shim.FindingFailed, Whose: "upstream", Words: "It is away.", Next: "Wait."}
+	doc.tell <- api.Finding{ID: "x", Group: "servers", What: "Weather", State: api.FindingFailed, Whose: "upstream", Words: "It is away.", Next: "Wait."}
 	close(doc.tell)
 	waitFor(t, "the report", func() bool {
 		body := b.Open(p.origin + "/check").Body

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
@@ -113,10 +114,7 @@ func (s *Shim) apiImport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Added   []slugObject `json:"added"`
-		Skipped []string     `json:"skipped"` // slugs that were there already
-	}{[]slugObject{}, []string{}}
+	answer := api.Imported{Added: []api.Endpoint{}, Skipped: []string{}}
 	for _, e := range in.added {
 		o := s.slugObject(e)
 		if e.HasQuery {

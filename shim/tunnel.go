@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -22,27 +23,9 @@ type Secret = endpoint.Secret
 // NewSecret wraps a credential.
 func NewSecret(s string) Secret { return endpoint.NewSecret(s) }
 
-// The ways in from the internet.
-const (
-	TunnelOff      = "off"      // none: programs on this computer alone
-	TunnelNgrok    = "ngrok"    // opened by this program, with the owner's ngrok account
-	TunnelExternal = "external" // run by the owner himself; we listen where it leads to
-)
-
-// The states of a tunnel. In TunnelFailed nothing is tried any more until the
-// owner has done something.
-const (
-	TunnelConnecting = "connecting"
-	TunnelOnline     = "online"
-	TunnelRetrying   = "retrying"
-	TunnelFailed     = "failed"
-	TunnelPaused     = "paused"
-	TunnelLocked     = "locked" // the authtoken is in a keychain that is waited for
-)
-
 // A TunnelWish is how the owner wants to be reached.
 type TunnelWish struct {
-	Provider string // TunnelOff, TunnelNgrok or TunnelExternal
+	Provider string // api.TunnelOff, api.TunnelNgrok or api.TunnelExternal
 	// URL is the public origin of an external tunnel, and for ngrok the one
 	// that the owner wants; empty leaves it to ngrok.
 	URL       string
@@ -62,46 +45,10 @@ type Tunnel interface {
 	// Want says how it is to be from now on, and does not wait for it.
 	Want(TunnelWish)
 	// Settled waits until it is known how the last wish went, or ctx ends.
-	Settled(ctx context.Context) TunnelStatus
+	Settled(ctx context.Context) api.TunnelStatus
 	// Test goes out to the internet and back in by the public address. It
 	// returns what a person should know, and whether all is well.
 	Test(ctx context.Context) (words string, ok bool)
-}
-
-// A TunnelStatus says how the outside reaches us. Words are for people: what
-// is, or what failed and whose fault it is; Next is what to do about it.
-type TunnelStatus struct {
-	Provider string       `json:"provider"`
-	State    string       `json:"state"`
-	Words    string       `json:"words"`
-	Next     string       `json:"next,omitempty"`
-	Link     string       `json:"link,omitempty"`  // a page to do it on
-	Code     string       `json:"code,omitempty"`  // ERR_NGROK_...
-	Whose    string       `json:"whose,omitempty"` // fault it is
-	Account  string       `json:"account,omitempty"`
-	Plan     string       `json:"plan,omitempty"`
-	Region   string       `json:"region,omitempty"`
-	Since    *time.Time   `json:"since,omitempty"` // when it came online
-	Test     string       `json:"test,omitempty"`  // what the last self-test found, if that was trouble
-	Usage    *TunnelUsage `json:"usage,omitempty"`
-	// Stranded are the clients that signed in at an earlier public address.
-	Stranded []string `json:"stranded,omitempty"`
-
-	Origin      string `json:"-"` // as it is online
-	Listener    string `json:"-"` // external: where the owner's tunnel must lead
-	MaxRequests int64  `json:"-"` // a month, by the plan; 0 means no limit
-	MaxBytes    int64  `json:"-"`
-}
-
-// A TunnelUsage is what went through the tunnel this month, in UTC, with the
-// limits of the plan where there are any.
-type TunnelUsage struct {
-	Month       string `json:"month"`
-	Requests    int64  `json:"requests"`
-	Bytes       int64  `json:"bytes"`
-	MaxRequests int64  `json:"max_requests,omitempty"`
-	MaxBytes    int64  `json:"max_bytes,omitempty"`
-	Warning     string `json:"warning,omitempty"` // once 80 % of a limit are used
 }
 
 // tunnelSettings are what is kept of the owner's wish.
@@ -135,7 +82,7 @@ type publicSide struct {
 
 	mu       sync.Mutex
 	settings tunnelSettings
-	status   TunnelStatus
+	status   api.TunnelStatus
 	pushed   *TunnelWish
 	warned   bool
 }
@@ -153,14 +100,14 @@ func (s *Shim) initTunnel(c TunnelConfig) error {
 	}
 	switch c.Mode {
 	case "", "auto":
-	case TunnelOff:
+	case api.TunnelOff:
 		p.off = true
-	case TunnelNgrok, TunnelExternal:
+	case api.TunnelNgrok, api.TunnelExternal:
 		if c.Control == nil {
 			return &TunnelError{errors.New("this program runs without a tunnel")}
 		}
 		w := TunnelWish{Provider: c.Mode, URL: c.URL, Preset: p.settings.Preset}
-		if c.Mode == TunnelExternal && c.URL == "" {
+		if c.Mode == api.TunnelExternal && c.URL == "" {
 			w.URL = p.settings.URL
 		}
 		if err := s.checkWish(&w); err != nil {
@@ -173,7 +120,7 @@ func (s *Shim) initTunnel(c TunnelConfig) error {
 		return fmt.Errorf("there is no tunnel %q", c.Mode)
 	}
 	if p.settings.Provider == "" {
-		p.settings.Provider = TunnelOff
+		p.settings.Provider = api.TunnelOff
 	}
 	return nil
 }
@@ -189,7 +136,7 @@ func (e *TunnelError) Unwrap() error { return e.err }
 func (s *Shim) checkWish(w *TunnelWish) error {
 	raw := strings.TrimSpace(w.URL)
 	switch {
-	case raw == "" && w.Provider == TunnelExternal:
+	case raw == "" && w.Provider == api.TunnelExternal:
 		return errors.New("an external tunnel needs its public URL, as https://example.com")
 	case raw == "":
 		return nil
@@ -211,13 +158,13 @@ func (s *Shim) checkWish(w *TunnelWish) error {
 func (s *Shim) saveTunnel(w TunnelWish) error {
 	return s.changeTunnel(func(t *tunnelSettings) {
 		t.Provider = w.Provider
-		if w.Provider != TunnelOff {
+		if w.Provider != api.TunnelOff {
 			t.Last = w.Provider
 		}
 		switch w.Provider {
-		case TunnelExternal:
+		case api.TunnelExternal:
 			t.URL, t.Preset, t.Seen = w.URL, w.Preset, w.URL
-		case TunnelNgrok:
+		case api.TunnelNgrok:
 			if w.URL != "" {
 				t.Domain = w.URL
 			}
@@ -252,7 +199,7 @@ func (s *Shim) changeTunnel(f func(*tunnelSettings)) error {
 // mu.
 func (p *publicSide) provider() string {
 	if p.off || p.control == nil {
-		return TunnelOff
+		return api.TunnelOff
 	}
 	return p.settings.Provider
 }
@@ -264,9 +211,9 @@ func (s *Shim) PublicOrigin() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch p.provider() {
-	case TunnelExternal:
+	case api.TunnelExternal:
 		return p.settings.URL
-	case TunnelNgrok:
+	case api.TunnelNgrok:
 		if p.settings.Domain != "" {
 			return p.settings.Domain
 		}
@@ -277,16 +224,16 @@ func (s *Shim) PublicOrigin() string {
 
 // wish is how the tunnel should be now. If it cannot even be tried, problem
 // says why.
-func (s *Shim) wish() (w TunnelWish, problem *TunnelStatus) {
+func (s *Shim) wish() (w TunnelWish, problem *api.TunnelStatus) {
 	p := &s.side
 	p.mu.Lock()
 	t := p.settings
 	w = TunnelWish{Provider: p.provider(), Paused: s.paused.is()}
 	p.mu.Unlock()
 	switch w.Provider {
-	case TunnelExternal:
+	case api.TunnelExternal:
 		w.URL, w.Preset = t.URL, t.Preset
-	case TunnelNgrok:
+	case api.TunnelNgrok:
 		w.URL, w.Known = t.Domain, t.Seen
 		if w.Authtoken = p.env; !w.Authtoken.IsZero() {
 			return w, nil
@@ -295,9 +242,9 @@ func (s *Shim) wish() (w TunnelWish, problem *TunnelStatus) {
 		w.Authtoken, err = s.vault.Secret(secretNgrok)
 		switch {
 		case errors.Is(err, vault.ErrLocked):
-			return w, &TunnelStatus{Provider: TunnelNgrok, State: TunnelLocked, Words: web.TextTunnelLocked, Next: s.vault.Keychain().Words}
+			return w, &api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelLocked, Words: web.TextTunnelLocked, Next: s.vault.Keychain().Words}
 		case err != nil:
-			return w, &TunnelStatus{Provider: TunnelNgrok, State: TunnelFailed, Words: web.TextNoAuthtoken, Next: web.TextGetAuthtoken, Link: web.LinkAuthtoken}
+			return w, &api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelFailed, Words: web.TextNoAuthtoken, Next: web.TextGetAuthtoken, Link: web.LinkAuthtoken}
 		}
 	}
 	return w, nil
@@ -314,7 +261,7 @@ func (s *Shim) drive() {
 	defer p.driving.Unlock()
 	w, problem := s.wish()
 	if problem != nil {
-		w = TunnelWish{Provider: TunnelOff}
+		w = TunnelWish{Provider: api.TunnelOff}
 	}
 	p.mu.Lock()
 	same := p.pushed != nil && *p.pushed == w
@@ -323,7 +270,7 @@ func (s *Shim) drive() {
 	if problem != nil {
 		p.status = *problem
 	} else if !same {
-		p.status = TunnelStatus{Provider: w.Provider, State: TunnelConnecting}
+		p.status = api.TunnelStatus{Provider: w.Provider, State: api.TunnelConnecting}
 	}
 	p.mu.Unlock()
 	if !same {
@@ -333,9 +280,9 @@ func (s *Shim) drive() {
 }
 
 // SetTunnelStatus takes over how the tunnel is.
-func (s *Shim) SetTunnelStatus(st TunnelStatus) {
+func (s *Shim) SetTunnelStatus(st api.TunnelStatus) {
 	p := &s.side
-	ngrok := st.State == TunnelOnline && st.Provider == TunnelNgrok
+	ngrok := st.State == api.TunnelOnline && st.Provider == api.TunnelNgrok
 	// What worked is kept before anybody is told that it works.
 	if !s.keepOrigin(st, ngrok) {
 		return
@@ -353,12 +300,12 @@ func (s *Shim) SetTunnelStatus(st TunnelStatus) {
 // reports false if st is of a wish before the last one, or says nothing that
 // is not known. What we got is what is known from now on, which is no reason to
 // open the tunnel anew: no wish is compared with the last one meanwhile.
-func (s *Shim) keepOrigin(st TunnelStatus, ngrok bool) bool {
+func (s *Shim) keepOrigin(st api.TunnelStatus, ngrok bool) bool {
 	p := &s.side
 	p.driving.Lock()
 	defer p.driving.Unlock()
 	p.mu.Lock()
-	last := p.pushed != nil && p.pushed.Provider == st.Provider && st.Provider != TunnelOff
+	last := p.pushed != nil && p.pushed.Provider == st.Provider && st.Provider != api.TunnelOff
 	seen := p.settings.Seen
 	p.mu.Unlock()
 	if !last || !ngrok || seen == st.Origin {
@@ -397,20 +344,20 @@ func (s *Shim) keepEnvironment() {
 }
 
 // tunnelStatus is how things are, for those who show it.
-func (s *Shim) tunnelStatus() TunnelStatus {
+func (s *Shim) tunnelStatus() api.TunnelStatus {
 	p := &s.side
 	p.mu.Lock()
 	st := p.status
 	provider, seen := p.provider(), p.settings.Seen
 	p.mu.Unlock()
-	if provider == TunnelOff || st.State == "" {
-		st = TunnelStatus{Provider: TunnelOff, State: TunnelOff, Words: web.TextTunnelOff}
+	if provider == api.TunnelOff || st.State == "" {
+		st = api.TunnelStatus{Provider: api.TunnelOff, State: api.TunnelOff, Words: web.TextTunnelOff}
 	}
-	if provider != TunnelOff && s.paused.is() {
-		st = TunnelStatus{Provider: provider, State: TunnelPaused, Words: web.TextTunnelPaused, Listener: st.Listener}
+	if provider != api.TunnelOff && s.paused.is() {
+		st = api.TunnelStatus{Provider: provider, State: api.TunnelPaused, Words: web.TextTunnelPaused, Listener: st.Listener}
 	}
-	if u := s.meter.add(time.Now()); provider != TunnelOff || u.Requests > 0 {
-		st.Usage = &TunnelUsage{Month: u.Month, Requests: u.Requests, Bytes: u.Bytes, MaxRequests: st.MaxRequests, MaxBytes: st.MaxBytes}
+	if u := s.meter.add(time.Now()); provider != api.TunnelOff || u.Requests > 0 {
+		st.Usage = &api.TunnelUsage{Month: u.Month, Requests: u.Requests, Bytes: u.Bytes, MaxRequests: st.MaxRequests, MaxBytes: st.MaxBytes}
 		st.Usage.Warning = usageWarning(*st.Usage)
 	}
 	names, err := s.vault.GrantedNames()
@@ -428,7 +375,7 @@ func (s *Shim) tunnelStatus() TunnelStatus {
 }
 
 // usageWarning says that a monthly limit comes near.
-func usageWarning(u TunnelUsage) string {
+func usageWarning(u api.TunnelUsage) string {
 	near := func(used, limit int64) bool { return limit > 0 && used >= limit/5*4 }
 	switch {
 	case u.MaxRequests > 0 && u.Requests >= u.MaxRequests, u.MaxBytes > 0 && u.Bytes >= u.MaxBytes:
@@ -463,9 +410,9 @@ type TunnelConfig struct {
 	// Control opens and closes it. nil means that there is none.
 	Control Tunnel
 	// Mode is "auto" or "" for what the owner last turned on, and else
-	// TunnelOff, TunnelNgrok or TunnelExternal, by his word.
+	// api.TunnelOff, api.TunnelNgrok or api.TunnelExternal, by his word.
 	Mode      string
-	URL       string // public URL, with TunnelExternal or TunnelNgrok
+	URL       string // public URL, with api.TunnelExternal or api.TunnelNgrok
 	Authtoken Secret // fills in the one of ngrok, and turns nothing on
 	// Presets lists what can be an external tunnel that leads from a public
 	// URL to us; the URL is "" if it is not known yet.

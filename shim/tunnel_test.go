@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -22,14 +23,14 @@ const (
 )
 
 // judgeToken is ngrok: it knows one token.
-func judgeToken(w *wire) func(shim.TunnelWish) shim.TunnelStatus {
-	return func(wish shim.TunnelWish) shim.TunnelStatus {
-		if wish.Provider == shim.TunnelNgrok && wish.Authtoken.Reveal() != goodToken {
-			return shim.TunnelStatus{Provider: wish.Provider, State: shim.TunnelFailed, Code: "ERR_NGROK_107", Words: "ngrok does not accept this authtoken.", Next: "Paste it again."}
+func judgeToken(w *wire) func(shim.TunnelWish) api.TunnelStatus {
+	return func(wish shim.TunnelWish) api.TunnelStatus {
+		if wish.Provider == api.TunnelNgrok && wish.Authtoken.Reveal() != goodToken {
+			return api.TunnelStatus{Provider: wish.Provider, State: api.TunnelFailed, Code: "ERR_NGROK_107", Words: "ngrok does not accept this authtoken.", Next: "Paste it again."}
 		}
 		origin := cmp.Or(wish.URL, wish.Known, publicOrigin)
 		w.serve(origin)
-		return shim.TunnelStatus{Provider: wish.Provider, State: shim.TunnelOnline, Origin: origin}
+		return api.TunnelStatus{Provider: wish.Provider, State: api.TunnelOnline, Origin: origin}
 	}
 }
 
@@ -43,7 +44,7 @@ func TestPutTunnel(t *testing.T) {
 		s, _ := st["public_origin"].(string)
 		return s
 	}
-	if st := p.shim.Status(); st.Tunnel.State != shim.TunnelOff || st.PublicOrigin != nil || len(p.wire.wished()) > 0 && p.wire.wished()[0].Provider != shim.TunnelOff {
+	if st := p.shim.Status(); st.Tunnel.State != api.TunnelOff || st.PublicOrigin != nil || len(p.wire.wished()) > 0 && p.wire.wished()[0].Provider != api.TunnelOff {
 		t.Errorf("a first run: %+v, want nothing public", st.Tunnel)
 	}
 	for _, tt := range []struct {
@@ -68,7 +69,7 @@ func TestPutTunnel(t *testing.T) {
 			if msg, _ := out["error"].(string); status != http.StatusBadRequest || !strings.Contains(msg, tt.want) || strings.Contains(msg, badToken) {
 				t.Errorf("PUT %v = %d %v, want 400 with %q", tt.in["provider"], status, out, tt.want)
 			}
-			if got := public(); got != "" || p.shim.Status().Tunnel.State != shim.TunnelOff {
+			if got := public(); got != "" || p.shim.Status().Tunnel.State != api.TunnelOff {
 				t.Errorf("it changed something: public origin %q, %+v", got, p.shim.Status().Tunnel)
 			}
 		})
@@ -83,7 +84,7 @@ func TestPutTunnel(t *testing.T) {
 	if status, out = put(map[string]any{"provider": "ngrok", "authtoken": badToken}); status != http.StatusBadRequest {
 		t.Errorf("a wrong authtoken later = %d %v, want 400", status, out)
 	}
-	waitFor(t, "the tunnel as it was", func() bool { return p.shim.Status().Tunnel.State == shim.TunnelOnline })
+	waitFor(t, "the tunnel as it was", func() bool { return p.shim.Status().Tunnel.State == api.TunnelOnline })
 	if w := p.wire.wished(); len(w) < before+2 || w[len(w)-1].Authtoken.Reveal() != goodToken {
 		t.Error("after a wrong authtoken the old one is not used again")
 	}
@@ -109,7 +110,7 @@ func TestPutTunnel(t *testing.T) {
 		t.Errorf("public origin while offline: %v, want null", st["public_origin"])
 	}
 	p = p.restart()
-	if st := p.shim.Status(); st.Tunnel.State != shim.TunnelOff {
+	if st := p.shim.Status(); st.Tunnel.State != api.TunnelOff {
 		t.Errorf("after going offline and a restart: %+v", st.Tunnel)
 	}
 	if status, out = p.api("PUT", "/api/tunnel", map[string]any{"provider": "ngrok"}); status != http.StatusOK || out["state"] != "online" {
@@ -125,7 +126,7 @@ func TestTunnelAtStart(t *testing.T) {
 	state := func(p *program) string { return p.shim.Status().Tunnel.State }
 	t.Run("an authtoken in the environment turns nothing on", func(t *testing.T) {
 		p := begin(t, t.TempDir(), shim.TunnelConfig{Mode: "auto", Authtoken: shim.NewSecret(goodToken)})
-		if got := state(p); got != shim.TunnelOff {
+		if got := state(p); got != api.TunnelOff {
 			t.Errorf("state %q, want off", got)
 		}
 		if status, out := p.api("PUT", "/api/tunnel", map[string]any{"provider": "ngrok"}); status != http.StatusOK || out["state"] != "online" {
@@ -136,25 +137,25 @@ func TestTunnelAtStart(t *testing.T) {
 	})
 	t.Run("off is for this run", func(t *testing.T) {
 		dir := t.TempDir()
-		p := begin(t, dir, shim.TunnelConfig{Mode: shim.TunnelNgrok, Authtoken: shim.NewSecret(goodToken)})
+		p := begin(t, dir, shim.TunnelConfig{Mode: api.TunnelNgrok, Authtoken: shim.NewSecret(goodToken)})
 		p.waitOnline()
 		p.stop()
-		p = begin(t, dir, shim.TunnelConfig{Mode: shim.TunnelOff})
-		if got := state(p); got != shim.TunnelOff {
+		p = begin(t, dir, shim.TunnelConfig{Mode: api.TunnelOff})
+		if got := state(p); got != api.TunnelOff {
 			t.Errorf("state %q, want off", got)
 		}
 		p.stop()
 		begin(t, dir, shim.TunnelConfig{Mode: "auto"}).waitOnline()
 	})
 	t.Run("without an authtoken it says what to do", func(t *testing.T) {
-		p := begin(t, t.TempDir(), shim.TunnelConfig{Mode: shim.TunnelNgrok})
-		if st := p.shim.Status().Tunnel; st.State != shim.TunnelFailed || st.Words == "" || st.Next == "" || st.Link == "" {
+		p := begin(t, t.TempDir(), shim.TunnelConfig{Mode: api.TunnelNgrok})
+		if st := p.shim.Status().Tunnel; st.State != api.TunnelFailed || st.Words == "" || st.Next == "" || st.Link == "" {
 			t.Errorf("status %+v, want what to do", st)
 		}
 	})
 	t.Run("external", func(t *testing.T) {
 		dir := t.TempDir()
-		p := begin(t, dir, shim.TunnelConfig{Mode: shim.TunnelExternal, URL: "https://K2O.Example.com:443/"})
+		p := begin(t, dir, shim.TunnelConfig{Mode: api.TunnelExternal, URL: "https://K2O.Example.com:443/"})
 		p.waitOnline()
 		if got := *p.shim.Status().PublicOrigin; got != "https://k2o.example.com" {
 			t.Errorf("public origin %q, want it in the form of an issuer", got)
@@ -164,7 +165,7 @@ func TestTunnelAtStart(t *testing.T) {
 		p.waitOnline()
 	})
 	t.Run("external without URL", func(t *testing.T) {
-		if _, err := shim.Open(shim.Config{Dir: t.TempDir(), Keychain: "file", Tunnel: shim.TunnelConfig{Mode: shim.TunnelExternal}}); err == nil {
+		if _, err := shim.Open(shim.Config{Dir: t.TempDir(), Keychain: "file", Tunnel: shim.TunnelConfig{Mode: api.TunnelExternal}}); err == nil {
 			t.Error("Open took it")
 		}
 	})
@@ -183,7 +184,7 @@ func TestN06DomainChange(t *testing.T) {
 	if got := p.shim.Status().Tunnel.Stranded; len(got) != 0 {
 		t.Errorf("stranded %q, want none", got)
 	}
-	p.shim.SetTunnelStatus(shim.TunnelStatus{Provider: shim.TunnelNgrok, State: shim.TunnelOnline, Origin: "https://other.ngrok-free.dev"})
+	p.shim.SetTunnelStatus(api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelOnline, Origin: "https://other.ngrok-free.dev"})
 	if got, want := p.shim.Status().Tunnel.Stranded, []string{"Test client"}; !slices.Equal(got, want) {
 		t.Errorf("after the address changed: stranded %q, want %q", got, want)
 	}
@@ -202,7 +203,7 @@ func TestOpenedOnce(t *testing.T) {
 	waitFor(t, "the start", func() bool { p.shim.Drive(); return len(p.wire.wished()) > 0 })
 	before := len(p.wire.wished())
 	online := func(origin string) {
-		p.shim.SetTunnelStatus(shim.TunnelStatus{Provider: shim.TunnelNgrok, State: shim.TunnelOnline, Origin: origin})
+		p.shim.SetTunnelStatus(api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelOnline, Origin: origin})
 	}
 	stop := make(chan struct{})
 	var driving sync.WaitGroup
@@ -234,12 +235,12 @@ func TestOpenedOnce(t *testing.T) {
 }
 
 func TestN02UsageWarning(t *testing.T) {
-	free := func(requests, bytes int64) shim.TunnelUsage {
-		return shim.TunnelUsage{Requests: requests, Bytes: bytes, MaxRequests: 20_000, MaxBytes: 1e9}
+	free := func(requests, bytes int64) api.TunnelUsage {
+		return api.TunnelUsage{Requests: requests, Bytes: bytes, MaxRequests: 20_000, MaxBytes: 1e9}
 	}
 	for _, tt := range []struct {
 		name string
-		u    shim.TunnelUsage
+		u    api.TunnelUsage
 		want string // in the warning; "" if there is none
 	}{
 		{"nothing", free(0, 0), ""},
@@ -249,7 +250,7 @@ func TestN02UsageWarning(t *testing.T) {
 		{"bytes", free(0, 800_000_000), "MB"},
 		{"all requests", free(20_000, 0), "used up"},
 		{"all bytes", free(0, 1e9), "used up"},
-		{"no limits", shim.TunnelUsage{Requests: 1e9, Bytes: 1e15}, ""},
+		{"no limits", api.TunnelUsage{Requests: 1e9, Bytes: 1e15}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := shim.UsageWarning(tt.u); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -18,28 +19,28 @@ const settleTime = 20 * time.Second
 // setTunnel makes the tunnel be as the owner wants, and returns how that went.
 // A wish that is refused for what he typed just now, such as a wrong authtoken,
 // changes nothing: the tunnel is as it was.
-func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (TunnelStatus, error) {
+func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (api.TunnelStatus, error) {
 	p := &s.side
 	if p.control == nil {
-		return TunnelStatus{}, httpx.New(http.StatusServiceUnavailable, "this program runs without a tunnel")
+		return api.TunnelStatus{}, httpx.New(http.StatusServiceUnavailable, "this program runs without a tunnel")
 	}
 	switch w.Provider {
-	case TunnelOff, TunnelNgrok, TunnelExternal:
+	case api.TunnelOff, api.TunnelNgrok, api.TunnelExternal:
 	case "":
-		return TunnelStatus{}, problem.Invalid("provider", errNoProvider)
+		return api.TunnelStatus{}, problem.Invalid("provider", errNoProvider)
 	default:
-		return TunnelStatus{}, problem.Invalid("provider", errNoSuchProvider)
+		return api.TunnelStatus{}, problem.Invalid("provider", errNoSuchProvider)
 	}
 	if err := s.checkWish(&w); err != nil {
-		return TunnelStatus{}, problem.Invalid("url", err)
+		return api.TunnelStatus{}, problem.Invalid("url", err)
 	}
 	typedToken := !w.Authtoken.IsZero()
 	if typedToken {
 		if err := checkAuthtoken(w.Authtoken.Reveal()); err != nil {
-			return TunnelStatus{}, problem.Invalid("authtoken", err)
+			return api.TunnelStatus{}, problem.Invalid("authtoken", err)
 		}
 		if k := s.vault.Keychain(); waiting(k) {
-			return TunnelStatus{}, problem.Unavailable(k.Words, nil)
+			return api.TunnelStatus{}, problem.Unavailable(k.Words, nil)
 		}
 	}
 	p.putting.Lock()
@@ -48,10 +49,10 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (TunnelStatus, error
 	p.mu.Lock()
 	before, wasOff, wasEnv := p.settings, p.off, p.env
 	p.mu.Unlock()
-	back := func(err error) (TunnelStatus, error) {
+	back := func(err error) (api.TunnelStatus, error) {
 		kept := s.changeTunnel(func(t *tunnelSettings) {
 			seen := t.Seen
-			if *t = before; w.Provider != TunnelExternal {
+			if *t = before; w.Provider != api.TunnelExternal {
 				t.Seen = seen
 			}
 		})
@@ -62,10 +63,10 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (TunnelStatus, error
 		p.off, p.env, p.pushed = wasOff, wasEnv, nil
 		p.mu.Unlock()
 		s.drive()
-		return TunnelStatus{}, err
+		return api.TunnelStatus{}, err
 	}
 	if err := s.saveTunnel(w); err != nil {
-		return TunnelStatus{}, s.explainState(err)
+		return api.TunnelStatus{}, s.explainState(err)
 	}
 	p.mu.Lock()
 	p.off = false
@@ -75,11 +76,11 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (TunnelStatus, error
 	p.pushed = nil
 	p.mu.Unlock()
 	s.drive()
-	if w.Provider == TunnelOff || s.paused.is() {
+	if w.Provider == api.TunnelOff || s.paused.is() {
 		return s.keepToken(w, typedToken, back)
 	}
 	if _, trouble := s.wish(); trouble != nil {
-		if trouble.State == TunnelFailed {
+		if trouble.State == api.TunnelFailed {
 			return back(&problem.Field{Name: "authtoken", Err: httpx.New(http.StatusBadRequest, problem.Join(trouble.Words, trouble.Next))})
 		}
 		return s.tunnelStatus(), nil
@@ -88,7 +89,7 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (TunnelStatus, error
 	defer cancel()
 	st := p.control.Settled(ctx)
 	s.SetTunnelStatus(st)
-	if st.State == TunnelFailed && (typedToken || w.URL != "") {
+	if st.State == api.TunnelFailed && (typedToken || w.URL != "") {
 		field := "authtoken"
 		if !typedToken {
 			field = "url"
@@ -99,7 +100,7 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (TunnelStatus, error
 }
 
 // keepToken seals an authtoken that was typed.
-func (s *Shim) keepToken(w TunnelWish, typed bool, back func(error) (TunnelStatus, error)) (TunnelStatus, error) {
+func (s *Shim) keepToken(w TunnelWish, typed bool, back func(error) (api.TunnelStatus, error)) (api.TunnelStatus, error) {
 	if typed {
 		if err := s.vault.SaveSecret(secretNgrok, w.Authtoken); err != nil {
 			return back(s.explainState(err))
@@ -141,12 +142,7 @@ func cleanAuthtoken(pasted string) string {
 
 // apiPutTunnel turns a tunnel on or off.
 func (s *Shim) apiPutTunnel(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Provider  string `json:"provider"`
-		Authtoken string `json:"authtoken"`
-		URL       string `json:"url"`
-		Preset    string `json:"preset"`
-	}
+	var in api.TunnelChange
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
@@ -167,7 +163,7 @@ func (s *Shim) apiTestTunnel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"ok": ok, "words": words})
+	return httpx.WriteJSON(w, http.StatusOK, api.TunnelTest{OK: ok, Words: words})
 }
 
 func (s *Shim) testTunnel(ctx context.Context) (words string, ok bool, err error) {

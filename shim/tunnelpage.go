@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
@@ -50,7 +51,7 @@ func (s *Shim) renderTunnel(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	_, err := s.vault.Secret(secretNgrok)
 	page.HasToken = err == nil || errors.Is(err, vault.ErrLocked) || !env.IsZero()
-	if page.Provider == TunnelOff {
+	if page.Provider == api.TunnelOff {
 		page.Last = lastProvider(kept, page.HasToken)
 	}
 	if page.Form.URL == "" {
@@ -72,10 +73,10 @@ func (s *Shim) renderTunnel(w http.ResponseWriter, r *http.Request, status int, 
 // lastProvider is what "Go online" turns on.
 func lastProvider(t tunnelSettings, hasToken bool) string {
 	switch {
-	case t.Last == TunnelExternal && t.URL != "":
-		return TunnelExternal
+	case t.Last == api.TunnelExternal && t.URL != "":
+		return api.TunnelExternal
 	case hasToken:
-		return TunnelNgrok
+		return api.TunnelNgrok
 	}
 	return ""
 }
@@ -103,7 +104,7 @@ func (s *Shim) tunnelForm(which string, read func(r *http.Request) (TunnelWish, 
 }
 
 func ngrokFromForm(r *http.Request) (TunnelWish, web.TunnelForm) {
-	w := TunnelWish{Provider: TunnelNgrok}
+	w := TunnelWish{Provider: api.TunnelNgrok}
 	if token := cleanAuthtoken(r.PostFormValue("authtoken")); token != "" {
 		w.Authtoken = NewSecret(token)
 	}
@@ -111,12 +112,12 @@ func ngrokFromForm(r *http.Request) (TunnelWish, web.TunnelForm) {
 }
 
 func externalFromForm(r *http.Request) (TunnelWish, web.TunnelForm) {
-	w := TunnelWish{Provider: TunnelExternal, URL: r.PostFormValue("public_url"), Preset: r.PostFormValue("preset")}
+	w := TunnelWish{Provider: api.TunnelExternal, URL: r.PostFormValue("public_url"), Preset: r.PostFormValue("preset")}
 	return w, web.TunnelForm{URL: w.URL, Preset: w.Preset}
 }
 
 func offFromForm(*http.Request) (TunnelWish, web.TunnelForm) {
-	return TunnelWish{Provider: TunnelOff}, web.TunnelForm{}
+	return TunnelWish{Provider: api.TunnelOff}, web.TunnelForm{}
 }
 
 // onFromForm turns on again what was on before.
@@ -124,10 +125,10 @@ func (s *Shim) onFromForm(*http.Request) (TunnelWish, web.TunnelForm) {
 	s.side.mu.Lock()
 	t := s.side.settings
 	s.side.mu.Unlock()
-	if t.Last == TunnelExternal {
-		return TunnelWish{Provider: TunnelExternal, URL: t.URL, Preset: t.Preset}, web.TunnelForm{}
+	if t.Last == api.TunnelExternal {
+		return TunnelWish{Provider: api.TunnelExternal, URL: t.URL, Preset: t.Preset}, web.TunnelForm{}
 	}
-	return TunnelWish{Provider: TunnelNgrok}, web.TunnelForm{}
+	return TunnelWish{Provider: api.TunnelNgrok}, web.TunnelForm{}
 }
 
 func (s *Shim) testFromForm(w http.ResponseWriter, r *http.Request) error {
@@ -143,9 +144,9 @@ func (s *Shim) testFromForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 // tunnelTrouble says on the home page what is wrong with the tunnel.
-func tunnelTrouble(st TunnelStatus) string {
+func tunnelTrouble(st api.TunnelStatus) string {
 	switch {
-	case st.State == TunnelFailed, st.State == TunnelRetrying, st.State == TunnelLocked:
+	case st.State == api.TunnelFailed, st.State == api.TunnelRetrying, st.State == api.TunnelLocked:
 		return problem.Join(web.TextTunnelTrouble, st.Words)
 	case len(st.Stranded) > 0:
 		return web.TextStranded

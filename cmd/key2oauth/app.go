@@ -21,6 +21,7 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/doctor"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
@@ -68,11 +69,11 @@ func (o *appOptions) check() error {
 
 // checkTunnel checks what belongs to the tunnel.
 func (o *appOptions) checkTunnel() error {
-	if !slices.Contains([]string{"auto", shim.TunnelNgrok, shim.TunnelExternal, shim.TunnelOff}, o.tunnel) {
+	if !slices.Contains([]string{"auto", api.TunnelNgrok, api.TunnelExternal, api.TunnelOff}, o.tunnel) {
 		return usage("it is one of auto, ngrok, external, off", "--tunnel %s is unknown", o.tunnel)
 	}
 	if o.publicURL != "" {
-		if o.tunnel != shim.TunnelNgrok && o.tunnel != shim.TunnelExternal {
+		if o.tunnel != api.TunnelNgrok && o.tunnel != api.TunnelExternal {
 			return usage("say which tunnel has it: --tunnel external for your own, --tunnel ngrok for a domain of your account", "--public-url without a tunnel")
 		}
 		if _, err := tunnel.ParseOrigin(o.publicURL); err != nil {
@@ -271,12 +272,12 @@ func (p *program) sayWithout(ctx context.Context, public string) {
 }
 
 // sayTunnel tells how the tunnel is, each thing once.
-func (p *program) sayTunnel() func(shim.TunnelStatus) {
+func (p *program) sayTunnel() func(api.TunnelStatus) {
 	var last string
-	return func(st shim.TunnelStatus) {
+	return func(st api.TunnelStatus) {
 		var words string
 		switch st.State {
-		case shim.TunnelOnline:
+		case api.TunnelOnline:
 			words = "clients on the internet reach the app at " + st.Origin
 			if st.Listener != "" {
 				words += ", by your tunnel to " + st.Listener
@@ -284,7 +285,7 @@ func (p *program) sayTunnel() func(shim.TunnelStatus) {
 			if st.Test != "" {
 				words += "; but: " + st.Test
 			}
-		case shim.TunnelFailed, shim.TunnelRetrying:
+		case api.TunnelFailed, api.TunnelRetrying:
 			words = "tunnel: " + strings.TrimSpace(st.Words+" "+st.Next)
 		}
 		if words != "" && words != last {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 func (p *program) doctorCommand() *cobra.Command {
@@ -51,7 +52,7 @@ then it says what keeps it from running.`,
 		}
 		n := 0
 		for _, f := range report.Findings {
-			if f.State == shim.FindingFailed {
+			if f.State == api.FindingFailed {
 				n++
 			}
 		}
@@ -64,7 +65,7 @@ then it says what keeps it from running.`,
 // the error.
 func (p *program) examineStopped(why error, asJSON bool) error {
 	now := time.Now().UTC()
-	report := shim.Report{Version: version(), Began: now, Findings: stopped(p.dataDir)}
+	report := api.Report{Version: version(), Began: now, Findings: stopped(p.dataDir)}
 	now = time.Now().UTC()
 	report.Ended = &now
 	if asJSON {
@@ -74,41 +75,41 @@ func (p *program) examineStopped(why error, asJSON bool) error {
 		}
 		return errors.Join(p.printJSON(raw), why)
 	}
-	fmt.Fprint(p.stdout, report.Text())
+	p.newReportPrinter().print(report.Findings)
 	return why
 }
 
 // stopped looks at what the app needs in order to run. It takes the address for
 // a moment.
-func stopped(dir string) []shim.Finding {
-	app := shim.Finding{
-		ID: "computer.app", What: "Key2OAuth", State: shim.FindingFailed, Whose: "yours",
+func stopped(dir string) []api.Finding {
+	app := api.Finding{
+		ID: "computer.app", What: "Key2OAuth", State: api.FindingFailed, Whose: "yours",
 		Words: "It does not run.", Next: `Start it as you start other programs, or with "key2oauth serve".`,
 	}
-	folder := shim.Finding{ID: "computer.folder", What: "Data folder", State: shim.FindingOK}
-	port := shim.Finding{ID: "computer.port", What: "Address for apps on this computer", State: shim.FindingSkipped, Words: "None has been chosen yet."}
+	folder := api.Finding{ID: "computer.folder", What: "Data folder", State: api.FindingOK}
+	port := api.Finding{ID: "computer.port", What: "Address for apps on this computer", State: api.FindingSkipped, Words: "None has been chosen yet."}
 	addr, err := shim.StoredAddr(dir)
 	if err != nil {
-		folder.State, folder.Whose = shim.FindingFailed, "yours"
+		folder.State, folder.Whose = api.FindingFailed, "yours"
 		folder.Words, folder.Next = printable(err.Error()), "Do that, and start Key2OAuth again."
 		port.Words = "It is kept in the data folder."
 	}
 	if addr != "" {
-		port.State, port.Words = shim.FindingOK, addr+" is free."
+		port.State, port.Words = api.FindingOK, addr+" is free."
 		ln, err := listenOn(addr, "")
 		if err == nil {
 			err = ln.Close()
 		}
 		if err != nil {
-			port.State, port.Whose, port.Words = shim.FindingFailed, "yours", err.Error()+". Apps on this computer know this address, so Key2OAuth takes no other."
+			port.State, port.Whose, port.Words = api.FindingFailed, "yours", err.Error()+". Apps on this computer know this address, so Key2OAuth takes no other."
 			port.Next = `End that program, and start Key2OAuth again. For this once "key2oauth serve --addr :0" serves elsewhere.`
 		}
 	}
-	if folder.State == shim.FindingFailed || port.State == shim.FindingFailed {
-		app.State, app.Whose, app.Next = shim.FindingSkipped, "", ""
+	if folder.State == api.FindingFailed || port.State == api.FindingFailed {
+		app.State, app.Whose, app.Next = api.FindingSkipped, "", ""
 		app.Words = "It does not run, and what is said below keeps it from that."
 	}
-	all := []shim.Finding{app, folder, port}
+	all := []api.Finding{app, folder, port}
 	for i := range all {
 		all[i].Group = "computer"
 	}
@@ -117,7 +118,7 @@ func stopped(dir string) []shim.Finding {
 
 // examine has the app examine everything, and prints each finding as it comes
 // if show is true.
-func (p *program) examine(ctx context.Context, c *client, show bool) (report shim.Report, raw []byte, err error) {
+func (p *program) examine(ctx context.Context, c *client, show bool) (report api.Report, raw []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.origin+"/api/doctor", nil)
 	if err != nil {
 		return report, nil, err
@@ -133,7 +134,7 @@ func (p *program) examine(ctx context.Context, c *client, show bool) (report shi
 	if res.StatusCode != http.StatusOK {
 		return report, nil, fmt.Errorf("the app at %s answered %s", c.origin, res.Status)
 	}
-	out := reportPrinter{p: p, printed: make(map[string]bool), live: isTerminal(p.stdout)}
+	out := p.newReportPrinter()
 	lines := bufio.NewReader(res.Body)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -144,7 +145,7 @@ func (p *program) examine(ctx context.Context, c *client, show bool) (report shi
 			out.clear()
 			return report, nil, fmt.Errorf("reading the app's answer: %w", err)
 		}
-		report = shim.Report{}
+		report = api.Report{}
 		if err := json.Unmarshal(line, &report); err != nil {
 			return report, nil, fmt.Errorf("reading the app's answer: %w", err)
 		}
@@ -170,7 +171,11 @@ type reportPrinter struct {
 	shown   int // how many characters of what is looked at stand on the last line
 }
 
-func (r *reportPrinter) print(findings []shim.Finding) {
+func (p *program) newReportPrinter() *reportPrinter {
+	return &reportPrinter{p: p, printed: make(map[string]bool), live: isTerminal(p.stdout)}
+}
+
+func (r *reportPrinter) print(findings []api.Finding) {
 	for _, f := range findings {
 		if r.printed[f.ID] {
 			continue
@@ -180,9 +185,9 @@ func (r *reportPrinter) print(findings []shim.Finding) {
 			r.group = f.Group
 			fmt.Fprintln(r.p.stdout, shim.GroupTitle(r.group))
 		}
-		if f.State != shim.FindingRunning {
+		if f.State != api.FindingRunning {
 			r.printed[f.ID] = true
-			fmt.Fprint(r.p.stdout, f.Text())
+			fmt.Fprint(r.p.stdout, shim.FindingText(f))
 			continue
 		}
 		if r.live {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/ngrok"
 )
@@ -22,7 +23,7 @@ type publicSide struct {
 	addr string // where an external tunnel leads
 	log  *slog.Logger
 	// said is told each status, for the terminal.
-	said func(shim.TunnelStatus)
+	said func(api.TunnelStatus)
 
 	shim       *shim.Shim
 	supervisor tunnel.Supervisor
@@ -34,7 +35,7 @@ type publicSide struct {
 	found  string              // what that test found, if it was trouble
 }
 
-func newPublicSide(addr string, log *slog.Logger, said func(shim.TunnelStatus)) (*publicSide, error) {
+func newPublicSide(addr string, log *slog.Logger, said func(api.TunnelStatus)) (*publicSide, error) {
 	p := &publicSide{addr: addr, log: log, said: said}
 	if p.addr == "" {
 		p.addr = tunnel.DefaultAddr
@@ -76,14 +77,14 @@ func (p *publicSide) Want(w shim.TunnelWish) {
 	want := tunnel.Want{Paused: w.Paused}
 	header := tunnel.NoClientHeader
 	switch w.Provider {
-	case shim.TunnelNgrok:
+	case api.TunnelNgrok:
 		want.Tunnel = &ngrok.Tunnel{
 			Authtoken: tunnel.NewAuthtoken(w.Authtoken.Reveal()), URL: w.URL, Log: p.log,
 			ConnectAddr: p.test.addr, ConnectCAs: p.test.cas,
 		}
 		want.Known = w.Known
 		header = tunnel.NgrokClientHeader
-	case shim.TunnelExternal:
+	case api.TunnelExternal:
 		want.Tunnel = &tunnel.External{URL: w.URL, Addr: p.addr}
 		if preset, ok := tunnel.PresetByID(w.Preset, w.URL, p.addr); ok {
 			header = preset.ClientHeader
@@ -96,7 +97,7 @@ func (p *publicSide) Want(w shim.TunnelWish) {
 }
 
 // Settled implements shim.Tunnel.
-func (p *publicSide) Settled(ctx context.Context) shim.TunnelStatus {
+func (p *publicSide) Settled(ctx context.Context) api.TunnelStatus {
 	return p.translate(p.supervisor.Settled(ctx))
 }
 
@@ -108,8 +109,8 @@ func (p *publicSide) serve(ctx context.Context, ln net.Listener, origin string) 
 }
 
 // translate puts a status of the tunnel's into the shim's form.
-func (p *publicSide) translate(st tunnel.Status) shim.TunnelStatus {
-	out := shim.TunnelStatus{
+func (p *publicSide) translate(st tunnel.Status) api.TunnelStatus {
+	out := api.TunnelStatus{
 		Provider: st.Provider, State: string(st.State), Words: st.Words, Next: st.Next, Link: st.Link, Code: st.Code, Whose: string(st.Whose),
 		Account: st.Account, Plan: st.Plan, Region: st.Region, Origin: st.Origin,
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tray"
 )
 
@@ -49,7 +50,7 @@ func trayKeychain(state string) tray.Keychain {
 var told = []string{"approve denied", "approve disk", "exchange state", "refresh state", "call 401", "call paused", "call locked", "key locked"}
 
 // trayStopped finds the last attempt that the owner should know of.
-func trayStopped(all []shim.Attempt) tray.Attempt {
+func trayStopped(all []api.Attempt) tray.Attempt {
 	for _, a := range all { // the newest comes first
 		if slices.Contains(told, a.Diagnosis.Cause) {
 			continue
@@ -85,15 +86,15 @@ func trayTunnel(o shim.Overview) tray.Tunnel {
 		}
 	}
 	switch st := o.Status.Tunnel; st.State {
-	case shim.TunnelOnline:
+	case api.TunnelOnline:
 		t.State = tray.TunnelConnected
-	case shim.TunnelConnecting, shim.TunnelPaused: // after a pause it opens again
+	case api.TunnelConnecting, api.TunnelPaused: // after a pause it opens again
 		t.State = tray.TunnelConnecting
-	case shim.TunnelRetrying, shim.TunnelLocked:
+	case api.TunnelRetrying, api.TunnelLocked:
 		t.State, t.Words = tray.TunnelConnecting, st.Words
-	case shim.TunnelFailed:
+	case api.TunnelFailed:
 		t.State, t.Words = tray.TunnelNeedsYou, st.Words
-	case shim.TunnelOff:
+	case api.TunnelOff:
 		if o.WasOnline {
 			t.State = tray.TunnelOffline
 		}

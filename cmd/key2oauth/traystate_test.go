@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tray"
 )
 
@@ -16,10 +17,10 @@ func TestTrayState(t *testing.T) {
 	public := "https://calm-otter.ngrok-free.app"
 	var o shim.Overview
 	o.Status.Keychain.State = "ready"
-	o.Status.Tunnel = shim.TunnelStatus{Provider: shim.TunnelNgrok, State: shim.TunnelOnline, Words: "Apps on the internet reach this computer."}
+	o.Status.Tunnel = api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelOnline, Words: "Apps on the internet reach this computer."}
 	o.Status.PublicOrigin = &public
 	o.Status.Paused = true
-	o.Status.Pending = []shim.Pending{
+	o.Status.Pending = []api.Pending{
 		{URL: "http://127.0.0.1:7450/consent/one", ClientName: "Claude"},
 		{URL: "http://127.0.0.1:7450/consent/two", ClientName: "ChatGPT", Asked: true},
 	}
@@ -38,7 +39,7 @@ func TestTrayState(t *testing.T) {
 }
 
 func TestTrayStopped(t *testing.T) {
-	at := func(client, cause, whose string) (a shim.Attempt) {
+	at := func(client, cause, whose string) (a api.Attempt) {
 		a.Client, a.Last = client, time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 		a.Diagnosis.Cause = cause
 		reflect.ValueOf(&a.Diagnosis.Whose).Elem().SetString(whose) // of an internal type
@@ -46,15 +47,15 @@ func TestTrayStopped(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		all  []shim.Attempt
+		all  []api.Attempt
 		want tray.Attempt
 	}{
 		{"none", nil, tray.Attempt{}},
-		{"the newest", []shim.Attempt{at("Claude", "approve", "client"), at("Cursor", "call 403", "upstream")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseClient}},
-		{"no news", []shim.Attempt{at("Claude", "approve denied", "yours"), at("Cursor", "call 401", "yours"), at("ChatGPT", "call 403", "upstream")}, tray.Attempt{Client: "ChatGPT", Whose: tray.WhoseServer}},
-		{"yours", []shim.Attempt{at("Claude", "key rejected", "yours")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseYours}},
-		{"the tunnel's", []shim.Attempt{at("Claude", "register ngrok", "ngrok")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseTunnel}},
-		{"unknown", []shim.Attempt{at("Claude", "x", "moon")}, tray.Attempt{Client: "Claude"}},
+		{"the newest", []api.Attempt{at("Claude", "approve", "client"), at("Cursor", "call 403", "upstream")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseClient}},
+		{"no news", []api.Attempt{at("Claude", "approve denied", "yours"), at("Cursor", "call 401", "yours"), at("ChatGPT", "call 403", "upstream")}, tray.Attempt{Client: "ChatGPT", Whose: tray.WhoseServer}},
+		{"yours", []api.Attempt{at("Claude", "key rejected", "yours")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseYours}},
+		{"the tunnel's", []api.Attempt{at("Claude", "register ngrok", "ngrok")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseTunnel}},
+		{"unknown", []api.Attempt{at("Claude", "x", "moon")}, tray.Attempt{Client: "Claude"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := trayStopped(tt.all)
@@ -74,18 +75,18 @@ func TestTrayTunnel(t *testing.T) {
 		wasOnline bool
 		want      tray.Tunnel
 	}{
-		{shim.TunnelOff, false, tray.Tunnel{State: tray.TunnelUnset}},
-		{shim.TunnelOff, true, tray.Tunnel{State: tray.TunnelOffline}},
-		{shim.TunnelConnecting, true, tray.Tunnel{State: tray.TunnelConnecting}},
-		{shim.TunnelOnline, true, tray.Tunnel{State: tray.TunnelConnected}},
-		{shim.TunnelRetrying, true, tray.Tunnel{State: tray.TunnelConnecting, Words: "words"}},
-		{shim.TunnelLocked, true, tray.Tunnel{State: tray.TunnelConnecting, Words: "words"}},
-		{shim.TunnelFailed, false, tray.Tunnel{State: tray.TunnelNeedsYou, Words: "words"}},
-		{shim.TunnelPaused, true, tray.Tunnel{State: tray.TunnelConnecting}},
+		{api.TunnelOff, false, tray.Tunnel{State: tray.TunnelUnset}},
+		{api.TunnelOff, true, tray.Tunnel{State: tray.TunnelOffline}},
+		{api.TunnelConnecting, true, tray.Tunnel{State: tray.TunnelConnecting}},
+		{api.TunnelOnline, true, tray.Tunnel{State: tray.TunnelConnected}},
+		{api.TunnelRetrying, true, tray.Tunnel{State: tray.TunnelConnecting, Words: "words"}},
+		{api.TunnelLocked, true, tray.Tunnel{State: tray.TunnelConnecting, Words: "words"}},
+		{api.TunnelFailed, false, tray.Tunnel{State: tray.TunnelNeedsYou, Words: "words"}},
+		{api.TunnelPaused, true, tray.Tunnel{State: tray.TunnelConnecting}},
 		{"", false, tray.Tunnel{State: tray.TunnelUnset}},
 	} {
 		o := shim.Overview{WasOnline: tt.wasOnline}
-		o.Status.Tunnel = shim.TunnelStatus{State: tt.state, Words: "words"}
+		o.Status.Tunnel = api.TunnelStatus{State: tt.state, Words: "words"}
 		if got := trayTunnel(o); got != tt.want {
 			t.Errorf("a tunnel that is %q, and was online: %v, shows as %+v, want %+v", tt.state, tt.wasOnline, got, tt.want)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
@@ -49,11 +50,11 @@ type Doctor struct {
 type round struct {
 	*Doctor
 	ctx  context.Context
-	tell func(shim.Finding)
+	tell func(api.Finding)
 }
 
 // Examine implements shim.Doctor.
-func (d *Doctor) Examine(ctx context.Context, tell func(shim.Finding)) {
+func (d *Doctor) Examine(ctx context.Context, tell func(api.Finding)) {
 	r := &round{d, ctx, tell}
 	r.computer()
 	r.origin(groupLocal)
@@ -69,12 +70,12 @@ type verdict struct {
 
 // look examines one thing and tells of it.
 func (r *round) look(group, id, what string, f func() verdict) verdict {
-	x := shim.Finding{ID: group + "." + id, Group: group, What: what, State: shim.FindingRunning}
+	x := api.Finding{ID: group + "." + id, Group: group, What: what, State: api.FindingRunning}
 	r.tell(x)
 	began := time.Now()
 	v := f()
 	if v.state == "" {
-		v.state = shim.FindingOK
+		v.state = api.FindingOK
 	}
 	x.State, x.Whose, x.Words, x.Next, x.Link = v.state, v.whose, v.words, v.next, v.link
 	x.MS = time.Since(began).Milliseconds()
@@ -84,18 +85,18 @@ func (r *round) look(group, id, what string, f func() verdict) verdict {
 
 // failed is the verdict that something does not work.
 func failed(whose, words, next string) verdict {
-	return verdict{state: shim.FindingFailed, whose: whose, words: words, next: next}
+	return verdict{state: api.FindingFailed, whose: whose, words: words, next: next}
 }
 
 func warn(whose, words, next string) verdict {
-	return verdict{state: shim.FindingWarn, whose: whose, words: words, next: next}
+	return verdict{state: api.FindingWarn, whose: whose, words: words, next: next}
 }
 
 func well(words string) verdict { return verdict{words: words} }
 
 // ofFault is the verdict that package tunnel has come to.
 func ofFault(f *tunnel.Fault) verdict {
-	return verdict{state: shim.FindingFailed, whose: string(f.Problem.Whose), words: f.Problem.Words, next: f.Problem.Next, link: f.Problem.Link}
+	return verdict{state: api.FindingFailed, whose: string(f.Problem.Whose), words: f.Problem.Words, next: f.Problem.Next, link: f.Problem.Link}
 }
 
 // computer looks at what is the same for all clients.
@@ -151,7 +152,7 @@ func (r *round) disk() verdict {
 	n, err := free(r.Dir)
 	switch {
 	case err != nil:
-		return verdict{state: shim.FindingSkipped, words: textDiskUnknown}
+		return verdict{state: api.FindingSkipped, words: textDiskUnknown}
 	case n < lowDisk:
 		return failed(yours, fmt.Sprintf(textDiskLow, n>>20), nextDisk)
 	}
@@ -163,7 +164,7 @@ func (r *round) servers() {
 	all := r.Shim.Servers()
 	if len(all) == 0 {
 		r.look(groupServers, "none", whatServers, func() verdict {
-			return verdict{state: shim.FindingSkipped, words: textNoServer}
+			return verdict{state: api.FindingSkipped, words: textNoServer}
 		})
 		return
 	}
@@ -175,7 +176,7 @@ func (r *round) servers() {
 		}
 		r.look(groupServers, s.Slug+"."+s.Credential, what, func() verdict {
 			t := r.Shim.TryKey(r.ctx, s)
-			if t.ClockKnown && (clock == nil || clock.state == shim.FindingFailed) {
+			if t.ClockKnown && (clock == nil || clock.state == api.FindingFailed) {
 				v := judgeClock(t.Clock, t.Host)
 				clock = &v
 			}
@@ -223,7 +224,7 @@ func judgeTrial(t shim.KeyTrial) verdict {
 	case "keyless":
 		return warn(yours, t.Words, nextKeyless)
 	case "no key":
-		return verdict{state: shim.FindingSkipped, words: textNoKey}
+		return verdict{state: api.FindingSkipped, words: textNoKey}
 	case "locked":
 		return failed(yours, t.Words, nextUnlock)
 	case "header":

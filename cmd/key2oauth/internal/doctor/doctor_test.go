@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -26,7 +27,7 @@ func TestVerdicts(t *testing.T) {
 		return judgeTrial(shim.KeyTrial{Outcome: "unreachable", Fault: fault, Words: "It is so."})
 	}
 	state := func(state string) verdict {
-		return judgeTunnel(shim.TunnelStatus{State: state, Words: "It is so.", Next: "Do that.", Whose: "ngrok"})
+		return judgeTunnel(api.TunnelStatus{State: state, Words: "It is so.", Next: "Do that.", Whose: "ngrok"})
 	}
 	disk := func(free int64, err error) verdict {
 		r := &round{Doctor: &Doctor{Free: func(string) (int64, error) { return free, err }}}
@@ -40,51 +41,51 @@ func TestVerdicts(t *testing.T) {
 		whose string
 	}{
 		{"key works", trial("ok"), "", ""},
-		{"keyless", trial("keyless"), shim.FindingWarn, yours},
-		{"no key", trial("no key"), shim.FindingSkipped, ""},
-		{"locked", trial("locked"), shim.FindingFailed, yours},
-		{"wrong header", trial("header"), shim.FindingFailed, yours},
-		{"dead key", trial("rejected"), shim.FindingFailed, yours},
-		{"web page", trial("not_mcp"), shim.FindingFailed, yours},
-		{"redirect", trial("redirect"), shim.FindingFailed, yours},
-		{"refused", trial("refused"), shim.FindingFailed, yours},
-		{"busy", trial("busy"), shim.FindingFailed, upstreams},
-		{"unreachable", trial("unreachable"), shim.FindingFailed, upstreams},
-		{"name of nobody", unreachable("name"), shim.FindingFailed, yours},
-		{"https where there is none", unreachable("plain"), shim.FindingFailed, yours},
-		{"no way out", unreachable("network"), shim.FindingFailed, network},
-		{"certificate", unreachable("certificate"), shim.FindingFailed, upstreams},
+		{"keyless", trial("keyless"), api.FindingWarn, yours},
+		{"no key", trial("no key"), api.FindingSkipped, ""},
+		{"locked", trial("locked"), api.FindingFailed, yours},
+		{"wrong header", trial("header"), api.FindingFailed, yours},
+		{"dead key", trial("rejected"), api.FindingFailed, yours},
+		{"web page", trial("not_mcp"), api.FindingFailed, yours},
+		{"redirect", trial("redirect"), api.FindingFailed, yours},
+		{"refused", trial("refused"), api.FindingFailed, yours},
+		{"busy", trial("busy"), api.FindingFailed, upstreams},
+		{"unreachable", trial("unreachable"), api.FindingFailed, upstreams},
+		{"name of nobody", unreachable("name"), api.FindingFailed, yours},
+		{"https where there is none", unreachable("plain"), api.FindingFailed, yours},
+		{"no way out", unreachable("network"), api.FindingFailed, network},
+		{"certificate", unreachable("certificate"), api.FindingFailed, upstreams},
 		{"clock right", judgeClock(30*time.Second, "h"), "", ""},
-		{"clock ahead", judgeClock(time.Hour, "h"), shim.FindingFailed, yours},
-		{"clock behind", judgeClock(-time.Hour, "h"), shim.FindingFailed, yours},
+		{"clock ahead", judgeClock(time.Hour, "h"), api.FindingFailed, yours},
+		{"clock behind", judgeClock(-time.Hour, "h"), api.FindingFailed, yours},
 		{"keychain ready", keychain("ready", ""), "", ""},
 		{"keychain file", keychain("file", "In a file."), "", ""},
-		{"keychain memory", keychain("memory", "Nowhere."), shim.FindingWarn, yours},
-		{"keychain locked", keychain("locked", "Locked."), shim.FindingFailed, yours},
-		{"tunnel online", state(shim.TunnelOnline), "", ""},
-		{"tunnel off", state(shim.TunnelOff), shim.FindingSkipped, ""},
-		{"tunnel connecting", state(shim.TunnelConnecting), shim.FindingWarn, network},
-		{"tunnel retrying", state(shim.TunnelRetrying), shim.FindingFailed, ngroks},
-		{"tunnel failed", state(shim.TunnelFailed), shim.FindingFailed, ngroks},
-		{"tunnel paused", state(shim.TunnelPaused), shim.FindingFailed, yours},
-		{"tunnel locked", state(shim.TunnelLocked), shim.FindingFailed, yours},
-		{"no blame", judgeTunnel(shim.TunnelStatus{State: shim.TunnelFailed, Words: "No.", Next: "Do."}), shim.FindingFailed, yours},
+		{"keychain memory", keychain("memory", "Nowhere."), api.FindingWarn, yours},
+		{"keychain locked", keychain("locked", "Locked."), api.FindingFailed, yours},
+		{"tunnel online", state(api.TunnelOnline), "", ""},
+		{"tunnel off", state(api.TunnelOff), api.FindingSkipped, ""},
+		{"tunnel connecting", state(api.TunnelConnecting), api.FindingWarn, network},
+		{"tunnel retrying", state(api.TunnelRetrying), api.FindingFailed, ngroks},
+		{"tunnel failed", state(api.TunnelFailed), api.FindingFailed, ngroks},
+		{"tunnel paused", state(api.TunnelPaused), api.FindingFailed, yours},
+		{"tunnel locked", state(api.TunnelLocked), api.FindingFailed, yours},
+		{"no blame", judgeTunnel(api.TunnelStatus{State: api.TunnelFailed, Words: "No.", Next: "Do."}), api.FindingFailed, yours},
 		{"room", disk(1<<40, nil), "", ""},
-		{"full disk", disk(1<<20, nil), shim.FindingFailed, yours},
-		{"unknown room", disk(0, errors.ErrUnsupported), shim.FindingSkipped, ""},
-		{"our own fault", judgeStrange(groupLocal, 500, nil, nil), shim.FindingFailed, ours},
-		{"ngrok's answer", judgeStrange(groupPublic, 403, http.Header{"Ngrok-Error-Code": {"ERR_NGROK_727"}}, nil), shim.FindingFailed, ngroks},
-		{"a login in front", judgeStrange(groupPublic, 200, html, nil), shim.FindingFailed, yours},
-		{"a page in front", judgeStrange(groupPublic, 200, nil, []byte(" <!DOCTYPE html>")), shim.FindingFailed, yours},
-		{"a wall in front", judgeStrange(groupPublic, 403, nil, nil), shim.FindingFailed, yours},
-		{"something in front", judgeStrange(groupPublic, 200, nil, []byte("{}")), shim.FindingFailed, yours},
+		{"full disk", disk(1<<20, nil), api.FindingFailed, yours},
+		{"unknown room", disk(0, errors.ErrUnsupported), api.FindingSkipped, ""},
+		{"our own fault", judgeStrange(groupLocal, 500, nil, nil), api.FindingFailed, ours},
+		{"ngrok's answer", judgeStrange(groupPublic, 403, http.Header{"Ngrok-Error-Code": {"ERR_NGROK_727"}}, nil), api.FindingFailed, ngroks},
+		{"a login in front", judgeStrange(groupPublic, 200, html, nil), api.FindingFailed, yours},
+		{"a page in front", judgeStrange(groupPublic, 200, nil, []byte(" <!DOCTYPE html>")), api.FindingFailed, yours},
+		{"a wall in front", judgeStrange(groupPublic, 403, nil, nil), api.FindingFailed, yours},
+		{"something in front", judgeStrange(groupPublic, 200, nil, []byte("{}")), api.FindingFailed, yours},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.got.state != tt.state || tt.got.whose != tt.whose {
 				t.Errorf("got %q, %q; want %q, %q", tt.got.state, tt.got.whose, tt.state, tt.whose)
 			}
-			if tt.state == shim.FindingFailed && (!strings.HasSuffix(tt.got.words, ".") || !strings.HasSuffix(tt.got.next, ".")) {
+			if tt.state == api.FindingFailed && (!strings.HasSuffix(tt.got.words, ".") || !strings.HasSuffix(tt.got.next, ".")) {
 				t.Errorf("words %q, next %q are no sentences", tt.got.words, tt.got.next)
 			}
 		})

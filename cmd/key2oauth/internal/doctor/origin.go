@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
@@ -41,30 +42,30 @@ func (r *round) public() {
 			return warn(yours, fmt.Sprintf(textStranded, strings.Join(st.Tunnel.Stranded, ", ")), nextStranded)
 		})
 	}
-	if v.state == shim.FindingOK && st.PublicOrigin != nil && r.reach(*st.PublicOrigin) {
+	if v.state == api.FindingOK && st.PublicOrigin != nil && r.reach(*st.PublicOrigin) {
 		r.origin(groupPublic)
 	}
 }
 
 // judgeTunnel judges the state of the tunnel.
-func judgeTunnel(t shim.TunnelStatus) verdict {
+func judgeTunnel(t api.TunnelStatus) verdict {
 	switch t.State {
-	case shim.TunnelOnline:
+	case api.TunnelOnline:
 		return well(t.Words)
-	case shim.TunnelOff:
-		return verdict{state: shim.FindingSkipped, words: t.Words}
-	case shim.TunnelConnecting:
+	case api.TunnelOff:
+		return verdict{state: api.FindingSkipped, words: t.Words}
+	case api.TunnelConnecting:
 		return warn(network, textConnecting, nextConnecting)
-	case shim.TunnelPaused:
+	case api.TunnelPaused:
 		return failed(yours, t.Words, nextResume)
-	case shim.TunnelLocked:
+	case api.TunnelLocked:
 		return failed(yours, t.Words, t.Next)
 	}
 	whose := t.Whose
 	if whose == "" {
 		whose = yours
 	}
-	return verdict{state: shim.FindingFailed, whose: whose, words: t.Words, next: t.Next, link: t.Link}
+	return verdict{state: api.FindingFailed, whose: whose, words: t.Words, next: t.Next, link: t.Link}
 }
 
 // hops times the parts of one request.
@@ -121,7 +122,7 @@ func (r *round) reach(origin string) bool {
 		}
 		return well(h.words())
 	})
-	return v.state == shim.FindingOK
+	return v.state == api.FindingOK
 }
 
 func (r *round) outside() *http.Client {
@@ -180,9 +181,9 @@ func (r *round) origin(group string) {
 		{"revoke", whatRevoke, v.revoke},
 	}
 	for i, s := range steps {
-		if got := r.look(group, s.id, s.what, s.do); got.state == shim.FindingFailed {
+		if got := r.look(group, s.id, s.what, s.do); got.state == api.FindingFailed {
 			for _, rest := range steps[i+1:] {
-				r.look(group, rest.id, rest.what, func() verdict { return verdict{state: shim.FindingSkipped} })
+				r.look(group, rest.id, rest.what, func() verdict { return verdict{state: api.FindingSkipped} })
 			}
 			return
 		}
@@ -357,7 +358,7 @@ func (v *visitor) page() verdict {
 	case problem != nil:
 		return *problem
 	case res.Header.Get("Ngrok-Error-Code") == "ERR_NGROK_6024":
-		return verdict{state: shim.FindingWarn, whose: ngroks, words: textNgrokPage, next: nextNgrokPage}
+		return verdict{state: api.FindingWarn, whose: ngroks, words: textNgrokPage, next: nextNgrokPage}
 	case v.group == groupLocal && res.StatusCode == http.StatusSeeOther, res.StatusCode == http.StatusOK && bytes.Contains(b, []byte("Key2OAuth")):
 		return verdict{}
 	}

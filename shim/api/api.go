@@ -1,0 +1,47 @@
+// Package api holds the words of the admin API: the objects that it answers
+// with, the bodies that it takes, and the values that a field may have. The
+// server, the command line, the tray and other programs share them.
+//
+// The API is served on the loopback address alone, to whoever holds the admin
+// token. Times are RFC 3339 in UTC. The package has types and constants, and
+// nothing that does any work.
+package api
+
+// An Error is the body of every answer that is not a success.
+type Error struct {
+	Error string `json:"error"` // a sentence for people: what is wrong, and what to do
+}
+
+// An OwnerLink is the answer to POST /api/open.
+type OwnerLink struct {
+	Link string `json:"link"` // signs a browser in as the owner; works once, for 30 seconds
+}
+
+// A Deleted is the answer to DELETE /api/everything.
+type Deleted struct {
+	Left []string `json:"left"` // sentences: what is still there, and what to do about it
+}
+
+// Settings are the owner's settings. What is null cannot be changed here.
+type Settings struct {
+	AccessTTL int64   `json:"access_token_lifetime"` // seconds
+	LogLevel  *string `json:"log_level"`
+	Login     *bool   `json:"start_at_login"`
+	DataDir   string  `json:"data_dir"`
+}
+
+// A SettingsChange is the body of PATCH /api/settings; nil leaves a setting as
+// it is.
+type SettingsChange struct {
+	AccessTTL *int64  `json:"access_token_lifetime,omitempty"` // seconds
+	LogLevel  *string `json:"log_level,omitempty"`
+	Login     *bool   `json:"start_at_login,omitempty"`
+}
+
+// The log levels.
+const (
+	LogDebug = "debug"
+	LogInfo  = "info"
+	LogWarn  = "warn"
+	LogError = "error"
+)

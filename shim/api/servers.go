@@ -1,0 +1,128 @@
+package api
+
+import "time"
+
+// An Endpoint is one server that the owner added.
+type Endpoint struct {
+	Slug             string       `json:"slug"`
+	UpstreamURL      string       `json:"upstream_url"` // its query is never shown
+	DisplayName      string       `json:"display_name"`
+	AuthHeaderName   string       `json:"auth_header_name"`
+	AuthHeaderPrefix string       `json:"auth_header_prefix"`
+	MCPEndpoint      string       `json:"mcp_endpoint"` // the public URL if there is one, else the local one
+	LocalMCPEndpoint string       `json:"local_mcp_endpoint"`
+	State            string       `json:"state"`
+	Credentials      []Credential `json:"credentials"`
+	Created          time.Time    `json:"created"`
+	LastUsed         *time.Time   `json:"last_used"`
+	Note             string       `json:"note,omitempty"` // what the owner should know about the change just made
+}
+
+// The states of an Endpoint, the worst of its credentials'.
+const (
+	EndpointOK        = "ok"
+	EndpointNoKey     = "no key"
+	EndpointRejected  = "rejected"
+	EndpointKeyNeeded = "key needed"
+	EndpointLocked    = "locked"
+)
+
+// Endpoints is the answer to GET /api/slugs.
+type Endpoints struct {
+	Slugs []Endpoint `json:"slugs"`
+}
+
+// A Credential is one saved API key, without the key.
+type Credential struct {
+	ID    string `json:"id"`
+	Label string `json:"label"`
+	State string `json:"state"`
+	For   string `json:"for,omitempty"`
+}
+
+// The states of a Credential.
+const (
+	CredentialOK         = "ok"
+	CredentialUnverified = "unverified"
+	CredentialRejected   = "rejected"   // the upstream answered 401
+	CredentialKeyNeeded  = "key needed" // sealed under another master key: paste it again
+)
+
+// For whom a Credential may be used.
+const (
+	ForOwner = "owner" // offered for every new connection
+	ForGrant = "grant" // pasted for one grant alone
+)
+
+// A NewEndpoint is the body of POST /api/slugs. With no header given, the usual
+// ones are tried.
+type NewEndpoint struct {
+	UpstreamURL string  `json:"upstream_url"`
+	DisplayName string  `json:"display_name,omitempty"`
+	HeaderName  *string `json:"auth_header_name,omitempty"`
+	Prefix      *string `json:"auth_header_prefix,omitempty"`
+	Key         string  `json:"api_key,omitempty"`
+	Force       bool    `json:"force,omitempty"` // save the key even if the server does not look like an MCP server
+}
+
+// A CreatedEndpoint is the answer to POST /api/slugs.
+type CreatedEndpoint struct {
+	Slug             string `json:"slug"`
+	MCPEndpoint      string `json:"mcp_endpoint"`
+	LocalMCPEndpoint string `json:"local_mcp_endpoint"`
+	DisplayName      string `json:"display_name"`
+	Note             string `json:"note,omitempty"`
+}
+
+// An EndpointChange is the body of PATCH /api/slugs/{slug}; nil leaves a field
+// as it is.
+type EndpointChange struct {
+	UpstreamURL *string `json:"upstream_url,omitempty"`
+	DisplayName *string `json:"display_name,omitempty"`
+	HeaderName  *string `json:"auth_header_name,omitempty"`
+	Prefix      *string `json:"auth_header_prefix,omitempty"`
+}
+
+// A KeyChange is the body of PUT /api/slugs/{slug}/key. Credential may be empty
+// where the endpoint has at most one saved key.
+type KeyChange struct {
+	Key        string `json:"api_key"`
+	Credential string `json:"credential,omitempty"`
+	Force      bool   `json:"force,omitempty"`
+}
+
+// A SeveralKeys is the answer to a KeyChange that does not say which key to
+// replace, with status 409.
+type SeveralKeys struct {
+	Credentials []Credential `json:"credentials"`
+	Error       string       `json:"error"`
+}
+
+// A CredentialChange is the body of PATCH /api/slugs/{slug}/credentials/{id}.
+type CredentialChange struct {
+	Label string `json:"label"`
+}
+
+// A Grant is one app that the owner has let use an endpoint.
+type Grant struct {
+	ID           string     `json:"id"`
+	Slug         string     `json:"slug"`
+	ClientID     string     `json:"client_id"`
+	ClientName   string     `json:"client_name"`
+	RedirectHost string     `json:"redirect_host"`
+	Origin       string     `json:"origin"`
+	Credential   string     `json:"credential"`
+	Created      time.Time  `json:"created"`
+	LastUsed     *time.Time `json:"last_used"`
+}
+
+// Grants is the answer to GET /api/grants.
+type Grants struct {
+	Grants []Grant `json:"grants"`
+}
+
+// An Imported is the answer to POST /api/import.
+type Imported struct {
+	Added   []Endpoint `json:"added"`
+	Skipped []string   `json:"skipped"` // slugs that were there already
+}

@@ -1,0 +1,105 @@
+package api
+
+import "time"
+
+// A Status is the answer to GET /api/status, and the event "status" of GET
+// /api/events.
+type Status struct {
+	Version        string       `json:"version"`
+	LocalOrigin    string       `json:"local_origin"`
+	PublicOrigin   *string      `json:"public_origin"`   // null while there is none
+	PublicListener *string      `json:"public_listener"` // where the owner's own tunnel must lead
+	Tunnel         TunnelStatus `json:"tunnel"`
+	Keychain       Keychain     `json:"keychain"`
+	Disk           DiskStatus   `json:"disk"`
+	Paused         bool         `json:"paused"`
+	SameUserCheck  bool         `json:"same_user_check"` // connections are checked to come from the owner's OS user
+	Endpoints      int          `json:"endpoints"`
+	Rejected       int          `json:"rejected"` // credentials that their upstream refuses
+	Grants         int          `json:"grants"`
+	Pending        []Pending    `json:"pending"` // authorization requests that wait for an answer
+	// Attempts are the last ones of apps that did not get connected and need a
+	// person.
+	Attempts []Attempt `json:"attempts"`
+}
+
+// A Keychain says where the master key is kept.
+type Keychain struct {
+	Mode  string `json:"mode"`
+	State string `json:"state"`
+	Words string `json:"words"` // for people: what is, and what to do
+	// CanKeep says that a keychain has appeared in a run that keeps nothing.
+	CanKeep bool `json:"can_keep,omitempty"`
+}
+
+// The modes of a Keychain.
+const (
+	ModeOS     = "os"
+	ModeFile   = "file"
+	ModeMemory = "memory"
+)
+
+// The states of a Keychain. In KeychainWaiting, KeychainLocked,
+// KeychainNotSetUp and KeychainUnavailable, keys can neither be used nor saved.
+const (
+	KeychainReady       = "ready"
+	KeychainWaiting     = "waiting" // it was asked and has not answered yet
+	KeychainLocked      = "locked"
+	KeychainNotSetUp    = "not_set_up"
+	KeychainUnavailable = "unavailable"
+	KeychainMemory      = "memory" // nothing is kept
+	KeychainFile        = "file"
+)
+
+// Usable reports whether keys can be used and saved.
+func (k Keychain) Usable() bool {
+	switch k.State {
+	case KeychainReady, KeychainFile, KeychainMemory:
+		return true
+	}
+	return false
+}
+
+// A DiskStatus says whether changes can be saved.
+type DiskStatus struct {
+	State string `json:"state"`
+	Words string `json:"words,omitempty"` // what is wrong, and
+	Next  string `json:"next,omitempty"`  // what to do
+}
+
+// The states of a DiskStatus.
+const (
+	DiskReady   = "ready"
+	DiskFull    = "full"
+	DiskFailing = "failing" // for another reason than lack of room
+)
+
+// A Pending is an authorization request that waits at the consent page.
+type Pending struct {
+	URL          string    `json:"url"`
+	ClientName   string    `json:"client_name"`
+	RedirectHost string    `json:"redirect_host"`
+	Slug         string    `json:"slug,omitempty"`
+	Created      time.Time `json:"created"`
+	// Asked says that another device waits for the answer: its number must be
+	// typed.
+	Asked bool `json:"asked,omitempty"`
+}
+
+// A Call is one call that is over: an element of GET /api/activity, and the
+// event "activity" of GET /api/events.
+type Call struct {
+	Time   time.Time `json:"time"` // of its end
+	Slug   string    `json:"slug"`
+	Grant  string    `json:"grant"`
+	Client string    `json:"client"` // as it called itself when it was approved
+	Method string    `json:"method"` // of JSON-RPC, else of HTTP
+	Tool   string    `json:"tool"`   // "" unless a tool was called
+	Status int       `json:"status"`
+	MS     int64     `json:"ms"`
+}
+
+// Activity is the answer to GET /api/activity, the newest call first.
+type Activity struct {
+	Activity []Call `json:"activity"`
+}

@@ -1,0 +1,72 @@
+package api
+
+import "time"
+
+// The ways in from the internet.
+const (
+	TunnelOff      = "off"      // none: only apps on this computer can connect
+	TunnelNgrok    = "ngrok"    // opened by Key2OAuth, with the owner's ngrok account
+	TunnelExternal = "external" // run by the owner; Key2OAuth listens where it leads
+)
+
+// The states of a tunnel, besides TunnelOff. In TunnelFailed nothing more is
+// tried until the owner has done something.
+const (
+	TunnelConnecting = "connecting"
+	TunnelOnline     = "online"
+	TunnelRetrying   = "retrying"
+	TunnelFailed     = "failed"
+	TunnelPaused     = "paused"
+	TunnelLocked     = "locked" // the authtoken is in a keychain that has not answered
+)
+
+// A TunnelStatus says how the internet reaches us, and is the answer to PUT
+// /api/tunnel. Words are for people: what is true, or what failed; Next is what
+// to do about it.
+type TunnelStatus struct {
+	Provider string       `json:"provider"`
+	State    string       `json:"state"`
+	Words    string       `json:"words"`
+	Next     string       `json:"next,omitempty"`
+	Link     string       `json:"link,omitempty"`  // a page to do it on
+	Code     string       `json:"code,omitempty"`  // ERR_NGROK_...
+	Whose    string       `json:"whose,omitempty"` // who has to fix it
+	Account  string       `json:"account,omitempty"`
+	Plan     string       `json:"plan,omitempty"`
+	Region   string       `json:"region,omitempty"`
+	Since    *time.Time   `json:"since,omitempty"` // when it came online
+	Test     string       `json:"test,omitempty"`  // what the last self-test found, if that was trouble
+	Usage    *TunnelUsage `json:"usage,omitempty"`
+	// Stranded are the apps that signed in at an earlier public address.
+	Stranded []string `json:"stranded,omitempty"`
+
+	Origin      string `json:"-"` // as it is online
+	Listener    string `json:"-"` // external: where the owner's tunnel must lead
+	MaxRequests int64  `json:"-"` // a month, by the plan; 0 means no limit
+	MaxBytes    int64  `json:"-"`
+}
+
+// A TunnelUsage is what went through the tunnel this month, in UTC, with the
+// limits of the plan where it has any.
+type TunnelUsage struct {
+	Month       string `json:"month"`
+	Requests    int64  `json:"requests"`
+	Bytes       int64  `json:"bytes"`
+	MaxRequests int64  `json:"max_requests,omitempty"`
+	MaxBytes    int64  `json:"max_bytes,omitempty"`
+	Warning     string `json:"warning,omitempty"` // once 80 % of a limit are used
+}
+
+// A TunnelChange is the body of PUT /api/tunnel.
+type TunnelChange struct {
+	Provider  string `json:"provider"`
+	Authtoken string `json:"authtoken,omitempty"` // of ngrok; the saved one if empty
+	URL       string `json:"url,omitempty"`
+	Preset    string `json:"preset,omitempty"` // of TunnelExternal: the program that runs it
+}
+
+// A TunnelTest is the answer to POST /api/tunnel/test.
+type TunnelTest struct {
+	OK    bool   `json:"ok"`
+	Words string `json:"words"`
+}
