@@ -26,10 +26,10 @@ var layers = map[string][]string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/pkg/browser", "golang.org/x/term",
 		"github.com/modelcontextprotocol/go-sdk", // of the sample server
 	},
-	"cmd/key2oauth/internal/autostart": {"golang.org/x/sys"},
+	"cmd/key2oauth/internal/autostart": {"shim/atomicfile", "golang.org/x/sys"},
 	"cmd/key2oauth/internal/clipboard": {"github.com/atotto/clipboard"},
 	"cmd/key2oauth/internal/doctor":    {"shim", "shim/api", "tunnel", "golang.org/x/sys"},
-	"cmd/key2oauth/internal/instance":  {"github.com/gofrs/flock"},
+	"cmd/key2oauth/internal/instance":  {"shim/atomicfile", "github.com/gofrs/flock"},
 	"cmd/key2oauth/internal/userpath":  {"golang.org/x/sys"},
 	"cmd/key2oauth/packaging/gen":      {"icons", "github.com/tc-hib/winres"},
 
@@ -45,7 +45,8 @@ var layers = map[string][]string{
 	},
 
 	"shim/api":               {},
-	"shim":                   {"shim/api", "shim/internal/..."},
+	"shim":                   {"shim/api", "shim/atomicfile", "shim/internal/..."},
+	"shim/atomicfile":        {},
 	"shim/internal/activity": {},
 	"shim/internal/changes":  {},
 	"shim/internal/limits":   {"golang.org/x/time"},
@@ -62,7 +63,7 @@ var layers = map[string][]string{
 	"shim/internal/wire":     {},
 	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/upstream", "shim/internal/wire"},
 	"shim/internal/vault": {
-		"shim/internal/activity", "shim/internal/endpoint", "shim/internal/oauth",
+		"shim/atomicfile", "shim/internal/activity", "shim/internal/endpoint", "shim/internal/oauth",
 		"go.etcd.io/bbolt", "github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
 	},
 

@@ -3,10 +3,10 @@ package shim
 import (
 	"errors"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
@@ -27,13 +27,7 @@ func DeleteEverything(dir string, helper []string) (left []string, err error) {
 	return left, errors.Join(err, removeToken(dir))
 }
 
-func removeToken(dir string) error {
-	err := os.Remove(TokenFile(dir))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
-}
+func removeToken(dir string) error { return atomicfile.Remove(TokenFile(dir)) }
 
 // deleteEverything does the same in a program that runs, which ends then. Calls
 // are cut before the state goes.

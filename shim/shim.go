@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/changes"
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
@@ -309,11 +310,7 @@ func adminToken(file string) (endpoint.Secret, error) {
 		return endpoint.Secret{}, fmt.Errorf("the admin token in %s cannot be read: %w", file, err)
 	}
 	token := "k2o_admin_" + rand.Text()
-	tmp := file + ".new"
-	if err := os.WriteFile(tmp, []byte(token+"\n"), 0o600); err != nil {
-		return endpoint.Secret{}, fmt.Errorf("the admin token cannot be written: %w", err)
-	}
-	if err := os.Rename(tmp, file); err != nil {
+	if err := atomicfile.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
 		return endpoint.Secret{}, fmt.Errorf("the admin token cannot be written: %w", err)
 	}
 	return endpoint.NewSecret(token), nil

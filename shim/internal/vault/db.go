@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -200,14 +201,11 @@ func createFile(path string) error {
 		})
 		err = errors.Join(err, closeDB(db))
 	}
-	if err == nil {
-		err = os.Rename(next, path)
-	}
 	if err != nil {
 		os.Remove(next)
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return atomicfile.Rename(next, path)
 }
 
 // openDB opens a bbolt file. bbolt answers some kinds of damage with a panic;

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
 )
 
 // deleteTimeout leaves the owner, who has just asked for it, time to unlock the
@@ -53,10 +55,9 @@ func Destroy(cfg Config) (left []string, err error) {
 }
 
 func destroy(dir string, mode Mode, ring keyring) (left []string, err error) {
+	// Versions up to 0.1 wrote the key file by way of the name master.key.new.
 	for _, name := range []string{keyFile, keyFile + ".new", stateFile, stateFile + ".new", memoryFile, roomFile} {
-		if e := os.Remove(filepath.Join(dir, name)); e != nil && !errors.Is(e, os.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
+		err = errors.Join(err, atomicfile.Remove(filepath.Join(dir, name)))
 	}
 	if mode != ModeOS {
 		return nil, err

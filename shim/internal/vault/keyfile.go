@@ -3,8 +3,9 @@ package vault
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
 )
 
 // readKeyFile reads the master key of mode "file"; nil if there is none yet.
@@ -38,22 +39,8 @@ func readKeyFile(path string, log logger) (*masterKey, error) {
 // nothing is ever sealed under a key that a crash takes away.
 func makeKeyFile(path string) (*masterKey, error) {
 	m := newMasterKey()
-	next := path + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := atomicfile.WriteFile(path, []byte(m.text.Reveal()), 0o600); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	_, err = f.WriteString(m.text.Reveal())
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(next, path)
-	}
-	if err != nil {
-		os.Remove(next)
-		return nil, err
-	}
-	return m, syncDir(filepath.Dir(path))
+	return m, nil
 }

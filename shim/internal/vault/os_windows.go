@@ -34,9 +34,6 @@ func ownerOnly(dir string) error {
 	return nil
 }
 
-// syncDir has nothing to do: NTFS logs renames.
-func syncDir(string) error { return nil }
-
 // isFull reports whether err means that there is no room left.
 func isFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)

@@ -3,9 +3,10 @@ package vault
 import (
 	"errors"
 	"os"
-	"path/filepath"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
 )
 
 // persist turns the file of a run that was to keep nothing into the state
@@ -31,15 +32,10 @@ func (v *Vault) persist(kept *masterKey) error {
 		os.Remove(next)
 		return err
 	}
-	if err := os.Rename(next, v.path); err != nil {
-		os.Remove(next)
+	if err := atomicfile.Rename(next, v.path); err != nil {
 		return err
 	}
-	err = syncDir(filepath.Dir(v.path))
-	var db *bbolt.DB
-	if err == nil {
-		db, err = openFile(v.path)
-	}
+	db, err := openFile(v.path)
 	if err != nil {
 		os.Remove(v.path)
 		return err

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
 )
 
 // A Command is what login is to start. Program is an absolute path.
@@ -86,25 +88,13 @@ func other(program string) State {
 	return Other
 }
 
-// write replaces a file at once, so that a login never finds half of it.
+// write replaces a file, and makes its folder if there is none. A login never
+// finds half of the file.
 func write(name, content string) error {
-	dir := filepath.Dir(name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".key2oauth-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return atomicfile.WriteFile(name, []byte(content), 0o644)
 }
 
 // remove removes a file that need not be there.

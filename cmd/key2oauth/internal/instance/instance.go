@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
 )
 
 const (
@@ -85,21 +87,7 @@ func (l *Lock) Publish(info Info) error {
 	if err != nil {
 		return err
 	}
-	// CreateTemp makes the file 0600. There is nothing to sync: after a crash
-	// of the machine nobody holds the lock, so nobody reads the file.
-	f, err := os.CreateTemp(l.dir, infoName+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(l.dir, infoName))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return atomicfile.WriteFile(filepath.Join(l.dir, infoName), append(b, '\n'), 0o600)
 }
 
 // Release gives the data folder back. The lock file stays: removing it would
