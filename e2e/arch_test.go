@@ -49,6 +49,7 @@ var layers = map[string][]string{
 	"shim/atomicfile":        {},
 	"shim/internal/activity": {},
 	"shim/internal/changes":  {},
+	"shim/internal/owner":    {"shim/internal/httpx", "shim/internal/oauth", "shim/internal/web", "golang.org/x/sys"},
 	"shim/internal/limits":   {"golang.org/x/time"},
 	"shim/internal/problem":  {"shim/internal/httpx"},
 	"shim/internal/endpoint": {"shim/internal/safedial"},

@@ -1,8 +1,6 @@
 package shim
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,28 +13,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
-
-// admin lets through whoever holds the admin token, and the owner's own pages.
-func (s *Shim) admin(h httpx.HandlerFunc) httpx.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if token, present, ok := oauth.Bearer(r); present {
-			got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.adminToken.Reveal()))
-			if !ok || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-				return httpx.New(http.StatusUnauthorized, "this is not the admin token; `key2oauth token` prints it")
-			}
-			return h(w, r)
-		}
-		if _, ok := s.owner.session(r); !ok {
-			return httpx.New(http.StatusUnauthorized, "send the admin token as a Bearer token; `key2oauth token` prints it")
-		}
-		if err := requireSameOrigin(r); err != nil {
-			return err
-		}
-		return h(w, r)
-	}
-}
 
 func showAPIError(w http.ResponseWriter, _ *http.Request, e *httpx.Error) {
 	httpx.WriteJSON(w, e.Status, api.Error{Error: e.Msg})
@@ -352,8 +329,5 @@ func (s *Shim) apiQuit(w http.ResponseWriter, _ *http.Request) error {
 // apiOpen hands out an owner's link. A page has no use for one: only the admin
 // token is good here.
 func (s *Shim) apiOpen(w http.ResponseWriter, r *http.Request) error {
-	if _, present, _ := oauth.Bearer(r); !present {
-		return httpx.New(http.StatusForbidden, "send the admin token as a Bearer token")
-	}
 	return httpx.WriteJSON(w, http.StatusCreated, api.OwnerLink{Link: s.OwnerLink("/")})
 }

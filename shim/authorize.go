@@ -11,6 +11,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -29,7 +30,7 @@ func (o *origin) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("Referrer-Policy", "same-origin")
-		http.Redirect(w, r, o.s.owner.origin+"/consent/"+req.ID, http.StatusSeeOther)
+		http.Redirect(w, r, o.s.owner.Origin()+"/consent/"+req.ID, http.StatusSeeOther)
 		return nil
 	}
 	if !o.limits.Authorize.Allow(o.from(r)) {
@@ -84,8 +85,8 @@ func (o *origin) showSignIn(w http.ResponseWriter, r *http.Request, id string) {
 	default:
 		web.Render(w, http.StatusOK, web.SignIn{
 			Client: req.Client.Name, Verified: req.Client.Verified, ClientHost: req.Client.Host,
-			Continue: o.s.owner.origin + "/consent/" + id, Ask: "/authorize/" + id,
-			FormToken: o.s.owner.formToken("ask "+id, string(v.browser[:])),
+			Continue: o.s.owner.Origin() + "/consent/" + id, Ask: "/authorize/" + id,
+			FormToken: o.s.owner.FormToken("ask "+id, string(v.browser[:])),
 			Auto:      o.seemsHere(r) && o.s.visits.sendOn(id), Phone: !isDesktop(r.UserAgent()),
 		})
 	}
@@ -191,7 +192,7 @@ func (o *origin) ownVisit(w http.ResponseWriter, r *http.Request, id string) (vi
 // sends it back to the client once the owner has answered on its number. To
 // every other browser it says nothing.
 func (o *origin) serveWait(w http.ResponseWriter, r *http.Request) error {
-	if err := requireNavigation(r); err != nil {
+	if err := owner.RequireNavigation(r); err != nil {
 		return err
 	}
 	id := r.PathValue("id")
@@ -232,7 +233,7 @@ func (o *origin) showWaiting(w http.ResponseWriter, id string, v visit, req *oau
 
 // serveAsk has the owner asked on his computer. It opens nothing there.
 func (o *origin) serveAsk(w http.ResponseWriter, r *http.Request) error {
-	if err := requireFrom(r, o.as.Issuer); err != nil {
+	if err := owner.RequireFrom(r, o.as.Issuer); err != nil {
 		return err
 	}
 	id := r.PathValue("id")
@@ -241,10 +242,10 @@ func (o *origin) serveAsk(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
-	if err := parseForm(r); err != nil {
+	if err := o.s.owner.ParseForm(r); err != nil {
 		return err
 	}
-	if err := o.s.owner.checkForm(r, "ask "+id, string(v.browser[:])); err != nil {
+	if err := o.s.owner.CheckForm(r, "ask "+id, string(v.browser[:])); err != nil {
 		return err
 	}
 	if !o.limits.Ask.Allow(v.from) {

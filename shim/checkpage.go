@@ -26,7 +26,7 @@ func attemptRow(a api.Attempt) web.AttemptRow {
 // showCheck draws the page of the last report and of the attempts that did not
 // finish.
 func (s *Shim) showCheck(w http.ResponseWriter, r *http.Request) error {
-	p := web.Check{Version: s.version, As: s.changes.ID(), Token: s.token(r)}
+	p := web.Check{Version: s.version, As: s.changes.ID(), Token: s.owner.FormTokens(r)}
 	if report, _ := s.exams.look(); report != nil {
 		p.Running = report.Ended == nil
 		if !p.Running {

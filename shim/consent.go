@@ -15,6 +15,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
@@ -93,11 +94,11 @@ func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView 
 		return nil
 	}
 	c := &consentView{req: req, slug: req.Slug}
-	c.session, _ = s.owner.session(r)
+	c.session, _ = s.owner.Session(r)
 	c.visit, _ = s.visits.get(req.ID)
 	all := s.vault.Endpoints()
 	needOwner := func(words string) *consentView {
-		web.Render(w, http.StatusUnauthorized, web.NeedOwner{Words: words, Command: "key2oauth open"})
+		owner.NeedOwner(w, words)
 		return nil
 	}
 	switch {
@@ -127,7 +128,7 @@ func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView 
 }
 
 func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
-	if err := requireNavigation(r); err != nil {
+	if err := owner.RequireNavigation(r); err != nil {
 		return err
 	}
 	// Whatever the page says: the browser has arrived on this computer.
@@ -141,7 +142,7 @@ func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.requests.MarkViewed(c.req.ID)
 	s.noteRequest(c.req, timeline.Shown, "")
-	c.browser = s.owner.browser(w, r)
+	c.browser = s.owner.Browser(w, r)
 	s.changes.Notify()
 	s.renderConsent(w, http.StatusOK, c, consentAnswer{})
 	return nil
@@ -163,7 +164,7 @@ func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, 
 		Client: req.Client.Name, ClientVerified: req.Client.Verified, ClientHost: req.Client.Host,
 		RedirectHost: redirectWords(req.RedirectURI), RedirectKind: redirectKind(req.RedirectURI), Approved: s.knownRedirect(req.RedirectURI),
 		Known: !s.isNewWebsite(req.RedirectURI), Number: c.elsewhere(), NumberOK: c.visit.told, MustKnow: s.mustKnow(req), Sure: a.sure, Incomplete: a.incomplete,
-		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.owner.formToken(c.purpose(), c.browser, c.session),
+		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.owner.FormToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
 		KeyHeld: s.held.put(a.key, c.browser), Mode: shownKeychain(s.keychain()).Mode,
 	}
@@ -198,18 +199,18 @@ func (s *Shim) savedKeys(slug string) []web.SavedKey {
 // when it is decided: a wrong key, a locked keychain or a full disk lose
 // nothing.
 func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
-	if err := requireSameOrigin(r); err != nil {
+	if err := owner.RequireSameOrigin(r); err != nil {
 		return err
 	}
-	if err := parseForm(r); err != nil {
+	if err := s.owner.ParseForm(r); err != nil {
 		return err
 	}
 	c := s.viewConsent(w, r)
 	if c == nil {
 		return nil
 	}
-	c.browser = s.owner.browser(nil, r)
-	if err := s.owner.checkForm(r, c.purpose(), c.browser, c.session); err != nil {
+	c.browser = s.owner.Browser(nil, r)
+	if err := s.owner.CheckForm(r, c.purpose(), c.browser, c.session); err != nil {
 		return err
 	}
 	if r.PostFormValue("action") == "deny" {

@@ -8,7 +8,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -63,9 +62,6 @@ func (h *held) drop() {
 
 // apiDeleteEverything is for commands: on a page the owner types a word first.
 func (s *Shim) apiDeleteEverything(w http.ResponseWriter, r *http.Request) error {
-	if _, present, _ := oauth.Bearer(r); !present {
-		return httpx.New(http.StatusForbidden, "send the admin token as a Bearer token")
-	}
 	left, err := s.deleteEverything()
 	if err != nil {
 		return &httpx.Error{Status: http.StatusInternalServerError, Msg: web.TextNotAllDeleted, Err: err}
@@ -84,7 +80,7 @@ func (s *Shim) renderDeleteEverything(w http.ResponseWriter, r *http.Request, st
 	const action = "/settings/delete"
 	p := web.DeleteEverything{
 		Servers: len(s.vault.Endpoints()), Kept: keptWhere(s.vault.Keychain()), DataDir: s.dir,
-		Error: problem, Action: action, FormToken: s.token(r)(action),
+		Error: problem, Action: action, FormToken: s.owner.FormTokens(r)(action),
 	}
 	for _, e := range s.vault.Endpoints() {
 		p.Keys += len(s.vault.Credentials(e.Slug))
@@ -118,7 +114,7 @@ func (s *Shim) deleteEverythingFromForm(w http.ResponseWriter, r *http.Request) 
 		s.log.Error("not everything could be deleted", "err", err)
 		left = append(left, web.TextNotAllDeleted)
 	}
-	http.SetCookie(w, &http.Cookie{Name: s.owner.cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	s.owner.DropCookie(w)
 	web.Render(w, http.StatusOK, web.Done{Title: web.TextDeletedTitle, Words: problem.Join(web.TextDeleted, strings.Join(left, " "))})
 	return nil
 }

@@ -41,7 +41,7 @@ func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, fo
 		Version: s.version, LocalOrigin: st.LocalOrigin, PublicOrigin: s.PublicOrigin(),
 		Keychain:      shownKeychain(st.Keychain),
 		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: problem.Join(st.Disk.Words, st.Disk.Next),
-		Paused: st.Paused, Notices: notices, Create: form, Token: s.token(r),
+		Paused: st.Paused, Notices: notices, Create: form, Token: s.owner.FormTokens(r),
 	}
 	slugs, grants, err := s.listed()
 	if err != nil {
@@ -138,7 +138,7 @@ func field(r *http.Request, name string) *string {
 // createFromForm adds an endpoint. Whatever is wrong, the form comes back as it
 // was, and the key waits on our side.
 func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
-	session, _ := s.owner.session(r)
+	session, _ := s.owner.Session(r)
 	f := web.CreateForm{
 		UpstreamURL: r.PostFormValue("upstream_url"), Name: r.PostFormValue("display_name"),
 		HeaderName: r.PostFormValue("auth_header_name"), HeaderPrefix: r.PostFormValue("auth_header_prefix"),
@@ -213,7 +213,7 @@ func (s *Shim) showEdit(w http.ResponseWriter, r *http.Request) error {
 func (s *Shim) editPage(r *http.Request, e endpoint.Endpoint) web.EditEndpoint {
 	return web.EditEndpoint{
 		Slug: e.Slug, Title: e.Name, UpstreamURL: e.BaseURL, HasQuery: e.HasQuery, Name: e.Name,
-		HeaderName: e.Header.Name, HeaderPrefix: e.Header.Prefix, FormToken: s.token(r)("/endpoints/" + e.Slug),
+		HeaderName: e.Header.Name, HeaderPrefix: e.Header.Prefix, FormToken: s.owner.FormTokens(r)("/endpoints/" + e.Slug),
 	}
 }
 
@@ -248,7 +248,7 @@ func (s *Shim) editFromForm(w http.ResponseWriter, r *http.Request) error {
 func (s *Shim) keyPage(r *http.Request, e endpoint.Endpoint) web.ReplaceKey {
 	p := web.ReplaceKey{
 		Slug: e.Slug, Name: e.Name, UpstreamHost: upstreamHost(e), Selected: r.FormValue("credential"),
-		FormToken: s.token(r)("/endpoints/" + e.Slug + "/key"),
+		FormToken: s.owner.FormTokens(r)("/endpoints/" + e.Slug + "/key"),
 	}
 	for _, c := range s.vault.Credentials(e.Slug) {
 		label := c.Label
@@ -274,7 +274,7 @@ func (s *Shim) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
-	session, _ := s.owner.session(r)
+	session, _ := s.owner.Session(r)
 	key := r.PostFormValue("api_key")
 	if key == "" {
 		key = s.held.take(r.PostFormValue("key_held"), session)
@@ -335,7 +335,7 @@ func (s *Shim) showDelete(w http.ResponseWriter, r *http.Request) error {
 			web.AppsSignedOut(n),
 			web.TextAddressGone,
 		},
-		Action: action, FormToken: s.token(r)(action), Button: web.ButtonDelete, Danger: true, Cancel: "/",
+		Action: action, FormToken: s.owner.FormTokens(r)(action), Button: web.ButtonDelete, Danger: true, Cancel: "/",
 	})
 	return nil
 }
@@ -361,7 +361,7 @@ func (s *Shim) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	web.Render(w, http.StatusOK, web.Confirm{
 		Title: fmt.Sprintf(web.TitleRevoke, client), Words: fmt.Sprintf(web.TextRevoke, e.Name),
 		Consequences: []string{web.TextCallsStop, web.TextConnectAnew},
-		Action:       action, FormToken: s.token(r)(action), Button: web.ButtonRevoke, Danger: true, Cancel: "/",
+		Action:       action, FormToken: s.owner.FormTokens(r)(action), Button: web.ButtonRevoke, Danger: true, Cancel: "/",
 	})
 	return nil
 }

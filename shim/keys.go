@@ -147,7 +147,7 @@ func (s *Shim) showLabel(w http.ResponseWriter, r *http.Request) error {
 func (s *Shim) labelPage(r *http.Request, c endpoint.Credential) web.EditKey {
 	e, _ := s.vault.Endpoint(c.Slug)
 	p := web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label, Label: c.Label}
-	p.FormToken = s.token(r)(p.Action())
+	p.FormToken = s.owner.FormTokens(r)(p.Action())
 	return p
 }
 
@@ -183,7 +183,7 @@ func (s *Shim) showDeleteKey(w http.ResponseWriter, r *http.Request) error {
 	}
 	e, _ := s.vault.Endpoint(c.Slug)
 	p := web.DeleteKey(web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label}, clientNames(users))
-	p.FormToken = s.token(r)(p.Action)
+	p.FormToken = s.owner.FormTokens(r)(p.Action)
 	web.Render(w, http.StatusOK, p)
 	return nil
 }

@@ -132,7 +132,7 @@ func (s *Shim) renderSettings(w http.ResponseWriter, r *http.Request, status int
 	p := web.Settings{
 		Version: s.version, Lifetime: int64(s.accessTTL() / time.Second), LogLevel: s.logLevelName(),
 		DataDir: s.dir, Keychain: shownKeychain(s.keychain()),
-		Notices: notices, Token: s.token(r),
+		Notices: notices, Token: s.owner.FormTokens(r),
 	}
 	if s.login != nil {
 		if on, err := s.login.Enabled(); err == nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
@@ -65,31 +66,30 @@ type Config struct {
 // A Shim is the product without tray and tunnel, which it is given: an
 // authorization server and a reverse proxy, over one state.
 type Shim struct {
-	version    string
-	dir        string
-	log        *slog.Logger
-	logLevel   *slog.LevelVar
-	login      Login
-	vault      *vault.Vault
-	clients    *oauth.Clients
-	documents  *cimd.Clients
-	tokens     *oauth.Tokens
-	requests   *oauth.Requests
-	visits     *visits
-	upstream   *upstream.Client
-	trials     *trial.Tester
-	proxy      *proxy.Proxy
-	adminToken endpoint.Secret
-	owner      *owner
-	held       *held
-	lines      sync.Map // credential id -> *line
-	changes    *changes.Feed
-	activity   activity.Log
-	timeline   timeline.Log
-	checks     checks
-	exams      examinations
-	doctor     Doctor
-	paused     pauser
+	version   string
+	dir       string
+	log       *slog.Logger
+	logLevel  *slog.LevelVar
+	login     Login
+	vault     *vault.Vault
+	clients   *oauth.Clients
+	documents *cimd.Clients
+	tokens    *oauth.Tokens
+	requests  *oauth.Requests
+	visits    *visits
+	upstream  *upstream.Client
+	trials    *trial.Tester
+	proxy     *proxy.Proxy
+	owner     *owner.Owner
+	held      *held
+	lines     sync.Map // credential id -> *line
+	changes   *changes.Feed
+	activity  activity.Log
+	timeline  timeline.Log
+	checks    checks
+	exams     examinations
+	doctor    Doctor
+	paused    pauser
 
 	local   atomic.Pointer[origin]     // nil until ServeLocal
 	public  atomic.Pointer[origin]     // the last one that was served, nil before
@@ -151,7 +151,8 @@ func (s *Shim) init(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if s.adminToken, err = adminToken(TokenFile(cfg.Dir)); err != nil {
+	token, err := adminToken(TokenFile(cfg.Dir))
+	if err != nil {
 		return err
 	}
 	s.clients = &oauth.Clients{Key: [32]byte(idKey)}
@@ -168,10 +169,10 @@ func (s *Shim) init(cfg Config) error {
 	s.upstream = upstream.New(&safedial.Guard{Own: func() []netip.AddrPort { return *s.own.Load() }})
 	s.trials = &trial.Tester{Client: s.upstream}
 	s.proxy = &proxy.Proxy{Client: s.upstream, Log: s.log}
-	s.owner = &owner{
-		cookie: fmt.Sprintf("k2o_%x", cookie), key: formKey, store: s.vault,
-		now: time.Now, tickets: make(map[[32]byte]*ticket),
-	}
+	s.owner = owner.New(owner.Config{
+		Cookie: fmt.Sprintf("k2o_%x", cookie), FormKey: formKey, AdminToken: token.Reveal(),
+		Sessions: s.vault, Next: nextPath, MaxForm: maxImport,
+	})
 	_, paused := s.vault.Setting(settingPaused)
 	s.paused.init(paused)
 	s.loadActivity()
@@ -204,22 +205,19 @@ func (s *Shim) RememberAddr(addr string) error {
 // to a path of the loopback side. It works once, for 30 seconds. It is empty
 // before ServeLocal.
 func (s *Shim) OwnerLink(path string) string {
-	if s.local.Load() == nil {
-		return ""
-	}
-	return s.owner.link(path)
+	return s.owner.Link(path)
 }
 
 // ServeLocal serves the loopback side on ln until ctx ends or the owner quits,
 // then lets calls finish for a few seconds. It calls ready once connections are
 // accepted. After the owner has had everything deleted it returns ErrDeleted.
 func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) error {
-	ap := addrPort(ln.Addr())
-	if !ap.Addr().IsLoopback() {
+	ap, err := netip.ParseAddrPort(ln.Addr().String())
+	if err != nil || !ap.Addr().IsLoopback() {
 		return fmt.Errorf("%s is not a loopback address", ln.Addr())
 	}
 	s.own.Store(&[]netip.AddrPort{ap})
-	s.owner.origin = "http://" + ln.Addr().String()
+	s.owner.Serve("http://" + ln.Addr().String())
 	s.local.Store(s.newLocalOrigin(ap))
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -233,14 +231,15 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	s.drive()
 
 	srv := newServer(s.Local(), s.log)
-	srv.ConnContext = withPeer
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return owner.WithPeer(wire.ConnContext(ctx, c), c)
+	}
 	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(wire.Listen(ln)) }()
 	if ready != nil {
 		ready()
 	}
-	var err error
 	select {
 	case err = <-done:
 	case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -36,7 +37,7 @@ func (s *Shim) Status() api.Status {
 		Keychain:      s.keychain(),
 		Disk:          s.diskStatus(),
 		Paused:        s.paused.is(),
-		SameUserCheck: checksUser,
+		SameUserCheck: owner.ChecksUser,
 		Pending:       []api.Pending{},
 		Attempts:      s.stopped(),
 	}

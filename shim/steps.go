@@ -6,6 +6,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -89,10 +90,10 @@ func (s *Shim) keepStep(w http.ResponseWriter, r *http.Request, setting string) 
 // it what has changed. It is for that script alone: whatever else asks gets
 // what any page of another origin gets.
 func (s *Shim) showLive(w http.ResponseWriter, r *http.Request) error {
-	if err := requireSameOrigin(r); err != nil {
+	if err := owner.RequireSameOrigin(r); err != nil {
 		return err
 	}
-	if _, ok := s.owner.session(r); !ok {
+	if _, ok := s.owner.Session(r); !ok {
 		return httpx.New(http.StatusUnauthorized, web.TextNeedOwner)
 	}
 	return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, nil)

@@ -155,7 +155,7 @@ func (s *Shim) importFromForm(w http.ResponseWriter, r *http.Request) error {
 		return done(w, r, "import")
 	}
 	const action = "/settings/import"
-	p := web.Import{File: string(bytes.ToValidUTF8(file, nil)), Action: action, FormToken: s.token(r)(action)}
+	p := web.Import{File: string(bytes.ToValidUTF8(file, nil)), Action: action, FormToken: s.owner.FormTokens(r)(action)}
 	for _, e := range in.added {
 		p.Added = append(p.Added, web.ImportRow{Name: e.Name, UpstreamHost: upstreamHost(e), QueryLeftOut: e.HasQuery})
 	}

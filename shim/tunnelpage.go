@@ -38,7 +38,7 @@ func (s *Shim) renderTunnel(w http.ResponseWriter, r *http.Request, status int, 
 	page := web.Tunnel{
 		Version: s.version, Provider: st.Provider, State: st.State, Words: st.Words, Next: st.Next, Link: st.Link,
 		Origin: s.PublicOrigin(), Listener: st.Listener, Plan: st.Plan, Stranded: st.Stranded,
-		Form: form, Notices: notices, Token: s.token(r),
+		Form: form, Notices: notices, Token: s.owner.FormTokens(r),
 	}
 	if st.Since != nil {
 		page.Since = ago(*st.Since)
@@ -84,7 +84,7 @@ func lastProvider(t tunnelSettings, hasToken bool) string {
 // tunnelForm handles one of the forms of the page: it makes the wish come true,
 // or shows the form again.
 func (s *Shim) tunnelForm(which string, read func(r *http.Request) (TunnelWish, web.TunnelForm)) httpx.HandlerFunc {
-	return s.form(func(w http.ResponseWriter, r *http.Request) error {
+	return s.owner.Form(func(w http.ResponseWriter, r *http.Request) error {
 		wish, form := read(r)
 		_, err := s.setTunnel(r.Context(), wish)
 		if err == nil {

@@ -54,7 +54,7 @@ func (v *Vault) Random(name string, n int) ([]byte, error) {
 }
 
 // A Digest is the SHA-256 of an owner's cookie.
-type Digest [sha256.Size]byte
+type Digest = [sha256.Size]byte
 
 // maxSessions bounds the sessions of the owner. The ones that end first make
 // room.

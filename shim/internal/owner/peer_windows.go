@@ -1,4 +1,4 @@
-package shim
+package owner
 
 import (
 	"encoding/binary"
@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// checksUser says whether connections are checked on this system.
-const checksUser = true
+// ChecksUser says whether connections are checked on this system.
+const ChecksUser = true
 
 var procGetExtendedTCPTable = windows.NewLazySystemDLL("iphlpapi.dll").NewProc("GetExtendedTcpTable")
 

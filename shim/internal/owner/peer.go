@@ -1,4 +1,4 @@
-package shim
+package owner
 
 import (
 	"context"
@@ -9,15 +9,14 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
-	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
-// Loopback is proof of the machine, not of the person: every OS user and every
-// container with the host's network can connect to it. So what only the owner
-// may reach also asks the kernel whose process is at the other end.
+// A loopback connection proves the machine, not the person: every OS user and
+// every container on the host's network can make one. So what is for the owner
+// only also asks the kernel whose process is at the other end.
 
-// A peer is the other end of one connection. The kernel is asked once, and
-// only if a request needs to know.
+// A peer is the other end of one connection. The kernel is asked at most once,
+// when the first request needs to know.
 type peer struct {
 	conn net.Conn
 	once sync.Once
@@ -26,12 +25,14 @@ type peer struct {
 
 type peerKey struct{}
 
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(wire.ConnContext(ctx, c), peerKey{}, &peer{conn: c})
+// WithPeer remembers a connection for RequireSameUser. It is made for
+// http.Server.ConnContext.
+func WithPeer(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, peerKey{}, &peer{conn: c})
 }
 
-// sameUser returns nil if the other end is a process of our own OS user, or if
-// this system has no way to tell (see checksUser).
+// sameUser returns nil if the other end is a process of our own OS user, and
+// where the system cannot tell (see ChecksUser).
 func (p *peer) sameUser() error {
 	p.once.Do(func() {
 		remote, local := addrPort(p.conn.RemoteAddr()), addrPort(p.conn.LocalAddr())
@@ -49,9 +50,9 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// requireSameUser refuses r unless it comes from a process of our own OS user.
-// A connection that nothing is known of is refused as well.
-func requireSameUser(r *http.Request) error {
+// RequireSameUser rejects r unless it comes from a process of our own OS user.
+// An unknown connection is rejected too.
+func RequireSameUser(r *http.Request) error {
 	p, ok := r.Context().Value(peerKey{}).(*peer)
 	if !ok {
 		return httpx.New(http.StatusForbidden, web.TextOtherUser)

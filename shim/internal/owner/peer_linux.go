@@ -1,4 +1,4 @@
-package shim
+package owner
 
 import (
 	"bufio"
@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// checksUser says whether connections are checked on this system.
-const checksUser = true
+// ChecksUser says whether connections are checked on this system.
+const ChecksUser = true
 
 var errPeerUnknown = errors.New("the other end of the connection is not in /proc/net/tcp")
 

@@ -1,0 +1,126 @@
+package owner
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+const (
+	linkLife   = 30 * time.Second // to redeem it
+	linkMemory = 24 * time.Hour   // to notice a second redemption
+	maxLinks   = 100
+)
+
+// A link is a one-time link. It is remembered after it was redeemed, so that a
+// second redemption is noticed.
+type link struct {
+	created  time.Time
+	redeemed bool
+	session  [sha256.Size]byte // that the redemption opened
+}
+
+// Link makes a one-time link to a path on the loopback side. It is good for 30
+// seconds, and empty before Serve.
+func (o *Owner) Link(next string) string {
+	origin := o.Origin()
+	if origin == "" {
+		return ""
+	}
+	ticket := rand.Text()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.forgetLinks()
+	o.links[sha256.Sum256([]byte(ticket))] = &link{created: time.Now()}
+	u := origin + "/open?ticket=" + ticket
+	if next != "" && next != "/" {
+		u += "&next=" + base64.RawURLEncoding.EncodeToString([]byte(next))
+	}
+	return u
+}
+
+// forgetLinks drops links that are too old to matter, and the oldest of too
+// many. The caller holds mu.
+func (o *Owner) forgetLinks() {
+	for len(o.links) >= maxLinks {
+		var oldest [sha256.Size]byte
+		var at time.Time
+		for d, l := range o.links {
+			if at.IsZero() || l.created.Before(at) {
+				oldest, at = d, l.created
+			}
+		}
+		delete(o.links, oldest)
+	}
+	for d, l := range o.links {
+		if time.Since(l.created) > linkMemory {
+			delete(o.links, d)
+		}
+	}
+}
+
+var (
+	errLinkUsed = httpx.New(http.StatusForbidden, web.TextTicketUsed)
+	errLinkOld  = httpx.New(http.StatusForbidden, web.TextTicketOld)
+)
+
+// redeem opens a session for the ticket of a link, and returns the cookie's
+// value. A second redemption means that the link leaked, so it ends the session
+// that the first one opened.
+func (o *Owner) redeem(ticket string) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l, ok := o.links[sha256.Sum256([]byte(ticket))]
+	switch {
+	case !ok:
+		return "", errLinkOld
+	case l.redeemed:
+		if err := o.cfg.Sessions.EndSession(l.session); err != nil {
+			return "", err
+		}
+		return "", errLinkUsed
+	case time.Since(l.created) > linkLife:
+		return "", errLinkOld
+	}
+	value := rand.Text()
+	digest := sha256.Sum256([]byte(value))
+	if err := o.cfg.Sessions.AddSession(digest, time.Now().Add(sessionLife)); err != nil {
+		return "", err
+	}
+	l.redeemed, l.session = true, digest
+	return value, nil
+}
+
+// ShowLink answers the GET of a link with a page that redeems it. A GET alone
+// redeems nothing: mail scanners and previews follow links too.
+func (o *Owner) ShowLink(w http.ResponseWriter, r *http.Request) error {
+	if err := RequireNavigation(r); err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	web.Render(w, http.StatusOK, web.OpenLink{Action: "/open", Ticket: q.Get("ticket"), Next: q.Get("next")})
+	return nil
+}
+
+// Redeem answers the form of ShowLink: it signs the browser in and leads to
+// where the link points.
+func (o *Owner) Redeem(w http.ResponseWriter, r *http.Request) error {
+	if err := RequireSameOrigin(r); err != nil {
+		return err
+	}
+	if err := o.ParseForm(r); err != nil {
+		return err
+	}
+	value, err := o.redeem(r.PostFormValue("ticket"))
+	if err != nil {
+		return err
+	}
+	o.setCookie(w, value)
+	http.Redirect(w, r, o.cfg.Next(r.PostFormValue("next")), http.StatusSeeOther)
+	return nil
+}

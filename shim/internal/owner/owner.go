@@ -1,0 +1,117 @@
+// Package owner answers one question about a request: does it come from the
+// owner, the person whose desktop session runs the program? The proofs are a
+// one-time link (link.go), the session that it opens (this file), a form token
+// and the same origin for everything that changes something (form.go), the
+// admin token, and the OS user at the other end of the connection (peer.go).
+// The handlers that hold a route to these proofs are in door.go.
+package owner
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// sessionLife is how long a browser stays signed in.
+const sessionLife = 30 * 24 * time.Hour
+
+// A SessionStore keeps the digests of session cookies.
+type SessionStore interface {
+	AddSession(digest [sha256.Size]byte, expires time.Time) error
+	HasSession(digest [sha256.Size]byte) bool
+	EndSession(digest [sha256.Size]byte) error
+}
+
+// Config says how an Owner proves who the owner is.
+type Config struct {
+	// Cookie is the name of the session cookie. It is random per install:
+	// browsers send the cookies of 127.0.0.1 to every port there.
+	Cookie     string
+	FormKey    []byte // signs form tokens
+	AdminToken string // its holder can read files of the owner's OS user
+	Sessions   SessionStore
+	// Next returns the path that a link leads to from what the link says, which
+	// a stranger may have written.
+	Next func(encoded string) string
+	// MaxForm is the longest multipart form, in bytes.
+	MaxForm int64
+}
+
+// An Owner issues one-time links, session cookies and form tokens, and checks
+// them.
+type Owner struct {
+	cfg         Config
+	adminDigest [sha256.Size]byte
+	origin      atomic.Pointer[string] // of the loopback side, nil before Serve
+
+	mu    sync.Mutex
+	links map[[sha256.Size]byte]*link
+}
+
+// New returns an Owner without a link. Call Serve before its handlers run.
+func New(cfg Config) *Owner {
+	return &Owner{cfg: cfg, adminDigest: sha256.Sum256([]byte(cfg.AdminToken)), links: make(map[[sha256.Size]byte]*link)}
+}
+
+// Serve says at which origin the loopback side is.
+func (o *Owner) Serve(origin string) { o.origin.Store(&origin) }
+
+// Origin is the origin of the loopback side, or empty before Serve.
+func (o *Owner) Origin() string {
+	if p := o.origin.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// setCookie hands out a session. It is Lax and not Strict because the owner
+// arrives at the consent page from another site, and not Secure because the
+// loopback side is http and Safari keeps no Secure cookie there.
+func (o *Owner) setCookie(w http.ResponseWriter, value string) {
+	http.SetCookie(w, &http.Cookie{
+		Name: o.cfg.Cookie, Value: value, Path: "/", HttpOnly: true,
+		SameSite: http.SameSiteLaxMode, MaxAge: int(sessionLife / time.Second),
+	})
+}
+
+// DropCookie takes the session cookie out of the browser. The session itself
+// stays; see SignOut.
+func (o *Owner) DropCookie(w http.ResponseWriter) {
+	http.SetCookie(w, &http.Cookie{Name: o.cfg.Cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+}
+
+// Session returns the value of the owner's cookie if r carries a valid one.
+// The cookie alone unlocks only what a GET shows.
+func (o *Owner) Session(r *http.Request) (value string, ok bool) {
+	for _, c := range r.CookiesNamed(o.cfg.Cookie) {
+		if o.cfg.Sessions.HasSession(sha256.Sum256([]byte(c.Value))) {
+			return c.Value, true
+		}
+	}
+	return "", false
+}
+
+// SignOut ends the session of this browser.
+func (o *Owner) SignOut(w http.ResponseWriter, r *http.Request) error {
+	value, _ := o.Session(r)
+	o.DropCookie(w)
+	return o.cfg.Sessions.EndSession(sha256.Sum256([]byte(value)))
+}
+
+// Browser returns the value of the cookie that ties a consent form to the
+// browser that was shown the form, and sets one if there is none. It proves
+// nothing else. A nil w sets no cookie.
+func (o *Owner) Browser(w http.ResponseWriter, r *http.Request) string {
+	name := o.cfg.Cookie + "_b"
+	if c, err := r.Cookie(name); err == nil && len(c.Value) == len(rand.Text()) {
+		return c.Value
+	}
+	value := rand.Text()
+	if w != nil {
+		http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/consent", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	}
+	return value
+}
