@@ -70,6 +70,6 @@ func (s *Shim) showWays(p *web.Home) {
 		}
 	}
 	p.Stopped = slices.ContainsFunc(s.stopped(), func(a api.Attempt) bool {
-		return a.Diagnosis.Cause != "approve denied" // which is no news to him who denied
+		return a.Diagnosis.Cause != api.CauseDenied // which is no news to him who denied
 	})
 }

@@ -29,6 +29,23 @@ func (s *Shim) keychain() api.Keychain {
 	return api.Keychain{Mode: string(k.Mode), State: string(k.State), Words: k.Words, CanKeep: k.CanKeep}
 }
 
+// SettledKeychain waits until the keychain has answered, or ctx ends, and says
+// where the master key is.
+func (s *Shim) SettledKeychain(ctx context.Context) api.Keychain {
+	for {
+		changed, more := s.changes.Wait()
+		k := s.keychain()
+		if k.State != api.KeychainWaiting || !more {
+			return k
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return k
+		}
+	}
+}
+
 // Status reports how things stand now.
 func (s *Shim) Status() api.Status {
 	st := api.Status{

@@ -173,7 +173,7 @@ const maxStopped = 5
 func (s *Shim) stopped() []api.Attempt {
 	all := []api.Attempt{}
 	for _, a := range s.unfinished() {
-		if a.Diagnosis.State == timeline.Stopped && a.Diagnosis.Cause != "found" && !a.Over && len(all) < maxStopped {
+		if a.Diagnosis.State == api.AttemptStopped && a.Diagnosis.Cause != api.CauseFound && !a.Over && len(all) < maxStopped {
 			all = append(all, a)
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,7 +43,7 @@ func (o *appOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.tunnel, "tunnel", "auto", "how clients on the internet reach the app: `auto|ngrok|external|off`\n(auto is what you last turned on)")
 	fs.StringVar(&o.publicURL, "public-url", "", "the public `URL` of your own tunnel, or the ngrok domain to ask for")
 	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` that your own tunnel leads to\n(default "+tunnel.DefaultAddr+")")
-	fs.StringVar(&o.logLevel, "log-level", "info", "log this and worse: `debug|info|warn|error`")
+	fs.StringVar(&o.logLevel, "log-level", api.LogInfo, "log this and worse: `debug|info|warn|error`")
 	withEnv(fs, "addr", "keychain", "tunnel", "public-url", "public-addr", "log-level")
 }
 
@@ -55,7 +54,7 @@ func (o *appOptions) check() error {
 			return usage("the app serves this machine alone: --addr 127.0.0.1:7450, or --addr :0 for a free port", "--addr %s: %w", o.addr, err)
 		}
 	}
-	if o.keychain != "" && !slices.Contains([]string{"os", "file", "memory"}, o.keychain) {
+	if o.keychain != "" && !slices.Contains([]string{api.ModeOS, api.ModeFile, api.ModeMemory}, o.keychain) {
 		return usage("it is one of os, file, memory", "--keychain %s is unknown", o.keychain)
 	}
 	if err := o.checkTunnel(); err != nil {
@@ -89,10 +88,10 @@ func (o *appOptions) checkTunnel() error {
 }
 
 var logLevels = map[string]slog.Level{
-	"debug": slog.LevelDebug,
-	"info":  slog.LevelInfo,
-	"warn":  slog.LevelWarn,
-	"error": slog.LevelError,
+	api.LogDebug: slog.LevelDebug,
+	api.LogInfo:  slog.LevelInfo,
+	api.LogWarn:  slog.LevelWarn,
+	api.LogError: slog.LevelError,
 }
 
 func (p *program) serveCommand() *cobra.Command {
@@ -190,7 +189,7 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		if ready != nil {
 			after.Go(func() { ready(s) })
 		}
-		after.Go(func() { p.sayWithout(ctx, outside) })
+		after.Go(func() { p.sayWithout(ctx, s, outside) })
 	})
 	cancel(nil)
 	after.Wait()
@@ -259,11 +258,11 @@ func (p *program) listen(explicit string, s *shim.Shim) (net.Listener, error) {
 }
 
 // sayWithout tells what the app does without.
-func (p *program) sayWithout(ctx context.Context, public string) {
+func (p *program) sayWithout(ctx context.Context, s *shim.Shim, public string) {
 	if public == "-" {
 		p.remark("no tunnel is open: clients on this machine can connect, others cannot")
 	}
-	if words := p.keychainWords(ctx); words != "" {
+	if words := keychainWords(ctx, s); words != "" {
 		p.remark("%s", words)
 	}
 	if ctx.Err() == nil {
@@ -297,35 +296,16 @@ func (p *program) sayTunnel() func(api.TunnelStatus) {
 
 // keychainWords waits until it is known where the encryption key is, and
 // returns what a person should know about that.
-func (p *program) keychainWords(ctx context.Context) string {
-	c, err := p.connect()
-	if err != nil {
-		return ""
-	}
+func keychainWords(ctx context.Context, s *shim.Shim) string {
 	const patience = 30 * time.Second // a keychain that takes longer shows in status
-	for wait, deadline := 20*time.Millisecond, time.Now().Add(patience); time.Now().Before(deadline); wait = min(2*wait, time.Second) {
-		var status struct {
-			Keychain struct{ Mode, State, Words string }
-		}
-		body, err := c.get(ctx, "/api/status")
-		if err != nil || json.Unmarshal(body, &status) != nil {
-			return ""
-		}
-		k := status.Keychain
-		switch {
-		case k.State == "waiting":
-		case k.State == "memory" || k.State == "file": // in mode "os" too, on a first run
-			return "WARNING: " + printable(k.Words)
-		case k.State == "ready":
-			return ""
-		default:
-			return strings.TrimSuffix("keychain: "+printable(k.Words), ": ")
-		}
-		select {
-		case <-ctx.Done():
-			return ""
-		case <-time.After(wait):
-		}
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	k := s.SettledKeychain(waiting)
+	switch {
+	case ctx.Err() != nil || k.State == api.KeychainWaiting || k.State == api.KeychainReady:
+		return ""
+	case k.Usable(): // kept in a file or nowhere: in mode "os" too, on a first run
+		return "WARNING: " + printable(k.Words)
 	}
-	return ""
+	return strings.TrimSuffix("keychain: "+printable(k.Words), ": ")
 }

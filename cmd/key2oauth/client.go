@@ -15,6 +15,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 const hintStart = `start it with "key2oauth serve", or name its data folder with --data-dir`
@@ -108,7 +109,7 @@ func (c *client) call(ctx context.Context, method, path string, body any) ([]byt
 	if res.StatusCode/100 == 2 {
 		return answer, nil
 	}
-	var said struct{ Error string }
+	var said api.Error
 	if json.Unmarshal(answer, &said) != nil || said.Error == "" {
 		said.Error = fmt.Sprintf("the app at %s answered %s", c.origin, res.Status)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 func (p *program) statusCommand() *cobra.Command {
@@ -26,29 +27,7 @@ func (p *program) statusCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var s struct {
-			Version      string      `json:"version"`
-			LocalOrigin  string      `json:"local_origin"`
-			PublicOrigin *string     `json:"public_origin"`
-			Tunnel       tunnelState `json:"tunnel"`
-			Keychain     struct {
-				Mode, State, Words string
-			} `json:"keychain"`
-			Disk      struct{ Words, Next string } `json:"disk"`
-			Paused    bool                         `json:"paused"`
-			Endpoints int                          `json:"endpoints"`
-			Rejected  int                          `json:"rejected"`
-			Grants    int                          `json:"grants"`
-			Pending   []struct {
-				URL          string `json:"url"`
-				ClientName   string `json:"client_name"`
-				RedirectHost string `json:"redirect_host"`
-				Asked        bool   `json:"asked"`
-			} `json:"pending"`
-			Attempts []struct {
-				Diagnosis struct{ Words, Next string }
-			} `json:"attempts"`
-		}
+		var s api.Status
 		raw, err := c.getInto(cmd.Context(), "/api/status", &s)
 		if err != nil {
 			return err
@@ -68,7 +47,7 @@ func (p *program) statusCommand() *cobra.Command {
 			{"local", s.LocalOrigin},
 			{"public", public},
 		}
-		rows = append(rows, s.Tunnel.rows()...)
+		rows = append(rows, tunnelRows(s.Tunnel)...)
 		rows = append(rows, [][]string{
 			{"keychain", phrase(s.Keychain.State, s.Keychain.Words)},
 			{"paused", paused},
@@ -201,7 +180,7 @@ func (p *program) openDashboard(ctx context.Context, c *client, print bool) erro
 	if err != nil {
 		return err
 	}
-	var answer struct{ Link string }
+	var answer api.OwnerLink
 	if err := decode(raw, &answer); err != nil {
 		return err
 	}

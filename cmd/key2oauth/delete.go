@@ -12,6 +12,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 func (p *program) deleteCommand() *cobra.Command {
@@ -69,7 +70,7 @@ func (p *program) deleteEverything(ctx context.Context) (left []string, err erro
 	if err != nil {
 		return nil, err
 	}
-	var answer struct{ Left []string }
+	var answer api.Deleted
 	if err := decode(raw, &answer); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 func (p *program) demoCommand() *cobra.Command {
@@ -78,11 +79,11 @@ func (p *program) runDemo(ctx context.Context, c *client) (err error) {
 	defer srv.Close()
 
 	upstream := "http://" + ln.Addr().String() + "/mcp"
-	raw, err := c.call(ctx, http.MethodPost, "/api/slugs", map[string]string{"upstream_url": upstream, "display_name": "Demo"})
+	raw, err := c.call(ctx, http.MethodPost, "/api/slugs", api.NewEndpoint{UpstreamURL: upstream, DisplayName: "Demo"})
 	if err != nil {
 		return err
 	}
-	var e apiEndpoint
+	var e api.CreatedEndpoint
 	if err := decode(raw, &e); err != nil {
 		return err
 	}

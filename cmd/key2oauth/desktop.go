@@ -14,6 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/clipboard"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tray"
 	"github.com/key2oauth/key2oauth/tray/notify"
 )
@@ -224,7 +225,7 @@ func (d *desk) show(ctx context.Context) {
 func (d *desk) tooEarly(ctx context.Context, o shim.Overview) bool {
 	const patience = time.Second
 	left := patience - time.Since(d.begun)
-	if o.Status.Keychain.State != "waiting" || left <= 0 {
+	if o.Status.Keychain.State != api.KeychainWaiting || left <= 0 {
 		return false
 	}
 	d.clicks.Go(func() {

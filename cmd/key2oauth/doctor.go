@@ -83,14 +83,14 @@ func (p *program) examineStopped(why error, asJSON bool) error {
 // a moment.
 func stopped(dir string) []api.Finding {
 	app := api.Finding{
-		ID: "computer.app", What: "Key2OAuth", State: api.FindingFailed, Whose: "yours",
+		ID: "computer.app", What: "Key2OAuth", State: api.FindingFailed, Whose: api.WhoseYours,
 		Words: "It does not run.", Next: `Start it as you start other programs, or with "key2oauth serve".`,
 	}
 	folder := api.Finding{ID: "computer.folder", What: "Data folder", State: api.FindingOK}
 	port := api.Finding{ID: "computer.port", What: "Address for apps on this computer", State: api.FindingSkipped, Words: "None has been chosen yet."}
 	addr, err := shim.StoredAddr(dir)
 	if err != nil {
-		folder.State, folder.Whose = api.FindingFailed, "yours"
+		folder.State, folder.Whose = api.FindingFailed, api.WhoseYours
 		folder.Words, folder.Next = printable(err.Error()), "Do that, and start Key2OAuth again."
 		port.Words = "It is kept in the data folder."
 	}
@@ -101,7 +101,7 @@ func stopped(dir string) []api.Finding {
 			err = ln.Close()
 		}
 		if err != nil {
-			port.State, port.Whose, port.Words = api.FindingFailed, "yours", err.Error()+". Apps on this computer know this address, so Key2OAuth takes no other."
+			port.State, port.Whose, port.Words = api.FindingFailed, api.WhoseYours, err.Error()+". Apps on this computer know this address, so Key2OAuth takes no other."
 			port.Next = `End that program, and start Key2OAuth again. For this once "key2oauth serve --addr :0" serves elsewhere.`
 		}
 	}
@@ -111,7 +111,7 @@ func stopped(dir string) []api.Finding {
 	}
 	all := []api.Finding{app, folder, port}
 	for i := range all {
-		all[i].Group = "computer"
+		all[i].Group = api.GroupComputer
 	}
 	return all
 }

@@ -8,32 +8,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 const hintList = `"key2oauth list" shows the endpoints`
-
-// An apiEndpoint is what the admin API tells of an endpoint, as far as the
-// commands use it.
-type apiEndpoint struct {
-	Slug        string          `json:"slug"`
-	UpstreamURL string          `json:"upstream_url"`
-	DisplayName string          `json:"display_name"`
-	MCPEndpoint string          `json:"mcp_endpoint"`
-	State       string          `json:"state"`
-	Credentials []apiCredential `json:"credentials"`
-	LastUsed    *time.Time      `json:"last_used"`
-	Note        string          `json:"note"`
-}
-
-type apiCredential struct {
-	ID    string `json:"id"`
-	Label string `json:"label"`
-	State string `json:"state"`
-	For   string `json:"for"`
-}
 
 func slugPath(slug string) string { return "/api/slugs/" + url.PathEscape(slug) }
 
@@ -66,27 +47,24 @@ from the command line, where other programs could read it.`,
 		if err != nil {
 			return err
 		}
-		body := map[string]any{"upstream_url": args[0]}
-		if name != "" {
-			body["display_name"] = name
-		}
+		body := api.NewEndpoint{UpstreamURL: args[0], DisplayName: name}
 		if f.Changed("header") {
-			body["auth_header_name"] = header
+			body.HeaderName = &header
 		}
 		if f.Changed("prefix") {
-			body["auth_header_prefix"] = prefix
+			body.Prefix = &prefix
 		}
 		if keyStdin {
-			if body["api_key"], err = p.readKey(cmd.Context()); err != nil {
+			if body.Key, err = p.readKey(cmd.Context()); err != nil {
 				return err
 			}
-			body["force"] = force
+			body.Force = force
 		}
 		raw, err := c.call(cmd.Context(), http.MethodPost, "/api/slugs", body)
 		if err != nil {
 			return err
 		}
-		var e apiEndpoint
+		var e api.CreatedEndpoint
 		if err := decode(raw, &e); err != nil {
 			return err
 		}
@@ -124,7 +102,7 @@ func (p *program) listCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var answer struct{ Slugs []apiEndpoint }
+		var answer api.Endpoints
 		raw, err := c.getInto(cmd.Context(), "/api/slugs", &answer)
 		if err != nil {
 			return err
@@ -145,7 +123,7 @@ func (p *program) listCommand() *cobra.Command {
 	return cmd
 }
 
-func labels(credentials []apiCredential) string {
+func labels(credentials []api.Credential) string {
 	var all []string
 	for _, c := range credentials {
 		all = append(all, c.Label)
@@ -164,7 +142,7 @@ func (p *program) urlCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var e apiEndpoint
+			var e api.Endpoint
 			if _, err := c.getInto(cmd.Context(), slugPath(args[0]), &e); err != nil {
 				return notFound(err, "endpoint "+args[0], hintList)
 			}
@@ -190,7 +168,7 @@ first.`,
 		if err != nil {
 			return err
 		}
-		var e apiEndpoint
+		var e api.Endpoint
 		if _, err := c.getInto(ctx, slugPath(args[0]), &e); err != nil {
 			return notFound(err, "endpoint "+args[0], hintList)
 		}
@@ -231,7 +209,7 @@ with the new key by themselves.`,
 			return err
 		}
 		// Nobody should paste a key before hearing that the endpoint is gone.
-		var e apiEndpoint
+		var e api.Endpoint
 		if _, err := c.getInto(ctx, slugPath(args[0]), &e); err != nil {
 			return notFound(err, "endpoint "+args[0], hintList)
 		}
@@ -239,11 +217,8 @@ with the new key by themselves.`,
 		if err != nil {
 			return err
 		}
-		body := map[string]any{"api_key": key, "force": force}
-		if credential != "" {
-			body["credential"] = credential
-		}
-		_, err = c.call(ctx, http.MethodPut, slugPath(e.Slug)+"/key", body)
+		change := api.KeyChange{Key: key, Credential: credential, Force: force}
+		_, err = c.call(ctx, http.MethodPut, slugPath(e.Slug)+"/key", change)
 		if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusConflict {
 			return p.severalKeys(e)
 		}
@@ -258,12 +233,12 @@ with the new key by themselves.`,
 
 // remarkUnverified says so if the key that was just saved could not be tried.
 func (p *program) remarkUnverified(ctx context.Context, c *client, slug, credential string) error {
-	var e apiEndpoint
+	var e api.Endpoint
 	if _, err := c.getInto(ctx, slugPath(slug), &e); err != nil {
 		return err
 	}
 	for _, cred := range e.Credentials {
-		if cred.State == "unverified" && (cred.ID == credential || credential == "" && cred.For == "owner") {
+		if cred.State == api.CredentialUnverified && (cred.ID == credential || credential == "" && cred.For == api.ForOwner) {
 			p.remark("whether it is good is not known: the server could not be asked, or answers without a key too")
 		}
 	}
@@ -272,7 +247,7 @@ func (p *program) remarkUnverified(ctx context.Context, c *client, slug, credent
 
 // severalKeys shows the keys to choose from.
 func (p *program) severalKeys(e *apiError) error {
-	var answer struct{ Credentials []apiCredential }
+	var answer api.SeveralKeys
 	if json.Unmarshal(e.body, &answer) == nil && len(answer.Credentials) > 0 {
 		rows := [][]string{{"ID", "LABEL", "STATE"}}
 		for _, c := range answer.Credentials {

@@ -3,9 +3,10 @@ package main
 import (
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 func (p *program) grantsCommand() *cobra.Command {
@@ -22,16 +23,7 @@ so a client that was connected twice is listed twice.`,
 		if err != nil {
 			return err
 		}
-		var answer struct {
-			Grants []struct {
-				ID           string     `json:"id"`
-				Slug         string     `json:"slug"`
-				ClientName   string     `json:"client_name"`
-				RedirectHost string     `json:"redirect_host"`
-				Created      *time.Time `json:"created"`
-				LastUsed     *time.Time `json:"last_used"`
-			}
-		}
+		var answer api.Grants
 		raw, err := c.getInto(cmd.Context(), "/api/grants", &answer)
 		if err != nil {
 			return err
@@ -45,7 +37,7 @@ so a client that was connected twice is listed twice.`,
 		}
 		rows := [][]string{{"GRANT", "CLIENT", "ANSWERS GO TO", "ENDPOINT", "CREATED", "LAST USED"}}
 		for _, g := range answer.Grants {
-			rows = append(rows, []string{g.ID, g.ClientName, g.RedirectHost, g.Slug, day(g.Created), day(g.LastUsed)})
+			rows = append(rows, []string{g.ID, g.ClientName, g.RedirectHost, g.Slug, day(&g.Created), day(g.LastUsed)})
 		}
 		return p.printTable(rows)
 	}

@@ -14,7 +14,7 @@ import (
 func trayState(o shim.Overview) tray.State {
 	st := o.Status
 	s := tray.State{
-		Paused: st.Paused, Keychain: trayKeychain(string(st.Keychain.State)), Tunnel: trayTunnel(o),
+		Paused: st.Paused, Keychain: trayKeychain(st.Keychain.State), Tunnel: trayTunnel(o),
 		DiskFull: st.Disk.Words != "", Stopped: trayStopped(st.Attempts),
 	}
 	for _, q := range st.Pending {
@@ -35,11 +35,11 @@ func trayState(o shim.Overview) tray.State {
 // is shown: better once too often than never.
 func trayKeychain(state string) tray.Keychain {
 	switch state {
-	case "ready", "file":
+	case api.KeychainReady, api.KeychainFile:
 		return tray.KeychainReady
-	case "memory":
+	case api.KeychainMemory:
 		return tray.KeychainMemory
-	case "waiting", "locked":
+	case api.KeychainWaiting, api.KeychainLocked:
 		return tray.KeychainWaiting
 	}
 	return tray.KeychainUnusable
@@ -47,7 +47,10 @@ func trayKeychain(state string) tray.Keychain {
 
 // told are causes that the menu tells of anyway, or that are no news to the
 // owner.
-var told = []string{"approve denied", "approve disk", "exchange state", "refresh state", "call 401", "call paused", "call locked", "key locked"}
+var told = []string{
+	api.CauseDenied, api.CauseDiskApprove, api.CauseDiskExchange, api.CauseDiskRefresh,
+	api.CauseKeyRejected, api.CausePaused, api.CauseLocked, api.CauseLockedConsent,
+}
 
 // trayStopped finds the last attempt that the owner should know of.
 func trayStopped(all []api.Attempt) tray.Attempt {
@@ -56,8 +59,9 @@ func trayStopped(all []api.Attempt) tray.Attempt {
 			continue
 		}
 		whose := map[string]tray.Whose{
-			"yours": tray.WhoseYours, "client": tray.WhoseClient, "upstream": tray.WhoseServer, "ngrok": tray.WhoseTunnel,
-		}[string(a.Diagnosis.Whose)]
+			api.WhoseYours: tray.WhoseYours, api.WhoseClient: tray.WhoseClient,
+			api.WhoseUpstream: tray.WhoseServer, api.WhoseNgrok: tray.WhoseTunnel,
+		}[a.Diagnosis.Whose]
 		return tray.Attempt{Client: a.Who(), Whose: whose, Time: a.Last}
 	}
 	return tray.Attempt{}
@@ -68,9 +72,9 @@ func trayStopped(all []api.Attempt) tray.Attempt {
 // connection brings its own.
 func trayKey(state string) tray.Key {
 	switch state {
-	case "rejected":
+	case api.EndpointRejected:
 		return tray.KeyRejected
-	case "key needed":
+	case api.EndpointKeyNeeded:
 		return tray.KeyNeeded
 	}
 	return tray.KeyFine

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"reflect"
 	"testing"
 	"time"
 
@@ -16,7 +15,7 @@ func TestTrayState(t *testing.T) {
 	used := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	public := "https://calm-otter.ngrok-free.app"
 	var o shim.Overview
-	o.Status.Keychain.State = "ready"
+	o.Status.Keychain.State = api.KeychainReady
 	o.Status.Tunnel = api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelOnline, Words: "Apps on the internet reach this computer."}
 	o.Status.PublicOrigin = &public
 	o.Status.Paused = true
@@ -24,7 +23,7 @@ func TestTrayState(t *testing.T) {
 		{URL: "http://127.0.0.1:7450/consent/one", ClientName: "Claude"},
 		{URL: "http://127.0.0.1:7450/consent/two", ClientName: "ChatGPT", Asked: true},
 	}
-	o.Endpoints = []shim.EndpointSummary{{Slug: "aaaaaaaaaaaa", Name: "Linear", URL: public + "/aaaaaaaaaaaa/mcp", State: "rejected", LastUsed: used}}
+	o.Endpoints = []shim.EndpointSummary{{Slug: "aaaaaaaaaaaa", Name: "Linear", URL: public + "/aaaaaaaaaaaa/mcp", State: api.EndpointRejected, LastUsed: used}}
 	o.Clients = []shim.ClientSummary{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}}
 	want := tray.State{
 		Paused:    true,
@@ -42,7 +41,7 @@ func TestTrayStopped(t *testing.T) {
 	at := func(client, cause, whose string) (a api.Attempt) {
 		a.Client, a.Last = client, time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 		a.Diagnosis.Cause = cause
-		reflect.ValueOf(&a.Diagnosis.Whose).Elem().SetString(whose) // of an internal type
+		a.Diagnosis.Whose = whose
 		return a
 	}
 	for _, tt := range []struct {
@@ -95,14 +94,14 @@ func TestTrayTunnel(t *testing.T) {
 
 func TestTrayKeychain(t *testing.T) {
 	for state, want := range map[string]tray.Keychain{
-		"ready":       tray.KeychainReady,
-		"file":        tray.KeychainReady,
-		"memory":      tray.KeychainMemory,
-		"waiting":     tray.KeychainWaiting,
-		"locked":      tray.KeychainWaiting,
-		"not_set_up":  tray.KeychainUnusable,
-		"unavailable": tray.KeychainUnusable,
-		"new":         tray.KeychainUnusable,
+		api.KeychainReady:       tray.KeychainReady,
+		api.KeychainFile:        tray.KeychainReady,
+		api.KeychainMemory:      tray.KeychainMemory,
+		api.KeychainWaiting:     tray.KeychainWaiting,
+		api.KeychainLocked:      tray.KeychainWaiting,
+		api.KeychainNotSetUp:    tray.KeychainUnusable,
+		api.KeychainUnavailable: tray.KeychainUnusable,
+		"new":                   tray.KeychainUnusable,
 	} {
 		if got := trayKeychain(state); got != want {
 			t.Errorf("a keychain that is %s shows as %v, want %v", state, got, want)
@@ -112,12 +111,12 @@ func TestTrayKeychain(t *testing.T) {
 
 func TestTrayKey(t *testing.T) {
 	for state, want := range map[string]tray.Key{
-		"ok":         tray.KeyFine,
-		"no key":     tray.KeyFine,
-		"unverified": tray.KeyFine,
-		"locked":     tray.KeyFine,
-		"rejected":   tray.KeyRejected,
-		"key needed": tray.KeyNeeded,
+		api.EndpointOK:        tray.KeyFine,
+		api.EndpointNoKey:     tray.KeyFine,
+		"unverified":          tray.KeyFine,
+		api.EndpointLocked:    tray.KeyFine,
+		api.EndpointRejected:  tray.KeyRejected,
+		api.EndpointKeyNeeded: tray.KeyNeeded,
 	} {
 		if got := trayKey(state); got != want {
 			t.Errorf("an endpoint that is %q shows as %v, want %v", state, got, want)

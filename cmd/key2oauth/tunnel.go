@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 func (p *program) tunnelCommand() *cobra.Command {
@@ -40,23 +42,11 @@ off       Clients on this machine go on; all others are shut out. What was on is
 		if len(args) == 0 {
 			return p.showTunnel(cmd.Context(), c, *asJSON)
 		}
-		wish := map[string]string{"provider": args[0]}
-		switch args[0] {
-		case "off", "external":
-		case "ngrok":
-			token, err := p.readSecret(cmd.Context(), "ngrok authtoken, or Enter for the one that is kept")
-			if err != nil {
+		wish := api.TunnelChange{Provider: args[0], URL: url, Preset: preset}
+		if args[0] == api.TunnelNgrok {
+			if wish.Authtoken, err = p.readSecret(cmd.Context(), "ngrok authtoken, or Enter for the one that is kept"); err != nil {
 				return err
 			}
-			if token != "" {
-				wish["authtoken"] = token
-			}
-		}
-		if url != "" {
-			wish["url"] = url
-		}
-		if preset != "" {
-			wish["preset"] = preset
 		}
 		raw, err := c.call(cmd.Context(), http.MethodPut, "/api/tunnel", wish)
 		if err != nil {
@@ -74,7 +64,7 @@ func tunnelArgs(_ *cobra.Command, args []string) error {
 	switch {
 	case len(args) > 1:
 		return usage(hint, "too many arguments")
-	case len(args) == 1 && !slices.Contains([]string{"ngrok", "external", "off"}, args[0]):
+	case len(args) == 1 && !slices.Contains([]string{api.TunnelNgrok, api.TunnelExternal, api.TunnelOff}, args[0]):
 		return usage(hint, "there is no such tunnel")
 	}
 	return nil
@@ -92,24 +82,21 @@ func (p *program) printTunnel(raw []byte, asJSON bool) error {
 	if asJSON {
 		return p.printJSON(raw)
 	}
-	var t tunnelState
+	var t api.TunnelStatus
 	if err := decode(raw, &t); err != nil {
 		return err
 	}
-	return p.printTable(t.rows())
+	return p.printTable(tunnelRows(t))
 }
 
-// A tunnelState is what the app says of its tunnel.
-type tunnelState struct {
-	Provider, State, Words, Next, Link, Test string
-	Usage                                    struct{ Warning string }
-	Stranded                                 []string
-}
-
-// rows are for a table.
-func (t tunnelState) rows() [][]string {
+// tunnelRows are the rows of a table that says how the tunnel is.
+func tunnelRows(t api.TunnelStatus) [][]string {
 	rows := [][]string{{"tunnel", phrase(t.State, t.Words)}}
-	for _, extra := range [][]string{{"to do", t.Next}, {"on", t.Link}, {"test", t.Test}, {"usage", t.Usage.Warning}} {
+	var usage string
+	if t.Usage != nil {
+		usage = t.Usage.Warning
+	}
+	for _, extra := range [][]string{{"to do", t.Next}, {"on", t.Link}, {"test", t.Test}, {"usage", usage}} {
 		if extra[1] != "" {
 			rows = append(rows, extra)
 		}

@@ -8,7 +8,7 @@ type Attempt struct {
 	ID        uint64    `json:"id"`
 	Client    string    `json:"client"` // as it calls itself; "" if it did not say
 	Agent     string    `json:"agent,omitempty"`
-	Via       string    `json:"via"`            // "local", TunnelNgrok or TunnelExternal
+	Via       string    `json:"via"`            // ViaLocal, TunnelNgrok or TunnelExternal
 	Host      string    `json:"host,omitempty"` // that the answer goes to
 	Slug      string    `json:"slug,omitempty"`
 	Grant     string    `json:"grant,omitempty"`
@@ -31,6 +31,9 @@ func (a *Attempt) Who() string {
 	return "An app"
 }
 
+// ViaLocal says that an app came from this computer.
+const ViaLocal = "local"
+
 // An Event is a step on the way to the first tool, or a refusal of one, however
 // often it happened.
 type Event struct {
@@ -46,7 +49,7 @@ type Event struct {
 type Diagnosis struct {
 	State   string `json:"state"`
 	Stopped string `json:"stopped,omitempty"` // the step that did not happen
-	Cause   string `json:"cause,omitempty"`   // stands for Words
+	Cause   string `json:"cause,omitempty"`   // one word or two that stand for Words
 	Whose   string `json:"whose,omitempty"`   // who has to fix it
 	Words   string `json:"words"`             // what is likely wrong
 	Next    string `json:"next,omitempty"`    // what to do
@@ -58,6 +61,19 @@ const (
 	AttemptConnected = "connected" // all is well, and no tool has been used yet
 	AttemptGoing     = "going"     // the next step may still come
 	AttemptStopped   = "stopped"
+)
+
+// Some causes of a Diagnosis.
+const (
+	CauseFound         = "found"          // a program looked at an address, and no more
+	CauseDenied        = "approve denied" // by the owner
+	CauseDiskApprove   = "approve disk"   // nothing could be saved
+	CauseDiskExchange  = "exchange state"
+	CauseDiskRefresh   = "refresh state"
+	CauseKeyRejected   = "call 401" // the upstream refused the key
+	CausePaused        = "call paused"
+	CauseLocked        = "call locked" // the keychain has not answered
+	CauseLockedConsent = "key locked"
 )
 
 // Who has to fix something; "" if nothing needs fixing.
