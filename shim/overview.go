@@ -17,7 +17,6 @@ type Overview struct {
 	Status    api.Status
 	Endpoints []EndpointSummary // oldest first
 	Clients   []ClientSummary   // the most recently used or approved first
-	Going     bool              // some attempt may yet stop, which only time tells
 	WasOnline bool              // a tunnel was turned on before, and "go online" turns it on again
 }
 
@@ -38,7 +37,6 @@ type ClientSummary struct {
 // Overview reports how things stand now.
 func (s *Shim) Overview() (Overview, error) {
 	o := Overview{Status: s.Status()}
-	o.Going = slices.ContainsFunc(s.unfinished(), func(a api.Attempt) bool { return a.Diagnosis.State == api.AttemptGoing })
 	slugs, grants, err := s.listed()
 	if err != nil {
 		return o, err
@@ -75,9 +73,10 @@ func (s *Shim) Overview() (Overview, error) {
 
 // Watch calls f now and after each change, until ctx ends or the program stops
 // serving. Changes that come close together are one. That something was used is
-// a change too, and may be told some seconds later.
+// a change too, and may be told some seconds later. Nothing fires when a client
+// gives up half way, so while one may, f is called now and then.
 func (s *Shim) Watch(ctx context.Context, f func()) {
-	const atMostEvery, callsAtMostEvery = 200 * time.Millisecond, 5 * time.Second
+	const atMostEvery, callsAtMostEvery, lookEvery = 200 * time.Millisecond, 5 * time.Second, 30 * time.Second
 	for {
 		changed, more := s.changes.Wait()
 		_, _, called := s.activity.Since(s.activity.End())
@@ -85,8 +84,13 @@ func (s *Shim) Watch(ctx context.Context, f func()) {
 		if !more {
 			return
 		}
+		var later <-chan time.Time
+		if s.going() {
+			later = time.After(lookEvery)
+		}
 		select {
 		case <-changed:
+		case <-later:
 		case <-called:
 			select {
 			case <-changed:

@@ -3,6 +3,7 @@ package shim
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,6 +163,12 @@ func (s *Shim) unfinished() []api.Attempt {
 		all = append(all, d)
 	}
 	return all
+}
+
+// going reports whether some attempt may still go either way, which only time
+// tells.
+func (s *Shim) going() bool {
+	return slices.ContainsFunc(s.unfinished(), func(a api.Attempt) bool { return a.Diagnosis.State == api.AttemptGoing })
 }
 
 // maxStopped is how many attempts the status lists.

@@ -183,15 +183,11 @@ func (d *desk) refresh() {
 	}
 }
 
-// show passes the state on whenever it is stale. That an app does not go on
-// connecting is told by nobody, so that is looked after.
+// show passes the state on whenever it is stale.
 func (d *desk) show(ctx context.Context) {
-	const lookAfter = 30 * time.Second
-	var later <-chan time.Time
 	for {
 		select {
 		case <-d.stale:
-		case <-later:
 		case <-ctx.Done():
 			return
 		}
@@ -199,10 +195,6 @@ func (d *desk) show(ctx context.Context) {
 		if err != nil {
 			d.log.Warn("the tray cannot be told how things are", "err", err)
 			continue
-		}
-		later = nil
-		if o.Going {
-			later = time.After(lookAfter)
 		}
 		if d.tooEarly(ctx, o) {
 			continue
