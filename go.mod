@@ -1,31 +1,43 @@
 module github.com/key2oauth/key2oauth
 
-go 1.26.0
+// The floor is a matter of security: older releases trust certificate
+// authorities that were distrusted since, and lack the fix of CVE-2026-111943.
+go 1.26.10
 
+toolchain go1.26.11
+
+// Of the program.
 require (
 	fyne.io/systray v1.12.2
 	github.com/atotto/clipboard v0.1.4
-	github.com/chromedp/cdproto v0.159.0
-	github.com/chromedp/chromedp v0.23.0
 	github.com/esiqveland/notify v0.13.3
 	github.com/gen2brain/beeep v0.11.3
 	github.com/godbus/dbus/v5 v5.2.2
 	github.com/gofrs/flock v0.13.1
-	github.com/google/go-cmp v0.7.0
 	github.com/modelcontextprotocol/go-sdk v1.8.0
 	github.com/pkg/browser v0.0.0-20240102092130-5ac0b6a4141c
-	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
-	github.com/tc-hib/winres v0.2.1
 	github.com/zalando/go-keyring v0.2.8
 	go.etcd.io/bbolt v1.5.0
-	golang.ngrok.com/muxado/v2 v2.0.1
 	golang.ngrok.com/ngrok/v2 v2.4.0
-	golang.org/x/oauth2 v0.35.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 	golang.org/x/time v0.16.0
+)
+
+// Of its packages for Windows.
+require github.com/tc-hib/winres v0.2.1
+
+// Imported by tests and their stand-ins only. The program links those two that
+// are marked, since a dependency of its own does.
+require (
+	github.com/chromedp/cdproto v0.159.0
+	github.com/chromedp/chromedp v0.23.0
+	github.com/google/go-cmp v0.7.0
+	github.com/rogpeppe/go-internal v1.16.0
+	golang.ngrok.com/muxado/v2 v2.0.1 // linked by ngrok
+	golang.org/x/oauth2 v0.35.0 // linked by go-sdk
 )
 
 require (

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ then it says what keeps it from running.`,
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if note := runtimeNote(runtime.Version()); note != "" {
+			fmt.Fprintf(p.stderr, "key2oauth: this program was built with %s, %s\n", runtime.Version(), note)
+		}
 		c, err := p.connect()
 		if f, ok := errors.AsType[*failure](err); ok && f.code == exitNotRunning {
 			return p.examineStopped(err, *asJSON)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	goversion "go/version"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -37,7 +39,25 @@ func version() string {
 }
 
 func versionText() string {
-	return fmt.Sprintf("key2oauth %s %s/%s %s", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	s := fmt.Sprintf("key2oauth %s %s/%s %s", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	if note := runtimeNote(runtime.Version()); note != "" {
+		s += " (" + note + ")"
+	}
+	return s
+}
+
+// oldestRuntime is the "go" line of go.mod. The go command refuses to build
+// with an older one, but a packager may have changed that line.
+const oldestRuntime = "go1.26.10"
+
+// runtimeNote warns of a Go runtime that is older than what go.mod asks for.
+// Development versions have no number to compare, and are taken as new.
+func runtimeNote(v string) string {
+	v, _, _ = strings.Cut(v, " ")
+	if !goversion.IsValid(v) || goversion.Compare(v, oldestRuntime) >= 0 {
+		return ""
+	}
+	return "older than " + oldestRuntime + ", which has security fixes: install a newer build"
 }
 
 func (p *program) versionCommand() *cobra.Command {
