@@ -22,7 +22,7 @@ const module = "github.com/key2oauth/key2oauth"
 // somebody decides where it belongs.
 var layers = map[string][]string{
 	"cmd/key2oauth": {
-		"cmd/key2oauth/internal/...", "shim", "shim/api", "tray", "tray/notify", "tunnel", "tunnel/ngrok",
+		"cmd/key2oauth/internal/...", "shim", "shim/api", "shim/display", "tray", "tray/notify", "tunnel", "tunnel/ngrok",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/pkg/browser", "golang.org/x/term",
 		"github.com/modelcontextprotocol/go-sdk", // of the sample server
 	},
@@ -45,22 +45,23 @@ var layers = map[string][]string{
 	},
 
 	"shim/api":               {},
-	"shim":                   {"shim/api", "shim/atomicfile", "shim/internal/..."},
+	"shim":                   {"shim/api", "shim/atomicfile", "shim/display", "shim/internal/..."},
 	"shim/atomicfile":        {},
-	"shim/internal/activity": {},
+	"shim/display":           {}, // and nothing of shim's, since cmd imports it too
+	"shim/internal/activity": {"shim/display"},
 	"shim/internal/changes":  {},
 	"shim/internal/owner":    {"shim/internal/httpx", "shim/internal/oauth", "shim/internal/web", "golang.org/x/sys"},
 	"shim/internal/limits":   {"golang.org/x/time"},
 	"shim/internal/problem":  {"shim/internal/httpx"},
-	"shim/internal/endpoint": {"shim/internal/safedial"},
+	"shim/internal/endpoint": {"shim/display", "shim/internal/safedial"},
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
-	"shim/internal/oauth":    {"shim/internal/httpx"},
+	"shim/internal/oauth":    {"shim/display", "shim/internal/httpx"},
 	"shim/internal/cimd":     {"shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time"},
-	"shim/internal/timeline": {},
-	"shim/internal/web":      {"shim/internal/endpoint"},
-	"shim/internal/upstream": {"shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire"},
-	"shim/internal/trial":    {"shim/internal/endpoint", "shim/internal/safedial", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk"},
+	"shim/internal/timeline": {"shim/display"},
+	"shim/internal/web":      {"shim/display", "shim/internal/endpoint"},
+	"shim/internal/upstream": {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire"},
+	"shim/internal/trial":    {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk"},
 	"shim/internal/wire":     {},
 	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/upstream", "shim/internal/wire"},
 	"shim/internal/vault": {

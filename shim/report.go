@@ -3,9 +3,9 @@ package shim
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -32,7 +32,7 @@ func GroupTitle(group string) string { return web.ReportGroups[group] }
 // FindingText is a finding over some lines: what it is, who has to fix it, and
 // what to do.
 func FindingText(f api.Finding) string {
-	line := fmt.Sprintf("  %-6s  %s", web.ReportMarks[f.State], f.What)
+	line := fmt.Sprintf("  %-6s  %s", web.ReportMarks[f.State], display.Text(f.What, display.NoLimit))
 	if f.MS > 0 {
 		line += fmt.Sprintf(" (%d ms)", f.MS)
 	}
@@ -41,7 +41,7 @@ func FindingText(f api.Finding) string {
 	}
 	lines := []string{line}
 	more := func(label, s string) {
-		if s = strings.TrimSpace(s); s != "" {
+		if s = display.Text(s, display.NoLimit); s != "" {
 			lines = append(lines, "          "+label+s)
 		}
 	}
@@ -50,22 +50,5 @@ func FindingText(f api.Finding) string {
 		more(web.ReportNext, f.Next)
 		more("", f.Link)
 	}
-	for i := range lines {
-		lines[i] = Printable(lines[i]) + "\n"
-	}
-	return strings.Join(lines, "")
-}
-
-// Printable makes one line of s that does nothing to a terminal. Names of
-// clients and words of upstreams are written by strangers.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, s)
+	return strings.Join(lines, "\n") + "\n"
 }

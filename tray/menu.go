@@ -97,7 +97,7 @@ func status(s State) []Item {
 }
 
 func tunnelStatus(tn Tunnel) Item {
-	switch words := clean(tn.Words, maxWords); tn.State {
+	switch words := tn.Words; tn.State {
 	case TunnelOffline:
 		return Item{Text: t("status.offline")}
 	case TunnelConnecting:
@@ -106,7 +106,7 @@ func tunnelStatus(tn Tunnel) Item {
 		}
 		return Item{Text: t("status.connecting")}
 	case TunnelConnected:
-		if host := clean(tn.Host, maxWords); host != "" {
+		if host := tn.Host; host != "" {
 			return Item{Text: t("status.connected.at", host)}
 		}
 		return Item{Text: t("status.connected")}

@@ -33,7 +33,7 @@ func Notices(s State) []Notice {
 	}
 	all = append(all, keyNotices(s)...)
 	if s.Tunnel.State == TunnelNeedsYou {
-		words := clean(s.Tunnel.Words, maxWords)
+		words := s.Tunnel.Words
 		if words == "" {
 			words = t("status.needs-words")
 		}
@@ -82,7 +82,7 @@ func keyNotices(s State) []Notice {
 }
 
 // StartFailed is what the owner is told where there is no terminal to say why
-// the program ends.
+// the program ends. The text is at most MaxReason characters long.
 func StartFailed(why string) Notice { return failure("notice.start", why) }
 
 // LoginFailed says that StartAtLogin or DoNotStart came to nothing.
@@ -90,5 +90,5 @@ func LoginFailed(why string) Notice { return failure("notice.login", why) }
 
 // failure is a notice of what is over already: a click on it does nothing.
 func failure(key, why string) Notice {
-	return Notice{About: []string{key}, Event: true, Title: t(key), Body: clean(why, maxReason)}
+	return Notice{About: []string{key}, Event: true, Title: t(key), Body: why}
 }

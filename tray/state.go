@@ -2,9 +2,9 @@ package tray
 
 import "time"
 
-// A State is all that the tray shows. Names may come from strangers: they are
-// cleaned here, and the caller passes them as they are. The zero State is an
-// app on its first run.
+// A State is all that the tray shows. Its texts are drawn as they are: the
+// caller makes those that strangers wrote harmless, and cuts names to MaxName
+// and other texts to MaxWords. The zero State is an app on its first run.
 type State struct {
 	Now       time.Time // what "2 minutes ago" counts from; Run fills it in
 	Pending   []Request // authorization requests that wait for the owner

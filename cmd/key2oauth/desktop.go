@@ -15,6 +15,7 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/tray"
 	"github.com/key2oauth/key2oauth/tray/notify"
 )
@@ -46,7 +47,7 @@ func (p *program) desktop(ctx context.Context, o appOptions, flags *pflag.FlagSe
 	err := p.runDesktop(ctx, o, flags)
 	if err != nil && ctx.Err() == nil && !isTerminal(p.stderr) {
 		// Whoever started the program by a click sees no standard error.
-		if e := notify.Tell(tray.StartFailed(err.Error())); e != nil {
+		if e := notify.Tell(tray.StartFailed(display.Text(err.Error(), tray.MaxReason))); e != nil {
 			p.logger(o).Debug("no notification says why the program ends", "err", e)
 		}
 	}
@@ -349,7 +350,7 @@ func (d *desk) setLogin(err error) {
 	if err != nil {
 		d.log.Warn("what login starts was not changed", "err", err)
 		d.clicks.Go(func() {
-			if err := notify.Tell(tray.LoginFailed(err.Error())); err != nil {
+			if err := notify.Tell(tray.LoginFailed(display.Text(err.Error(), tray.MaxReason))); err != nil {
 				d.log.Debug("no notification says so", "err", err)
 			}
 		})

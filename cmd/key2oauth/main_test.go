@@ -15,7 +15,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/e2e/testenv"
@@ -92,23 +91,6 @@ func TestPrintable(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Nothing that a stranger writes may move the cursor or reorder a line.
-func FuzzPrintable(f *testing.F) {
-	f.Add("\x1b]0;title\x07")
-	f.Add("a\u202eb")
-	f.Fuzz(func(t *testing.T, s string) {
-		got := printable(s)
-		for _, r := range got {
-			if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-				t.Errorf("printable(%q): got %q, which holds %U", s, got, r)
-			}
-		}
-		if printable(got) != got {
-			t.Errorf("printable(%q) is not stable: %q", s, got)
-		}
-	})
 }
 
 func TestReport(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // maxKey is more than any API key is long; the app refuses far shorter ones
@@ -114,7 +114,7 @@ func await[T any](ctx context.Context, read func() (T, error), giveUp func()) (T
 }
 
 // printable drops from s what a terminal would act on.
-func printable(s string) string { return shim.Printable(s) }
+func printable(s string) string { return display.Text(s, display.NoLimit) }
 
 func (p *program) printTable(rows [][]string) error { return printTable(p.stdout, rows) }
 

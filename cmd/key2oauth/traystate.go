@@ -7,6 +7,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/tray"
 )
 
@@ -19,17 +20,20 @@ func trayState(o shim.Overview) tray.State {
 	}
 	for _, q := range st.Pending {
 		if q.Asked { // the others have their page open already
-			s.Pending = append(s.Pending, tray.Request{ID: path.Base(q.URL), Client: q.ClientName})
+			s.Pending = append(s.Pending, tray.Request{ID: path.Base(q.URL), Client: trayName(q.ClientName)})
 		}
 	}
 	for _, e := range o.Endpoints {
-		s.Endpoints = append(s.Endpoints, tray.Endpoint{Slug: e.Slug, Name: e.Name, Key: trayKey(e.State), LastUsed: e.LastUsed})
+		s.Endpoints = append(s.Endpoints, tray.Endpoint{Slug: e.Slug, Name: trayName(e.Name), Key: trayKey(e.State), LastUsed: e.LastUsed})
 	}
 	for _, c := range o.Clients {
-		s.Clients = append(s.Clients, tray.Client{Grant: c.Grant, Name: c.Name, Endpoint: c.Endpoint, LastUsed: c.LastUsed})
+		s.Clients = append(s.Clients, tray.Client{Grant: c.Grant, Name: trayName(c.Name), Endpoint: trayName(c.Endpoint), LastUsed: c.LastUsed})
 	}
 	return s
 }
+
+// trayName is a name for a line of the menu.
+func trayName(s string) string { return display.Text(s, tray.MaxName) }
 
 // trayKeychain translates the state of the keychain. One that is not known here
 // is shown: better once too often than never.
@@ -62,7 +66,7 @@ func trayStopped(all []api.Attempt) tray.Attempt {
 			api.WhoseYours: tray.WhoseYours, api.WhoseClient: tray.WhoseClient,
 			api.WhoseUpstream: tray.WhoseServer, api.WhoseNgrok: tray.WhoseTunnel,
 		}[a.Diagnosis.Whose]
-		return tray.Attempt{Client: a.Who(), Whose: whose, Time: a.Last}
+		return tray.Attempt{Client: trayName(a.Who()), Whose: whose, Time: a.Last}
 	}
 	return tray.Attempt{}
 }
@@ -86,7 +90,7 @@ func trayTunnel(o shim.Overview) tray.Tunnel {
 	var t tray.Tunnel
 	if p := o.Status.PublicOrigin; p != nil {
 		if u, err := url.Parse(*p); err == nil {
-			t.Host = u.Host
+			t.Host = display.Text(u.Host, tray.MaxWords)
 		}
 	}
 	switch st := o.Status.Tunnel; st.State {
@@ -95,9 +99,9 @@ func trayTunnel(o shim.Overview) tray.Tunnel {
 	case api.TunnelConnecting, api.TunnelPaused: // after a pause it opens again
 		t.State = tray.TunnelConnecting
 	case api.TunnelRetrying, api.TunnelLocked:
-		t.State, t.Words = tray.TunnelConnecting, st.Words
+		t.State, t.Words = tray.TunnelConnecting, display.Text(st.Words, tray.MaxWords)
 	case api.TunnelFailed:
-		t.State, t.Words = tray.TunnelNeedsYou, st.Words
+		t.State, t.Words = tray.TunnelNeedsYou, display.Text(st.Words, tray.MaxWords)
 	case api.TunnelOff:
 		if o.WasOnline {
 			t.State = tray.TunnelOffline

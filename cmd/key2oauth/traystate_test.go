@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +35,29 @@ func TestTrayState(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, trayState(o)); diff != "" {
 		t.Errorf("trayState (-want +got):\n%s", diff)
+	}
+}
+
+// Every text that a stranger wrote is made harmless before the tray has it.
+func TestTrayStateOfStrangers(t *testing.T) {
+	name := "Lin\u202eraeL\n\u3164\x1b[31m" + strings.Repeat("x", 50)
+	want := "LinraeL [31m" + strings.Repeat("x", 27) + "\u2026"
+	var o shim.Overview
+	o.Status.Tunnel = api.TunnelStatus{State: api.TunnelFailed, Words: name}
+	o.Status.Pending = []api.Pending{{ClientName: name, Asked: true}}
+	o.Endpoints = []shim.EndpointSummary{{Name: name}}
+	o.Clients = []shim.ClientSummary{{Name: name, Endpoint: name}}
+	var a api.Attempt
+	a.Client, a.Last = name, time.Now()
+	o.Status.Attempts = []api.Attempt{a}
+	s := trayState(o)
+	for _, got := range []string{s.Pending[0].Client, s.Endpoints[0].Name, s.Clients[0].Name, s.Clients[0].Endpoint, s.Stopped.Client} {
+		if got != want {
+			t.Errorf("got the name %q, want %q", got, want)
+		}
+	}
+	if got, want := s.Tunnel.Words, "LinraeL [31m"+strings.Repeat("x", 50); got != want {
+		t.Errorf("got the words %q, want %q", got, want)
 	}
 }
 

@@ -110,7 +110,7 @@ func TestDaemon(t *testing.T) {
 func TestTellWithoutState(t *testing.T) {
 	bus := traytest.StartBus(t)
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", bus.Address)
-	n := tray.StartFailed("the address 127.0.0.1:7450 is taken\n\u202eby <b>x</b>")
+	n := tray.StartFailed("the address 127.0.0.1:7450 is taken by <b>x</b>")
 	if err := Tell(n); err == nil {
 		t.Error("Tell said nothing of there being no daemon")
 	}

@@ -5,11 +5,10 @@ package activity
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // What is kept: the last Keep calls, and none that is older than MaxAge.
@@ -174,25 +173,5 @@ func (l *Log) Since(end uint64) (calls []Call, next uint64, more <-chan struct{}
 	return calls, l.added, l.wake
 }
 
-// clean makes a client's word one that can be kept and shown: bounded, and
-// without what cannot be seen.
-func clean(s string) string {
-	plain := len(s) <= maxWord
-	for i := 0; plain && i < len(s); i++ {
-		plain = ' ' <= s[i] && s[i] < 0x7f
-	}
-	if plain {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			continue
-		}
-		if b.Len()+utf8.RuneLen(r) > maxWord {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
+// clean makes a client's word one that can be kept and shown.
+func clean(s string) string { return display.Bounded(s, maxWord, maxWord) }

@@ -8,10 +8,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 func tools(calls []Call) string {
@@ -146,7 +147,7 @@ func TestBounds(t *testing.T) {
 	t.Run("words", func(t *testing.T) {
 		var l Log
 		c := l.Add(Call{Client: strings.Repeat("é", 500), Method: "tools\r\n/call\x1b[31m\u202e\u200b", Tool: strings.Repeat("x", 1<<20), MS: -1})
-		if got, want := c.Method, "tools/call[31m"; got != want {
+		if got, want := c.Method, "tools /call[31m"; got != want {
 			t.Errorf("Method: got %q, want %q", got, want)
 		}
 		if len(c.Client) > maxWord || !utf8.ValidString(c.Client) || len(c.Tool) > maxWord || c.MS != 0 {
@@ -262,7 +263,7 @@ func FuzzClean(f *testing.F) {
 	f.Add("\x00\u202e" + strings.Repeat("\U0001F600", 60))
 	f.Fuzz(func(t *testing.T, s string) {
 		got := clean(s)
-		if len(got) > maxWord || !utf8.ValidString(got) || strings.IndexFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 {
+		if len(got) > maxWord || got != display.Text(got, display.NoLimit) {
 			t.Errorf("clean(%q) = %q", s, got)
 		}
 		if again := clean(got); again != got {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/url"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // An Export is endpoints as a file: without keys, and without the queries of
@@ -84,20 +86,12 @@ func ParseExport(b []byte) ([]Endpoint, error) {
 			err = errors.New("Its address is that of another server in the file.")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("Server %d in the file, %q, cannot be taken: %w", i+1, cut(oneLine(in.DisplayName)), err)
+			return nil, fmt.Errorf("Server %d in the file, %q, cannot be taken: %w", i+1, display.Text(in.DisplayName, MaxName), err)
 		}
 		seen[e.Slug] = true
 		all = append(all, e)
 	}
 	return all, nil
-}
-
-// cut shortens what a stranger wrote.
-func cut(s string) string {
-	if r := []rune(s); len(r) > MaxName {
-		return string(r[:MaxName]) + "..."
-	}
-	return s
 }
 
 // parse checks one endpoint by the rules for what is typed. The query is

@@ -9,8 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 )
 
@@ -182,7 +182,7 @@ func ParseName(s, fallbackHost string) (string, error) {
 	if s == "" {
 		return "", errors.New("Enter a name.")
 	}
-	if utf8.RuneCountInString(s) > MaxName {
+	if display.Text(s, MaxName) != s {
 		return "", fmt.Errorf("The name is longer than %d characters.", MaxName)
 	}
 	return s, nil
@@ -194,36 +194,19 @@ func ParseLabel(s string) (string, error) {
 	switch {
 	case s == "":
 		return "", errors.New("Enter a name for the key.")
-	case utf8.RuneCountInString(s) > MaxName:
+	case display.Text(s, MaxName) != s:
 		return "", fmt.Errorf("The name is longer than %d characters.", MaxName)
 	}
 	return s, nil
 }
 
-// oneLine removes what is not seen, or changes how the rest is read, and
-// joins what is left with single spaces.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case r == utf8.RuneError, !unicode.IsPrint(r), invisible(r):
-			return -1
-		}
-		return r
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
-}
-
-// invisible reports whether r takes no room: marks of direction, zero-width
-// spaces and joiners, byte order marks, soft hyphens.
-func invisible(r rune) bool {
-	return unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) ||
-		r == '\u115f' || r == '\u1160' || r == '\u3164' || r == '\uffa0'
-}
+// oneLine is a name as it was typed, as far as it can be shown.
+func oneLine(s string) string { return display.Text(s, display.NoLimit) }
 
 // clean trims what copying leaves around a value: spaces, line ends and what
 // is not seen.
 func clean(s string) string {
-	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || invisible(r) || r == 0 })
+	return strings.TrimFunc(s, func(r rune) bool {
+		return r == 0 || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+	})
 }

@@ -8,7 +8,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
-	"unicode"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // Methods of client authentication, RFC 7591, Section 2.
@@ -133,30 +134,5 @@ func (c *Clients) Lookup(clientID string) (Client, bool) {
 	return cl, true
 }
 
-// CleanName makes a name that a stranger chose fit to be shown: no controls,
-// nothing invisible, nothing that turns the direction of the text around it.
-func CleanName(s string) string {
-	var b strings.Builder
-	n, space := 0, false
-	for _, r := range strings.ToValidUTF8(s, "") {
-		if unicode.IsSpace(r) {
-			space = true
-			continue
-		}
-		if unicode.In(r, unicode.C, unicode.Z) || r == unicode.ReplacementChar {
-			continue
-		}
-		if space && n > 0 {
-			if n++; n > maxClientName {
-				break
-			}
-			b.WriteByte(' ')
-		}
-		space = false
-		if n++; n > maxClientName {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
-}
+// CleanName makes a name that a stranger chose fit to be shown and stored.
+func CleanName(s string) string { return display.Bounded(s, maxClientName, 4*maxClientName) }

@@ -225,8 +225,8 @@ func TestCleanName(t *testing.T) {
 		"<b>Claude</b>":                       "<b>Claude</b>",
 		"\xff\xfeName":                        "Name",
 		"\u202e\u200b ":                       "",
-		strings.Repeat("\u00fc", 150):         strings.Repeat("\u00fc", 100),
-		strings.Repeat("x", 99) + " trailing": strings.Repeat("x", 99),
+		strings.Repeat("\u00fc", 150):         strings.Repeat("\u00fc", 99) + "\u2026",
+		strings.Repeat("x", 99) + " trailing": strings.Repeat("x", 99) + "\u2026",
 	} {
 		if got := CleanName(in); got != want {
 			t.Errorf("CleanName(%q): got %q, want %q", in, got, want)

@@ -147,10 +147,10 @@ func (l *Log) note(s Sight) (changed bool) {
 
 // know adds what s tells of a.
 func (a *Attempt) know(s *Sight) {
-	a.Client = cmp.Or(clip(s.Name, 100), a.Client)
-	a.Slug, a.Host = cmp.Or(s.Slug, a.Slug), cmp.Or(clip(s.Host, 253), a.Host)
+	a.Client = cmp.Or(clip(s.Name, maxName), a.Client)
+	a.Slug, a.Host = cmp.Or(s.Slug, a.Slug), cmp.Or(clip(s.Host, maxHost), a.Host)
 	if s.Step != Asked { // which a browser sends
-		a.Agent = cmp.Or(a.Agent, clip(s.Agent, 40))
+		a.Agent = cmp.Or(a.Agent, clip(s.Agent, maxAgent))
 	}
 	a.own = a.own || order[s.Step] >= order[Shown] && s.Request != ""
 	if s.Client != "" {
@@ -214,7 +214,7 @@ func (l *Log) find(s *Sight, now time.Time) *Attempt {
 		})
 		if a == nil && s.Step != Registered {
 			a = l.connected(func(a *Attempt) bool {
-				return recent(a, soon) && a.Via == s.Via && a.from == s.From && (a.Via != Local || a.Agent == clip(s.Agent, 40)) &&
+				return recent(a, soon) && a.Via == s.Via && a.from == s.From && (a.Via != Local || a.Agent == clip(s.Agent, maxAgent)) &&
 					a.mayBeFor(s.Slug)
 			})
 		}
@@ -229,7 +229,7 @@ func (a *Attempt) mayBeFor(slug string) bool { return a.Slug == "" || slug == ""
 // bySender finds the attempt of whoever sent s. Clients in a cloud come from
 // several addresses, and those on this computer all from none.
 func (l *Log) bySender(s *Sight, fits func(*Attempt) bool) *Attempt {
-	agent := clip(s.Agent, 40)
+	agent := clip(s.Agent, maxAgent)
 	for _, same := range []func(a *Attempt) bool{
 		func(a *Attempt) bool { return a.from == s.From && a.Agent == agent },
 		func(a *Attempt) bool { return a.from == s.From && s.Via != Local && s.From != "unknown" },

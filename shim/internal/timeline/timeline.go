@@ -13,7 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // A Step is one thing that happens on the way.
@@ -145,19 +146,15 @@ type digest [sha256.Size]byte
 func Agent(header string) string {
 	name, _, _ := strings.Cut(strings.TrimSpace(header), "/")
 	name, _, _ = strings.Cut(name, " ")
-	return clip(name, 40)
+	return clip(name, maxAgent)
 }
 
+// Bounds of what a stranger says, in characters and in bytes.
+const (
+	maxAgent = 40
+	maxName  = 100
+	maxHost  = 253 // RFC 1035, Section 3.1
+)
+
 // clip makes a stranger's word fit to be kept.
-func clip(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "")
-	}
-	return s
-}
+func clip(s string, most int) string { return display.Bounded(s, most, most) }

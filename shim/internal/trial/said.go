@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
@@ -26,12 +27,15 @@ func (s saying) quote() string {
 	return fmt.Sprintf(" It said: \"%s\".", strings.TrimRight(s.text, "."))
 }
 
-// maxSaid is how many characters of an upstream's own words are shown.
-const maxSaid = 200
+// How many characters of an upstream's own words, and of its name, are shown.
+const (
+	maxSaid   = 200
+	maxServer = 60
+)
 
 func (a *attempt) said(x exchange) saying {
 	s := parseSaid(x.media, x.excerpt)
-	s.text = upstream.Printable(scrub(s.text, a.target), maxSaid)
+	s.text = printable(s.text, a.target, maxSaid)
 	return s
 }
 
@@ -90,6 +94,14 @@ func jsonMessage(v any, depth int) string {
 		}
 	}
 	return ""
+}
+
+// printable makes one line of at most limit characters out of s, without the
+// target's secrets, that can stand in quotation marks. Secrets are looked for
+// in what is left, since invisible characters could split them.
+func printable(s string, t *upstream.Target, limit int) string {
+	s = scrub(display.Text(s, display.NoLimit), t)
+	return strings.ReplaceAll(display.Text(s, limit), `"`, "'")
 }
 
 // gram is how long a piece of a key must be to be taken for one. Shorter ones

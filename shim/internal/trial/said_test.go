@@ -4,9 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
@@ -64,13 +63,11 @@ func FuzzSaid(f *testing.F) {
 			key = endpoint.NewSecret("sk-0123456789")
 		}
 		got := saidBy(media, body, key.Reveal()).text
-		if utf8.RuneCountInString(got) > maxSaid {
-			t.Errorf("%d characters, want %d at most", utf8.RuneCountInString(got), maxSaid)
+		if display.Text(got, maxSaid) != got {
+			t.Errorf("%q has more than %d characters", got, maxSaid)
 		}
-		for _, r := range got {
-			if !unicode.IsPrint(r) {
-				t.Errorf("%q holds %U", got, r)
-			}
+		if clean := display.Text(got, display.NoLimit); clean != got {
+			t.Errorf("%q is not clean: %q", got, clean)
 		}
 		// Shorter keys are parts of words, and of "[hidden]".
 		if k := key.Reveal(); len(k) >= gram && strings.Contains(got, k) && !strings.Contains("[hidden]", k) {

@@ -133,7 +133,7 @@ func (s *Tester) attempt(ctx context.Context, t *upstream.Target) Verdict {
 	v := Verdict{Outcome: OK, LegacySSE: a.legacy}
 	if r := session.InitializeResult(); r != nil {
 		if r.ServerInfo != nil {
-			v.Server = cleanName(r.ServerInfo.Name, t)
+			v.Server = printable(r.ServerInfo.Name, t, maxServer)
 		}
 		s.Client.SetRevision(t, r.ProtocolVersion)
 	}

@@ -85,8 +85,6 @@ const methodNotFound = -32601 // JSON-RPC 2.0, Section 5.1
 // than 401.
 var aboutKey = regexp.MustCompile(`(?i)api[ _-]?key|unauthori[sz]ed|authenticat|authori[sz]ation|credential|(access|auth|bearer|missing|invalid|expired|no)[ _-]token|forbidden|permission`)
 
-func cleanName(s string, t *upstream.Target) string { return upstream.Printable(scrub(s, t), 60) }
-
 func nameOf(v Verdict, t *upstream.Target) string {
 	if v.Server != "" {
 		return v.Server

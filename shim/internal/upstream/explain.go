@@ -10,6 +10,7 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 )
 
@@ -70,7 +71,7 @@ func Explain(err error) string {
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		if e.IsNotFound {
-			return fmt.Sprintf("There is no server named %s. Check the address for a typing mistake, and that this computer is online.", Printable(e.Name, 100))
+			return fmt.Sprintf("There is no server named %s. Check the address for a typing mistake, and that this computer is online.", display.Text(e.Name, 100))
 		}
 		return "The server's name could not be looked up. Check that this computer is online, then try again."
 	}
@@ -110,7 +111,7 @@ func explainTLS(err error) string {
 		return "The server does not answer with encryption, as https:// demands. If it runs on this computer or in your own network, use http://."
 	}
 	if e, ok := errors.AsType[x509.HostnameError](err); ok && e.Certificate != nil {
-		return fmt.Sprintf("The server's certificate belongs to another name than %s, so it may not be who it says. The key was not sent.", Printable(e.Host, 100))
+		return fmt.Sprintf("The server's certificate belongs to another name than %s, so it may not be who it says. The key was not sent.", display.Text(e.Host, 100))
 	}
 	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
 		return "The server's certificate has expired, or this computer's clock is wrong. The key was not sent."

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // An ElsewhereError says that an upstream of protocol revision 2024-11-05
@@ -19,7 +21,7 @@ func (e *ElsewhereError) Error() string {
 // Explain says in a sentence for people what the server of that name wants.
 func (e *ElsewhereError) Explain(server string) string {
 	return fmt.Sprintf("%s wants messages sent to another place, %s. Keys are sent only to the address that you entered, so this server cannot be used.",
-		server, Printable(e.To.Host, 100))
+		server, display.Text(e.To.Host, 100))
 }
 
 // MessageURL returns the URL that ref, the data of an endpoint event, names in

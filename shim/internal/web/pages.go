@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // A Link leads away from the program, to where the reader came from.
@@ -20,7 +22,7 @@ func (l Link) Href() template.URL { return safeURL(l.URL) }
 // (RFC 8252, Section 7.1), and nothing that a browser runs or opens itself.
 func safeURL(s string) template.URL {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme == "" || strip(s) != s || strings.ContainsAny(s, "\"<>\\` \t\n") {
+	if err != nil || u.Scheme == "" || display.Text(s, display.NoLimit) != s || strings.ContainsAny(s, "\"<>\\` \t\n") {
 		return ""
 	}
 	if slices.Contains([]string{

@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // A Page is one of the page structs of this package.
@@ -73,7 +75,7 @@ func Render(w http.ResponseWriter, status int, p Page) {
 	v := p.view()
 	nonce := rand.Text()
 	f := frame{
-		P: p, Nonce: nonce, Title: cut(140, v.title), Owner: v.owner, Public: v.public, Wide: v.wide, Nav: v.nav, Version: v.version,
+		P: p, Nonce: nonce, Title: display.Text(v.title, maxTitle), Owner: v.owner, Public: v.public, Wide: v.wide, Nav: v.nav, Version: v.version,
 		Style: template.CSS(styleSheet), Icon: favicon,
 	}
 	if v.script {
