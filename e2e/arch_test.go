@@ -64,8 +64,13 @@ var layers = map[string][]string{
 	"shim/internal/trial":    {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk"},
 	"shim/internal/wire":     {},
 	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/upstream", "shim/internal/wire"},
+
+	// What is kept.
+	"shim/internal/datadir":   {"golang.org/x/sys"},
+	"shim/internal/statefile": {"shim/atomicfile", "shim/internal/datadir", "go.etcd.io/bbolt"},
 	"shim/internal/vault": {
-		"shim/atomicfile", "shim/internal/activity", "shim/internal/endpoint", "shim/internal/oauth",
+		"shim/atomicfile", "shim/internal/activity", "shim/internal/datadir", "shim/internal/endpoint",
+		"shim/internal/oauth", "shim/internal/statefile",
 		"go.etcd.io/bbolt", "github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
 	},
 

@@ -123,7 +123,7 @@ func (v *Vault) sweepActivity(now time.Time) error {
 	if err != nil || !due {
 		return err
 	}
-	return v.update(func(t *txn) error { return dropCalls(t.Bucket(bucketActivity), now) })
+	return v.update(func(t *transaction) error { return dropCalls(t.Bucket(bucketActivity), now) })
 }
 
 const batchVersion = 1

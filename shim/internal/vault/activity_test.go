@@ -153,8 +153,16 @@ func TestActivityIsBounded(t *testing.T) {
 // bounded, and one write waits, not one for each second.
 func TestActivityWaitsForNobody(t *testing.T) {
 	v := openFileMode(t, t.TempDir())
-	v.wmu.Lock() // as a write that does not end
 	var flushes sync.WaitGroup
+	writing, ended := make(chan struct{}), make(chan struct{})
+	flushes.Go(func() {
+		v.update(func(*transaction) error {
+			close(writing)
+			<-ended // as a write that does not end
+			return nil
+		})
+	})
+	<-writing
 	flushes.Go(v.flushTouches)
 	for n := range 5 * activity.Keep {
 		v.AppendActivity(testCall(n, time.Now()))
@@ -164,7 +172,7 @@ func TestActivityWaitsForNobody(t *testing.T) {
 		t.Errorf("got room for %d calls, want it bounded", n)
 	}
 	v.touch.mu.Unlock()
-	v.wmu.Unlock()
+	close(ended)
 	flushes.Wait()
 	eventually(t, "written", func() bool { return len(callsOf(t, v)) == activity.Keep })
 	if got := callsOf(t, v); got[len(got)-1].MS != 5*activity.Keep-1 {

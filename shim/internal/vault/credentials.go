@@ -133,7 +133,7 @@ func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state en
 		Grant:   grant,
 		Created: v.now(),
 	}
-	err := v.sealKey(key, func(t *txn) (*endpoint.Credential, error) {
+	err := v.sealKey(key, func(t *transaction) (*endpoint.Credential, error) {
 		c.Label = v.nextLabel(slug)
 		return &c, nil
 	})
@@ -142,7 +142,7 @@ func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state en
 
 // ReplaceKey puts another key into a credential. The grants that use it go on.
 func (v *Vault) ReplaceKey(id string, key endpoint.Secret, state endpoint.CredentialState) error {
-	return v.sealKey(key, func(t *txn) (*endpoint.Credential, error) {
+	return v.sealKey(key, func(t *transaction) (*endpoint.Credential, error) {
 		r, ok, err := get[credentialRecord](t.Tx, bucketCreds, id)
 		if err == nil && !ok {
 			err = ErrNotFound
@@ -154,11 +154,11 @@ func (v *Vault) ReplaceKey(id string, key endpoint.Secret, state endpoint.Creden
 }
 
 // sealKey saves the credential that fn returns, with key sealed in it.
-func (v *Vault) sealKey(key endpoint.Secret, fn func(t *txn) (*endpoint.Credential, error)) error {
+func (v *Vault) sealKey(key endpoint.Secret, fn func(t *transaction) (*endpoint.Credential, error)) error {
 	if err := v.haveMaster(); err != nil {
 		return err
 	}
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		c, err := fn(t)
 		if err != nil {
 			return err
@@ -182,7 +182,7 @@ func (v *Vault) sealKey(key endpoint.Secret, fn func(t *txn) (*endpoint.Credenti
 		if err := t.Bucket(bucketSealed).Put(sealedKey(kindKey, c.ID), sealed); err != nil {
 			return err
 		}
-		t.then(func() {
+		t.Then(func() {
 			v.creds[c.ID] = &credState{Credential: *c, sealed: sealed, opened: key}
 			v.notify()
 		})
@@ -225,7 +225,7 @@ func (v *Vault) LabelCredential(id, label string) error {
 }
 
 func (v *Vault) changeCredential(id string, f func(c *endpoint.Credential)) error {
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		r, ok, err := get[credentialRecord](t.Tx, bucketCreds, id)
 		if err != nil {
 			return err
@@ -238,7 +238,7 @@ func (v *Vault) changeCredential(id string, f func(c *endpoint.Credential)) erro
 		if err := putCredential(t.Tx, c); err != nil {
 			return err
 		}
-		t.then(func() {
+		t.Then(func() {
 			if s := v.creds[id]; s != nil {
 				s.Credential = c
 			}
@@ -251,7 +251,7 @@ func (v *Vault) changeCredential(id string, f func(c *endpoint.Credential)) erro
 // DeleteCredential deletes a credential with its key. Grants that use it stay
 // and find no key.
 func (v *Vault) DeleteCredential(id string) error {
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		if t.Bucket(bucketCreds).Get([]byte(id)) == nil {
 			return ErrNotFound
 		}
@@ -260,14 +260,14 @@ func (v *Vault) DeleteCredential(id string) error {
 }
 
 // dropCredential deletes a credential within a transaction.
-func (v *Vault) dropCredential(t *txn, id string) error {
+func (v *Vault) dropCredential(t *transaction, id string) error {
 	if err := t.Bucket(bucketCreds).Delete([]byte(id)); err != nil {
 		return err
 	}
 	if err := t.Bucket(bucketSealed).Delete(sealedKey(kindKey, id)); err != nil {
 		return err
 	}
-	t.then(func() {
+	t.Then(func() {
 		delete(v.creds, id)
 	})
 	return nil

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
@@ -47,9 +49,10 @@ func TestL07DamagedFile(t *testing.T) {
 	// until the memory is used up.
 	circle := bytes.Clone(sound)
 	at := 2 * page
-	for ; ne.Uint16(circle[at+8:]) != pageBranch; at += page {
+	const header, branch = 16, 0x01
+	for ; binary.NativeEndian.Uint16(circle[at+8:]) != branch; at += page {
 	}
-	ne.PutUint64(circle[at+pageHeader+8:], uint64(at/page))
+	binary.NativeEndian.PutUint64(circle[at+header+8:], uint64(at/page))
 	garbage := make([]byte, len(sound))
 	rand.NewChaCha8([32]byte{1}).Read(garbage)
 	for _, tt := range []struct {
@@ -80,7 +83,7 @@ func TestL07DamagedFile(t *testing.T) {
 				v.Close()
 				t.Fatal("a damaged file opens")
 			}
-			e, ok := errors.AsType[*DirError](err)
+			e, ok := errors.AsType[*datadir.Error](err)
 			if !ok || e.Path != path || !strings.Contains(e.Words, path+" is damaged") || !strings.Contains(e.Words, "backup") {
 				t.Errorf("got %v, want words that name the file and what to do", err)
 			}
@@ -150,7 +153,7 @@ func TestDamageAnywhere(t *testing.T) {
 }
 
 func isExpectedOfDamage(err error) bool {
-	_, ok := errors.AsType[*DirError](err)
+	_, ok := errors.AsType[*datadir.Error](err)
 	return ok || errors.Is(err, oauth.ErrUnavailable) || errors.Is(err, ErrNotFound) ||
 		errors.Is(err, ErrExists) || errors.Is(err, oauth.ErrNotFound)
 }
@@ -179,7 +182,7 @@ func TestL07NewerVersion(t *testing.T) {
 	dir := t.TempDir()
 	closeVault(t, openFileMode(t, dir))
 	edit(t, dir, func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketMeta).Put(keySchema, strconv.AppendInt(nil, schema+1, 10))
+		return tx.Bucket([]byte("meta")).Put([]byte("schema"), strconv.AppendInt(nil, schema+1, 10))
 	})
 	before := contents(t, dir, stateFile)
 	_, err := Open(Config{Dir: dir, Mode: ModeFile})
@@ -254,7 +257,7 @@ func TestDamageFoundLater(t *testing.T) {
 	edit(t, dir, func(tx *bbolt.Tx) error { return tx.Bucket(bucketGrants).Put([]byte("g1"), []byte("{")) })
 	v = openFileMode(t, dir)
 	_, err := v.Grant("g1")
-	if e, ok := errors.AsType[*DirError](err); !ok || !strings.Contains(e.Words, fmt.Sprintf("%q", "g1")) {
-		t.Errorf("Grant = %v, want a DirError that names the record", err)
+	if e, ok := errors.AsType[*datadir.Error](err); !ok || !strings.Contains(e.Words, fmt.Sprintf("%q", "g1")) {
+		t.Errorf("Grant = %v, want a datadir.Error that names the record", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // deleteTimeout leaves the owner, who has just asked for it, time to unlock the
@@ -56,7 +57,7 @@ func Destroy(cfg Config) (left []string, err error) {
 
 func destroy(dir string, mode Mode, ring keyring) (left []string, err error) {
 	// Versions up to 0.1 wrote the key file by way of the name master.key.new.
-	for _, name := range []string{keyFile, keyFile + ".new", stateFile, stateFile + ".new", memoryFile, roomFile} {
+	for _, name := range []string{keyFile, keyFile + ".new", stateFile, stateFile + ".new", memoryFile, statefile.RoomFile} {
 		err = errors.Join(err, atomicfile.Remove(filepath.Join(dir, name)))
 	}
 	if mode != ModeOS {

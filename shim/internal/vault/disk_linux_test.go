@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 func runChild(t *testing.T, attr *syscall.SysProcAttr, args ...string) {
@@ -99,7 +101,7 @@ func noRoomProcess(dir string) error {
 	if err != nil {
 		return err
 	}
-	if got := v.Disk(); got != DiskReady || v.TryDisk() != nil {
+	if got := v.Disk(); got != statefile.DiskReady || v.TryDisk() != nil {
 		return fmt.Errorf("with room the disk is %s", got)
 	}
 	if err := v.AddEndpoint(endpoint.Endpoint{Slug: testSlug, BaseURL: testBase, Name: "x"}, ""); err != nil {
@@ -123,7 +125,7 @@ func noRoomProcess(dir string) error {
 	}
 	made--
 	fmt.Println("full after", made, "grants:", err)
-	if !errors.Is(err, oauth.ErrUnavailable) || !isFull(err) && !strings.Contains(err.Error(), "too large") {
+	if !errors.Is(err, oauth.ErrUnavailable) || !datadir.IsFull(err) && !strings.Contains(err.Error(), "too large") {
 		return fmt.Errorf("on a full disk: %v, want oauth.ErrUnavailable and the cause", err)
 	}
 	// Nothing of the transaction is there, all that came before is, and it is
@@ -137,13 +139,13 @@ func noRoomProcess(dir string) error {
 		}
 	}
 	changed := v.Changed()
-	if got := v.Disk(); got != DiskFull {
+	if got := v.Disk(); got != statefile.DiskFull {
 		return fmt.Errorf("the full disk is %s", got)
 	}
 	// A change that the file has room for is no sign that there is room.
 	v.SetSetting("x", []byte("y"))
 	time.Sleep(100 * time.Millisecond) // in which it is tried several times
-	if err := v.TryDisk(); !errors.Is(err, oauth.ErrUnavailable) || v.Disk() != DiskFull {
+	if err := v.TryDisk(); !errors.Is(err, oauth.ErrUnavailable) || v.Disk() != statefile.DiskFull {
 		return fmt.Errorf("the disk is %s, and to try it gives %v", v.Disk(), err)
 	}
 	// Activity is what may be lost then: nobody waits for it, and what comes
@@ -158,7 +160,7 @@ func noRoomProcess(dir string) error {
 	}
 	if _, err := Open(Config{Dir: filepath.Join(dir, "other"), Mode: ModeFile}); err != nil {
 		fmt.Println("opening on a full disk:", err)
-		if _, ok := errors.AsType[*DirError](err); !ok {
+		if _, ok := errors.AsType[*datadir.Error](err); !ok {
 			return err
 		}
 	}
@@ -171,10 +173,10 @@ func noRoomProcess(dir string) error {
 	case <-time.After(10 * time.Second):
 		return errors.New("nobody is told that there is room again")
 	}
-	if got := v.Disk(); got != DiskReady {
+	if got := v.Disk(); got != statefile.DiskReady {
 		return fmt.Errorf("with room again the disk is %s", got)
 	}
-	if _, err := os.Stat(filepath.Join(data, roomFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(data, statefile.RoomFile)); err == nil {
 		return errors.New("a file that only asks for room was left")
 	}
 	for n := made; n < made+20; n++ {
@@ -240,7 +242,7 @@ func noRightsProcess(base string) error {
 	for _, dir := range []string{"folder", "file", "folder/below"} {
 		_, err := Open(Config{Dir: filepath.Join(base, dir), Mode: ModeFile})
 		fmt.Println(err)
-		e, ok := errors.AsType[*DirError](err)
+		e, ok := errors.AsType[*datadir.Error](err)
 		if !ok || !strings.Contains(e.Words, "cannot be read and written") || !strings.Contains(e.Words, filepath.Join(base, dir)) {
 			return fmt.Errorf("Open(%s) = %v, want words that name the folder and what to do", dir, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
-	"strconv"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -71,7 +70,7 @@ func (v *Vault) sweepGrants(now time.Time) error {
 		}
 		for len(keys) > 0 {
 			n := min(len(keys), sweepAtOnce)
-			err := v.update(func(t *txn) error {
+			err := v.update(func(t *transaction) error {
 				for i, id := range grants[:n] {
 					if err := v.sweepGrant(t, id, now); err != nil {
 						return err
@@ -143,28 +142,4 @@ func indexDue(tx *bbolt.Tx) error {
 		}
 	}
 	return tx.Bucket(bucketGrants).SetSequence(uint64(count))
-}
-
-// migrate brings a file of an older version up to the present one. It is one
-// transaction: a file is of the one version or of the other.
-func migrate(db *bbolt.DB) error {
-	var from string
-	err := db.View(func(tx *bbolt.Tx) error {
-		from = string(tx.Bucket(bucketMeta).Get(keySchema))
-		return nil
-	})
-	if err != nil || from == strconv.Itoa(schema) {
-		return err
-	}
-	return db.Update(func(tx *bbolt.Tx) error {
-		if from == "1" {
-			if err := indexDue(tx); err != nil {
-				return err
-			}
-		}
-		if err := countAllGranted(tx); err != nil {
-			return err
-		}
-		return tx.Bucket(bucketMeta).Put(keySchema, strconv.AppendInt(nil, schema, 10))
-	})
 }

@@ -91,7 +91,7 @@ func (v *Vault) AddEndpoint(e endpoint.Endpoint, query string) error {
 			return err
 		}
 	}
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		if t.Bucket(bucketEndpoints).Get([]byte(e.Slug)) != nil {
 			return ErrExists
 		}
@@ -100,7 +100,7 @@ func (v *Vault) AddEndpoint(e endpoint.Endpoint, query string) error {
 }
 
 // putEndpoint saves an endpoint and seals its query.
-func (v *Vault) putEndpoint(t *txn, e endpoint.Endpoint, query string) error {
+func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) error {
 	if err := put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
 		return err
 	}
@@ -116,14 +116,14 @@ func (v *Vault) putEndpoint(t *txn, e endpoint.Endpoint, query string) error {
 			return err
 		}
 	}
-	t.then(func() { v.endpoints[e.Slug] = &endpointState{Endpoint: e, sealed: sealed} })
+	t.Then(func() { v.endpoints[e.Slug] = &endpointState{Endpoint: e, sealed: sealed} })
 	return nil
 }
 
 // UpdateEndpoint changes what may be changed of an endpoint without any risk to
 // its keys: its name and its header. See SetUpstream for its URL.
 func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) error {
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		r, ok, err := get[endpointRecord](t.Tx, bucketEndpoints, slug)
 		if err != nil {
 			return err
@@ -132,10 +132,7 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 			return ErrNotFound
 		}
 		e := r.endpoint()
-		t.foreign = true
-		err = f(&e)
-		t.foreign = false
-		if err != nil {
+		if err := t.Foreign(func() error { return f(&e) }); err != nil {
 			return err
 		}
 		if e.Slug != slug || e.BaseURL != r.BaseURL {
@@ -145,7 +142,7 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 		if err := put(t.Tx, bucketEndpoints, slug, r); err != nil {
 			return err
 		}
-		t.then(func() {
+		t.Then(func() {
 			if s := v.endpoints[slug]; s != nil {
 				s.Name, s.Header = e.Name, e.Header
 			}
@@ -163,7 +160,7 @@ func (v *Vault) SetUpstream(slug, baseURL, query string) error {
 			return err
 		}
 	}
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		r, ok, err := get[endpointRecord](t.Tx, bucketEndpoints, slug)
 		if err != nil {
 			return err
@@ -176,7 +173,7 @@ func (v *Vault) SetUpstream(slug, baseURL, query string) error {
 			return err
 		}
 		var ids []string
-		for id, c := range v.creds { // only written with wmu held, as it is here
+		for id, c := range v.creds { // changed by transactions only
 			if c.Slug == slug {
 				ids = append(ids, id)
 			}
@@ -186,7 +183,7 @@ func (v *Vault) SetUpstream(slug, baseURL, query string) error {
 				return err
 			}
 		}
-		t.then(func() {
+		t.Then(func() {
 			for _, id := range ids {
 				c := v.creds[id]
 				c.sealed, c.opened = nil, endpoint.Secret{}
@@ -199,7 +196,7 @@ func (v *Vault) SetUpstream(slug, baseURL, query string) error {
 
 // DeleteEndpoint deletes an endpoint with its credentials and grants.
 func (v *Vault) DeleteEndpoint(slug string) error {
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		b := t.Bucket(bucketEndpoints)
 		if b.Get([]byte(slug)) == nil {
 			return ErrNotFound
@@ -232,7 +229,7 @@ func (v *Vault) DeleteEndpoint(slug string) error {
 				return err
 			}
 		}
-		t.then(func() { delete(v.endpoints, slug) })
+		t.Then(func() { delete(v.endpoints, slug) })
 		return nil
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 var _ oauth.Store = (*Vault)(nil)
@@ -30,7 +31,7 @@ func (v *Vault) CreateGrant(g oauth.Grant, code oauth.Digest, token oauth.Token)
 	if g.ID == "" || strings.Contains(g.ID, "\x00") {
 		return errors.New("a grant needs an id")
 	}
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		switch {
 		case t.Bucket(bucketEndpoints).Get([]byte(g.Slug)) == nil:
 			return fmt.Errorf("endpoint %s: %w", g.Slug, ErrNotFound)
@@ -96,14 +97,14 @@ func getToken(tx *bbolt.Tx, grant string, d oauth.Digest) (token oauth.Token, ok
 	}
 	token, err = parseToken(b)
 	if err != nil {
-		return token, false, damaged(bucketTokens, []byte(grant), err)
+		return token, false, statefile.DamagedRecord(bucketTokens, []byte(grant), err)
 	}
 	return token, true, nil
 }
 
 // UpdateGrant implements oauth.Store.
 func (v *Vault) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		r, ok, err := get[grantRecord](t.Tx, bucketGrants, id)
 		if err != nil {
 			return err
@@ -112,10 +113,7 @@ func (v *Vault) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
 			return oauth.ErrNotFound
 		}
 		gt := &grantTx{v: v, t: t, grant: oauth.Grant(r)}
-		t.foreign = true
-		err = f(gt)
-		t.foreign = false
-		if err != nil {
+		if err := t.Foreign(func() error { return f(gt) }); err != nil {
 			return err
 		}
 		switch {
@@ -138,7 +136,7 @@ func (v *Vault) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
 // errors, so the first one is kept and fails the transaction.
 type grantTx struct {
 	v       *Vault
-	t       *txn
+	t       *transaction
 	grant   oauth.Grant
 	changed bool
 	deleted bool
@@ -175,16 +173,14 @@ func (g *grantTx) Delete() { g.deleted = true }
 
 // do runs our own code inside a caller's function.
 func (g *grantTx) do(f func() error) {
-	g.t.foreign = false
-	if err := f(); err != nil && g.err == nil {
+	if err := g.t.Own(f); err != nil && g.err == nil {
 		g.err = err
 	}
-	g.t.foreign = true
 }
 
 // DeleteGrant implements oauth.Store.
 func (v *Vault) DeleteGrant(id string) error {
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		r, ok, err := get[grantRecord](t.Tx, bucketGrants, id)
 		if err != nil {
 			return err
@@ -198,7 +194,7 @@ func (v *Vault) DeleteGrant(id string) error {
 
 // endGrant deletes a grant with its tokens, and the credential that nobody else
 // may use.
-func (v *Vault) endGrant(t *txn, g oauth.Grant) error {
+func (v *Vault) endGrant(t *transaction, g oauth.Grant) error {
 	if c, ok := v.creds[g.Credential]; ok && c.Grant == g.ID {
 		if err := v.dropCredential(t, g.Credential); err != nil {
 			return err
@@ -269,7 +265,7 @@ func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live
 	for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
 		kind, at, err := tokenExpires(b)
 		if err != nil {
-			return nil, 0, damaged(bucketTokens, []byte(grant), err)
+			return nil, 0, statefile.DamagedRecord(bucketTokens, []byte(grant), err)
 		}
 		if keptUntil(kind, at).Before(now) {
 			expired = append(expired, bytes.Clone(k))
@@ -281,7 +277,7 @@ func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live
 }
 
 // sweepGrant looks again, since the grant may have changed meanwhile.
-func (v *Vault) sweepGrant(t *txn, id string, now time.Time) error {
+func (v *Vault) sweepGrant(t *transaction, id string, now time.Time) error {
 	r, ok, err := get[grantRecord](t.Tx, bucketGrants, id)
 	if err != nil || !ok {
 		return err
@@ -321,7 +317,7 @@ func (v *Vault) sweepOrphans(now time.Time) error {
 	if err != nil || len(orphans) == 0 {
 		return err
 	}
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		for _, id := range orphans {
 			c, ok := v.creds[id]
 			if !ok || t.Bucket(bucketGrants).Get([]byte(c.Grant)) != nil {
@@ -418,7 +414,7 @@ func (v *Vault) flushTouches() {
 	defer v.touch.flushing.Unlock()
 	used, calls, lines := v.touch.take()
 	if len(used) > 0 || len(calls) > 0 || len(lines) > 0 {
-		err := v.write(func(t *txn) error {
+		err := v.write(func(t *transaction) error {
 			if err := saveTimelines(t.Tx, lines); err != nil {
 				return err
 			}
@@ -439,7 +435,7 @@ func (v *Vault) flushTouches() {
 	}
 }
 
-func (v *Vault) saveUsed(t *txn, used map[string]time.Time) error {
+func (v *Vault) saveUsed(t *transaction, used map[string]time.Time) error {
 	latest := make(map[string]time.Time)
 	for id, at := range used {
 		r, ok, err := get[grantRecord](t.Tx, bucketGrants, id)
@@ -465,13 +461,13 @@ func (v *Vault) saveUsed(t *txn, used map[string]time.Time) error {
 	return nil
 }
 
-func (v *Vault) touchEndpoint(t *txn, slug string, at time.Time) error {
+func (v *Vault) touchEndpoint(t *transaction, slug string, at time.Time) error {
 	r, ok, err := get[endpointRecord](t.Tx, bucketEndpoints, slug)
 	if err != nil || !ok || !at.After(r.LastUsed) {
 		return err
 	}
 	r.LastUsed = at
-	t.then(func() {
+	t.Then(func() {
 		if e := v.endpoints[slug]; e != nil {
 			e.LastUsed = at
 		}

@@ -312,7 +312,7 @@ func TestTouchGrants(t *testing.T) {
 
 // txid counts the transactions that were written.
 func txid(v *Vault) (id int) {
-	v.db.View(func(tx *bbolt.Tx) error {
+	v.view(func(tx *bbolt.Tx) error {
 		id = tx.ID()
 		return nil
 	})
@@ -323,7 +323,7 @@ func txid(v *Vault) (id int) {
 func fillGrants(b testing.TB, v *Vault, n int) {
 	b.Helper()
 	for done := 0; done < n; done += 10_000 {
-		err := v.update(func(t *txn) error {
+		err := v.update(func(t *transaction) error {
 			for i := done; i < min(done+10_000, n); i++ {
 				id := fmt.Sprintf("fill%08d", i)
 				g := grantRecord{ID: id, Slug: testSlug, ClientName: "Claude", RedirectURI: "https://claude.ai/api/mcp/auth_callback"}

@@ -89,6 +89,10 @@ func (v *Vault) setKeychainLocked(k Keychain) {
 func (v *Vault) setMaster(m *masterKey, k Keychain) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.setMasterLocked(m, k)
+}
+
+func (v *Vault) setMasterLocked(m *masterKey, k Keychain) {
 	v.master, v.known = m, true
 	for _, c := range v.creds {
 		c.refused = false

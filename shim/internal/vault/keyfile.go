@@ -2,34 +2,36 @@ package vault
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
+	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 )
 
 // readKeyFile reads the master key of mode "file"; nil if there is none yet.
-func readKeyFile(path string, log logger) (*masterKey, error) {
+func readKeyFile(path string, log *slog.Logger) (*masterKey, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, dirError(path, err)
+		return nil, datadir.Explain(path, err)
 	}
-	if openToOthers(info) {
-		if err := ownerOnly(path); err != nil {
-			return nil, dirError(path, err)
+	if datadir.OpenToOthers(info) {
+		if err := datadir.OwnerOnly(path); err != nil {
+			return nil, datadir.Explain(path, err)
 		}
 		log.Warn("others could read the master key; now they cannot", "file", path)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, dirError(path, err)
+		return nil, datadir.Explain(path, err)
 	}
 	m, err := parseMasterKey(strings.TrimSpace(string(b)))
 	if err != nil {
-		return nil, &DirError{Path: path, Err: err, Words: path + " is damaged: " + err.Error() +
+		return nil, &datadir.Error{Path: path, Err: err, Words: path + " is damaged: " + err.Error() +
 			". Restore it from a backup; if you move it away, every API key has to be pasted again"}
 	}
 	return m, nil

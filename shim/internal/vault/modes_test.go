@@ -71,9 +71,6 @@ func TestFileModeMakesKeyLate(t *testing.T) {
 	if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
 		t.Errorf("before anything is sealed: %v, want %v", got, want)
 	}
-	if v.db.NoSync {
-		t.Error("the state file is not synced")
-	}
 	if k := v.Keychain(); k.State != StateFile || !strings.Contains(k.Words, keyFile) {
 		t.Errorf("Keychain() = %+v", k)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // The records of the state file. They have names of their own, so that no
@@ -94,7 +95,7 @@ func get[T any](tx *bbolt.Tx, bucket []byte, key string) (record T, ok bool, err
 		return record, false, nil
 	}
 	if err := json.Unmarshal(b, &record); err != nil {
-		return record, false, damaged(bucket, []byte(key), err)
+		return record, false, statefile.DamagedRecord(bucket, []byte(key), err)
 	}
 	return record, true, nil
 }
@@ -104,7 +105,7 @@ func each[T any](tx *bbolt.Tx, bucket []byte, fn func(record T) error) error {
 	return tx.Bucket(bucket).ForEach(func(k, b []byte) error {
 		var record T
 		if err := json.Unmarshal(b, &record); err != nil {
-			return damaged(bucket, k, err)
+			return statefile.DamagedRecord(bucket, k, err)
 		}
 		return fn(record)
 	})

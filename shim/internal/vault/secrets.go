@@ -21,9 +21,9 @@ func (v *Vault) SaveSecret(name string, s endpoint.Secret) error {
 	if err := v.haveMaster(); err != nil {
 		return err
 	}
-	return v.update(func(t *txn) error {
+	return v.update(func(t *transaction) error {
 		sealed := v.sealer().seal(kindSecret, name, "", s.Reveal())
-		t.then(func() { v.secrets[name] = &secretState{sealed: sealed, opened: s} })
+		t.Then(func() { v.secrets[name] = &secretState{sealed: sealed, opened: s} })
 		return t.Bucket(bucketSealed).Put(sealedKey(kindSecret, name), sealed)
 	})
 }
@@ -55,8 +55,8 @@ func (v *Vault) Secret(name string) (endpoint.Secret, error) {
 
 // DeleteSecret forgets a secret. It is no error if there is none.
 func (v *Vault) DeleteSecret(name string) error {
-	return v.update(func(t *txn) error {
-		t.then(func() { delete(v.secrets, name) })
+	return v.update(func(t *transaction) error {
+		t.Then(func() { delete(v.secrets, name) })
 		return t.Bucket(bucketSealed).Delete(sealedKey(kindSecret, name))
 	})
 }

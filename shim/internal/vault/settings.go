@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // Setting returns a small value that the program keeps, such as the address
@@ -22,16 +24,16 @@ func (v *Vault) Setting(name string) (value []byte, ok bool) {
 // SetSetting saves a setting; nil deletes it.
 func (v *Vault) SetSetting(name string, value []byte) error {
 	value = bytes.Clone(value)
-	return v.write(func(t *txn) error { return v.putSetting(t, name, value) })
+	return v.write(func(t *transaction) error { return v.putSetting(t, name, value) })
 }
 
-func (v *Vault) putSetting(t *txn, name string, value []byte) error {
+func (v *Vault) putSetting(t *transaction, name string, value []byte) error {
 	b := t.Bucket(bucketSettings)
 	if value == nil {
-		t.then(func() { delete(v.settings, name) })
+		t.Then(func() { delete(v.settings, name) })
 		return b.Delete([]byte(name))
 	}
-	t.then(func() { v.settings[name] = value })
+	t.Then(func() { v.settings[name] = value })
 	return b.Put([]byte(name), value)
 }
 
@@ -41,7 +43,7 @@ func (v *Vault) Random(name string, n int) ([]byte, error) {
 		return value, nil
 	}
 	var value []byte
-	err := v.write(func(t *txn) error {
+	err := v.write(func(t *transaction) error {
 		value = bytes.Clone(t.Bucket(bucketSettings).Get([]byte(name)))
 		if len(value) == n {
 			return nil
@@ -62,7 +64,7 @@ const maxSessions = 100
 
 // AddSession saves a session of the owner's.
 func (v *Vault) AddSession(d Digest, expires time.Time) error {
-	return v.write(func(t *txn) error {
+	return v.write(func(t *transaction) error {
 		b := t.Bucket(bucketSessions)
 		now := v.now()
 		live, first := 0, Digest{}
@@ -89,7 +91,7 @@ func (v *Vault) AddSession(d Digest, expires time.Time) error {
 		if err != nil {
 			return err
 		}
-		t.then(func() {
+		t.Then(func() {
 			for _, other := range drop {
 				delete(v.sessions, other)
 			}
@@ -111,8 +113,8 @@ func (v *Vault) HasSession(d Digest) bool {
 
 // EndSession ends a session of the owner's. It is no error if there is none.
 func (v *Vault) EndSession(d Digest) error {
-	return v.write(func(t *txn) error {
-		t.then(func() { delete(v.sessions, d) })
+	return v.write(func(t *transaction) error {
+		t.Then(func() { delete(v.sessions, d) })
 		return t.Bucket(bucketSessions).Delete(d[:])
 	})
 }
@@ -121,7 +123,7 @@ func (v *Vault) loadSessions(tx *bbolt.Tx) error {
 	return tx.Bucket(bucketSessions).ForEach(func(k, b []byte) error {
 		var end time.Time
 		if err := end.UnmarshalBinary(b); err != nil || len(k) != len(Digest{}) {
-			return damaged(bucketSessions, nil, errors.Join(errors.New("not a session"), err))
+			return statefile.DamagedRecord(bucketSessions, nil, errors.Join(errors.New("not a session"), err))
 		}
 		v.sessions[Digest(k)] = end
 		return nil

@@ -27,9 +27,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/bbolt"
-
+	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // A Mode says where the master key is kept.
@@ -62,7 +62,7 @@ var (
 	// ErrExists says that the id of a new record is taken.
 	ErrExists = errors.New("already exists")
 	// ErrClosed says that the vault was closed.
-	ErrClosed = errors.New("the state is closed")
+	ErrClosed = statefile.ErrClosed
 )
 
 // Config is what a vault needs to know. Only Dir is required.
@@ -87,11 +87,9 @@ type Vault struct {
 	log  *slog.Logger
 	path string // of state.db
 
-	dbmu    sync.RWMutex // held shared while db is used, exclusively to change it
-	db      *bbolt.DB
-	dbPath  string // of db
-	broken  atomic.Pointer[DirError]
-	wmu     sync.Mutex // one writer at a time, its changes to mu's fields included
+	// The fields below mu change only in a transaction of file's, of which there
+	// is one at a time, so a transaction may read them without mu.
+	file    *statefile.File
 	touch   touches
 	decided chan struct{} // closed when it is known which file is written
 
@@ -104,7 +102,6 @@ type Vault struct {
 	master    *masterKey
 	known     bool // the keychain has answered; master is nil if it has no key
 	keychain  Keychain
-	disk      DiskState // "" means DiskReady
 	changed   chan struct{}
 	closed    bool
 
@@ -113,7 +110,6 @@ type Vault struct {
 	wake     chan struct{} // makes the seeker look at once
 	unlock   atomic.Bool   // it may ask again, even if that raises a prompt
 	stop     context.CancelFunc
-	closing  chan struct{} // closed by Close
 	running  sync.WaitGroup
 }
 
@@ -140,7 +136,7 @@ func Exists(dir string) bool {
 
 // Open opens the state in the data folder, and makes it if there is none. It
 // does not wait for the keychain: Start begins to look for the master key. An
-// error is a *DirError; the folder is then as it was before.
+// error is a *datadir.Error; the folder is then as it was before.
 func Open(cfg Config) (*Vault, error) {
 	if cfg.Mode == "" {
 		cfg.Mode = ModeOS
@@ -165,11 +161,10 @@ func Open(cfg Config) (*Vault, error) {
 		sessions:  make(map[Digest]time.Time),
 		settings:  make(map[string][]byte),
 		changed:   make(chan struct{}),
-		closing:   make(chan struct{}),
 		wake:      make(chan struct{}, 1),
 		ring:      newKeyring(cfg.Helper),
 	}
-	if err := prepareDir(cfg.Dir, cfg.Log); err != nil {
+	if err := datadir.Prepare(cfg.Dir, cfg.Log); err != nil {
 		return nil, err
 	}
 	if err := v.openState(); err != nil {
@@ -188,26 +183,40 @@ func Open(cfg Config) (*Vault, error) {
 func (v *Vault) openState() error {
 	_, err := os.Lstat(v.path)
 	fresh := errors.Is(err, os.ErrNotExist)
-	path := v.path
+	path, temporary := v.path, false
 	if v.cfg.Mode == ModeMemory || v.cfg.Mode == ModeOS && fresh && keychainMayBeMissing {
-		path = filepath.Join(v.cfg.Dir, memoryFile)
+		path, temporary = filepath.Join(v.cfg.Dir, memoryFile), true
 	} else {
 		close(v.decided)
 	}
-	db, err := openFile(path)
+	v.file, err = statefile.Open(path, statefile.Config{
+		Layout: layout, Temporary: temporary, Log: v.log,
+		Lock: &v.mu, Changed: v.diskChanged,
+		PollEvery: v.cfg.PollEvery, CloseWithin: closeWithin,
+	})
 	if err != nil {
 		return err
 	}
-	v.db, v.dbPath = db, path
-	if path == v.path {
+	if !temporary {
 		// Of a run that ended without Close.
 		os.Remove(filepath.Join(v.cfg.Dir, memoryFile))
 	}
 	if err := v.load(); err != nil {
-		closeDB(db)
-		return v.dirError(err)
+		err = v.file.Explain(err)
+		v.file.Close()
+		return err
 	}
 	return nil
+}
+
+// closeWithin is how long a damaged file may take to close; 0 leaves that to
+// statefile. Tests shorten it.
+var closeWithin time.Duration
+
+func (v *Vault) diskChanged() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.notify()
 }
 
 // openMaster finds the master key as far as that is possible at once.
@@ -237,7 +246,6 @@ func (v *Vault) Close() error {
 		return nil
 	}
 	v.closed = true
-	close(v.closing)
 	stop := v.stop
 	v.mu.Unlock()
 	if stop != nil {
@@ -245,18 +253,7 @@ func (v *Vault) Close() error {
 	}
 	v.running.Wait()
 	v.flushTouches()
-
-	v.wmu.Lock()
-	defer v.wmu.Unlock()
-	v.dbmu.Lock()
-	defer v.dbmu.Unlock()
-	db := v.db
-	v.db = nil
-	err := closeDB(db)
-	if v.dbPath != v.path {
-		os.Remove(v.dbPath)
-	}
-	return err
+	return v.file.Close()
 }
 
 // Changed returns a channel that is closed when Keychain, or the state of a

@@ -269,8 +269,8 @@ func TestL08DeleteEndpoint(t *testing.T) {
 
 	left := make(map[string]int)
 	edit(t, dir, func(tx *bbolt.Tx) error {
-		for _, name := range allBuckets {
-			left[string(name)] = tx.Bucket(name).Inspect().KeyN
+		for _, b := range layout.Buckets {
+			left[string(b.Name)] = tx.Bucket(b.Name).Inspect().KeyN
 		}
 		return nil
 	})

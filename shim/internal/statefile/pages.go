@@ -1,4 +1,4 @@
-package vault
+package statefile
 
 import (
 	"encoding/binary"
@@ -54,7 +54,7 @@ func checkPages(r io.ReaderAt, size int64, pageSize int) error {
 		return err
 	}
 	if c.high > uint64(size)/uint64(pageSize) {
-		return fmt.Errorf("%w: it is cut off", errDamaged)
+		return fmt.Errorf("%w: it is cut off", ErrDamaged)
 	}
 	c.seen = make([]bool, c.high)
 	// Level by level and in the order of the file, so that few reads do.
@@ -83,7 +83,7 @@ func checkPages(r io.ReaderAt, size int64, pageSize int) error {
 	return nil
 }
 
-func damagedPage(id uint64) error { return fmt.Errorf("%w: page %d", errDamaged, id) }
+func damagedPage(id uint64) error { return fmt.Errorf("%w: page %d", ErrDamaged, id) }
 
 // meta reads the newest of the two meta pages that is sound, as bbolt does.
 func (c *pageCheck) meta() (root, free uint64, err error) {
@@ -104,7 +104,7 @@ func (c *pageCheck) meta() (root, free uint64, err error) {
 		}
 	}
 	if !found {
-		return 0, 0, fmt.Errorf("%w: neither of its first pages is sound", errDamaged)
+		return 0, 0, fmt.Errorf("%w: neither of its first pages is sound", ErrDamaged)
 	}
 	return root, free, nil
 }

@@ -1,4 +1,4 @@
-package vault
+package datadir
 
 import (
 	"errors"
@@ -7,14 +7,14 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// openToOthers is always false: the mode bits say nothing on Windows. What
-// counts is the access list that ownerOnly puts on the folder.
-func openToOthers(fs.FileInfo) bool { return false }
+// OpenToOthers is always false: mode bits mean nothing on Windows. The access
+// list that OwnerOnly puts on the folder is what counts.
+func OpenToOthers(fs.FileInfo) bool { return false }
 
-// ownerOnly gives the folder an access list that names its owner alone, and
-// that every file in it inherits. A file system without access lists is left
-// as it is.
-func ownerOnly(dir string) error {
+// OwnerOnly gives the folder an access list that names only its owner, and
+// that every file in it inherits. On a file system without access lists it does
+// nothing.
+func OwnerOnly(dir string) error {
 	user, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {
 		return nil
@@ -34,7 +34,7 @@ func ownerOnly(dir string) error {
 	return nil
 }
 
-// isFull reports whether err means that there is no room left.
-func isFull(err error) bool {
+// IsFull reports whether err means that the disk is full.
+func IsFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
 }

@@ -1,0 +1,70 @@
+// Package datadir is about the folder that the program keeps its files in: who
+// may read it, and what to tell the owner when it cannot be used.
+package datadir
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// An Error says what is wrong with the data folder or a file in it, and what
+// to do, in words for people. Nothing that was in the folder was changed.
+type Error struct {
+	Path  string
+	Words string
+	Err   error
+}
+
+func (e *Error) Error() string { return e.Words }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Explain puts err, which came from the file or folder at path, into words.
+func Explain(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	e := &Error{Path: path, Err: err}
+	switch {
+	case IsFull(err):
+		e.Words = fmt.Sprintf("the disk that holds %s is full; make room and start again", filepath.Dir(path))
+	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
+		e.Words = fmt.Sprintf("%s cannot be read and written; give yourself the right to, or name another folder with --data-dir", path)
+	default:
+		e.Words = fmt.Sprintf("%s cannot be used: %v", path, err)
+	}
+	return e
+}
+
+// Prepare makes the data folder if it is missing. A folder that others can
+// enter is closed to them only while it is empty: it may be shared on purpose,
+// and our files are closed to others in any case.
+func Prepare(dir string, log *slog.Logger) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return Explain(dir, err)
+		}
+		return Explain(dir, OwnerOnly(dir))
+	}
+	if err != nil {
+		return Explain(dir, err)
+	}
+	if !info.IsDir() {
+		return Explain(dir, errors.New("it is not a folder"))
+	}
+	if !OpenToOthers(info) {
+		return nil
+	}
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
+		return Explain(dir, OwnerOnly(dir))
+	}
+	log.Warn("other users of this computer can look into the data folder; close it with chmod 700", "dir", dir)
+	return nil
+}
