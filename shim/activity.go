@@ -31,7 +31,7 @@ func (s *Shim) loadActivity() {
 func (s *Shim) record(g *oauth.Grant, out proxy.Outcome) {
 	client := g.ClientName
 	if client == "" {
-		client = redirectHost(g.RedirectURI)
+		client = oauth.RedirectHost(g.RedirectURI)
 	}
 	s.vault.AppendActivity(s.activity.Add(activity.Call{
 		Slug: g.Slug, Grant: g.ID, Client: client, Method: out.Method, Tool: out.Tool,

@@ -13,6 +13,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
 func showAPIError(w http.ResponseWriter, _ *http.Request, e *httpx.Error) {
@@ -28,7 +29,7 @@ type grantObject struct {
 func (s *Shim) slugObject(e endpoint.Endpoint) api.Endpoint {
 	local := endpoint.MCPURL(s.local.Load().as.Issuer, e.Slug)
 	o := api.Endpoint{
-		Slug: e.Slug, UpstreamURL: shownURL(e), DisplayName: e.Name,
+		Slug: e.Slug, UpstreamURL: e.ShownURL(), DisplayName: e.Name,
 		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
 		MCPEndpoint: local, LocalMCPEndpoint: local,
 		State: api.EndpointNoKey, Credentials: []api.Credential{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
@@ -82,7 +83,7 @@ func (s *Shim) grantObjects() ([]grantObject, error) {
 	all := []grantObject{}
 	for _, g := range grants {
 		all = append(all, grantObject{api.Grant{
-			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, RedirectHost: redirectHost(g.RedirectURI),
+			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, RedirectHost: oauth.RedirectHost(g.RedirectURI),
 			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(s.tokens.LastUsed(g)),
 		}, g.Verified})
 	}

@@ -12,7 +12,7 @@ import (
 // attemptRow is an attempt as a page shows it.
 func attemptRow(a api.Attempt) web.AttemptRow {
 	row := web.AttemptRow{
-		Client: a.Who(), Server: a.Endpoint, Via: a.Via, Age: ago(a.Last),
+		Client: a.Who(), Server: a.Endpoint, Via: a.Via, Age: web.Ago(a.Last),
 		State: a.Diagnosis.State, Whose: a.Diagnosis.Whose, Words: a.Diagnosis.Words, Next: a.Diagnosis.Next,
 	}
 	for _, e := range a.Events {
@@ -30,7 +30,7 @@ func (s *Shim) showCheck(w http.ResponseWriter, r *http.Request) error {
 	if report, _ := s.exams.look(); report != nil {
 		p.Running = report.Ended == nil
 		if !p.Running {
-			p.Age, p.Text = ago(*report.Ended), reportText(*report)
+			p.Age, p.Text = web.Ago(*report.Ended), reportText(*report)
 		}
 		for _, f := range report.Findings {
 			i := slices.IndexFunc(p.Findings, func(g web.FindingGroup) bool { return g.Name == f.Group })

@@ -23,50 +23,13 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// redirectHost is where an answer goes, as a person would name it.
-func redirectHost(redirect string) string {
-	u, err := url.Parse(redirect)
-	switch {
-	case err != nil:
-		return ""
-	case u.Scheme == "http" || u.Scheme == "https":
-		return u.Host
-	}
-	return u.Scheme + ":"
-}
-
-func isLoopbackHost(host string) bool {
-	return host == "localhost" || host == "127.0.0.1" || host == "::1"
-}
-
-// redirectKind sorts redirect URIs by who gets the answer.
-func redirectKind(redirect string) string {
-	u, err := url.Parse(redirect)
-	switch {
-	case err != nil:
-		return ""
-	case u.Scheme == "http" && isLoopbackHost(u.Hostname()):
-		return "loopback"
-	case u.Scheme == "https" || u.Scheme == "http":
-		return "https"
-	}
-	return "custom"
-}
-
 // redirectWords is redirectHost for the page on which somebody decides by it.
 func redirectWords(redirect string) string {
-	host := redirectHost(redirect)
-	if redirectKind(redirect) == "loopback" {
+	host := oauth.RedirectHost(redirect)
+	if oauth.RedirectKind(redirect) == oauth.RedirectLoopback {
 		return "an app on this computer (" + host + ")"
 	}
 	return host
-}
-
-// plainOnNetwork reports whether the key travels over a network without
-// encryption. What stays on this machine does not.
-func plainOnNetwork(e endpoint.Endpoint) bool {
-	u, err := url.Parse(e.BaseURL)
-	return err == nil && u.Scheme == "http" && !isLoopbackHost(u.Hostname())
 }
 
 // A consentView is one look at a consent page: the request, and who looks.
@@ -162,26 +125,26 @@ func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, 
 	req := c.req
 	p := web.Consent{
 		Client: req.Client.Name, ClientVerified: req.Client.Verified, ClientHost: req.Client.Host,
-		RedirectHost: redirectWords(req.RedirectURI), RedirectKind: redirectKind(req.RedirectURI), Approved: s.knownRedirect(req.RedirectURI),
+		RedirectHost: redirectWords(req.RedirectURI), RedirectKind: oauth.RedirectKind(req.RedirectURI), Approved: s.knownRedirect(req.RedirectURI),
 		Known: !s.isNewWebsite(req.RedirectURI), Number: c.elsewhere(), NumberOK: c.visit.told, MustKnow: s.mustKnow(req), Sure: a.sure, Incomplete: a.incomplete,
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.owner.FormToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
-		KeyHeld: s.held.put(a.key, c.browser), Mode: shownKeychain(s.keychain()).Mode,
+		KeyHeld: s.held.put(a.key, c.browser), Mode: web.ShownKeychain(s.keychain()).Mode,
 	}
 	if k := s.vault.Keychain(); waiting(k) {
 		p.NeedUnlock = k.Words
 	}
 	if e, ok := s.vault.Endpoint(c.slug); ok && (req.Slug != "" || len(s.vault.Endpoints()) == 1) {
-		p.Endpoint, p.Slug, p.UpstreamHost = e.Name, e.Slug, upstreamHost(e)
-		p.UpstreamPlain = plainOnNetwork(e)
-		p.Header = describeHeader(e.Header)
+		p.Endpoint, p.Slug, p.UpstreamHost = e.Name, e.Slug, e.UpstreamHost()
+		p.UpstreamPlain = e.Unencrypted()
+		p.Header = web.DescribeHeader(e.Header)
 		if c.owner() {
 			p.Saved = s.savedKeys(e.Slug)
 		}
 	} else {
 		p.Selected = c.slug
 		for _, e := range s.vault.Endpoints() {
-			p.Pick = append(p.Pick, web.PickEndpoint{Slug: e.Slug, Name: e.Name, UpstreamHost: upstreamHost(e), Saved: s.savedKeys(e.Slug)})
+			p.Pick = append(p.Pick, web.PickEndpoint{Slug: e.Slug, Name: e.Name, UpstreamHost: e.UpstreamHost(), Saved: s.savedKeys(e.Slug)})
 		}
 	}
 	web.Render(w, status, p)
@@ -355,7 +318,7 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 	switch v.Outcome {
 	case trial.OK:
 		if v.Header != e.Header {
-			a.problem = fmt.Sprintf(web.TextOtherHeader, describeHeader(v.Header), describeHeader(e.Header))
+			a.problem = fmt.Sprintf(web.TextOtherHeader, web.DescribeHeader(v.Header), web.DescribeHeader(e.Header))
 			return k, false
 		}
 		k.state = endpoint.Working
@@ -450,7 +413,7 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 		s.renderConsent(w, http.StatusServiceUnavailable, c, a)
 		return nil
 	}
-	s.log.Info("a client was connected", "grant", grant, "slug", c.slug, "redirect_host", redirectHost(req.RedirectURI))
+	s.log.Info("a client was connected", "grant", grant, "slug", c.slug, "redirect_host", oauth.RedirectHost(req.RedirectURI))
 	s.noteGrant(req, timeline.Approved, "", grant)
 	s.vault.Flush() // how the grant came to be
 	s.changed()
@@ -462,7 +425,7 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 // server. A custom scheme gets a page with a link: what a browser does with
 // such a redirect depends on the browser, and some do nothing.
 func leave(w http.ResponseWriter, req *oauth.Request, location string, denied bool) error {
-	if redirectKind(req.RedirectURI) == "custom" {
+	if oauth.RedirectKind(req.RedirectURI) == oauth.RedirectCustom {
 		to := req.Client.Name
 		if to == "" {
 			to = "the app"

@@ -168,10 +168,10 @@ func (s *Shim) Servers() (all []Server) {
 	for _, e := range s.vault.Endpoints() {
 		creds := s.vault.Credentials(e.Slug)
 		for _, c := range creds {
-			all = append(all, Server{e.Slug, e.Name, upstreamHost(e), c.ID, c.Label})
+			all = append(all, Server{e.Slug, e.Name, e.UpstreamHost(), c.ID, c.Label})
 		}
 		if len(creds) == 0 {
-			all = append(all, Server{e.Slug, e.Name, upstreamHost(e), "", ""})
+			all = append(all, Server{e.Slug, e.Name, e.UpstreamHost(), "", ""})
 		}
 	}
 	return all
@@ -203,7 +203,7 @@ func (s *Shim) TryKey(ctx context.Context, v Server) (t KeyTrial) {
 	verdict := s.trials.TryHeaders(ctx, target, endpoint.UsualHeaders[1:])
 	t.Outcome, t.Fault, t.Words = string(verdict.Outcome), string(verdict.Fault), verdict.Words
 	if verdict.Outcome == trial.OK && verdict.Header != e.Header {
-		t.Outcome, t.Words = "header", fmt.Sprintf(web.TextHeaderWanted, describeHeader(verdict.Header), describeHeader(e.Header))
+		t.Outcome, t.Words = "header", fmt.Sprintf(web.TextHeaderWanted, web.DescribeHeader(verdict.Header), web.DescribeHeader(e.Header))
 	}
 	t.Clock, t.ClockKnown = s.clockAgainst(ctx, upstream.Target{URL: u, Header: e.Header})
 	return t

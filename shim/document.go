@@ -17,7 +17,7 @@ import (
 func showAuthorizeError(w http.ResponseWriter, e *oauth.AuthorizeError, public bool) {
 	p := web.ErrorPage{Public: public, Status: http.StatusBadRequest, Title: web.TitleBadRequest, Words: e.Words, Detail: e.Code}
 	if e.ShowReturn != "" {
-		p.Return = &web.Link{To: redirectHost(e.ShowReturn), URL: e.ShowReturn}
+		p.Return = &web.Link{To: oauth.RedirectHost(e.ShowReturn), URL: e.ShowReturn}
 	}
 	web.Render(w, http.StatusBadRequest, p)
 }
@@ -59,7 +59,7 @@ func (s *Shim) knownRedirect(uri string) bool { return s.vault.HasRedirect(uri) 
 // neither the owner approved before nor comes with the program as that of a
 // well-known client. Whoever runs it could use the owner's server.
 func (s *Shim) isNewWebsite(uri string) bool {
-	return redirectKind(uri) == "https" && !s.knownRedirect(uri) && !cimd.IsBuiltInRedirect(uri)
+	return oauth.RedirectKind(uri) == oauth.RedirectWebsite && !s.knownRedirect(uri) && !cimd.IsBuiltInRedirect(uri)
 }
 
 // knownClient reports whether somebody approved this client before.

@@ -3,14 +3,12 @@ package shim
 import (
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -39,7 +37,7 @@ func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, fo
 	st := s.Status()
 	p := web.Home{
 		Version: s.version, LocalOrigin: st.LocalOrigin, PublicOrigin: s.PublicOrigin(),
-		Keychain:      shownKeychain(st.Keychain),
+		Keychain:      web.ShownKeychain(st.Keychain),
 		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: problem.Join(st.Disk.Words, st.Disk.Next),
 		Paused: st.Paused, Notices: notices, Create: form, Token: s.owner.FormTokens(r),
 	}
@@ -52,7 +50,7 @@ func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, fo
 	}
 	for _, q := range st.Pending {
 		e, _ := s.vault.Endpoint(q.Slug)
-		p.Pending = append(p.Pending, web.PendingRow{URL: q.URL, Client: q.ClientName, RedirectHost: q.RedirectHost, Endpoint: e.Name, Age: ago(q.Created), Asked: q.Asked})
+		p.Pending = append(p.Pending, web.PendingRow{URL: q.URL, Client: q.ClientName, RedirectHost: q.RedirectHost, Endpoint: e.Name, Age: web.Ago(q.Created), Asked: q.Asked})
 	}
 	s.showWays(&p)
 	p.Steps = s.firstSteps(st, slugs, grants)
@@ -60,25 +58,15 @@ func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, fo
 	return nil
 }
 
-// shownKeychain is the keychain as pages show it. A first run without one is to
-// keep the keys there, and does not.
-func shownKeychain(k api.Keychain) web.Keychain {
-	shown := web.Keychain{State: k.State, Words: k.Words, Mode: k.Mode, CanKeep: k.CanKeep, CanUnlock: !k.Usable()}
-	if k.State == api.KeychainMemory {
-		shown.Mode = api.ModeMemory
-	}
-	return shown
-}
-
 func (s *Shim) endpointRow(o api.Endpoint, grants []grantObject) web.EndpointRow {
 	e, _ := s.vault.Endpoint(o.Slug)
 	row := web.EndpointRow{
-		Slug: o.Slug, Name: o.DisplayName, UpstreamHost: upstreamHost(e), UpstreamURL: o.UpstreamURL,
+		Slug: o.Slug, Name: o.DisplayName, UpstreamHost: e.UpstreamHost(), UpstreamURL: o.UpstreamURL,
 		MCPURL: o.MCPEndpoint, LocalMCPURL: o.LocalMCPEndpoint, State: o.State,
-		Header: describeHeader(e.Header), Created: ago(o.Created),
+		Header: web.DescribeHeader(e.Header), Created: web.Ago(o.Created),
 	}
 	if o.LastUsed != nil {
-		row.LastUsed = ago(*o.LastUsed)
+		row.LastUsed = web.Ago(*o.LastUsed)
 	}
 	labels := make(map[string]string)
 	for _, c := range o.Credentials {
@@ -89,44 +77,13 @@ func (s *Shim) endpointRow(o api.Endpoint, grants []grantObject) web.EndpointRow
 		if g.Slug != o.Slug {
 			continue
 		}
-		gr := web.GrantRow{ID: g.ID, Client: shownClient(g.ClientName, g.ClientID, g.verified), Verified: g.verified, RedirectHost: g.RedirectHost, Created: ago(g.Created), Credential: labels[g.Credential]}
+		gr := web.GrantRow{ID: g.ID, Client: web.ClientName(g.ClientName, g.ClientID, g.verified), Verified: g.verified, RedirectHost: g.RedirectHost, Created: web.Ago(g.Created), Credential: labels[g.Credential]}
 		if g.LastUsed != nil {
-			gr.LastUsed = ago(*g.LastUsed)
+			gr.LastUsed = web.Ago(*g.LastUsed)
 		}
 		row.Grants = append(row.Grants, gr)
 	}
 	return row
-}
-
-// shownClient is a client's name. A verified one says whose word it is: anybody
-// can publish a document that calls itself Claude.
-func shownClient(name, id string, verified bool) string {
-	if u, err := url.Parse(id); verified && err == nil && u.Host != "" {
-		return name + " (" + u.Host + ")"
-	}
-	return name
-}
-
-// ago says how long something is past, as a person would.
-func ago(t time.Time) string {
-	d := time.Since(t)
-	n, unit := 0, ""
-	switch {
-	case d < time.Minute:
-		return "just now"
-	case d < time.Hour:
-		n, unit = int(d/time.Minute), "minute"
-	case d < 24*time.Hour:
-		n, unit = int(d/time.Hour), "hour"
-	case d < 30*24*time.Hour:
-		n, unit = int(d/(24*time.Hour)), "day"
-	default:
-		return "on " + t.Format("2 January 2006")
-	}
-	if n != 1 {
-		unit += "s"
-	}
-	return strings.Join([]string{strconv.Itoa(n), unit, "ago"}, " ")
 }
 
 // field returns a form's field for functions in which nil means "not typed".
@@ -247,7 +204,7 @@ func (s *Shim) editFromForm(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Shim) keyPage(r *http.Request, e endpoint.Endpoint) web.ReplaceKey {
 	p := web.ReplaceKey{
-		Slug: e.Slug, Name: e.Name, UpstreamHost: upstreamHost(e), Selected: r.FormValue("credential"),
+		Slug: e.Slug, Name: e.Name, UpstreamHost: e.UpstreamHost(), Selected: r.FormValue("credential"),
 		FormToken: s.owner.FormTokens(r)("/endpoints/" + e.Slug + "/key"),
 	}
 	for _, c := range s.vault.Credentials(e.Slug) {
@@ -352,9 +309,9 @@ func (s *Shim) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return httpx.New(http.StatusNotFound, web.TextGrantGone)
 	}
-	client := shownClient(g.ClientName, g.ClientID, g.Verified)
+	client := web.ClientName(g.ClientName, g.ClientID, g.Verified)
 	if client == "" {
-		client = redirectHost(g.RedirectURI)
+		client = oauth.RedirectHost(g.RedirectURI)
 	}
 	e, _ := s.vault.Endpoint(g.Slug)
 	action := "/grants/" + g.ID + "/revoke"

@@ -192,9 +192,9 @@ func (s *Shim) showDeleteKey(w http.ResponseWriter, r *http.Request) error {
 func clientNames(grants []oauth.Grant) []string {
 	var names []string
 	for _, g := range grants {
-		name := shownClient(g.ClientName, g.ClientID, g.Verified)
+		name := web.ClientName(g.ClientName, g.ClientID, g.Verified)
 		if name == "" {
-			name = redirectHost(g.RedirectURI)
+			name = oauth.RedirectHost(g.RedirectURI)
 		}
 		names = append(names, name)
 	}

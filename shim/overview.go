@@ -10,6 +10,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // An Overview is all that a tray shows.
@@ -58,7 +59,7 @@ func (s *Shim) Overview() (Overview, error) {
 	}
 	slices.SortStableFunc(grants, func(a, b grantObject) int { return recent(b).Compare(recent(a)) })
 	for _, g := range grants {
-		sum := ClientSummary{Grant: g.ID, Name: shownClient(g.ClientName, g.ClientID, g.verified), Endpoint: names[g.Slug]}
+		sum := ClientSummary{Grant: g.ID, Name: web.ClientName(g.ClientName, g.ClientID, g.verified), Endpoint: names[g.Slug]}
 		if g.LastUsed != nil {
 			sum.LastUsed = *g.LastUsed
 		}

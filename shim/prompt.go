@@ -37,7 +37,7 @@ func (s *Shim) promptOwner(id string) {
 		if s.prompter != nil {
 			s.prompter.Prompt(Prompt{
 				Waiting: 1, Client: req.Client.Name, Verified: req.Client.Verified,
-				RedirectHost: redirectHost(req.RedirectURI), Path: "/consent/" + id,
+				RedirectHost: oauth.RedirectHost(req.RedirectURI), Path: "/consent/" + id,
 			})
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -72,7 +71,7 @@ func (s *Shim) create(ctx context.Context, in newEndpoint) (made, error) {
 			return made{}, err
 		}
 		if v.Outcome == trial.OK && v.Header != header {
-			m.Note = problem.Join(m.Note, fmt.Sprintf(web.TextHeaderFound, describeHeader(v.Header)))
+			m.Note = problem.Join(m.Note, fmt.Sprintf(web.TextHeaderFound, web.DescribeHeader(v.Header)))
 			header = v.Header
 		} else if v.Outcome != trial.OK {
 			m.Note = problem.Join(m.Note, v.Words)
@@ -139,13 +138,6 @@ func judge(v trial.Verdict, force bool) (endpoint.CredentialState, error) {
 	}
 }
 
-func describeHeader(h endpoint.Header) string {
-	if h.Prefix == "" {
-		return h.Name + ": " + web.TextKeyAlone
-	}
-	return h.Name + ": " + h.Prefix + "\u2026"
-}
-
 // A change is what somebody typed to change an endpoint; nil leaves a field.
 type change struct {
 	URL, Name, Header, Prefix *string
@@ -168,7 +160,7 @@ func (s *Shim) edit(slug string, c change) (note string, err error) {
 			return "", problem.Invalid("display_name", err)
 		}
 	}
-	if c.URL != nil && *c.URL != shownURL(e) {
+	if c.URL != nil && *c.URL != e.ShownURL() {
 		u, n, err := endpoint.ParseUpstream(*c.URL)
 		if err != nil {
 			return "", problem.Invalid("upstream_url", err)
@@ -229,7 +221,7 @@ func (s *Shim) replaceKey(ctx context.Context, slug, credential, pasted string, 
 		if err := s.vault.UpdateEndpoint(slug, func(e *endpoint.Endpoint) error { e.Header = v.Header; return nil }); err != nil {
 			return "", s.explainState(err)
 		}
-		note = fmt.Sprintf(web.TextHeaderFound, describeHeader(v.Header))
+		note = fmt.Sprintf(web.TextHeaderFound, web.DescribeHeader(v.Header))
 	}
 	if credential == "" {
 		_, err = s.vault.SaveCredential(slug, "", key, state)
@@ -277,22 +269,6 @@ func (s *Shim) explainState(err error) error {
 		return problem.Unavailable(web.TextDiskTrouble, err)
 	}
 	return err
-}
-
-// shownURL is the upstream URL as it may be shown: its query is a secret.
-func shownURL(e endpoint.Endpoint) string {
-	if e.HasQuery {
-		return e.BaseURL + "?\u2026"
-	}
-	return e.BaseURL
-}
-
-func upstreamHost(e endpoint.Endpoint) string {
-	u, err := url.Parse(e.BaseURL)
-	if err != nil {
-		return e.BaseURL
-	}
-	return u.Host
 }
 
 // ownerKeys are the credentials that the owner can choose from.

@@ -131,7 +131,7 @@ func (s *Shim) showSettings(w http.ResponseWriter, r *http.Request) error {
 func (s *Shim) renderSettings(w http.ResponseWriter, r *http.Request, status int, notices []web.Notice) error {
 	p := web.Settings{
 		Version: s.version, Lifetime: int64(s.accessTTL() / time.Second), LogLevel: s.logLevelName(),
-		DataDir: s.dir, Keychain: shownKeychain(s.keychain()),
+		DataDir: s.dir, Keychain: web.ShownKeychain(s.keychain()),
 		Notices: notices, Token: s.owner.FormTokens(r),
 	}
 	if s.login != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -75,7 +76,7 @@ func (s *Shim) Status() api.Status {
 		v, _ := s.visits.get(r.ID)
 		st.Pending = append(st.Pending, api.Pending{
 			URL: st.LocalOrigin + "/consent/" + r.ID, ClientName: r.Client.Name,
-			RedirectHost: redirectHost(r.RedirectURI), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
+			RedirectHost: oauth.RedirectHost(r.RedirectURI), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
 		})
 	}
 	return st

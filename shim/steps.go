@@ -30,7 +30,7 @@ func (s *Shim) firstSteps(st api.Status, slugs []api.Endpoint, grants []grantObj
 	}
 	_, local := s.vault.Setting(settingStepsLocal)
 	p := &web.Steps{
-		KeySafe: st.Keychain.Usable() && st.Keychain.State != api.KeychainMemory, Keychain: shownKeychain(st.Keychain),
+		KeySafe: st.Keychain.Usable() && st.Keychain.State != api.KeychainMemory, Keychain: web.ShownKeychain(st.Keychain),
 		Local: local, Online: st.Tunnel.State == api.TunnelOnline, Tunnel: st.Tunnel.Provider != api.TunnelOff && st.Tunnel.Provider != "",
 		TunnelWords: st.Tunnel.Words, Asked: len(grants) > 0,
 	}
@@ -45,7 +45,7 @@ func (s *Shim) firstSteps(st api.Status, slugs []api.Endpoint, grants []grantObj
 	}
 	if len(grants) > 0 {
 		g := grants[0]
-		p.Connected, p.App = true, shownClient(g.ClientName, g.ClientID, g.verified)
+		p.Connected, p.App = true, web.ClientName(g.ClientName, g.ClientID, g.verified)
 		if s.login != nil {
 			on, err := s.login.Enabled()
 			p.OfferLogin = err == nil && !on

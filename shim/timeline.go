@@ -80,7 +80,7 @@ func (s *Shim) noteGrant(req *oauth.Request, step timeline.Step, why, grant stri
 	}
 	s.timeline.Note(timeline.Sight{
 		Via: via, From: req.From, Step: step, Why: why, Client: req.Client.ID, Name: req.Client.Name, Request: req.ID,
-		Host: redirectHost(req.RedirectURI), Slug: req.Slug, Grant: grant,
+		Host: oauth.RedirectHost(req.RedirectURI), Slug: req.Slug, Grant: grant,
 	})
 }
 

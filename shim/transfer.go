@@ -157,10 +157,10 @@ func (s *Shim) importFromForm(w http.ResponseWriter, r *http.Request) error {
 	const action = "/settings/import"
 	p := web.Import{File: string(bytes.ToValidUTF8(file, nil)), Action: action, FormToken: s.owner.FormTokens(r)(action)}
 	for _, e := range in.added {
-		p.Added = append(p.Added, web.ImportRow{Name: e.Name, UpstreamHost: upstreamHost(e), QueryLeftOut: e.HasQuery})
+		p.Added = append(p.Added, web.ImportRow{Name: e.Name, UpstreamHost: e.UpstreamHost(), QueryLeftOut: e.HasQuery})
 	}
 	for _, e := range in.skipped {
-		p.Skipped = append(p.Skipped, web.ImportRow{Name: e.Name, UpstreamHost: upstreamHost(e)})
+		p.Skipped = append(p.Skipped, web.ImportRow{Name: e.Name, UpstreamHost: e.UpstreamHost()})
 	}
 	web.Render(w, http.StatusOK, p)
 	return nil

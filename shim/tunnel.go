@@ -13,6 +13,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -147,7 +148,7 @@ func (s *Shim) checkWish(w *TunnelWish) error {
 	if err != nil {
 		return err
 	}
-	if u, err := url.Parse(origin); err != nil || isLoopbackHost(u.Hostname()) {
+	if u, err := url.Parse(origin); err != nil || oauth.IsLoopbackHost(u.Hostname()) {
 		return errors.New("the public URL must be one that the internet reaches, not this computer's own")
 	}
 	w.URL = origin
@@ -366,7 +367,7 @@ func (s *Shim) tunnelStatus() api.TunnelStatus {
 	}
 	for _, n := range names {
 		if strings.HasPrefix(n.Origin, "https:") && n.Origin != seen && n.Origin != s.PublicOrigin() {
-			st.Stranded = append(st.Stranded, shownClient(n.Name, n.VerifiedID, n.VerifiedID != ""))
+			st.Stranded = append(st.Stranded, web.ClientName(n.Name, n.VerifiedID, n.VerifiedID != ""))
 		}
 	}
 	slices.Sort(st.Stranded)

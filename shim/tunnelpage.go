@@ -41,7 +41,7 @@ func (s *Shim) renderTunnel(w http.ResponseWriter, r *http.Request, status int, 
 		Form: form, Notices: notices, Token: s.owner.FormTokens(r),
 	}
 	if st.Since != nil {
-		page.Since = ago(*st.Since)
+		page.Since = web.Ago(*st.Since)
 	}
 	if st.Test != "" {
 		page.Notices = append(page.Notices, web.Notice{Kind: "warn", Text: st.Test})
