@@ -58,7 +58,7 @@ var layers = map[string][]string{
 	"shim/internal/safedial": {},
 	"shim/internal/oauth":    {"shim/display", "shim/internal/httpx"},
 	"shim/internal/cimd":     {"shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time"},
-	"shim/internal/timeline": {"shim/display"},
+	"shim/internal/timeline": {"shim/api", "shim/display"},
 	"shim/internal/web":      {"shim/api", "shim/display", "shim/internal/endpoint"},
 	"shim/internal/upstream": {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire"},
 	"shim/internal/trial":    {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk"},

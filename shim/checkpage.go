@@ -42,7 +42,7 @@ func (s *Shim) showCheck(w http.ResponseWriter, r *http.Request) error {
 			g.Rows = append(g.Rows, web.FindingRow{What: f.What, State: f.State, Whose: f.Whose, Words: f.Words, Next: f.Next, Link: f.Link, MS: f.MS})
 		}
 	}
-	for _, a := range s.unfinished() {
+	for _, a := range s.timeline.Reports() {
 		p.Attempts = append(p.Attempts, attemptRow(a))
 	}
 	web.Render(w, http.StatusOK, p)
@@ -59,7 +59,7 @@ func (s *Shim) checkFromForm(w http.ResponseWriter, r *http.Request) error {
 
 // showWays adds to each grant how it came to be.
 func (s *Shim) showWays(p *web.Home) {
-	ways := s.grantTimelines()
+	ways := s.timeline.OfGrants()
 	for i := range p.Endpoints {
 		for j := range p.Endpoints[i].Grants {
 			g := &p.Endpoints[i].Grants[j]
@@ -69,7 +69,7 @@ func (s *Shim) showWays(p *web.Home) {
 			}
 		}
 	}
-	p.Stopped = slices.ContainsFunc(s.stopped(), func(a api.Attempt) bool {
+	p.Stopped = slices.ContainsFunc(s.timeline.Failed(), func(a api.Attempt) bool {
 		return a.Diagnosis.Cause != api.CauseDenied // which is no news to him who denied
 	})
 }

@@ -86,7 +86,7 @@ func (s *Shim) Watch(ctx context.Context, f func()) {
 			return
 		}
 		var later <-chan time.Time
-		if s.going() {
+		if s.timeline.Going() {
 			later = time.After(lookEvery)
 		}
 		select {

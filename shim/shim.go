@@ -85,7 +85,7 @@ type Shim struct {
 	lines     sync.Map // credential id -> *line
 	changes   *changes.Feed
 	activity  activity.Log
-	timeline  timeline.Log
+	timeline  *timeline.Recorder
 	checks    checks
 	exams     examinations
 	doctor    Doctor
@@ -176,7 +176,7 @@ func (s *Shim) init(cfg Config) error {
 	_, paused := s.vault.Setting(settingPaused)
 	s.paused.init(paused)
 	s.loadActivity()
-	s.initTimeline()
+	s.timeline = s.newTimeline()
 	s.loadMeter()
 	return s.initTunnel(cfg.Tunnel)
 }

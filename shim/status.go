@@ -57,7 +57,7 @@ func (s *Shim) Status() api.Status {
 		Paused:        s.paused.is(),
 		SameUserCheck: owner.ChecksUser,
 		Pending:       []api.Pending{},
-		Attempts:      s.stopped(),
+		Attempts:      s.timeline.Failed(),
 	}
 	if o := s.local.Load(); o != nil {
 		st.LocalOrigin = o.as.Issuer
