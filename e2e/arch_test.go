@@ -56,14 +56,15 @@ var layers = map[string][]string{
 	"shim/internal/endpoint": {"shim/display", "shim/internal/safedial"},
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
+	"shim/internal/sse":      {},
 	"shim/internal/oauth":    {"shim/display", "shim/internal/httpx"},
 	"shim/internal/cimd":     {"shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time"},
 	"shim/internal/timeline": {"shim/api", "shim/display"},
 	"shim/internal/web":      {"shim/api", "shim/display", "shim/internal/endpoint"},
 	"shim/internal/upstream": {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire"},
-	"shim/internal/trial":    {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk"},
+	"shim/internal/trial":    {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk"},
 	"shim/internal/wire":     {},
-	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/upstream", "shim/internal/wire"},
+	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/sse", "shim/internal/upstream", "shim/internal/wire"},
 
 	// What is kept.
 	"shim/internal/datadir":   {"golang.org/x/sys"},

@@ -57,7 +57,7 @@ func (s *stream) say(event []byte) bool {
 
 // interject writes what waits if an event may be put here.
 func (s *stream) interject() error {
-	if !s.place.open() {
+	if !s.place.Between() {
 		return nil
 	}
 	for _, event := range s.asides.take() {
@@ -73,8 +73,8 @@ func (s *stream) interject() error {
 // stream. It returns what is still to be written of p.
 func (s *stream) interrupt(p []byte) (rest []byte, err error) {
 	n := 0
-	for n < len(p) && !s.place.open() {
-		s.place.write(p[n : n+1])
+	for n < len(p) && !s.place.Between() {
+		s.place.Follow(p[n : n+1])
 		n++
 	}
 	if n > 0 {

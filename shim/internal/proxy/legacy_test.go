@@ -14,6 +14,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -278,7 +279,7 @@ func TestS06StreamableUntouched(t *testing.T) {
 		{"S06 POST", "POST", endpointEvent, nil},
 		{"S06 other event first", "GET", "id: 1\ndata:\n\n" + endpointEvent, nil},
 		{"S06 half an event", "GET", "event: endpoint\ndata: http://elsewhere.example/m\n", nil},
-		{"S06 long event first", "GET", "data: " + strings.Repeat("x", 3*maxOpening) + "\n\n" + endpointEvent, nil},
+		{"S06 long event first", "GET", "data: " + strings.Repeat("x", 3*sse.MaxFirst) + "\n\n" + endpointEvent, nil},
 		{"S06 nothing", "GET", "", nil},
 	}
 	for _, tt := range tests {

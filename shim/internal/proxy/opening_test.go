@@ -5,6 +5,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
 // open passes a stream through an opening, in pieces of the given sizes, and
@@ -34,13 +37,13 @@ func open(t *testing.T, stream string, sizes []byte) (out string, asked []string
 		rest = rest[n:]
 	}
 	if !o.over {
-		b.Write(o.held)
+		b.Write(o.event.Held())
 	}
 	return b.String(), asked
 }
 
 func TestS04Opening(t *testing.T) {
-	long := ":" + strings.Repeat("x", maxOpening)
+	long := ":" + strings.Repeat("x", sse.MaxFirst)
 	tests := []struct {
 		name, in, want, asked string
 	}{
@@ -103,7 +106,7 @@ func FuzzOpening(f *testing.F) {
 	f.Add("data: x\r\n\r\nevent: endpoint\ndata: /m\n\n", []byte{})
 	f.Fuzz(func(t *testing.T, stream string, sizes []byte) {
 		got, asked := open(t, stream, sizes)
-		want := parseEvents(stream)
+		want := shimtest.Events(stream)
 		first := -1
 		for i, e := range want {
 			if e.Retry == "" {
@@ -115,7 +118,7 @@ func FuzzOpening(f *testing.F) {
 			if got != stream {
 				t.Errorf("got %q, want %q", got, stream)
 			}
-			if first >= 0 && want[first].Name == "endpoint" && len(stream) < maxOpening {
+			if first >= 0 && want[first].Name == "endpoint" && len(stream) < sse.MaxFirst {
 				t.Errorf("the endpoint event of %q passed unchanged", stream)
 			}
 			return
@@ -124,7 +127,7 @@ func FuzzOpening(f *testing.F) {
 			t.Fatalf("asked about %q for %q", asked, stream)
 		}
 		want[first].Data = "/new"
-		if events := parseEvents(got); !reflect.DeepEqual(events, want) {
+		if events := shimtest.Events(got); !reflect.DeepEqual(events, want) {
 			t.Errorf("got %+v, want %+v, sent %q", events, want, got)
 		}
 	})

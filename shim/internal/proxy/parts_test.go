@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
@@ -31,20 +29,5 @@ func BenchmarkAnswerHeader(b *testing.B) {
 	for b.Loop() {
 		clear(dst)
 		copyAnswer(dst, src, 300)
-	}
-}
-
-// BenchmarkBoundary follows an event stream as it passes.
-func BenchmarkBoundary(b *testing.B) {
-	for _, size := range []int{100, 4 << 10} {
-		b.Run(strconv.Itoa(size), func(b *testing.B) {
-			event := []byte("id: 1\ndata: " + strings.Repeat("x", size-14) + "\n\n")
-			b.SetBytes(int64(len(event)))
-			b.ReportAllocs()
-			var place boundary
-			for b.Loop() {
-				place.write(event)
-			}
-		})
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
 )
 
 // A stream is an event stream on its way to the client. Tunnels and proxies
@@ -18,7 +20,7 @@ type stream struct {
 	mu       sync.Mutex // held while the client's side is written to
 	opening  *opening   // until the first event of a stream that may be a legacy one
 	messages string     // id of a legacy stream's message URL
-	place    boundary
+	place    sse.Parser
 	last     time.Time // of a write
 	tick     *time.Timer
 	limit    *time.Timer // cuts the stream when the token expires; nil if never
@@ -67,12 +69,12 @@ func (s *stream) keep() {
 	wait := s.rest - time.Since(s.last)
 	if wait <= 0 {
 		wait = s.rest
-		if s.place.open() {
+		if s.place.Between() {
 			// An error shows when the next event is written, at the latest.
-			if _, err := io.WriteString(s.e.w, keepAlive); err == nil {
+			if _, err := io.WriteString(s.e.w, sse.Comment); err == nil {
 				s.out.Flush()
 			}
-			s.place.commented()
+			s.place.Commented()
 			s.last = time.Now()
 		}
 	}
@@ -106,8 +108,8 @@ func (s *stream) write(p []byte) (int, error) {
 
 // pass writes the next bytes of the stream.
 func (s *stream) pass(p []byte) error {
-	held, rest := s.place.trim(p)
-	s.place.write(p)
+	held, rest := s.place.Trim(p)
+	s.place.Follow(p)
 	s.last = time.Now()
 	if len(held) > 0 {
 		if _, err := s.e.w.Write(held); err != nil {
@@ -135,7 +137,7 @@ func (s *stream) end() {
 	}
 	s.mu.Lock()
 	if s.opening != nil && s.e.whole {
-		s.pass(s.opening.held) // the stream ended within its first event
+		s.pass(s.opening.event.Held()) // the stream ended within its first event
 	}
 	s.ended = true
 	if s.tick != nil {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
@@ -51,13 +52,13 @@ func TestP11Idle(t *testing.T) {
 			flush(w, "")
 			time.Sleep(330 * time.Second)
 			flush(w, "data: x\n\n")
-		}, strings.Repeat(keepAlive, 16) + "data: x\n\n"},
+		}, strings.Repeat(sse.Comment, 16) + "data: x\n\n"},
 		{"P11 between events", func(w http.ResponseWriter) {
 			flush(w, "data: x\r\n\r\n")
 			time.Sleep(50 * time.Second)
 			flush(w, "data: y\r\r")
 			time.Sleep(25 * time.Second)
-		}, "data: x\r\n\r\n" + strings.Repeat(keepAlive, 2) + "data: y\r\r" + keepAlive},
+		}, "data: x\r\n\r\n" + strings.Repeat(sse.Comment, 2) + "data: y\r\r" + sse.Comment},
 		{"P11 never inside an event", func(w http.ResponseWriter) {
 			flush(w, "data: x\n")
 			time.Sleep(330 * time.Second)
@@ -65,7 +66,7 @@ func TestP11Idle(t *testing.T) {
 			time.Sleep(330 * time.Second)
 			flush(w, "\n\n")
 			time.Sleep(21 * time.Second)
-		}, "data: x\ndata: y\n\n" + keepAlive},
+		}, "data: x\ndata: y\n\n" + sse.Comment},
 		{"P11 not in a busy stream", func(w http.ResponseWriter) {
 			for range 30 {
 				flush(w, "data: x\n\n")
@@ -78,7 +79,7 @@ func TestP11Idle(t *testing.T) {
 			flush(w, "\xEF")
 			time.Sleep(21 * time.Second)
 			flush(w, "\xBB\xBFdata: x\n\n")
-		}, keepAlive + "data: x\n\n"},
+		}, sse.Comment + "data: x\n\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,7 +132,7 @@ func TestM07Listen(t *testing.T) {
 			close(done)
 		}()
 		body, err := io.ReadAll(res.Body)
-		if want := "data: acknowledged\n\n" + strings.Repeat(keepAlive, 90); string(body) != want || !errors.Is(err, io.ErrUnexpectedEOF) {
+		if want := "data: acknowledged\n\n" + strings.Repeat(sse.Comment, 90); string(body) != want || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("got %d bytes, %v; want %d and an abort", len(body), err, len(want))
 		}
 		if d := time.Since(cut); d > time.Second {

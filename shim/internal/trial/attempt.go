@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -314,56 +315,10 @@ func (a *attempt) isLegacy(ctx context.Context) (bool, error) {
 		}
 		return false, nil
 	}
-	name, data := firstEvent(resp.Body)
+	name, data := sse.ReadFirst(resp.Body)
 	if name != "endpoint" {
 		return false, nil
 	}
 	_, err = a.target.MessageURL(resp.Request.URL, data)
 	return err == nil, err
-}
-
-// maxFirstEvent bounds what is read before an endpoint event.
-const maxFirstEvent = 16 << 10
-
-// firstEvent reads the first event of a stream that has data, as the HTML
-// Standard, Section 9.2.6 parses it: lines end in LF, CRLF or CR.
-func firstEvent(r io.Reader) (name, data string) {
-	var line []byte
-	var has, afterCR bool
-	one := make([]byte, 1)
-	for range maxFirstEvent {
-		if _, err := io.ReadFull(r, one); err != nil {
-			return "", "" // an event ends with an empty line
-		}
-		c := one[0]
-		if c == '\n' && afterCR {
-			afterCR = false
-			continue
-		}
-		afterCR = c == '\r'
-		if c != '\n' && c != '\r' {
-			line = append(line, c)
-			continue
-		}
-		if len(line) == 0 {
-			if has {
-				return name, data
-			}
-			name = ""
-			continue
-		}
-		field, value, _ := strings.Cut(strings.TrimPrefix(string(line), "\ufeff"), ":")
-		value = strings.TrimPrefix(value, " ")
-		switch field {
-		case "event":
-			name = value
-		case "data":
-			if has {
-				data += "\n"
-			}
-			data, has = data+value, true
-		}
-		line = line[:0]
-	}
-	return "", ""
 }

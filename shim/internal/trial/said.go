@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
@@ -48,7 +49,7 @@ var (
 func parseSaid(media string, body []byte) saying {
 	text := strings.TrimSpace(string(body))
 	if media == "text/event-stream" {
-		_, text = firstEvent(strings.NewReader(text + "\n\n"))
+		_, text = sse.ReadFirst(strings.NewReader(text + "\n\n"))
 	}
 	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
 		var v any
