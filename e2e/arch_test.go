@@ -26,71 +26,139 @@ var layers = map[string][]string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/pkg/browser", "golang.org/x/term",
 		"github.com/modelcontextprotocol/go-sdk", // of the sample server
 	},
-	"cmd/key2oauth/internal/autostart": {"shim/atomicfile", "golang.org/x/sys"},
-	"cmd/key2oauth/internal/clipboard": {"github.com/atotto/clipboard"},
-	"cmd/key2oauth/internal/doctor":    {"shim", "shim/api", "tunnel", "golang.org/x/sys"},
-	"cmd/key2oauth/internal/instance":  {"shim/atomicfile", "github.com/gofrs/flock"},
-	"cmd/key2oauth/internal/userpath":  {"golang.org/x/sys"},
-	"cmd/key2oauth/packaging/gen":      {"icons", "github.com/tc-hib/winres"},
+	"cmd/key2oauth/internal/autostart": {
+		"shim/atomicfile", "golang.org/x/sys",
+	},
+	"cmd/key2oauth/internal/clipboard": {
+		"github.com/atotto/clipboard",
+	},
+	"cmd/key2oauth/internal/doctor": {
+		"shim", "shim/api", "tunnel", "golang.org/x/sys",
+	},
+	"cmd/key2oauth/internal/instance": {
+		"shim/atomicfile", "github.com/gofrs/flock",
+	},
+	"cmd/key2oauth/internal/userpath": {
+		"golang.org/x/sys",
+	},
+	"cmd/key2oauth/packaging/gen": {
+		"icons", "github.com/tc-hib/winres",
+	},
 
 	"icons":     {},
 	"icons/gen": {},
 
-	"tray":                     {"icons", "tray/internal/...", "fyne.io/systray", "github.com/godbus/dbus/v5", "golang.org/x/sys"},
-	"tray/internal/newest":     {},
-	"tray/internal/sessionbus": {"github.com/godbus/dbus/v5"},
+	"tray": {
+		"icons", "tray/internal/...", "fyne.io/systray", "github.com/godbus/dbus/v5", "golang.org/x/sys",
+	},
+	"tray/internal/newest": {},
+	"tray/internal/sessionbus": {
+		"github.com/godbus/dbus/v5",
+	},
 	"tray/notify": {
 		"icons", "tray", "tray/internal/...",
 		"github.com/esiqveland/notify", "github.com/gen2brain/beeep", "github.com/godbus/dbus/v5",
 	},
 
-	"shim/api":               {},
-	"shim":                   {"shim/api", "shim/atomicfile", "shim/display", "shim/internal/..."},
-	"shim/atomicfile":        {},
-	"shim/display":           {}, // and nothing of shim's, since cmd imports it too
-	"shim/internal/activity": {"shim/display"},
-	"shim/internal/changes":  {},
-	"shim/internal/owner":    {"shim/internal/httpx", "shim/internal/oauth", "shim/internal/web", "golang.org/x/sys"},
-	"shim/internal/limits":   {"golang.org/x/time"},
-	"shim/internal/problem":  {"shim/internal/httpx"},
-	"shim/internal/endpoint": {"shim/display", "shim/internal/safedial"},
+	"shim/api": {},
+	"shim": {
+		"shim/api", "shim/atomicfile", "shim/display", "shim/internal/...",
+	},
+	"shim/atomicfile": {},
+	"shim/display":    {}, // and nothing of shim's, since cmd imports it too
+	"shim/internal/activity": {
+		"shim/display",
+	},
+	"shim/internal/changes": {},
+	"shim/internal/owner": {
+		"shim/internal/httpx", "shim/internal/oauth", "shim/internal/web", "golang.org/x/sys",
+	},
+	"shim/internal/limits": {
+		"golang.org/x/time",
+	},
+	"shim/internal/problem": {
+		"shim/internal/httpx",
+	},
+	"shim/internal/endpoint": {
+		"shim/display", "shim/internal/safedial",
+	},
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
 	"shim/internal/sse":      {},
-	"shim/internal/oauth":    {"shim/display", "shim/internal/httpx"},
-	"shim/internal/cimd":     {"shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time"},
-	"shim/internal/timeline": {"shim/api", "shim/display"},
-	"shim/internal/web":      {"shim/api", "shim/display", "shim/internal/endpoint"},
-	"shim/internal/upstream": {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire"},
-	"shim/internal/trial":    {"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk"},
-	"shim/internal/wire":     {},
-	"shim/internal/proxy":    {"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/sse", "shim/internal/upstream", "shim/internal/wire"},
+	"shim/internal/control": {
+		"shim/api", "shim/internal/changes", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
+		"shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
+	},
+	"shim/internal/oauth": {
+		"shim/display", "shim/internal/httpx",
+	},
+	"shim/internal/cimd": {
+		"shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time",
+	},
+	"shim/internal/timeline": {
+		"shim/api", "shim/display",
+	},
+	"shim/internal/web": {
+		"shim/api", "shim/display", "shim/internal/endpoint",
+	},
+	"shim/internal/upstream": {
+		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire",
+	},
+	"shim/internal/trial": {
+		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk",
+	},
+	"shim/internal/wire": {},
+	"shim/internal/proxy": {
+		"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/sse", "shim/internal/upstream", "shim/internal/wire",
+	},
 
 	// What is kept.
-	"shim/internal/datadir":   {"golang.org/x/sys"},
-	"shim/internal/statefile": {"shim/atomicfile", "shim/internal/datadir", "go.etcd.io/bbolt"},
+	"shim/internal/datadir": {
+		"golang.org/x/sys",
+	},
+	"shim/internal/statefile": {
+		"shim/atomicfile", "shim/internal/datadir", "go.etcd.io/bbolt",
+	},
 	"shim/internal/vault": {
 		"shim/atomicfile", "shim/internal/activity", "shim/internal/datadir", "shim/internal/endpoint",
 		"shim/internal/oauth", "shim/internal/statefile",
 		"go.etcd.io/bbolt", "github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
 	},
 
-	"tunnel":       {},
-	"tunnel/ngrok": {"tunnel", "golang.ngrok.com/ngrok/v2"},
+	"tunnel": {},
+	"tunnel/ngrok": {
+		"tunnel", "golang.ngrok.com/ngrok/v2",
+	},
 
 	// Stand-ins for tests, which nothing of the program may import.
-	"shim/shimtest":         {"github.com/modelcontextprotocol/go-sdk"},
-	"shim/shimtest/fill":    {"shim/internal/oauth", "shim/internal/vault"},
-	"shim/shimtest/keyring": {"e2e/testenv", "github.com/godbus/dbus/v5"},
-	"tunnel/tunneltest":     {"golang.ngrok.com/muxado/v2"},
-	"tray/traytest":         {"e2e/testenv", "github.com/godbus/dbus/v5"},
+	"shim/shimtest": {
+		"github.com/modelcontextprotocol/go-sdk",
+	},
+	"shim/shimtest/fill": {
+		"shim/internal/oauth", "shim/internal/vault",
+	},
+	"shim/shimtest/keyring": {
+		"e2e/testenv", "github.com/godbus/dbus/v5",
+	},
+	"tunnel/tunneltest": {
+		"golang.ngrok.com/muxado/v2",
+	},
+	"tray/traytest": {
+		"e2e/testenv", "github.com/godbus/dbus/v5",
+	},
 
-	"bench": {"shim/shimtest", "shim/shimtest/fill", "tray/traytest", "tunnel/tunneltest"},
+	"bench": {
+		"shim/shimtest", "shim/shimtest/fill", "tray/traytest", "tunnel/tunneltest",
+	},
 
-	"e2e/checklist":      {"e2e/checklist/rows"},
+	"e2e/checklist": {
+		"e2e/checklist/rows",
+	},
 	"e2e/checklist/rows": {},
-	"e2e/red":            {"e2e/checklist/rows"},
-	"e2e/testenv":        {},
+	"e2e/red": {
+		"e2e/checklist/rows",
+	},
+	"e2e/testenv": {},
 }
 
 // linked is the allow-list of modules in the shipped program, on all systems.

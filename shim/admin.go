@@ -11,110 +11,12 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
-	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
 func showAPIError(w http.ResponseWriter, _ *http.Request, e *httpx.Error) {
 	httpx.WriteJSON(w, e.Status, api.Error{Error: e.Msg})
-}
-
-// A grantObject is one grant in the answers of the API.
-type grantObject struct {
-	api.Grant
-	verified bool
-}
-
-func (s *Shim) slugObject(e endpoint.Endpoint) api.Endpoint {
-	local := endpoint.MCPURL(s.local.Load().as.Issuer, e.Slug)
-	o := api.Endpoint{
-		Slug: e.Slug, UpstreamURL: e.ShownURL(), DisplayName: e.Name,
-		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
-		MCPEndpoint: local, LocalMCPEndpoint: local,
-		State: api.EndpointNoKey, Credentials: []api.Credential{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
-	}
-	if p := s.PublicOrigin(); p != "" {
-		o.MCPEndpoint = endpoint.MCPURL(p, e.Slug)
-	}
-	locked := waiting(s.vault.Keychain())
-	for _, c := range s.vault.Credentials(e.Slug) {
-		who := api.ForOwner
-		if c.Grant != "" {
-			who = api.ForGrant
-		}
-		o.Credentials = append(o.Credentials, api.Credential{ID: c.ID, Label: c.Label, State: string(c.State), For: who})
-		// The worst of the credentials names the endpoint's state.
-		switch {
-		case locked:
-			o.State = api.EndpointLocked
-		case c.State == endpoint.Rejected || o.State == api.EndpointRejected:
-			o.State = api.EndpointRejected
-		case c.State == endpoint.KeyNeeded || o.State == api.EndpointKeyNeeded:
-			o.State = api.EndpointKeyNeeded
-		default:
-			o.State = api.EndpointOK
-		}
-	}
-	return o
-}
-
-func whenSet(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
-
-func (s *Shim) slugObjects() ([]api.Endpoint, error) {
-	all := []api.Endpoint{}
-	for _, e := range s.vault.Endpoints() {
-		all = append(all, s.slugObject(e))
-	}
-	return all, nil
-}
-
-func (s *Shim) grantObjects() ([]grantObject, error) {
-	grants, err := s.vault.Grants()
-	if err != nil {
-		return nil, err
-	}
-	all := []grantObject{}
-	for _, g := range grants {
-		all = append(all, grantObject{api.Grant{
-			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, RedirectHost: oauth.RedirectHost(g.RedirectURI),
-			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(s.tokens.LastUsed(g)),
-		}, g.Verified})
-	}
-	return all, nil
-}
-
-// listed returns what both of these do. The last use of an endpoint is saved a
-// second after the call; here it is that of its grants, which are known at
-// once.
-func (s *Shim) listed() ([]api.Endpoint, []grantObject, error) {
-	slugs, err := s.slugObjects()
-	if err != nil {
-		return nil, nil, err
-	}
-	grants, err := s.grantObjects()
-	if err != nil {
-		return nil, nil, err
-	}
-	used := make(map[string]*time.Time)
-	for _, g := range grants {
-		if at := g.LastUsed; at != nil && (used[g.Slug] == nil || at.After(*used[g.Slug])) {
-			used[g.Slug] = at
-		}
-	}
-	for i := range slugs {
-		o := &slugs[i]
-		if at := used[o.Slug]; at != nil && (o.LastUsed == nil || at.After(*o.LastUsed)) {
-			o.LastUsed = at
-		}
-	}
-	return slugs, grants, nil
 }
 
 // readJSON decodes a request body. Fields that we do not know are refused: a
@@ -154,30 +56,26 @@ func (s *Shim) apiCreate(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
-	m, err := s.create(r.Context(), newEndpoint{URL: in.UpstreamURL, Name: in.DisplayName, Header: in.HeaderName, Prefix: in.Prefix, Key: in.Key, Force: in.Force})
+	e, note, err := s.control.Create(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	o := s.slugObject(m.Endpoint)
+	o := s.control.Server(e)
 	return httpx.WriteJSON(w, http.StatusCreated, api.CreatedEndpoint{
-		Slug: o.Slug, MCPEndpoint: o.MCPEndpoint, LocalMCPEndpoint: o.LocalMCPEndpoint, DisplayName: o.DisplayName, Note: m.Note,
+		Slug: o.Slug, MCPEndpoint: o.MCPEndpoint, LocalMCPEndpoint: o.LocalMCPEndpoint, DisplayName: o.DisplayName, Note: note,
 	})
 }
 
 func (s *Shim) apiList(w http.ResponseWriter, r *http.Request) error {
-	all, err := s.slugObjects()
-	if err != nil {
-		return err
-	}
-	return httpx.WriteJSON(w, http.StatusOK, api.Endpoints{Slugs: all})
+	return httpx.WriteJSON(w, http.StatusOK, api.Endpoints{Slugs: s.control.Servers()})
 }
 
 func (s *Shim) writeSlug(w http.ResponseWriter, slug, note string) error {
 	e, ok := s.vault.Endpoint(slug)
 	if !ok {
-		return errNoEndpoint
+		return control.ErrNoServer
 	}
-	o := s.slugObject(e)
+	o := s.control.Server(e)
 	o.Note = note
 	return httpx.WriteJSON(w, http.StatusOK, o)
 }
@@ -191,7 +89,7 @@ func (s *Shim) apiPatch(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
-	note, err := s.edit(r.PathValue("slug"), change{URL: in.UpstreamURL, Name: in.DisplayName, Header: in.HeaderName, Prefix: in.Prefix})
+	note, err := s.control.Edit(r.PathValue("slug"), in)
 	if err != nil {
 		return err
 	}
@@ -199,7 +97,7 @@ func (s *Shim) apiPatch(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) apiDelete(w http.ResponseWriter, r *http.Request) error {
-	if err := s.remove(r.PathValue("slug")); err != nil {
+	if err := s.control.Remove(r.PathValue("slug")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -213,7 +111,7 @@ func (s *Shim) apiPutKey(w http.ResponseWriter, r *http.Request) error {
 	}
 	slug := r.PathValue("slug")
 	if in.Credential == "" {
-		keys := s.ownerKeys(slug)
+		keys := s.control.OwnerKeys(slug)
 		if len(keys) > 1 {
 			several := api.SeveralKeys{Error: "this endpoint has several keys; say which one to replace with \"credential\""}
 			for _, c := range keys {
@@ -225,7 +123,7 @@ func (s *Shim) apiPutKey(w http.ResponseWriter, r *http.Request) error {
 			in.Credential = keys[0].ID
 		}
 	}
-	if _, err := s.replaceKey(r.Context(), slug, in.Credential, in.Key, in.Force); err != nil {
+	if _, err := s.control.ReplaceKey(r.Context(), slug, in.Credential, in.Key, in.Force); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -233,7 +131,7 @@ func (s *Shim) apiPutKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) apiGrants(w http.ResponseWriter, r *http.Request) error {
-	grants, err := s.grantObjects()
+	grants, err := s.control.Grants()
 	if err != nil {
 		return err
 	}
@@ -245,7 +143,7 @@ func (s *Shim) apiGrants(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) apiRevoke(w http.ResponseWriter, r *http.Request) error {
-	if err := s.revoke(r.PathValue("id")); err != nil {
+	if err := s.control.Disconnect(r.PathValue("id")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -312,8 +210,8 @@ func (s *Shim) apiEvents(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Shim) apiPause(paused bool) httpx.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.SetPaused(paused); err != nil {
-			return s.explainState(err)
+		if err := s.control.SetPaused(paused); err != nil {
+			return s.control.Explain(err)
 		}
 		return httpx.WriteJSON(w, http.StatusOK, s.Status())
 	}
@@ -321,8 +219,7 @@ func (s *Shim) apiPause(paused bool) httpx.HandlerFunc {
 
 // apiQuit ends the program once calls have finished, as Ctrl-C does.
 func (s *Shim) apiQuit(w http.ResponseWriter, _ *http.Request) error {
-	s.log.Info("the owner ends the program")
-	s.quitting.Do(func() { close(s.quit) })
+	s.control.Quit()
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -129,9 +129,9 @@ func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, 
 		Known: !s.isNewWebsite(req.RedirectURI), Number: c.elsewhere(), NumberOK: c.visit.told, MustKnow: s.mustKnow(req), Sure: a.sure, Incomplete: a.incomplete,
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.owner.FormToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
-		KeyHeld: s.held.put(a.key, c.browser), Mode: web.ShownKeychain(s.keychain()).Mode,
+		KeyHeld: s.control.FormKeys.Put(a.key, c.browser), Mode: web.ShownKeychain(s.control.Keychain()).Mode,
 	}
-	if k := s.vault.Keychain(); waiting(k) {
+	if k := s.control.Keychain(); !k.Usable() {
 		p.NeedUnlock = k.Words
 	}
 	if e, ok := s.vault.Endpoint(c.slug); ok && (req.Slug != "" || len(s.vault.Endpoints()) == 1) {
@@ -152,7 +152,7 @@ func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, 
 
 func (s *Shim) savedKeys(slug string) []web.SavedKey {
 	var keys []web.SavedKey
-	for _, c := range s.ownerKeys(slug) {
+	for _, c := range s.control.OwnerKeys(slug) {
 		keys = append(keys, web.SavedKey{ID: c.ID, Label: c.Label, State: string(c.State)})
 	}
 	return keys
@@ -187,7 +187,7 @@ func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
 		credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key"), sure: r.PostFormValue("redirect_known") != "",
 	}
 	if a.key == "" {
-		a.key = s.held.take(r.PostFormValue("key_held"), c.browser)
+		a.key = s.control.FormKeys.Take(r.PostFormValue("key_held"), c.browser)
 	}
 	// The endpoint is the request's own, or the one picked. Only the owner is
 	// shown a picker.
@@ -285,11 +285,11 @@ type answeredKey struct {
 // something is wrong it says so in a and returns false.
 func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, skip bool) (k answeredKey, ok bool) {
 	e, found := s.vault.Endpoint(c.slug)
-	switch kc := s.vault.Keychain(); {
+	switch kc := s.control.Keychain(); {
 	case !found:
 		a.problem = web.TextServerRemoved
 		return k, false
-	case waiting(kc):
+	case !kc.Usable():
 		a.problem = kc.Words
 		s.noteRequest(c.req, timeline.Key, "locked")
 		return k, false
@@ -301,7 +301,7 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 	}
 	target := upstream.Target{Header: e.Header, Key: k.key}
 	if target.URL, err = s.vault.UpstreamURL(c.slug); err != nil {
-		a.problem = problem.Text(s.explainState(err))
+		a.problem = problem.Text(s.control.Explain(err))
 		return k, false
 	}
 	var others []endpoint.Header
@@ -342,7 +342,7 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 // answeredKey is the key that the form chose or carries. Saved keys are the
 // owner's, and each is for one endpoint.
 func (s *Shim) answeredKey(c *consentView, a *consentAnswer, h endpoint.Header) (k answeredKey, err error) {
-	saved := s.ownerKeys(c.slug)
+	saved := s.control.OwnerKeys(c.slug)
 	if a.credential != "" && a.credential != "new" {
 		if !c.owner() || !slices.ContainsFunc(saved, func(c endpoint.Credential) bool { return c.ID == a.credential }) {
 			// Without JavaScript the picker may send a choice that was made for
@@ -406,8 +406,8 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 		s.requests.Add(req)
 		s.noteRequest(req, timeline.Approved, "disk")
 		s.log.Warn("consent was not saved", "slug", c.slug, "err", err)
-		a.problem = problem.Text(s.explainState(err))
-		if e, ok := errors.AsType[*httpx.Error](s.explainState(err)); ok {
+		a.problem = problem.Text(s.control.Explain(err))
+		if e, ok := errors.AsType[*httpx.Error](s.control.Explain(err)); ok {
 			a.problem = e.Msg
 		}
 		s.renderConsent(w, http.StatusServiceUnavailable, c, a)
@@ -416,7 +416,7 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 	s.log.Info("a client was connected", "grant", grant, "slug", c.slug, "redirect_host", oauth.RedirectHost(req.RedirectURI))
 	s.noteGrant(req, timeline.Approved, "", grant)
 	s.vault.Flush() // how the grant came to be
-	s.changed()
+	s.control.Changed()
 	return s.answered(w, c, location, false)
 }
 

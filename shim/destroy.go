@@ -28,41 +28,9 @@ func DeleteEverything(dir string, helper []string) (left []string, err error) {
 
 func removeToken(dir string) error { return atomicfile.Remove(TokenFile(dir)) }
 
-// deleteEverything does the same in a program that runs, which ends then. Calls
-// are cut before the state goes.
-func (s *Shim) deleteEverything() (left []string, err error) {
-	s.deleting.Lock()
-	defer s.deleting.Unlock()
-	select {
-	case <-s.deleted:
-		return nil, nil
-	default:
-	}
-	s.log.Info("the owner has everything deleted")
-	s.paused.set(true)
-	if s.side.control != nil {
-		s.side.control.Want(TunnelWish{Provider: api.TunnelOff})
-	}
-	for _, e := range s.vault.Endpoints() {
-		s.tokens.EndEndpoint(e.Slug)
-	}
-	left, err = s.vault.Destroy()
-	err = errors.Join(err, removeToken(s.dir))
-	s.held.drop()
-	close(s.deleted)
-	return left, err
-}
-
-// drop forgets every key that waits for its form.
-func (h *held) drop() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	clear(h.keys)
-}
-
 // apiDeleteEverything is for commands: on a page the owner types a word first.
 func (s *Shim) apiDeleteEverything(w http.ResponseWriter, r *http.Request) error {
-	left, err := s.deleteEverything()
+	left, err := s.control.DeleteEverything()
 	if err != nil {
 		return &httpx.Error{Status: http.StatusInternalServerError, Msg: web.TextNotAllDeleted, Err: err}
 	}
@@ -87,7 +55,7 @@ func (s *Shim) renderDeleteEverything(w http.ResponseWriter, r *http.Request, st
 	}
 	grants, err := s.vault.Grants()
 	if err != nil {
-		return s.explainState(err)
+		return s.control.Explain(err)
 	}
 	p.Apps = len(grants)
 	_, err = s.vault.Secret(secretNgrok)
@@ -109,7 +77,7 @@ func (s *Shim) deleteEverythingFromForm(w http.ResponseWriter, r *http.Request) 
 	if !strings.EqualFold(strings.Trim(r.PostFormValue("word"), " .\u201c\u201d\"'"), web.DeleteWord()) {
 		return s.renderDeleteEverything(w, r, http.StatusUnprocessableEntity, web.TextTypeDelete)
 	}
-	left, err := s.deleteEverything()
+	left, err := s.control.DeleteEverything()
 	if err != nil {
 		s.log.Error("not everything could be deleted", "err", err)
 		left = append(left, web.TextNotAllDeleted)

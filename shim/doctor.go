@@ -184,7 +184,7 @@ func (s *Shim) TryKey(ctx context.Context, v Server) (t KeyTrial) {
 		t.Outcome = "no key"
 		return t
 	}
-	if kc := s.vault.Keychain(); waiting(kc) {
+	if kc := s.control.Keychain(); !kc.Usable() {
 		t.Outcome, t.Words = "locked", kc.Words
 		return t
 	}
@@ -196,7 +196,7 @@ func (s *Shim) TryKey(ctx context.Context, v Server) (t KeyTrial) {
 	}
 	u, err := s.vault.UpstreamURL(v.Slug)
 	if err != nil {
-		t.Outcome, t.Words = "no key", problem.Text(s.explainState(err))
+		t.Outcome, t.Words = "no key", problem.Text(s.control.Explain(err))
 		return t
 	}
 	target := upstream.Target{URL: u, Header: e.Header, Key: key}
@@ -230,4 +230,4 @@ func (s *Shim) clockAgainst(ctx context.Context, t upstream.Target) (ahead time.
 }
 
 // TryState reports whether the state can be written, by writing to it.
-func (s *Shim) TryState() error { return s.explainState(s.vault.TryDisk()) }
+func (s *Shim) TryState() error { return s.control.Explain(s.vault.TryDisk()) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -41,7 +42,7 @@ func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, fo
 		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: problem.Join(st.Disk.Words, st.Disk.Next),
 		Paused: st.Paused, Notices: notices, Create: form, Token: s.owner.FormTokens(r),
 	}
-	slugs, grants, err := s.listed()
+	slugs, grants, err := s.control.Listed()
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (s *Shim) renderHome(w http.ResponseWriter, r *http.Request, status int, fo
 	return nil
 }
 
-func (s *Shim) endpointRow(o api.Endpoint, grants []grantObject) web.EndpointRow {
+func (s *Shim) endpointRow(o api.Endpoint, grants []control.Grant) web.EndpointRow {
 	e, _ := s.vault.Endpoint(o.Slug)
 	row := web.EndpointRow{
 		Slug: o.Slug, Name: o.DisplayName, UpstreamHost: e.UpstreamHost(), UpstreamURL: o.UpstreamURL,
@@ -77,7 +78,7 @@ func (s *Shim) endpointRow(o api.Endpoint, grants []grantObject) web.EndpointRow
 		if g.Slug != o.Slug {
 			continue
 		}
-		gr := web.GrantRow{ID: g.ID, Client: web.ClientName(g.ClientName, g.ClientID, g.verified), Verified: g.verified, RedirectHost: g.RedirectHost, Created: web.Ago(g.Created), Credential: labels[g.Credential]}
+		gr := web.GrantRow{ID: g.ID, Client: web.ClientName(g.ClientName, g.ClientID, g.Verified), Verified: g.Verified, RedirectHost: g.RedirectHost, Created: web.Ago(g.Created), Credential: labels[g.Credential]}
 		if g.LastUsed != nil {
 			gr.LastUsed = web.Ago(*g.LastUsed)
 		}
@@ -102,10 +103,10 @@ func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	key := r.PostFormValue("api_key")
 	if key == "" {
-		key = s.held.take(r.PostFormValue("key_held"), session)
+		key = s.control.FormKeys.Take(r.PostFormValue("key_held"), session)
 	}
 	back := func(status int) error {
-		f.KeyHeld = s.held.put(key, session)
+		f.KeyHeld = s.control.FormKeys.Put(key, session)
 		return s.renderHome(w, r, status, f, nil)
 	}
 	if snippet := r.PostFormValue("snippet"); strings.TrimSpace(snippet) != "" {
@@ -124,11 +125,11 @@ func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
 		f.Note = web.TextFilledIn
 		return back(http.StatusOK)
 	}
-	in := newEndpoint{URL: f.UpstreamURL, Name: f.Name, Key: key, Force: r.PostFormValue("force") != ""}
+	in := api.NewEndpoint{UpstreamURL: f.UpstreamURL, DisplayName: f.Name, Key: key, Force: r.PostFormValue("force") != ""}
 	if f.HeaderName != "" || f.HeaderPrefix != "" {
-		in.Header, in.Prefix = headerFields(f)
+		in.HeaderName, in.Prefix = headerFields(f)
 	}
-	m, err := s.create(r.Context(), in)
+	_, note, err := s.control.Create(r.Context(), in)
 	if err != nil {
 		e, status, ok := problem.FieldOf(err)
 		if !ok {
@@ -141,8 +142,8 @@ func (s *Shim) createFromForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return back(status)
 	}
-	if m.Note != "" {
-		return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{web.DoneNotices["added"], {Kind: "info", Text: m.Note}})
+	if note != "" {
+		return s.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{web.DoneNotices["added"], {Kind: "info", Text: note}})
 	}
 	return done(w, r, "added")
 }
@@ -179,19 +180,19 @@ func (s *Shim) editFromForm(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
-	c := change{Name: field(r, "display_name"), Header: field(r, "auth_header_name"), Prefix: field(r, "auth_header_prefix")}
+	c := api.EndpointChange{DisplayName: field(r, "display_name"), HeaderName: field(r, "auth_header_name"), Prefix: field(r, "auth_header_prefix")}
 	if u := strings.TrimSpace(r.PostFormValue("upstream_url")); u != e.BaseURL {
-		c.URL = &u
+		c.UpstreamURL = &u
 	}
-	note, err := s.edit(e.Slug, c)
+	note, err := s.control.Edit(e.Slug, c)
 	if err != nil {
 		fe, status, ok := problem.FieldOf(err)
 		if !ok {
 			return err
 		}
 		p := s.editPage(r, e)
-		p.UpstreamURL, p.Name = r.PostFormValue("upstream_url"), *c.Name
-		p.HeaderName, p.HeaderPrefix = *c.Header, *c.Prefix
+		p.UpstreamURL, p.Name = r.PostFormValue("upstream_url"), *c.DisplayName
+		p.HeaderName, p.HeaderPrefix = *c.HeaderName, *c.Prefix
 		p.Error, p.ErrorField = fe.Err.Msg, fe.Name
 		web.Render(w, status, p)
 		return nil
@@ -234,7 +235,7 @@ func (s *Shim) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 	session, _ := s.owner.Session(r)
 	key := r.PostFormValue("api_key")
 	if key == "" {
-		key = s.held.take(r.PostFormValue("key_held"), session)
+		key = s.control.FormKeys.Take(r.PostFormValue("key_held"), session)
 	}
 	credential := r.PostFormValue("credential")
 	all := s.vault.Credentials(e.Slug)
@@ -245,11 +246,11 @@ func (s *Shim) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 		credential = all[0].ID
 	case credential == "" && len(all) > 1:
 		p := s.keyPage(r, e)
-		p.Error, p.KeyHeld = web.TextChooseReplaced, s.held.put(key, session)
+		p.Error, p.KeyHeld = web.TextChooseReplaced, s.control.FormKeys.Put(key, session)
 		web.Render(w, http.StatusUnprocessableEntity, p)
 		return nil
 	}
-	note, err := s.replaceKey(r.Context(), e.Slug, credential, key, r.PostFormValue("force") != "")
+	note, err := s.control.ReplaceKey(r.Context(), e.Slug, credential, key, r.PostFormValue("force") != "")
 	if err != nil {
 		fe, status, ok := problem.FieldOf(err)
 		if !ok {
@@ -259,7 +260,7 @@ func (s *Shim) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 			key = ""
 		}
 		p := s.keyPage(r, e)
-		p.Error, p.CanForce, p.KeyHeld = fe.Err.Msg, fe.CanForce, s.held.put(key, session)
+		p.Error, p.CanForce, p.KeyHeld = fe.Err.Msg, fe.CanForce, s.control.FormKeys.Put(key, session)
 		web.Render(w, status, p)
 		return nil
 	}
@@ -275,7 +276,7 @@ func (s *Shim) showDelete(w http.ResponseWriter, r *http.Request) error {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
 	action := "/endpoints/" + e.Slug + "/delete"
-	grants, err := s.grantObjects()
+	grants, err := s.control.Grants()
 	if err != nil {
 		return err
 	}
@@ -298,7 +299,7 @@ func (s *Shim) showDelete(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) deleteFromForm(w http.ResponseWriter, r *http.Request) error {
-	if err := s.remove(r.PathValue("slug")); err != nil {
+	if err := s.control.Remove(r.PathValue("slug")); err != nil {
 		return err
 	}
 	return done(w, r, "deleted")
@@ -324,7 +325,7 @@ func (s *Shim) showRevoke(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) revokeFromForm(w http.ResponseWriter, r *http.Request) error {
-	if err := s.revoke(r.PathValue("id")); err != nil {
+	if err := s.control.Disconnect(r.PathValue("id")); err != nil {
 		return err
 	}
 	return done(w, r, "revoked")
@@ -332,8 +333,8 @@ func (s *Shim) revokeFromForm(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Shim) pauseFromForm(paused bool) httpx.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.SetPaused(paused); err != nil {
-			return s.explainState(err)
+		if err := s.control.SetPaused(paused); err != nil {
+			return s.control.Explain(err)
 		}
 		if paused {
 			return done(w, r, "paused")
@@ -349,7 +350,7 @@ func (s *Shim) unlockFromForm(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Shim) keepFromForm(w http.ResponseWriter, r *http.Request) error {
 	if err := s.vault.Keep(); err != nil {
-		return s.explainState(err)
+		return s.control.Explain(err)
 	}
 	return done(w, r, "kept")
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -38,7 +39,7 @@ type ClientSummary struct {
 // Overview reports how things stand now.
 func (s *Shim) Overview() (Overview, error) {
 	o := Overview{Status: s.Status()}
-	slugs, grants, err := s.listed()
+	slugs, grants, err := s.control.Listed()
 	if err != nil {
 		return o, err
 	}
@@ -51,15 +52,15 @@ func (s *Shim) Overview() (Overview, error) {
 		names[e.Slug] = e.DisplayName
 		o.Endpoints = append(o.Endpoints, sum)
 	}
-	recent := func(g grantObject) time.Time {
+	recent := func(g control.Grant) time.Time {
 		if g.LastUsed != nil {
 			return *g.LastUsed
 		}
 		return g.Created
 	}
-	slices.SortStableFunc(grants, func(a, b grantObject) int { return recent(b).Compare(recent(a)) })
+	slices.SortStableFunc(grants, func(a, b control.Grant) int { return recent(b).Compare(recent(a)) })
 	for _, g := range grants {
-		sum := ClientSummary{Grant: g.ID, Name: web.ClientName(g.ClientName, g.ClientID, g.verified), Endpoint: names[g.Slug]}
+		sum := ClientSummary{Grant: g.ID, Name: web.ClientName(g.ClientName, g.ClientID, g.Verified), Endpoint: names[g.Slug]}
 		if g.LastUsed != nil {
 			sum.LastUsed = *g.LastUsed
 		}
@@ -111,7 +112,7 @@ func (s *Shim) Watch(ctx context.Context, f func()) {
 }
 
 // Revoke ends a grant, and cuts its streams.
-func (s *Shim) Revoke(grant string) error { return s.revoke(grant) }
+func (s *Shim) Revoke(grant string) error { return s.control.Disconnect(grant) }
 
 // SetOnline opens the tunnel that was on before, or closes it. It waits until
 // it is known how that went.

@@ -79,7 +79,7 @@ func (s *Shim) newServer(issuer string) *oauth.Server {
 			return all[0].Slug, true
 		},
 		Known: s.knownRedirect, CIMD: s.documents, KnownClient: s.knownClient,
-		AccessTTL: s.accessTTL,
+		AccessTTL: s.control.AccessTTL,
 	}
 }
 

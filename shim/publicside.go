@@ -36,7 +36,7 @@ func (s *Shim) ServePublic(ctx context.Context, ln net.Listener, c PublicConfig)
 	}
 	o := s.newPublicOrigin(u, c.AddrHeader)
 	s.public.Store(o)
-	s.changed()
+	s.control.Changed()
 
 	calls, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()

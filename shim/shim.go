@@ -17,10 +17,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/changes"
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
+	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
@@ -69,8 +71,6 @@ type Shim struct {
 	version   string
 	dir       string
 	log       *slog.Logger
-	logLevel  *slog.LevelVar
-	login     Login
 	vault     *vault.Vault
 	clients   *oauth.Clients
 	documents *cimd.Clients
@@ -81,7 +81,7 @@ type Shim struct {
 	trials    *trial.Tester
 	proxy     *proxy.Proxy
 	owner     *owner.Owner
-	held      *held
+	control   *control.Control
 	lines     sync.Map // credential id -> *line
 	changes   *changes.Feed
 	activity  activity.Log
@@ -98,11 +98,6 @@ type Shim struct {
 	tests   selfTests
 	meter   meter
 	side    publicSide
-
-	deleting sync.Mutex
-	deleted  chan struct{} // closed when everything was
-	quitting sync.Once
-	quit     chan struct{} // closed when the owner wants the program to end
 
 	prompter  Prompter
 	prompting sync.Mutex
@@ -125,9 +120,8 @@ func Open(cfg Config) (*Shim, error) {
 		return nil, err
 	}
 	s := &Shim{
-		version: cfg.Version, dir: cfg.Dir, log: cfg.Log, logLevel: cfg.LogLevel, login: cfg.Login,
-		vault: v, held: newHeld(), prompter: cfg.Prompter, doctor: cfg.Doctor,
-		deleted: make(chan struct{}), quit: make(chan struct{}),
+		version: cfg.Version, dir: cfg.Dir, log: cfg.Log,
+		vault: v, prompter: cfg.Prompter, doctor: cfg.Doctor,
 		changes: changes.New(),
 	}
 	if err := s.init(cfg); err != nil {
@@ -173,17 +167,17 @@ func (s *Shim) init(cfg Config) error {
 		Cookie: fmt.Sprintf("k2o_%x", cookie), FormKey: formKey, AdminToken: token.Reveal(),
 		Sessions: s.vault, Next: nextPath, MaxForm: maxImport,
 	})
-	_, paused := s.vault.Setting(settingPaused)
+	_, paused := s.vault.Setting(control.SettingPaused)
 	s.paused.init(paused)
 	s.loadActivity()
 	s.timeline = s.newTimeline()
+	s.control = s.newControl(cfg)
 	s.loadMeter()
 	return s.initTunnel(cfg.Tunnel)
 }
 
 const (
-	settingPaused = "paused"
-	settingAddr   = "local address"
+	settingAddr = "local address"
 )
 
 // Close ends what Open began. The listeners must have stopped.
@@ -207,6 +201,35 @@ func (s *Shim) RememberAddr(addr string) error {
 func (s *Shim) OwnerLink(path string) string {
 	return s.owner.Link(path)
 }
+
+// newControl gives the owner's hand to what there is.
+func (s *Shim) newControl(cfg Config) *control.Control {
+	return control.New(control.Config{
+		Vault: s.vault, Tokens: s.tokens, Trials: s.trials, Timeline: s.timeline, Changes: s.changes,
+		Login: cfg.Login, LogLevel: cfg.LogLevel, Dir: cfg.Dir, Log: s.log,
+		LocalOrigin: s.localOrigin, PublicOrigin: s.PublicOrigin,
+		Pause: s.paused.set, Forget: s.lines.Clear, Steer: s.drive, CloseTunnel: s.closeTunnel,
+		RemoveToken: func() error { return removeToken(cfg.Dir) },
+	})
+}
+
+func (s *Shim) localOrigin() string {
+	if o := s.local.Load(); o != nil {
+		return o.as.Issuer
+	}
+	return ""
+}
+
+// closeTunnel closes the way in without a change of what the owner wants.
+func (s *Shim) closeTunnel() {
+	if s.side.control != nil {
+		s.side.control.Want(TunnelWish{Provider: api.TunnelOff})
+	}
+}
+
+// SetPaused stops every call, or lets calls through again. It survives a
+// restart.
+func (s *Shim) SetPaused(paused bool) error { return s.control.SetPaused(paused) }
 
 // ServeLocal serves the loopback side on ln until ctx ends or the owner quits,
 // then lets calls finish for a few seconds. It calls ready once connections are
@@ -245,10 +268,10 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	case <-ctx.Done():
 		err = s.drain(srv)
 		<-done
-	case <-s.quit:
+	case <-s.control.Quitting():
 		err = s.drain(srv) // which lets the answer that says so go out
 		<-done
-	case <-s.deleted:
+	case <-s.control.Deleted():
 		// The answer that says so is still on its way.
 		if err := s.drain(srv); err != nil {
 			s.log.Debug("ended with calls open", "err", err)

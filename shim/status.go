@@ -8,34 +8,14 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
-	"github.com/key2oauth/key2oauth/shim/internal/vault"
-	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
-
-// diskStatus puts the state of the disk into words.
-func (s *Shim) diskStatus() api.DiskStatus {
-	st := api.DiskStatus{State: string(s.vault.Disk())}
-	switch st.State {
-	case api.DiskFull:
-		st.Words, st.Next = web.TextDiskFull, web.TextDiskFullNext
-	case api.DiskFailing:
-		st.Words, st.Next = web.TextDiskFailing, web.TextDiskFailingNext
-	}
-	return st
-}
-
-// keychain says where the master key is.
-func (s *Shim) keychain() api.Keychain {
-	k := s.vault.Keychain()
-	return api.Keychain{Mode: string(k.Mode), State: string(k.State), Words: k.Words, CanKeep: k.CanKeep}
-}
 
 // SettledKeychain waits until the keychain has answered, or ctx ends, and says
 // where the master key is.
 func (s *Shim) SettledKeychain(ctx context.Context) api.Keychain {
 	for {
 		changed, more := s.changes.Wait()
-		k := s.keychain()
+		k := s.control.Keychain()
 		if k.State != api.KeychainWaiting || !more {
 			return k
 		}
@@ -51,16 +31,14 @@ func (s *Shim) SettledKeychain(ctx context.Context) api.Keychain {
 func (s *Shim) Status() api.Status {
 	st := api.Status{
 		Version:       s.version,
+		LocalOrigin:   s.localOrigin(),
 		Tunnel:        s.tunnelStatus(),
-		Keychain:      s.keychain(),
-		Disk:          s.diskStatus(),
+		Keychain:      s.control.Keychain(),
+		Disk:          s.control.Disk(),
 		Paused:        s.paused.is(),
 		SameUserCheck: owner.ChecksUser,
 		Pending:       []api.Pending{},
 		Attempts:      s.timeline.Failed(),
-	}
-	if o := s.local.Load(); o != nil {
-		st.LocalOrigin = o.as.Issuer
 	}
 	if p := s.PublicOrigin(); p != "" {
 		st.PublicOrigin = &p
@@ -82,20 +60,11 @@ func (s *Shim) Status() api.Status {
 	return st
 }
 
-// waiting reports whether keys can neither be used nor saved for now.
-func waiting(k vault.Keychain) bool {
-	switch k.State {
-	case vault.StateReady, vault.StateFile, vault.StateMemory:
-		return false
-	}
-	return true
-}
-
 // watch follows the vault's own changes until ctx ends.
 func (s *Shim) watch(ctx context.Context) {
 	for {
 		changed := s.vault.Changed()
-		s.changed()
+		s.control.Changed()
 		s.drive()
 		select {
 		case <-changed:
@@ -170,20 +139,4 @@ func (p *pauser) cutCalls() {
 func renew(stop *chan struct{}) {
 	close(*stop)
 	*stop = make(chan struct{})
-}
-
-// SetPaused stops every call, or lets calls through again. It survives a
-// restart.
-func (s *Shim) SetPaused(paused bool) error {
-	var value []byte // nil deletes the setting
-	if paused {
-		value = []byte{1}
-	}
-	if err := s.vault.SetSetting(settingPaused, value); err != nil {
-		return err
-	}
-	s.paused.set(paused)
-	s.drive()
-	s.changes.Notify()
-	return nil
 }

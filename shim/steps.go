@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -24,7 +25,7 @@ const stepsLast = 10 * time.Minute
 
 // firstSteps tells how far the owner is, or nil once he is done or wants to
 // hear no more of it.
-func (s *Shim) firstSteps(st api.Status, slugs []api.Endpoint, grants []grantObject) *web.Steps {
+func (s *Shim) firstSteps(st api.Status, slugs []api.Endpoint, grants []control.Grant) *web.Steps {
 	if _, hidden := s.vault.Setting(settingStepsHidden); hidden || stepsOver(grants, time.Now()) {
 		return nil
 	}
@@ -45,17 +46,15 @@ func (s *Shim) firstSteps(st api.Status, slugs []api.Endpoint, grants []grantObj
 	}
 	if len(grants) > 0 {
 		g := grants[0]
-		p.Connected, p.App = true, web.ClientName(g.ClientName, g.ClientID, g.verified)
-		if s.login != nil {
-			on, err := s.login.Enabled()
-			p.OfferLogin = err == nil && !on
-		}
+		p.Connected, p.App = true, web.ClientName(g.ClientName, g.ClientID, g.Verified)
+		on := s.control.Settings().Login
+		p.OfferLogin = on != nil && !*on
 	}
 	return p
 }
 
 // stepsOver reports whether the first app has been connected for a while.
-func stepsOver(grants []grantObject, now time.Time) bool {
+func stepsOver(grants []control.Grant, now time.Time) bool {
 	for _, g := range grants {
 		if now.Sub(g.Created) > stepsLast {
 			return true
@@ -79,7 +78,7 @@ func (s *Shim) stepsLoginFromForm(w http.ResponseWriter, r *http.Request) error 
 
 func (s *Shim) keepStep(w http.ResponseWriter, r *http.Request, setting string) error {
 	if err := s.vault.SetSetting(setting, []byte{1}); err != nil {
-		return s.explainState(err)
+		return s.control.Explain(err)
 	}
 	s.changes.Notify()
 	http.Redirect(w, r, "/", http.StatusSeeOther)

@@ -125,7 +125,7 @@ func (s *Shim) apiTimeline(w http.ResponseWriter, r *http.Request) error {
 	all := []api.Attempt{}
 	a, ok, err := s.timeline.OfGrant(grant)
 	if err != nil {
-		return s.explainState(err)
+		return s.control.Explain(err)
 	}
 	if ok {
 		all = append(all, a)

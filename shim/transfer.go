@@ -2,17 +2,14 @@ package shim
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
-	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -29,69 +26,12 @@ func bodyLimit(path string) int64 {
 	return 64 << 10
 }
 
-// exported is all endpoints as a file, without their keys.
-func (s *Shim) exported() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	err := enc.Encode(endpoint.NewExport(s.vault.Endpoints()))
-	return b.Bytes(), err
-}
-
-// An imported says what a file brings.
-type imported struct {
-	added, skipped []endpoint.Endpoint // skipped are at addresses that are taken
-}
-
-// sortImport tells what of a file is new. It changes nothing.
-func (s *Shim) sortImport(file []byte) (imported, error) {
-	var in imported
-	all, err := endpoint.ParseExport(file)
-	if err != nil {
-		return in, problem.Invalid("file", err)
-	}
-	for _, e := range all {
-		if _, taken := s.vault.Endpoint(e.Slug); taken {
-			in.skipped = append(in.skipped, e)
-		} else {
-			in.added = append(in.added, e)
-		}
-	}
-	return in, nil
-}
-
-// importFile adds what of a file is new: all of it, or nothing.
-func (s *Shim) importFile(file []byte) (imported, error) {
-	in, err := s.sortImport(file)
-	if err != nil {
-		return in, err
-	}
-	now := time.Now().UTC()
-	for i, e := range in.added {
-		e.Created = now.Add(time.Duration(i)) // the order of the file
-		err := s.vault.AddEndpoint(e, "")
-		if err == nil {
-			continue
-		}
-		for _, before := range in.added[:i] {
-			err = errors.Join(err, s.vault.DeleteEndpoint(before.Slug))
-		}
-		if errors.Is(err, vault.ErrExists) {
-			return in, httpx.New(http.StatusConflict, web.TextImportRace)
-		}
-		return in, s.explainState(err)
-	}
-	s.changed()
-	return in, nil
-}
-
 func (s *Shim) apiExport(w http.ResponseWriter, r *http.Request) error {
 	return s.writeExport(w)
 }
 
 func (s *Shim) writeExport(w http.ResponseWriter) error {
-	b, err := s.exported()
+	b, err := s.control.Export()
 	if err != nil {
 		return err
 	}
@@ -110,19 +50,19 @@ func (s *Shim) apiImport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badJSON(err)
 	}
-	in, err := s.importFile(file)
+	in, err := s.control.Import(file)
 	if err != nil {
 		return err
 	}
 	answer := api.Imported{Added: []api.Endpoint{}, Skipped: []string{}}
-	for _, e := range in.added {
-		o := s.slugObject(e)
+	for _, e := range in.Added {
+		o := s.control.Server(e)
 		if e.HasQuery {
 			o.Note = web.TextQueryLeftOut
 		}
 		answer.Added = append(answer.Added, o)
 	}
-	for _, e := range in.skipped {
+	for _, e := range in.Skipped {
 		answer.Skipped = append(answer.Skipped, e.Slug)
 	}
 	return httpx.WriteJSON(w, http.StatusOK, answer)
@@ -138,11 +78,11 @@ func (s *Shim) importFromForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	confirmed := r.PostFormValue("confirm") != ""
-	var in imported
+	var in control.ImportPlan
 	if confirmed {
-		in, err = s.importFile(file)
+		in, err = s.control.Import(file)
 	} else {
-		in, err = s.sortImport(file)
+		in, err = s.control.PlanImport(file)
 	}
 	if err != nil {
 		e, status, ok := problem.FieldOf(err)
@@ -156,10 +96,10 @@ func (s *Shim) importFromForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	const action = "/settings/import"
 	p := web.Import{File: string(bytes.ToValidUTF8(file, nil)), Action: action, FormToken: s.owner.FormTokens(r)(action)}
-	for _, e := range in.added {
+	for _, e := range in.Added {
 		p.Added = append(p.Added, web.ImportRow{Name: e.Name, UpstreamHost: e.UpstreamHost(), QueryLeftOut: e.HasQuery})
 	}
-	for _, e := range in.skipped {
+	for _, e := range in.Skipped {
 		p.Skipped = append(p.Skipped, web.ImportRow{Name: e.Name, UpstreamHost: e.UpstreamHost()})
 	}
 	web.Render(w, http.StatusOK, p)

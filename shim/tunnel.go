@@ -294,7 +294,7 @@ func (s *Shim) SetTunnelStatus(st api.TunnelStatus) {
 	p.mu.Lock()
 	p.status = st
 	p.mu.Unlock()
-	s.changed()
+	s.control.Changed()
 }
 
 // keepOrigin keeps the public origin of st if it is one that ngrok gave us. It
@@ -333,7 +333,7 @@ func (s *Shim) keepEnvironment() {
 	p.mu.Lock()
 	env := p.env
 	p.mu.Unlock()
-	if env.IsZero() || waiting(s.vault.Keychain()) {
+	if env.IsZero() || !s.control.Keychain().Usable() {
 		return
 	}
 	if kept, err := s.vault.Secret(secretNgrok); err == nil && kept.Reveal() == env.Reveal() {

@@ -39,7 +39,7 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (api.TunnelStatus, e
 		if err := checkAuthtoken(w.Authtoken.Reveal()); err != nil {
 			return api.TunnelStatus{}, problem.Invalid("authtoken", err)
 		}
-		if k := s.vault.Keychain(); waiting(k) {
+		if k := s.control.Keychain(); !k.Usable() {
 			return api.TunnelStatus{}, problem.Unavailable(k.Words, nil)
 		}
 	}
@@ -66,7 +66,7 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (api.TunnelStatus, e
 		return api.TunnelStatus{}, err
 	}
 	if err := s.saveTunnel(w); err != nil {
-		return api.TunnelStatus{}, s.explainState(err)
+		return api.TunnelStatus{}, s.control.Explain(err)
 	}
 	p.mu.Lock()
 	p.off = false
@@ -103,10 +103,10 @@ func (s *Shim) setTunnel(ctx context.Context, w TunnelWish) (api.TunnelStatus, e
 func (s *Shim) keepToken(w TunnelWish, typed bool, back func(error) (api.TunnelStatus, error)) (api.TunnelStatus, error) {
 	if typed {
 		if err := s.vault.SaveSecret(secretNgrok, w.Authtoken); err != nil {
-			return back(s.explainState(err))
+			return back(s.control.Explain(err))
 		}
 	}
-	s.changed()
+	s.control.Changed()
 	return s.tunnelStatus(), nil
 }
 

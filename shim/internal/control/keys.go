@@ -1,0 +1,171 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// ReplaceKey puts a new key in the place of a credential, or saves the first
+// one of an endpoint. Grants that use it go on with the new key.
+func (c *Control) ReplaceKey(ctx context.Context, slug, credential, pasted string, force bool) (note string, err error) {
+	e, ok := c.cfg.Vault.Endpoint(slug)
+	if !ok {
+		return "", ErrNoServer
+	}
+	if credential != "" {
+		if cred, ok := c.cfg.Vault.Credential(credential); !ok || cred.Slug != slug {
+			return "", &problem.Field{Name: "credential", Err: httpx.New(http.StatusNotFound, "this endpoint has no such credential")}
+		}
+	}
+	key, err := endpoint.ParseKey(pasted, e.Header)
+	if err != nil {
+		return "", problem.Invalid("api_key", err)
+	}
+	u, err := c.cfg.Vault.UpstreamURL(slug)
+	if err != nil {
+		return "", c.Explain(err)
+	}
+	target := upstream.Target{URL: u, Header: e.Header, Key: key}
+	var others []endpoint.Header
+	if e.Header == endpoint.DefaultHeader && len(c.cfg.Vault.Credentials(slug)) <= 1 {
+		others = endpoint.UsualHeaders[1:]
+	}
+	v := c.cfg.Trials.TryHeaders(ctx, target, others)
+	state, err := judge(v, force)
+	if err != nil {
+		return "", err
+	}
+	if state != endpoint.Working {
+		note = v.Words
+	} else if v.Header != e.Header {
+		if err := c.cfg.Vault.UpdateEndpoint(slug, func(e *endpoint.Endpoint) error { e.Header = v.Header; return nil }); err != nil {
+			return "", c.Explain(err)
+		}
+		note = fmt.Sprintf(web.TextHeaderFound, web.DescribeHeader(v.Header))
+	}
+	if credential == "" {
+		_, err = c.cfg.Vault.SaveCredential(slug, "", key, state)
+	} else {
+		err = c.cfg.Vault.ReplaceKey(credential, key, state)
+	}
+	c.Changed()
+	return note, c.Explain(err)
+}
+
+// OwnerKeys are the credentials that the owner can choose from.
+func (c *Control) OwnerKeys(slug string) []endpoint.Credential {
+	return slices.DeleteFunc(c.cfg.Vault.Credentials(slug), func(c endpoint.Credential) bool { return c.Grant != "" })
+}
+
+var errNoCredential = httpx.New(http.StatusNotFound, "this endpoint has no such credential")
+
+// CredentialOf returns a credential of an endpoint.
+func (c *Control) CredentialOf(slug, id string) (endpoint.Credential, error) {
+	if _, ok := c.cfg.Vault.Endpoint(slug); !ok {
+		return endpoint.Credential{}, ErrNoServer
+	}
+	cred, ok := c.cfg.Vault.Credential(id)
+	if !ok || cred.Slug != slug {
+		return endpoint.Credential{}, errNoCredential
+	}
+	return cred, nil
+}
+
+// LabelKey renames a key. Labels are shown to whoever looks at the screen, so
+// none may have a part of a key in it.
+func (c *Control) LabelKey(slug, id, typed string) error {
+	cred, err := c.CredentialOf(slug, id)
+	if err != nil {
+		return err
+	}
+	label, err := endpoint.ParseLabel(typed)
+	if err != nil {
+		return problem.Invalid("label", err)
+	}
+	if slices.ContainsFunc(strings.Fields(label), looksLikeKey) {
+		return problem.Invalid("label", problem.Sentence(web.TextLabelIsKey))
+	}
+	for _, other := range c.cfg.Vault.Credentials(slug) {
+		if other.ID != cred.ID && strings.EqualFold(other.Label, label) {
+			return problem.Invalid("label", problem.Sentence(web.TextLabelTaken))
+		}
+		if key, err := c.cfg.Vault.Key(other.ID); err == nil && sharePart(label, key.Reveal()) {
+			return problem.Invalid("label", problem.Sentence(web.TextLabelIsKey))
+		}
+	}
+	if err := c.cfg.Vault.LabelCredential(cred.ID, label); err != nil {
+		return c.Explain(err)
+	}
+	c.Changed()
+	return nil
+}
+
+// sharePart reports whether a label has so much of a key in it that it helps to
+// guess the rest. A key shorter than that is no secret.
+func sharePart(label, key string) bool {
+	const part = 8
+	for i := 0; i+part <= len(label); i++ {
+		if strings.Contains(key, label[i:i+part]) {
+			return true
+		}
+	}
+	return false
+}
+
+// looksLikeKey reports whether a word is more likely a key, perhaps one that we
+// do not have any more or not yet, than something that a person would type.
+func looksLikeKey(word string) bool {
+	const short = 20
+	return len(word) >= short && strings.ContainsAny(word, "0123456789") && !strings.Contains(word, "@")
+}
+
+// UsersOf lists the grants that use a credential.
+func (c *Control) UsersOf(id string) ([]oauth.Grant, error) {
+	grants, err := c.cfg.Vault.Grants()
+	if err != nil {
+		return nil, err
+	}
+	var users []oauth.Grant
+	for _, g := range grants {
+		if g.Credential == id {
+			users = append(users, g)
+		}
+	}
+	return users, nil
+}
+
+// DeleteKey deletes a key, and ends the grants that use it: nobody could ever
+// repair them, since it is a key that is replaced.
+func (c *Control) DeleteKey(slug, id string) error {
+	cred, err := c.CredentialOf(slug, id)
+	if err != nil {
+		return err
+	}
+	users, err := c.UsersOf(cred.ID)
+	if err != nil {
+		return c.Explain(err)
+	}
+	for _, g := range users {
+		if err := c.Disconnect(g.ID); err != nil {
+			return err
+		}
+	}
+	// With a grant that had a key of its own, the key has gone already.
+	if _, ok := c.cfg.Vault.Credential(cred.ID); ok {
+		if err := c.cfg.Vault.DeleteCredential(cred.ID); err != nil {
+			return c.Explain(err)
+		}
+	}
+	c.Changed()
+	return nil
+}

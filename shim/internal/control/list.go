@@ -1,0 +1,106 @@
+package control
+
+import (
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+)
+
+// A Grant is one connected app.
+type Grant struct {
+	api.Grant
+	Verified bool // a client document vouches for the name
+}
+
+// Server describes an endpoint.
+func (c *Control) Server(e endpoint.Endpoint) api.Endpoint {
+	local := endpoint.MCPURL(c.cfg.LocalOrigin(), e.Slug)
+	o := api.Endpoint{
+		Slug: e.Slug, UpstreamURL: e.ShownURL(), DisplayName: e.Name,
+		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
+		MCPEndpoint: local, LocalMCPEndpoint: local,
+		State: api.EndpointNoKey, Credentials: []api.Credential{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
+	}
+	if p := c.cfg.PublicOrigin(); p != "" {
+		o.MCPEndpoint = endpoint.MCPURL(p, e.Slug)
+	}
+	locked := !c.Keychain().Usable()
+	for _, c := range c.cfg.Vault.Credentials(e.Slug) {
+		who := api.ForOwner
+		if c.Grant != "" {
+			who = api.ForGrant
+		}
+		o.Credentials = append(o.Credentials, api.Credential{ID: c.ID, Label: c.Label, State: string(c.State), For: who})
+		// The worst of the credentials names the endpoint's state.
+		switch {
+		case locked:
+			o.State = api.EndpointLocked
+		case c.State == endpoint.Rejected || o.State == api.EndpointRejected:
+			o.State = api.EndpointRejected
+		case c.State == endpoint.KeyNeeded || o.State == api.EndpointKeyNeeded:
+			o.State = api.EndpointKeyNeeded
+		default:
+			o.State = api.EndpointOK
+		}
+	}
+	return o
+}
+
+func whenSet(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// Servers describes all endpoints, oldest first.
+func (c *Control) Servers() []api.Endpoint {
+	all := []api.Endpoint{}
+	for _, e := range c.cfg.Vault.Endpoints() {
+		all = append(all, c.Server(e))
+	}
+	return all
+}
+
+// Grants lists all connected apps.
+func (c *Control) Grants() ([]Grant, error) {
+	grants, err := c.cfg.Vault.Grants()
+	if err != nil {
+		return nil, err
+	}
+	all := []Grant{}
+	for _, g := range grants {
+		all = append(all, Grant{api.Grant{
+			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, RedirectHost: oauth.RedirectHost(g.RedirectURI),
+			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(c.cfg.Tokens.LastUsed(g)),
+		}, g.Verified})
+	}
+	return all, nil
+}
+
+// Listed returns both servers and grants. The last use of an endpoint is saved a
+// second after the call; here it is that of its grants, which are known at
+// once.
+func (c *Control) Listed() ([]api.Endpoint, []Grant, error) {
+	slugs := c.Servers()
+	grants, err := c.Grants()
+	if err != nil {
+		return nil, nil, err
+	}
+	used := make(map[string]*time.Time)
+	for _, g := range grants {
+		if at := g.LastUsed; at != nil && (used[g.Slug] == nil || at.After(*used[g.Slug])) {
+			used[g.Slug] = at
+		}
+	}
+	for i := range slugs {
+		o := &slugs[i]
+		if at := used[o.Slug]; at != nil && (o.LastUsed == nil || at.After(*o.LastUsed)) {
+			o.LastUsed = at
+		}
+	}
+	return slugs, grants, nil
+}

@@ -1,0 +1,170 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/trial"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// Create adds an endpoint. With a key it is tried first, so that a wrong one
+// is found out here and not in some client hours later.
+func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.Endpoint, note string, err error) {
+	u, note, err := endpoint.ParseUpstream(in.UpstreamURL)
+	if err != nil {
+		return endpoint.Endpoint{}, "", problem.Invalid("upstream_url", err)
+	}
+	header, chosen, err := parseHeader(in.HeaderName, in.Prefix, endpoint.DefaultHeader)
+	if err != nil {
+		return endpoint.Endpoint{}, "", problem.Invalid("auth_header_name", err)
+	}
+	name, err := endpoint.ParseName(in.DisplayName, u.Host)
+	if err != nil {
+		return endpoint.Endpoint{}, "", problem.Invalid("display_name", err)
+	}
+	state := endpoint.Unverified
+	var key endpoint.Secret
+	if strings.TrimSpace(in.Key) != "" {
+		if key, err = endpoint.ParseKey(in.Key, header); err != nil {
+			return endpoint.Endpoint{}, "", problem.Invalid("api_key", err)
+		}
+		var others []endpoint.Header
+		if !chosen {
+			others = endpoint.UsualHeaders[1:]
+		}
+		v := c.cfg.Trials.TryHeaders(ctx, upstream.Target{URL: u, Header: header, Key: key}, others)
+		if state, err = judge(v, in.Force); err != nil {
+			return endpoint.Endpoint{}, "", err
+		}
+		if v.Outcome == trial.OK && v.Header != header {
+			note = problem.Join(note, fmt.Sprintf(web.TextHeaderFound, web.DescribeHeader(v.Header)))
+			header = v.Header
+		} else if v.Outcome != trial.OK {
+			note = problem.Join(note, v.Words)
+		}
+	}
+	query := u.RawQuery
+	base := *u
+	base.RawQuery, base.ForceQuery = "", false
+	e = endpoint.Endpoint{
+		Slug: endpoint.NewSlug(), BaseURL: base.String(), HasQuery: query != "", Name: name, Header: header, Created: time.Now().UTC(),
+	}
+	if err := c.cfg.Vault.AddEndpoint(e, query); err != nil {
+		return endpoint.Endpoint{}, "", c.Explain(err)
+	}
+	if !key.IsZero() {
+		if _, err := c.cfg.Vault.SaveCredential(e.Slug, "", key, state); err != nil {
+			return endpoint.Endpoint{}, "", errors.Join(c.Explain(err), c.cfg.Vault.DeleteEndpoint(e.Slug))
+		}
+	}
+	c.Changed()
+	return e, note, nil
+}
+
+// parseHeader reads the two header fields over what was there before. chosen
+// is false if nothing was typed.
+func parseHeader(name, prefix *string, old endpoint.Header) (h endpoint.Header, chosen bool, err error) {
+	if name == nil && prefix == nil {
+		return old, false, nil
+	}
+	n, p := old.Name, old.Prefix
+	if name != nil {
+		n = strings.TrimSpace(*name)
+		if n == "" {
+			n = endpoint.DefaultHeader.Name
+		}
+		if prefix == nil && !strings.EqualFold(n, old.Name) && !strings.EqualFold(n, endpoint.DefaultHeader.Name) {
+			p = "" // "Bearer " belongs to Authorization, not to a header of one's own
+		}
+	}
+	if prefix != nil {
+		p = *prefix
+	}
+	h, err = endpoint.ParseHeader(n, p)
+	return h, true, err
+}
+
+// judge turns a verdict into the state to save a key with, or into an error
+// for the owner.
+func judge(v trial.Verdict, force bool) (endpoint.CredentialState, error) {
+	switch v.Outcome {
+	case trial.OK:
+		return endpoint.Working, nil
+	case trial.Keyless, trial.Unreachable, trial.Busy:
+		return endpoint.Unverified, nil
+	case trial.NotMCP:
+		if force {
+			return endpoint.Unverified, nil
+		}
+		return "", &problem.Field{Name: "upstream_url", CanForce: true, Err: httpx.New(http.StatusBadRequest, v.Words)}
+	case trial.Rejected:
+		return "", &problem.Field{Name: "api_key", Err: httpx.New(http.StatusBadRequest, v.Words)}
+	default:
+		return "", &problem.Field{Name: "upstream_url", Err: httpx.New(http.StatusBadRequest, v.Words)}
+	}
+}
+
+// Edit changes an endpoint. Another upstream URL drops its keys: a key is for
+// the server that it was pasted for.
+func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err error) {
+	e, ok := c.cfg.Vault.Endpoint(slug)
+	if !ok {
+		return "", ErrNoServer
+	}
+	header, _, err := parseHeader(in.HeaderName, in.Prefix, e.Header)
+	if err != nil {
+		return "", problem.Invalid("auth_header_name", err)
+	}
+	name := e.Name
+	if in.DisplayName != nil {
+		if name, err = endpoint.ParseName(*in.DisplayName, e.Name); err != nil {
+			return "", problem.Invalid("display_name", err)
+		}
+	}
+	if in.UpstreamURL != nil && *in.UpstreamURL != e.ShownURL() {
+		u, n, err := endpoint.ParseUpstream(*in.UpstreamURL)
+		if err != nil {
+			return "", problem.Invalid("upstream_url", err)
+		}
+		note = n
+		query := u.RawQuery
+		u.RawQuery, u.ForceQuery = "", false
+		if u.String() != e.BaseURL || query != "" || e.HasQuery {
+			if err := c.cfg.Vault.SetUpstream(slug, u.String(), query); err != nil {
+				return "", c.Explain(err)
+			}
+			note = problem.Join(note, web.TextKeysDropped)
+		}
+	}
+	err = c.cfg.Vault.UpdateEndpoint(slug, func(e *endpoint.Endpoint) error {
+		e.Name, e.Header = name, header
+		return nil
+	})
+	c.Changed()
+	return note, c.Explain(err)
+}
+
+var ErrNoServer = httpx.New(http.StatusNotFound, "there is no such endpoint")
+
+// Remove deletes an endpoint with its keys, and ends what it served.
+func (c *Control) Remove(slug string) error {
+	if _, ok := c.cfg.Vault.Endpoint(slug); !ok {
+		return ErrNoServer
+	}
+	if err := c.cfg.Vault.DeleteEndpoint(slug); err != nil {
+		return c.Explain(err)
+	}
+	c.cfg.Tokens.EndEndpoint(slug)
+	c.Changed()
+	return nil
+}

@@ -1,0 +1,124 @@
+package control
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// The bounds of the access token's lifetime. A shorter one would have clients
+// refresh all day, a longer one is what refresh tokens are for.
+const (
+	minAccessTTL = time.Hour
+	maxAccessTTL = 30 * 24 * time.Hour
+)
+
+// SettingPaused is set in the state while calls are paused.
+const SettingPaused = "paused"
+
+const settingAccessTTL = "access token lifetime"
+
+// AccessTTL is how long the access tokens of every origin are good for. It is
+// asked for each of them, and only reads memory.
+func (c *Control) AccessTTL() time.Duration {
+	b, ok := c.cfg.Vault.Setting(settingAccessTTL)
+	if !ok {
+		return oauth.DefaultAccessTTL
+	}
+	d, err := time.ParseDuration(string(b))
+	if err != nil || d < minAccessTTL || d > maxAccessTTL {
+		return oauth.DefaultAccessTTL
+	}
+	return d
+}
+
+// ChangeSettings checks everything first, so that what is wrong changes nothing.
+func (c *Control) ChangeSettings(in api.SettingsChange) error {
+	var ttl time.Duration
+	if in.AccessTTL != nil {
+		if *in.AccessTTL < int64(minAccessTTL/time.Second) || *in.AccessTTL > int64(maxAccessTTL/time.Second) {
+			return problem.Invalid("lifetime", problem.Sentence(web.TextLifetimeBounds))
+		}
+		ttl = time.Duration(*in.AccessTTL) * time.Second
+	}
+	var level slog.Level
+	if in.LogLevel != nil {
+		var ok bool
+		if level, ok = logLevels[*in.LogLevel]; !ok {
+			return problem.Invalid("log_level", problem.Sentence(web.TextNoSuchLogLevel))
+		}
+		if c.cfg.LogLevel == nil {
+			return httpx.New(http.StatusConflict, web.TextLogLevelFixed)
+		}
+	}
+	if in.Login != nil && c.cfg.Login == nil {
+		return httpx.New(http.StatusConflict, web.TextNoLogin)
+	}
+
+	if in.AccessTTL != nil {
+		if err := c.cfg.Vault.SetSetting(settingAccessTTL, []byte(ttl.String())); err != nil {
+			return c.Explain(err)
+		}
+	}
+	if in.LogLevel != nil {
+		c.cfg.LogLevel.Set(level)
+	}
+	if in.Login != nil {
+		if err := c.cfg.Login.Set(*in.Login); err != nil {
+			return &httpx.Error{Status: http.StatusInternalServerError, Msg: web.TextLoginTrouble, Err: err}
+		}
+	}
+	c.Changed()
+	return nil
+}
+
+var logLevels = map[string]slog.Level{
+	api.LogDebug: slog.LevelDebug, api.LogInfo: slog.LevelInfo, api.LogWarn: slog.LevelWarn, api.LogError: slog.LevelError,
+}
+
+func (c *Control) LogLevelName() string {
+	if c.cfg.LogLevel == nil {
+		return ""
+	}
+	return strings.ToLower(c.cfg.LogLevel.Level().String())
+}
+
+// Settings is the settings in the answers of the API.
+func (c *Control) Settings() api.Settings {
+	o := api.Settings{AccessTTL: int64(c.AccessTTL() / time.Second), DataDir: c.cfg.Dir}
+	if l := c.LogLevelName(); l != "" {
+		o.LogLevel = &l
+	}
+	if c.cfg.Login != nil {
+		on, err := c.cfg.Login.Enabled()
+		if err == nil {
+			o.Login = &on
+		} else {
+			c.cfg.Log.Debug("cannot tell whether login starts the program", "err", err)
+		}
+	}
+	return o
+}
+
+// SetPaused stops every call, or lets calls through again. It survives a
+// restart.
+func (c *Control) SetPaused(paused bool) error {
+	var value []byte // nil deletes the setting
+	if paused {
+		value = []byte{1}
+	}
+	if err := c.cfg.Vault.SetSetting(SettingPaused, value); err != nil {
+		return c.Explain(err)
+	}
+	c.cfg.Pause(paused)
+	c.cfg.Steer()
+	c.cfg.Changes.Notify()
+	return nil
+}

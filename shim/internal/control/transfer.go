@@ -1,0 +1,73 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// Export is all endpoints as a file, without their keys.
+func (c *Control) Export() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(endpoint.NewExport(c.cfg.Vault.Endpoints()))
+	return b.Bytes(), err
+}
+
+// An ImportPlan says what a file brings.
+type ImportPlan struct {
+	Added   []endpoint.Endpoint
+	Skipped []endpoint.Endpoint // at addresses that are taken
+}
+
+// PlanImport tells what of a file is new. It changes nothing.
+func (c *Control) PlanImport(file []byte) (ImportPlan, error) {
+	var in ImportPlan
+	all, err := endpoint.ParseExport(file)
+	if err != nil {
+		return in, problem.Invalid("file", err)
+	}
+	for _, e := range all {
+		if _, taken := c.cfg.Vault.Endpoint(e.Slug); taken {
+			in.Skipped = append(in.Skipped, e)
+		} else {
+			in.Added = append(in.Added, e)
+		}
+	}
+	return in, nil
+}
+
+// Import adds what of a file is new: all of it, or nothing.
+func (c *Control) Import(file []byte) (ImportPlan, error) {
+	in, err := c.PlanImport(file)
+	if err != nil {
+		return in, err
+	}
+	now := time.Now().UTC()
+	for i, e := range in.Added {
+		e.Created = now.Add(time.Duration(i)) // the order of the file
+		err := c.cfg.Vault.AddEndpoint(e, "")
+		if err == nil {
+			continue
+		}
+		for _, before := range in.Added[:i] {
+			err = errors.Join(err, c.cfg.Vault.DeleteEndpoint(before.Slug))
+		}
+		if errors.Is(err, vault.ErrExists) {
+			return in, httpx.New(http.StatusConflict, web.TextImportRace)
+		}
+		return in, c.Explain(err)
+	}
+	c.Changed()
+	return in, nil
+}
