@@ -6,27 +6,21 @@ import (
 	"errors"
 	"time"
 
-	"github.com/gen2brain/beeep"
-
-	"github.com/key2oauth/key2oauth/icons"
 	"github.com/key2oauth/key2oauth/tray"
 )
 
 // timeout is how long the system may take: it may run PowerShell.
 const timeout = 20 * time.Second
 
-// A system is Windows or macOS. What is shown cannot be taken back, and goes
-// by itself.
+// A system is Windows or macOS. What is shown cannot be withdrawn, and
+// disappears after a while.
 type system struct{}
 
-func newDesktop() desktop {
-	beeep.AppName = "Key2OAuth"
-	return system{}
-}
+func newDesktop() desktop { return system{} }
 
 func (system) show(n tray.Notice, _ uint32) (uint32, error) {
 	done := make(chan error, 1)
-	go func() { done <- beeep.Notify(inert(n.Title), inert(n.Body), icons.App(64)) }()
+	go func() { done <- post(n.Title, n.Body) }()
 	select {
 	case err := <-done:
 		return 0, err

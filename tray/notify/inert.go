@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// inert makes a text that may hold a stranger's name fit for the ways that
-// notifications take on Windows and macOS. One way on Windows leads through a
-// PowerShell script, as a string in which $(...) and the backtick are code,
-// within XML's CDATA; that on macOS leads through an AppleScript string quoted
-// as Go does, whose escapes AppleScript knows only for printable text.
+// inert makes a text that may hold a stranger's name fit for Windows. Where the
+// runtime's interface for toasts fails, go-toast runs a PowerShell script that
+// holds the text as a string, in which $(...) and the backtick are code, within
+// XML's CDATA.
 func inert(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {

@@ -1,0 +1,47 @@
+package notify
+
+import (
+	"os"
+	"time"
+
+	"git.sr.ht/~jackmordaunt/go-toast"
+
+	"github.com/key2oauth/key2oauth/icons"
+)
+
+// loadIcon is how long Windows may take to read the icon of a toast. Nothing
+// says when it has.
+const loadIcon = 100 * time.Millisecond
+
+// post shows a toast.
+func post(title, body string) error {
+	icon, err := writeIcon()
+	if err != nil {
+		return err
+	}
+	defer os.Remove(icon)
+	note := toast.Notification{AppID: "Key2OAuth", Title: inert(title), Body: inert(body), Icon: icon, Audio: toast.Silent}
+	if err := note.Push(); err != nil {
+		return err
+	}
+	time.Sleep(loadIcon)
+	return nil
+}
+
+// writeIcon writes the program's icon into a file of its own, since a toast
+// names a file.
+func writeIcon() (name string, err error) {
+	f, err := os.CreateTemp("", "key2oauth-*.png")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(icons.App(64))
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return "", err
+	}
+	return f.Name(), nil
+}
