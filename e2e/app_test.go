@@ -25,7 +25,6 @@ type app struct {
 	tray   bool     // the desktop app, and not serve
 	args   []string // after ours
 	env    []string // besides our own
-	begin  func(*exec.Cmd) error
 	dir    string
 	addr   string // once known, kept over restarts
 	origin string
@@ -60,9 +59,6 @@ func startWith(t testing.TB, a *app) *app {
 	if a.addr == "" {
 		a.addr = "127.0.0.1:0"
 	}
-	if a.begin == nil {
-		a.begin = (*exec.Cmd).Start
-	}
 	a.start()
 	t.Cleanup(func() {
 		a.kill()
@@ -90,7 +86,7 @@ func (a *app) start() {
 		a.t.Fatal(err)
 	}
 	cmd.Stderr = a.out
-	if err := a.begin(cmd); err != nil {
+	if err := cmd.Start(); err != nil {
 		a.t.Fatal(err)
 	}
 	a.cmd = cmd

@@ -252,3 +252,23 @@ func (a *app) slugs() (all []string) {
 	}
 	return all
 }
+
+// TestDoctorClock: the doctor compares this computer's clock with what servers
+// say.
+func TestDoctorClock(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
+	a := startApp(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
+	signedIn(t, a, a.addEndpoint("Linear", up.URL, up.Key()).Local, up.Key())
+	if c := a.doctor(); !c.OK || c.find("servers.clock").State != "ok" {
+		t.Fatalf("with the right clock the doctor says %+v", c.Findings)
+	}
+	for ahead, which := range map[time.Duration]string{time.Hour: "ahead of", -3 * time.Hour: "behind"} {
+		up.Break(func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Date", time.Now().Add(-ahead).UTC().Format(http.TimeFormat))
+			return false // all else is as ever
+		})
+		a.mustBlame("servers.clock", "failed", "yours", which, "set its clock")
+	}
+}
