@@ -32,9 +32,6 @@ var layers = map[string][]string{
 	"cmd/key2oauth/internal/clipboard": {
 		"github.com/atotto/clipboard",
 	},
-	"cmd/key2oauth/internal/doctor": {
-		"shim", "shim/api", "tunnel", "golang.org/x/sys",
-	},
 	"cmd/key2oauth/internal/instance": {
 		"shim/atomicfile", "github.com/gofrs/flock",
 	},
@@ -110,6 +107,14 @@ var layers = map[string][]string{
 	"shim/internal/wire": {},
 	"shim/internal/proxy": {
 		"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/sse", "shim/internal/upstream", "shim/internal/wire",
+	},
+
+	// What examines the rest.
+	"shim/internal/selfcheck": {
+		"shim/internal/endpoint", "shim/internal/oauth", "shim/internal/proxy", "shim/internal/upstream",
+	},
+	"shim/internal/doctor": {
+		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/selfcheck", "shim/internal/trial", "shim/internal/upstream", "shim/internal/web", "tunnel", "golang.org/x/sys",
 	},
 
 	// What is kept.

@@ -73,8 +73,8 @@ func (o *origin) serveEndpoint(w http.ResponseWriter, r *http.Request, slug, res
 	s := o.s
 	sub, isMCP := endpointPath(rest)
 	if _, ok := s.vault.Endpoint(slug); !ok || !isMCP {
-		if c := s.checks.find(slug); c != nil && isMCP && c.as == o.as {
-			c.serve(w, r, sub)
+		if c := s.selfchecks.Find(slug); c != nil && isMCP && c.On(o.as) {
+			c.Serve(w, r, sub)
 			return
 		}
 		o.notFound(w, r)

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 )
 
 // TestCheckIsPrivate: the built-in server is there for an examination alone, on
@@ -17,11 +17,11 @@ import (
 func TestCheckIsPrivate(t *testing.T) {
 	p := start(t)
 	_, mcpURL, other := p.connect()
-	check, err := p.shim.BeginCheck(false)
+	check, err := p.shim.Selfcheck(false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.shim.BeginCheck(true); err == nil {
+	if _, err := p.shim.Selfcheck(true); err == nil {
 		t.Error("there is a check on a public origin that there is not")
 	}
 	checkURL := p.origin + "/" + check.Slug + "/mcp"
@@ -46,7 +46,7 @@ func TestCheckIsPrivate(t *testing.T) {
 	if status, body := c.Redeem(code); status != http.StatusOK {
 		t.Fatalf("POST /token = %d %v", status, body)
 	}
-	if resp, body := p.post(checkURL, c.Access, call); resp.StatusCode != http.StatusOK || !strings.Contains(body, `"id":7`) || !strings.Contains(body, shim.CheckAnswer) {
+	if resp, body := p.post(checkURL, c.Access, call); resp.StatusCode != http.StatusOK || !strings.Contains(body, `"id":7`) || !strings.Contains(body, selfcheck.Answer) {
 		t.Errorf("the call was answered %d %s", resp.StatusCode, body)
 	}
 	if resp, _ := p.post(mcpURL, c.Access, call); resp.StatusCode != http.StatusUnauthorized {
@@ -58,7 +58,7 @@ func TestCheckIsPrivate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(b), check.Slug) || strings.Contains(string(b), shim.CheckAnswer) {
+		if strings.Contains(string(b), check.Slug) || strings.Contains(string(b), selfcheck.Answer) {
 			t.Errorf("%s lists the check: %s", path, b)
 		}
 	}
@@ -78,7 +78,7 @@ func TestCheckIsPrivate(t *testing.T) {
 // what anybody else asks does not, whatever it calls itself.
 func TestCheckIsNoAttempt(t *testing.T) {
 	p := start(t)
-	check, err := p.shim.BeginCheck(false)
+	check, err := p.shim.Selfcheck(false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestCheckIsNoAttempt(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("User-Agent", "Key2OAuth-check/1")
-		req.Header.Set(shim.CheckHeader, nonce)
+		req.Header.Set(selfcheck.Header, nonce)
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -129,13 +129,13 @@ func (e examiner) Examine(_ context.Context, tell func(api.Finding)) {
 // shows the one that goes on.
 func TestExamine(t *testing.T) {
 	doc := examiner{make(chan api.Finding)}
-	p := startConfig(t, shim.Config{Dir: t.TempDir(), Doctor: doc}, "127.0.0.1:0")
+	p := start(t)
+	p.shim.SetExaminer(doc.Examine)
 	if status, _ := p.api("GET", "/api/doctor", nil); status != http.StatusNotFound {
 		t.Errorf("a report before any examination: %d", status)
 	}
-	if !p.shim.Examine() || !p.shim.Examine() {
-		t.Fatal("no examination begins")
-	}
+	p.shim.Examine()
+	p.shim.Examine()
 	state := func() (ended any, states []string) {
 		_, out := p.api("GET", "/api/doctor", nil)
 		for _, f := range out["findings"].([]any) {
@@ -154,8 +154,5 @@ func TestExamine(t *testing.T) {
 	waitFor(t, "the end", func() bool { ended, _ := state(); return ended != nil })
 	if _, out := p.api("GET", "/api/doctor", nil); out["ok"] != false {
 		t.Errorf("a report with a failure is %v", out["ok"])
-	}
-	if p := start(t); p.shim.Examine() {
-		t.Error("a shim without a doctor examines")
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/key2oauth/key2oauth/shim/api"
-	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/doctor"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -27,10 +27,10 @@ func attemptRow(a api.Attempt) web.AttemptRow {
 // finish.
 func (s *Shim) showCheck(w http.ResponseWriter, r *http.Request) error {
 	p := web.Check{Version: s.version, As: s.changes.ID(), Token: s.owner.FormTokens(r)}
-	if report, _ := s.exams.look(); report != nil {
+	if report, _ := s.exams.Report(); report != nil {
 		p.Running = report.Ended == nil
 		if !p.Running {
-			p.Age, p.Text = web.Ago(*report.Ended), reportText(*report)
+			p.Age, p.Text = web.Ago(*report.Ended), doctor.Text(*report)
 		}
 		for _, f := range report.Findings {
 			i := slices.IndexFunc(p.Findings, func(g web.FindingGroup) bool { return g.Name == f.Group })
@@ -50,9 +50,7 @@ func (s *Shim) showCheck(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Shim) checkFromForm(w http.ResponseWriter, r *http.Request) error {
-	if !s.Examine() {
-		return httpx.New(http.StatusNotImplemented, web.TextNoPage)
-	}
+	s.exams.Begin()
 	http.Redirect(w, r, "/check", http.StatusSeeOther)
 	return nil
 }

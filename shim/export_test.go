@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 )
 
 // PublicRoutes returns a function that asks what an origin serves to the
@@ -57,3 +59,12 @@ func (s *Shim) AgeVisits(d time.Duration) {
 
 // UsageWarning is what is said of a month's use.
 func UsageWarning(u api.TunnelUsage) string { return usageWarning(u) }
+
+// SetExaminer makes f examine in the doctor's place.
+func (s *Shim) SetExaminer(f func(ctx context.Context, tell func(api.Finding))) { s.exams.Examine = f }
+
+// Examine begins an examination.
+func (s *Shim) Examine() { s.exams.Begin() }
+
+// Selfcheck opens a built-in server, as an examination does.
+func (s *Shim) Selfcheck(public bool) (*selfcheck.Server, error) { return s.selfcheck(public) }

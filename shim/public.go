@@ -11,6 +11,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/limits"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -66,8 +67,8 @@ func (s *Shim) newServer(issuer string) *oauth.Server {
 		Issuer: issuer, Tokens: s.tokens, Clients: s.clients, Requests: s.requests, Log: s.log,
 		Endpoint: func(slug string) (string, bool) {
 			e, ok := s.vault.Endpoint(slug)
-			if c := s.checks.find(slug); c != nil && c.Origin == issuer {
-				return CheckAnswer, true
+			if c := s.selfchecks.Find(slug); c != nil && c.Origin == issuer {
+				return selfcheck.Answer, true
 			}
 			return e.Name, ok
 		},

@@ -23,11 +23,13 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/changes"
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
+	"github.com/key2oauth/key2oauth/shim/internal/doctor"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
+	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
@@ -54,9 +56,9 @@ type Config struct {
 	// shows on the home page and in the status.
 	Prompter Prompter
 	Tunnel   TunnelConfig
-	// Doctor examines everything when the owner asks for it; nil means that
-	// there is none.
-	Doctor Doctor
+	// Outside goes out to the internet as any client does, for an examination.
+	// nil means that there is no special way.
+	Outside func() *http.Client
 	// Login is shown among the settings; nil hides it.
 	Login Login
 	// LogLevel is what Log goes by, if the owner may change that while the
@@ -68,28 +70,27 @@ type Config struct {
 // A Shim is the product without tray and tunnel, which it is given: an
 // authorization server and a reverse proxy, over one state.
 type Shim struct {
-	version   string
-	dir       string
-	log       *slog.Logger
-	vault     *vault.Vault
-	clients   *oauth.Clients
-	documents *cimd.Clients
-	tokens    *oauth.Tokens
-	requests  *oauth.Requests
-	visits    *visits
-	upstream  *upstream.Client
-	trials    *trial.Tester
-	proxy     *proxy.Proxy
-	owner     *owner.Owner
-	control   *control.Control
-	lines     sync.Map // credential id -> *line
-	changes   *changes.Feed
-	activity  activity.Log
-	timeline  *timeline.Recorder
-	checks    checks
-	exams     examinations
-	doctor    Doctor
-	paused    pauser
+	version    string
+	dir        string
+	log        *slog.Logger
+	vault      *vault.Vault
+	clients    *oauth.Clients
+	documents  *cimd.Clients
+	tokens     *oauth.Tokens
+	requests   *oauth.Requests
+	visits     *visits
+	upstream   *upstream.Client
+	trials     *trial.Tester
+	proxy      *proxy.Proxy
+	owner      *owner.Owner
+	control    *control.Control
+	lines      sync.Map // credential id -> *line
+	changes    *changes.Feed
+	activity   activity.Log
+	timeline   *timeline.Recorder
+	selfchecks selfcheck.Servers
+	exams      doctor.Examinations
+	paused     pauser
 
 	local   atomic.Pointer[origin]     // nil until ServeLocal
 	public  atomic.Pointer[origin]     // the last one that was served, nil before
@@ -121,7 +122,7 @@ func Open(cfg Config) (*Shim, error) {
 	}
 	s := &Shim{
 		version: cfg.Version, dir: cfg.Dir, log: cfg.Log,
-		vault: v, prompter: cfg.Prompter, doctor: cfg.Doctor,
+		vault: v, prompter: cfg.Prompter,
 		changes: changes.New(),
 	}
 	if err := s.init(cfg); err != nil {
@@ -150,8 +151,8 @@ func (s *Shim) init(cfg Config) error {
 		return err
 	}
 	s.clients = &oauth.Clients{Key: [32]byte(idKey)}
-	s.checks.Store = s.vault
-	s.tokens = oauth.NewTokens(&s.checks, nil)
+	s.selfchecks.Store = s.vault
+	s.tokens = oauth.NewTokens(&s.selfchecks, nil)
 	s.tokens.Log = s.log
 	s.requests = oauth.NewRequests(nil)
 	s.visits = newVisits(time.Now, s.isOpen)
@@ -173,6 +174,7 @@ func (s *Shim) init(cfg Config) error {
 	s.timeline = s.newTimeline()
 	s.control = s.newControl(cfg)
 	s.loadMeter()
+	s.initDoctor(cfg)
 	return s.initTunnel(cfg.Tunnel)
 }
 

@@ -22,7 +22,7 @@ func (s *Shim) publicProvider() string {
 // observe notes what the authorization server of an origin saw. Examinations
 // are no attempts.
 func (o *origin) observe(r *http.Request, x oauth.Sight) {
-	if o.s.checks.owns(r) || o.s.checks.find(x.Slug) != nil {
+	if o.s.selfchecks.Owns(r) || o.s.selfchecks.Find(x.Slug) != nil {
 		return
 	}
 	from, agent := o.from(r), timeline.Agent(r.UserAgent())

@@ -9,7 +9,6 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -211,7 +210,8 @@ func TestTimelineIsOver(t *testing.T) {
 // how others did, and what an examination found.
 func TestCheckPage(t *testing.T) {
 	doc := examiner{make(chan api.Finding)}
-	p := startConfig(t, shim.Config{Dir: t.TempDir(), Doctor: doc}, "127.0.0.1:0")
+	p := start(t)
+	p.shim.SetExaminer(doc.Examine)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
 	_, mcpURL := p.add(up.URL, nil)
 	c := p.client(mcpURL)

@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/doctor"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
@@ -149,7 +148,6 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	if err != nil {
 		return err
 	}
-	doc := &doctor.Doctor{Dir: p.dataDir, Outside: public.test.client}
 	s, err := shim.Open(shim.Config{
 		Dir:            p.dataDir,
 		Version:        version(),
@@ -157,7 +155,7 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		KeychainHelper: keychainHelper(),
 		Tunnel:         public.config(o),
 		Prompter:       prompter,
-		Doctor:         doc,
+		Outside:        public.test.client,
 		Login:          o.login,
 		LogLevel:       &p.level,
 		Log:            log,
@@ -168,7 +166,7 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	if err != nil {
 		return failed(err, "nothing was changed; --data-dir chooses another data folder")
 	}
-	public.shim, doc.Shim = s, s
+	public.shim = s
 	ln, err := p.listen(o.addr, s)
 	if err != nil {
 		return errors.Join(err, s.Close())

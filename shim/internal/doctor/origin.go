@@ -20,30 +20,30 @@ import (
 	"sync"
 	"time"
 
-	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // public looks at the tunnel, and then at the public origin through it.
 func (r *round) public() {
-	st := r.Shim.Status()
-	v := r.look(groupPublic, "tunnel", whatTunnel, func() verdict { return judgeTunnel(st.Tunnel) })
+	st := r.Status()
+	v := r.look(api.GroupPublic, "tunnel", whatTunnel, func() verdict { return judgeTunnel(st.Tunnel) })
 	if u := st.Tunnel.Usage; u != nil {
-		r.look(groupPublic, "quota", whatQuota, func() verdict {
+		r.look(api.GroupPublic, "quota", whatQuota, func() verdict {
 			if u.Warning != "" {
-				return warn(yours, u.Warning, nextQuota)
+				return warn(api.WhoseYours, u.Warning, nextQuota)
 			}
 			return well(fmt.Sprintf(textUsage, u.Requests, u.Bytes>>20))
 		})
 	}
 	if len(st.Tunnel.Stranded) > 0 {
-		r.look(groupPublic, "address", whatAddress, func() verdict {
-			return warn(yours, fmt.Sprintf(textStranded, strings.Join(st.Tunnel.Stranded, ", ")), nextStranded)
+		r.look(api.GroupPublic, "address", whatAddress, func() verdict {
+			return warn(api.WhoseYours, fmt.Sprintf(textStranded, strings.Join(st.Tunnel.Stranded, ", ")), nextStranded)
 		})
 	}
 	if v.state == api.FindingOK && st.PublicOrigin != nil && r.reach(*st.PublicOrigin) {
-		r.origin(groupPublic)
+		r.origin(api.GroupPublic)
 	}
 }
 
@@ -55,15 +55,15 @@ func judgeTunnel(t api.TunnelStatus) verdict {
 	case api.TunnelOff:
 		return verdict{state: api.FindingSkipped, words: t.Words}
 	case api.TunnelConnecting:
-		return warn(network, textConnecting, nextConnecting)
+		return warn(api.WhoseNetwork, textConnecting, nextConnecting)
 	case api.TunnelPaused:
-		return failed(yours, t.Words, nextResume)
+		return failed(api.WhoseYours, t.Words, nextResume)
 	case api.TunnelLocked:
-		return failed(yours, t.Words, t.Next)
+		return failed(api.WhoseYours, t.Words, t.Next)
 	}
 	whose := t.Whose
 	if whose == "" {
-		whose = yours
+		whose = api.WhoseYours
 	}
 	return verdict{state: api.FindingFailed, whose: whose, words: t.Words, next: t.Next, link: t.Link}
 }
@@ -109,8 +109,8 @@ func (h *hops) words() string {
 
 // reach goes out to the internet and comes back in.
 func (r *round) reach(origin string) bool {
-	v := r.look(groupPublic, "reach", whatReach, func() verdict {
-		path, nonce, end := r.Shim.BeginSelfTest()
+	v := r.look(api.GroupPublic, "reach", whatReach, func() verdict {
+		path, nonce, end := r.Nonce()
 		defer end()
 		h := &hops{began: time.Now()}
 		err := tunnel.Probe(httptrace.WithClientTrace(r.ctx, h.trace()), r.outside(), origin, path, nonce)
@@ -118,7 +118,7 @@ func (r *round) reach(origin string) bool {
 			return ofFault(f)
 		}
 		if err != nil {
-			return failed(network, fmt.Sprintf(textUntried, trimmed(err)), nextUntried)
+			return failed(api.WhoseNetwork, fmt.Sprintf(textUntried, trimmed(err)), nextUntried)
 		}
 		return well(h.words())
 	})
@@ -136,7 +136,7 @@ func (r *round) outside() *http.Client {
 type visitor struct {
 	ctx     context.Context
 	http    *http.Client
-	check   *shim.Check
+	check   *selfcheck.Server
 	group   string
 	browser bool // the next request is a browser's
 
@@ -153,14 +153,14 @@ const callback = "http://127.0.0.1/callback"
 
 // origin plays a client from the metadata to the revoking of its tokens.
 func (r *round) origin(group string) {
-	check, err := r.Shim.BeginCheck(group == groupPublic)
+	check, err := r.Selfcheck(group == api.GroupPublic)
 	if err != nil {
 		return
 	}
 	defer check.End()
 	c := r.outside()
-	if c == nil || group == groupLocal {
-		c = &http.Client{Transport: &http.Transport{DisableKeepAlives: group == groupLocal, Proxy: proxyOf(group)}}
+	if c == nil || group == api.GroupLocal {
+		c = &http.Client{Transport: &http.Transport{DisableKeepAlives: group == api.GroupLocal, Proxy: proxyOf(group)}}
 	}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	defer c.CloseIdleConnections()
@@ -193,7 +193,7 @@ func (r *round) origin(group string) {
 // proxyOf is the way out: the environment's proxy to the internet, none to this
 // computer.
 func proxyOf(group string) func(*http.Request) (*url.URL, error) {
-	if group == groupLocal {
+	if group == api.GroupLocal {
 		return nil
 	}
 	return http.ProxyFromEnvironment
@@ -221,10 +221,10 @@ func (v *visitor) send(method, path, contentType, body string) (res *http.Respon
 func (v *visitor) open(method, path, contentType, body string) (*http.Response, *verdict) {
 	req, err := http.NewRequestWithContext(v.ctx, method, v.check.Origin+path, strings.NewReader(body))
 	if err != nil {
-		w := failed(ours, textNoRequest, nextReport)
+		w := failed(api.WhoseOurs, textNoRequest, nextReport)
 		return nil, &w
 	}
-	req.Header.Set(shim.CheckHeader, v.check.Nonce)
+	req.Header.Set(selfcheck.Header, v.check.Nonce)
 	req.Header.Set("User-Agent", agent)
 	if v.browser {
 		v.browser = false
@@ -248,10 +248,10 @@ func (v *visitor) open(method, path, contentType, body string) (*http.Response, 
 
 // broken says why there was no answer.
 func (v *visitor) broken(err error) verdict {
-	if v.group == groupLocal {
-		return failed(yours, fmt.Sprintf(textUnreachable, reason(err)), nextFirewall)
+	if v.group == api.GroupLocal {
+		return failed(api.WhoseYours, fmt.Sprintf(textUnreachable, reason(err)), nextFirewall)
 	}
-	return failed(network, fmt.Sprintf(textBroke, reason(err)), nextBroke)
+	return failed(api.WhoseNetwork, fmt.Sprintf(textBroke, reason(err)), nextBroke)
 }
 
 // reason is an error without its URL, whose query may say too much.
@@ -274,14 +274,14 @@ func judgeStrange(group string, status int, h http.Header, body []byte) verdict 
 	html := strings.HasPrefix(h.Get("Content-Type"), "text/html") || bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(body)), []byte("<!doctype html"))
 	code := h.Get("Ngrok-Error-Code")
 	switch {
-	case group == groupLocal:
-		return failed(ours, fmt.Sprintf(textOurAnswer, status), nextReport)
+	case group == api.GroupLocal:
+		return failed(api.WhoseOurs, fmt.Sprintf(textOurAnswer, status), nextReport)
 	case code != "":
-		return failed(ngroks, fmt.Sprintf(textNgrokAnswered, code), nextNgrokAnswered)
+		return failed(api.WhoseNgrok, fmt.Sprintf(textNgrokAnswered, code), nextNgrokAnswered)
 	case html || status == http.StatusForbidden:
-		return failed(yours, textBots, nextBots)
+		return failed(api.WhoseYours, textBots, nextBots)
 	}
-	return failed(yours, fmt.Sprintf(textChanged, status), nextChanged)
+	return failed(api.WhoseYours, fmt.Sprintf(textChanged, status), nextChanged)
 }
 
 func (v *visitor) mcp() string { return "/" + v.check.Slug + "/mcp" }
@@ -316,8 +316,8 @@ func (v *visitor) challenge() verdict {
 		return *problem
 	}
 	want := v.check.Origin + "/.well-known/oauth-protected-resource" + v.mcp()
-	if v.group == groupPublic && res.StatusCode == http.StatusUnauthorized && res.Header.Get("WWW-Authenticate") == "" {
-		return failed(yours, textNoChallenge, nextPassHeader)
+	if v.group == api.GroupPublic && res.StatusCode == http.StatusUnauthorized && res.Header.Get("WWW-Authenticate") == "" {
+		return failed(api.WhoseYours, textNoChallenge, nextPassHeader)
 	}
 	if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != http.StatusUnauthorized || !strings.Contains(got, want) {
 		return v.strange(res, b)
@@ -358,8 +358,8 @@ func (v *visitor) page() verdict {
 	case problem != nil:
 		return *problem
 	case res.Header.Get("Ngrok-Error-Code") == "ERR_NGROK_6024":
-		return verdict{state: api.FindingWarn, whose: ngroks, words: textNgrokPage, next: nextNgrokPage}
-	case v.group == groupLocal && res.StatusCode == http.StatusSeeOther, res.StatusCode == http.StatusOK && bytes.Contains(b, []byte("Key2OAuth")):
+		return verdict{state: api.FindingWarn, whose: api.WhoseNgrok, words: textNgrokPage, next: nextNgrokPage}
+	case v.group == api.GroupLocal && res.StatusCode == http.StatusSeeOther, res.StatusCode == http.StatusOK && bytes.Contains(b, []byte("Key2OAuth")):
 		return verdict{}
 	}
 	return v.strange(res, b)
@@ -390,7 +390,7 @@ func (v *visitor) tokens(params url.Values) verdict {
 func (v *visitor) token() verdict {
 	code, err := v.check.Code(v.client, callback, v.challengeCode())
 	if err != nil {
-		return failed(ours, textNoAccess, nextReport)
+		return failed(api.WhoseOurs, textNoAccess, nextReport)
 	}
 	return v.tokens(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {v.verifier}, "redirect_uri": {callback}})
 }
@@ -408,10 +408,10 @@ func (v *visitor) call() verdict {
 	if problem != nil {
 		return *problem
 	}
-	if v.group == groupPublic && res.StatusCode == http.StatusUnauthorized {
-		return failed(yours, textNoToken, nextPassHeader)
+	if v.group == api.GroupPublic && res.StatusCode == http.StatusUnauthorized {
+		return failed(api.WhoseYours, textNoToken, nextPassHeader)
 	}
-	if res.StatusCode != http.StatusOK || !bytes.Contains(b, []byte(shim.CheckAnswer)) {
+	if res.StatusCode != http.StatusOK || !bytes.Contains(b, []byte(selfcheck.Answer)) {
 		return v.strange(res, b)
 	}
 	return verdict{}
@@ -440,12 +440,12 @@ func (v *visitor) stream() verdict {
 	switch {
 	case lines.Err() != nil:
 		return v.broken(lines.Err())
-	case strings.Contains(last, shim.CheckStreamed):
+	case strings.Contains(last, selfcheck.Streamed):
 		return verdict{}
-	case v.group == groupLocal:
-		return failed(ours, textOurStream, nextReport)
+	case v.group == api.GroupLocal:
+		return failed(api.WhoseOurs, textOurStream, nextReport)
 	}
-	return failed(yours, textHeldBack, nextHeldBack)
+	return failed(api.WhoseYours, textHeldBack, nextHeldBack)
 }
 
 // revoke ends the access, and looks whether it has ended.

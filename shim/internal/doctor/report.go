@@ -1,4 +1,4 @@
-package shim
+package doctor
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// reportText is a report for a letter or a bug report.
-func reportText(r api.Report) string {
+// Text is a report for a letter or a bug report.
+func Text(r api.Report) string {
 	var b strings.Builder
 	group := ""
 	for _, f := range r.Findings {

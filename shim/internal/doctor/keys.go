@@ -1,0 +1,186 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/trial"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// Servers are the owner's servers with their keys.
+type Servers interface {
+	Endpoints() []endpoint.Endpoint
+	Credentials(slug string) []endpoint.Credential
+	Key(credential string) (endpoint.Secret, error)
+	UpstreamURL(slug string) (*url.URL, error)
+}
+
+// What trying a key may come to besides the outcomes of package trial.
+const (
+	noKey       trial.Outcome = "no key"
+	locked      trial.Outcome = "locked"
+	otherHeader trial.Outcome = "header" // the key works in another header than the one chosen
+)
+
+// A keyTrial is what a server answered to one of its keys.
+type keyTrial struct {
+	outcome trial.Outcome
+	fault   upstream.Fault
+	words   string
+	// clock is how far our clock runs ahead of the server's, if it said.
+	clock      time.Duration
+	clockKnown bool
+}
+
+// servers tries each key at its server.
+func (r *round) servers() {
+	all := r.Servers.Endpoints()
+	if len(all) == 0 {
+		r.look(api.GroupServers, "none", whatServers, func() verdict {
+			return verdict{state: api.FindingSkipped, words: textNoServer}
+		})
+		return
+	}
+	var clock *verdict
+	try := func(e endpoint.Endpoint, c endpoint.Credential) {
+		what := e.Name
+		if c.Label != "" {
+			what += ", " + c.Label
+		}
+		r.look(api.GroupServers, e.Slug+"."+c.ID, what, func() verdict {
+			t := r.try(e, c)
+			if t.clockKnown && (clock == nil || clock.state == api.FindingFailed) {
+				v := judgeClock(t.clock, e.UpstreamHost())
+				clock = &v
+			}
+			return judgeTrial(t)
+		})
+	}
+	for _, e := range all {
+		keys := r.Servers.Credentials(e.Slug)
+		for _, c := range keys {
+			try(e, c)
+		}
+		if len(keys) == 0 {
+			try(e, endpoint.Credential{})
+		}
+	}
+	if clock != nil {
+		r.look(api.GroupServers, "clock", whatClock, func() verdict { return *clock })
+	}
+}
+
+// try tries one key at its server.
+func (r *round) try(e endpoint.Endpoint, c endpoint.Credential) keyTrial {
+	if c.ID == "" {
+		return keyTrial{outcome: noKey}
+	}
+	if k := r.Status().Keychain; !k.Usable() {
+		return keyTrial{outcome: locked, words: k.Words}
+	}
+	key, err := r.Servers.Key(c.ID)
+	if err != nil {
+		return keyTrial{outcome: noKey}
+	}
+	u, err := r.Servers.UpstreamURL(e.Slug)
+	if err != nil {
+		return keyTrial{outcome: noKey}
+	}
+	verdict := r.Keys.TryHeaders(r.ctx, upstream.Target{URL: u, Header: e.Header, Key: key}, endpoint.UsualHeaders[1:])
+	t := keyTrial{outcome: verdict.Outcome, fault: verdict.Fault, words: verdict.Words}
+	if verdict.Outcome == trial.OK && verdict.Header != e.Header {
+		t.outcome, t.words = otherHeader, fmt.Sprintf(web.TextHeaderWanted, web.DescribeHeader(verdict.Header), web.DescribeHeader(e.Header))
+	}
+	t.clock, t.clockKnown = r.clockAgainst(upstream.Target{URL: u, Header: e.Header})
+	return t
+}
+
+// clockAgainst compares our clock with that of a server, which is asked without
+// a key.
+func (r *round) clockAgainst(t upstream.Target) (ahead time.Duration, ok bool) {
+	ctx, cancel := context.WithTimeout(upstream.WithTarget(r.ctx, &t), 5*time.Second)
+	defer cancel()
+	bare := *t.URL
+	bare.RawQuery = ""
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, bare.String(), nil)
+	if err != nil {
+		return 0, false
+	}
+	res, err := r.Upstream.Send(req)
+	if err != nil {
+		return 0, false
+	}
+	res.Body.Close()
+	theirs, err := http.ParseTime(res.Header.Get("Date"))
+	return time.Since(theirs), err == nil
+}
+
+// maxDrift is how wrong a clock may be without harm.
+const maxDrift = 2 * time.Minute
+
+// judgeClock judges how far our clock runs ahead of a server's.
+func judgeClock(ahead time.Duration, host string) verdict {
+	if ahead < -maxDrift || ahead > maxDrift {
+		text := textClockAhead
+		if ahead < 0 {
+			text, ahead = textClockBehind, -ahead
+		}
+		return failed(api.WhoseYours, fmt.Sprintf(text, span(ahead), host), nextClock)
+	}
+	return verdict{}
+}
+
+// span says how long d is, roughly.
+func span(d time.Duration) string {
+	for _, u := range []struct {
+		unit time.Duration
+		name string
+	}{{24 * time.Hour, "days"}, {time.Hour, "hours"}} {
+		if d >= 2*u.unit {
+			return fmt.Sprintf("%d %s", int(d.Round(u.unit)/u.unit), u.name)
+		}
+	}
+	return fmt.Sprintf("%d minutes", int(d.Round(time.Minute)/time.Minute))
+}
+
+// judgeTrial judges what a server answered to a key.
+func judgeTrial(t keyTrial) verdict {
+	switch t.outcome {
+	case trial.OK:
+		return well(t.words)
+	case trial.Keyless:
+		return warn(api.WhoseYours, t.words, nextKeyless)
+	case noKey:
+		return verdict{state: api.FindingSkipped, words: textNoKey}
+	case locked:
+		return failed(api.WhoseYours, t.words, nextUnlock)
+	case otherHeader:
+		return failed(api.WhoseYours, t.words, nextHeader)
+	case trial.Rejected:
+		return failed(api.WhoseYours, t.words, nextRejected)
+	case trial.NotMCP:
+		return failed(api.WhoseYours, t.words, nextNotMCP)
+	case trial.Redirect, trial.Refused:
+		return failed(api.WhoseYours, t.words, nextAddress)
+	case trial.Busy:
+		return failed(api.WhoseUpstream, t.words, nextBusy)
+	}
+	switch t.fault {
+	case upstream.FaultName:
+		return failed(api.WhoseYours, t.words, nextName)
+	case upstream.FaultPlain:
+		return failed(api.WhoseYours, t.words, nextPlain)
+	case upstream.FaultNetwork:
+		return failed(api.WhoseNetwork, t.words, nextNetwork)
+	case upstream.FaultCertificate:
+		return failed(api.WhoseUpstream, t.words, nextCertificate)
+	}
+	return failed(api.WhoseUpstream, t.words, nextServer)
+}
