@@ -26,7 +26,7 @@ func TestActivityInChromium(t *testing.T) {
 	b.run(chromedp.Navigate(a.ownerLink()))
 	b.eventually("the home page is open", func() bool { return b.location().Path == "/" })
 	b.run(click(`nav a[href="/activity"]`))
-	b.waitFor("No calls yet")
+	b.waitFor(shimtest.Text("activity.none"))
 	b.shoot("activity-empty")
 	call(t, e.Local, c.Access)
 	b.waitFor("tools/list")
@@ -42,5 +42,5 @@ func TestActivityInChromium(t *testing.T) {
 	b.eventually("the search is in the address", func() bool { return b.location().RawQuery != "" })
 	b.waitFor("tools/list")
 	b.run(keys(`#q`, " frobnicate\r"))
-	b.waitFor("Nothing found")
+	b.waitFor(shimtest.Text("activity.none.found"))
 }

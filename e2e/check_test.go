@@ -33,7 +33,7 @@ func TestCheckInChromium(t *testing.T) {
 	hold, held, release := shimtest.Hold(t)
 	slow.Break(hold)
 	b.run(click(`nav a[href="/check"]`))
-	b.waitFor("Attempts that did not finish")
+	b.waitFor(shimtest.Text("attempt.h2"))
 	b.look("check-before")
 	b.run(click(`form[action="/check"] button`))
 	<-held
@@ -46,7 +46,7 @@ func TestCheckInChromium(t *testing.T) {
 	b.look("check-running")
 	b.run(click(`details[data-fold=local] summary`))
 	release()
-	b.waitFor("One thing does not work")
+	b.waitFor(shimtest.Text("check.failed.1"))
 	b.eventually("what was unfolded is so again", func() bool { return b.is(`document.querySelector("details[data-fold=local]").open`) })
 	if b.is(`document.querySelector("details[data-fold=public]").open`) {
 		t.Error("what was not unfolded is")

@@ -137,7 +137,7 @@ func TestConsentInChromium(t *testing.T) {
 
 		b := newChromium(t)
 		b.run(chromedp.Navigate(c.AuthorizeURL()))
-		b.waitFor("key2oauth open")
+		b.waitFor(shimtest.Text("owner.command"))
 		b.shoot("consent-not-the-owner")
 
 		b.signIn(a)
@@ -293,7 +293,7 @@ func TestA13RedirectsInChromium(t *testing.T) {
 		b.run(chromedp.Navigate(c.AuthorizeURL()))
 		b.shoot("consent-cursor")
 		b.paste(up.Key())
-		b.waitFor("Return to Cursor")
+		b.waitFor(shimtest.Text("return.button", "Cursor"))
 		b.shoot("return-to-cursor")
 		link := value(b, chromedp.AttributeValue(chromedp.CSS(`a[href^="cursor:"]`), "href"))
 		u, err := url.Parse(link.Value)

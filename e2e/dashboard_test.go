@@ -55,7 +55,7 @@ func TestFirstRunInChromium(t *testing.T) {
 	a := startApp(t)
 	b := newChromium(t)
 	b.signIn(a)
-	b.waitFor("First steps")
+	b.waitFor(shimtest.Text("steps.title"))
 	b.look("first-empty")
 	if got, want := b.ticks(), "keychain"; got != want {
 		t.Errorf("done are %q, want %q", got, want)
@@ -146,7 +146,7 @@ func TestFirstRunInChromium(t *testing.T) {
 	// Without JavaScript the same comes by loading the page.
 	a.run("", "pause")
 	b.run(command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Navigate(a.origin+"/"))
-	b.waitFor("Everything is paused")
+	b.waitFor(shimtest.Text("home.paused.words"))
 	b.shoot("home-without-javascript") // where axe-core cannot run
 	b.noPolicyStopped()
 	tab.noPolicyStopped()
@@ -171,7 +171,7 @@ func TestStoppedInChromium(t *testing.T) {
 	a := startApp(t)
 	b := newChromium(t)
 	b.signIn(a)
-	b.waitFor("First steps")
+	b.waitFor(shimtest.Text("steps.title"))
 	for _, path := range []string{"/", "/activity"} {
 		b.run(chromedp.Navigate(a.origin+path), chromedp.WaitVisible(chromedp.CSS(`nav a[aria-current]`)))
 		if !b.is(`document.querySelector("[data-lost]").hidden`) {
@@ -243,7 +243,7 @@ func TestSettingsInChromium(t *testing.T) {
 	b.waitFor("not a file that Key2OAuth has exported")
 	b.look("import-error")
 	send(name)
-	b.waitFor("These are added")
+	b.waitFor(shimtest.Text("import.added"))
 	b.look("import")
 	b.run(click(`form button.primary`))
 	b.waitFor("Paste a key for each")
@@ -273,7 +273,7 @@ func TestSettingsInChromium(t *testing.T) {
 	b.run(keys(`#word`, "yes"), click(`form button.danger`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
 	b.look("delete-everything-error")
 	b.run(keys(`#word`, "delete"), click(`form button.danger`))
-	b.waitFor("Everything is deleted")
+	b.waitFor(shimtest.TextDeletedTitle)
 	b.look("deleted")
 	ended := make(chan error, 1)
 	go func() { ended <- a.cmd.Wait() }()

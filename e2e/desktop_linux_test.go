@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+	"github.com/key2oauth/key2oauth/tray"
 	"github.com/key2oauth/key2oauth/tray/traytest"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
@@ -184,7 +186,7 @@ func TestDesktopWithoutTray(t *testing.T) {
 			tt.session.args = []string{"--keychain", "file"}
 			d := startDesktopApp(t, tt.session)
 			d.waitSaid(tt.words)
-			if p := d.follow("/"); !strings.Contains(p.Body, "shows no icon") {
+			if p := d.follow("/"); !strings.Contains(html.UnescapeString(p.Body), shimtest.Notice("notray")) {
 				t.Error("the page does not say how to come back to it")
 			}
 			up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
@@ -215,7 +217,7 @@ func TestDesktopPanel(t *testing.T) {
 	d.waitSaid("this desktop shows no tray icons now")
 	for range 2 {
 		panel := d.bus.StartWatcher(t)
-		panel.Icon(t).WaitMenu(t, "the menu", has("Quit Key2OAuth"))
+		panel.Icon(t).WaitMenu(t, "the menu", has(tray.Text("quit")))
 		panel.Stop()
 	}
 	d.links.none(t)
@@ -282,7 +284,7 @@ func TestDesktopStartFails(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
 		t.Errorf("the exit code is %d, want 1", code)
 	}
-	if note := daemon.Next(t); note.Summary != "Key2OAuth could not start" || !strings.Contains(note.Body, file) {
+	if note := daemon.Next(t); note.Summary != tray.Text("notice.start") || !strings.Contains(note.Body, file) {
 		t.Errorf("the notification says %q, %q", note.Summary, note.Body)
 	}
 }
@@ -301,18 +303,18 @@ func TestDesktopLockedKeyring(t *testing.T) {
 	panel := d.bus.StartWatcher(t)
 	panel.Icon(t)
 	d.restart()
-	panel.Icon(t).WaitMenu(t, "a locked keyring shown", has("Locked \u2013 unlock your keyring"))
+	panel.Icon(t).WaitMenu(t, "a locked keyring shown", has(tray.Text("status.locked")))
 	traytest.Wait(t, "the question on the screen", func() (bool, string) { return prompter.Shown() > 0, "" })
 
 	panel.Stop() // while the question is open
 	panel = d.bus.StartWatcher(t)
-	panel.Icon(t).WaitMenu(t, "the menu of the next panel", has("Locked \u2013 unlock your keyring"))
+	panel.Icon(t).WaitMenu(t, "the menu of the next panel", has(tray.Text("status.locked")))
 	prompter.Dismiss(t)
 	panel.Stop() // after an answer
 	panel = d.bus.StartWatcher(t)
 	icon := panel.Icon(t)
 	d.keyring.Unlock(t)
-	icon.WaitMenu(t, "the keyring open", func(m *traytest.Item) bool { return !has("Locked \u2013 unlock your keyring")(m) })
+	icon.WaitMenu(t, "the keyring open", func(m *traytest.Item) bool { return !has(tray.Text("status.locked"))(m) })
 	u.mustCall("the keyring is open")
 	icon.Click(t, "Pause")
 	d.waitPaused(true)

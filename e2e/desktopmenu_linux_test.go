@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tray"
 	"github.com/key2oauth/key2oauth/tray/traytest"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
@@ -76,12 +78,12 @@ func (m *menuTest) firstRun(t *testing.T) {
 	if p := m.browser.SignIn(link); p.URL.Path != "/" || p.Status != http.StatusOK {
 		t.Fatalf("the first link leads to %s (%d), want /", p.URL.Path, p.Status)
 	}
-	m.icon.Click(t, "Open dashboard")
+	m.icon.Click(t, tray.Text("dashboard"))
 	m.follow("/")
-	m.icon.Click(t, "Add a server\u2026")
+	m.icon.Click(t, tray.Text("endpoint.add"))
 	m.follow("/")
 	m.e = m.addEndpoint("Linear", m.up.URL, m.up.Key())
-	m.icon.WaitMenu(t, "the server", has("Linear", "Not used yet"))
+	m.icon.WaitMenu(t, "the server", has("Linear", tray.Text("used.never")))
 }
 
 // keychain asks with another program whether the master key is in the keyring.
@@ -98,7 +100,7 @@ func (m *menuTest) keychain(t *testing.T) {
 func (m *menuTest) pause(t *testing.T) {
 	m.icon.Click(t, "Pause")
 	m.waitPaused(true)
-	m.icon.WaitMenu(t, "paused", has("Paused \u2013 no calls go through"))
+	m.icon.WaitMenu(t, "paused", has(tray.Text("status.paused")))
 	m.icon.Click(t, "Resume")
 	m.waitPaused(false)
 	m.icon.WaitMenu(t, "no longer paused", has("Pause"))
@@ -110,13 +112,13 @@ func (m *menuTest) pages(t *testing.T) {
 	if p := m.follow("/"); p.URL.Fragment != "e-"+m.e.Slug || !strings.Contains(p.Body, `id="`+p.URL.Fragment+`"`) {
 		t.Errorf("the link leads to %q on the page, want the card of the server", p.URL.Fragment)
 	}
-	m.icon.Click(t, "Connect apps elsewhere\u2026")
+	m.icon.Click(t, tray.Text("tunnel"))
 	m.follow("/tunnel")
 	// There is no display, and so no clipboard: a page has the address, and says
 	// why it came.
-	m.icon.Click(t, "Linear", "Copy MCP URL")
+	m.icon.Click(t, "Linear", tray.Text("copy"))
 	p := m.follow("/")
-	if !strings.Contains(p.Body, m.e.Local) || !strings.Contains(p.Body, "no clipboard") || p.URL.Fragment != "e-"+m.e.Slug {
+	if !strings.Contains(p.Body, m.e.Local) || !strings.Contains(html.UnescapeString(p.Body), shimtest.Notice("copy")) || p.URL.Fragment != "e-"+m.e.Slug {
 		t.Errorf("the page does not show the address %s, or not why, or leads to %q on it", m.e.Local, p.URL.Fragment)
 	}
 }
@@ -127,23 +129,23 @@ func (m *menuTest) tunnel(t *testing.T) {
 	connected := "Connected \u2013 " + tunneltest.DefaultDomain
 	m.api("PUT", "/api/tunnel", map[string]string{"provider": "ngrok", "authtoken": desktopAuthtoken}, nil)
 	m.icon.WaitMenu(t, "the tunnel online", has(connected))
-	m.icon.Click(t, "Go offline")
-	m.icon.WaitMenu(t, "the tunnel offline", has("Offline \u2013 only apps on this computer can connect"))
-	m.icon.Click(t, "Go online")
+	m.icon.Click(t, tray.Text("offline"))
+	m.icon.WaitMenu(t, "the tunnel offline", has(tray.Text("status.offline")))
+	m.icon.Click(t, tray.Text("online"))
 	m.icon.WaitMenu(t, "the tunnel online again", has(connected))
 
 	m.edge.Revoke(desktopAuthtoken)
 	m.edge.KillSessions()
-	m.note(t, "Apps elsewhere cannot connect")
+	m.note(t, tray.Text("notice.tunnel"))
 	menu := m.icon.WaitMenu(t, "what to do about the tunnel", func(i *traytest.Item) bool { return strings.HasSuffix(first(i), " \u2013 click to fix") })
 	m.icon.Click(t, first(menu))
 	m.follow("/tunnel")
 	// Where the link leads says what is wrong; another attempt by the menu too.
-	m.icon.Click(t, "Go offline")
+	m.icon.Click(t, tray.Text("offline"))
 	m.noNotes(t)
-	m.icon.Click(t, "Go online")
+	m.icon.Click(t, tray.Text("online"))
 	m.follow("/tunnel")
-	m.note(t, "Apps elsewhere cannot connect")
+	m.note(t, tray.Text("notice.tunnel"))
 	m.api("PUT", "/api/tunnel", map[string]string{"provider": "ngrok", "authtoken": desktopAuthtoken + "_new"}, nil)
 	m.icon.WaitMenu(t, "the tunnel online with a new authtoken", has(connected))
 	m.noNotes(t)
@@ -152,7 +154,7 @@ func (m *menuTest) tunnel(t *testing.T) {
 // stopped lets an app fail to connect: the menu says so in one line, which
 // leads to why, until the app has got there.
 func (m *menuTest) stopped(t *testing.T) {
-	const line = "Test client did not connect \u2013 click to fix"
+	line := tray.Text("stopped.yours", "Test client")
 	c := oauthClient(t, m.app, "http://127.0.0.1:1/callback", m.e.Local)
 	m.browser.Consent(c.AuthorizeURL(), map[string]string{"credential": "new", "api_key": "sk-mistyped", "action": "approve"})
 	m.icon.WaitMenu(t, "the app that did not connect", has(line))
@@ -163,7 +165,7 @@ func (m *menuTest) stopped(t *testing.T) {
 	u := m.signIn(t)
 	u.mustCall("connected")
 	m.newApp(t)
-	m.icon.WaitMenu(t, "no app that did not connect", func(i *traytest.Item) bool { return !strings.Contains(i.String(), "did not connect") })
+	m.icon.WaitMenu(t, "no app that did not connect", func(i *traytest.Item) bool { return !strings.Contains(i.String(), line) })
 }
 
 const desktopAuthtoken = "2desktopmenu_authtoken_of_the_owner"
@@ -219,8 +221,10 @@ func (f *far) ask(t *testing.T) (number string) {
 func (m *menuTest) requests(t *testing.T) {
 	f := m.phone("127.0.2.1")
 	number := f.ask(t)
-	menu := m.icon.WaitMenu(t, "the request first", func(i *traytest.Item) bool { return strings.HasPrefix(first(i), "Review request from ") })
-	note := m.note(t, "An app asks for access")
+	menu := m.icon.WaitMenu(t, "the request first", func(i *traytest.Item) bool {
+		return strings.HasPrefix(first(i), strings.TrimSuffix(tray.Text("review", ""), "\u2026"))
+	})
+	note := m.note(t, tray.Text("notice.request"))
 	m.links.none(t)
 	m.icon.Click(t, first(menu))
 	m.follow("/consent/" + f.id)
@@ -249,7 +253,7 @@ func (m *menuTest) hundred(t *testing.T) {
 			waiting++
 		}
 	}
-	m.note(t, "An app asks for access")
+	m.note(t, tray.Text("notice.request"))
 	m.icon.WaitMenu(t, "all requests in one item", func(i *traytest.Item) bool { return first(i) == fmt.Sprintf("Review %d requests\u2026", waiting) })
 	m.notes.None(t, time.Second)
 	if n := m.notes.Open() - m.connected; n != 1 {
@@ -301,7 +305,7 @@ func (m *menuTest) note(t *testing.T, summary string) traytest.Note {
 // newApp waits for the notification that an app has connected.
 func (m *menuTest) newApp(t *testing.T) {
 	t.Helper()
-	m.note(t, "New app connected")
+	m.note(t, tray.Text("notice.client"))
 	m.connected++
 }
 
@@ -337,7 +341,7 @@ func (m *menuTest) key(t *testing.T) {
 	}
 	m.up.SetKey("sk-desktop-next")
 	u.call()
-	note := m.note(t, "API key rejected")
+	note := m.note(t, tray.Text("notice.rejected"))
 	if !strings.Contains(note.Body, "Linear") {
 		t.Errorf("the notification does not say whose key it is: %s", note.Body)
 	}
@@ -353,7 +357,7 @@ func (m *menuTest) key(t *testing.T) {
 	if done := m.browser.Submit(form, map[string]string{"api_key": m.up.Key()}); done.Status != http.StatusOK {
 		t.Fatalf("the key page = %d:\n%s", done.Status, done.Body)
 	}
-	m.icon.WaitMenu(t, "all well", func(i *traytest.Item) bool { return !strings.Contains(i.String(), "key rejected") })
+	m.icon.WaitMenu(t, "all well", func(i *traytest.Item) bool { return !strings.Contains(i.String(), tray.Text("key.rejected", "")) })
 	traytest.Wait(t, "the same icon as before", func() (bool, string) {
 		now, err := m.icon.Picture()
 		return err == nil && string(now.Pixels) == string(calm.Pixels), ""
@@ -364,16 +368,16 @@ func (m *menuTest) key(t *testing.T) {
 
 // revoke revokes the client by two clicks.
 func (m *menuTest) revoke(t *testing.T) {
-	menu := m.icon.WaitMenu(t, "the recent apps", has("Recent apps"))
-	if n := len(menu.Find("Recent apps").Items); n != len(m.grants()) {
+	menu := m.icon.WaitMenu(t, "the recent apps", has(tray.Text("clients")))
+	if n := len(menu.Find(tray.Text("clients")).Items); n != len(m.grants()) {
 		t.Errorf("the menu has %d apps, want %d", n, len(m.grants()))
 	}
 	for left := len(m.grants()); left > 0; left-- {
-		app := first(menu.Find("Recent apps"))
-		m.icon.Click(t, "Recent apps", app, "Revoke access", "Revoke now")
+		app := first(menu.Find(tray.Text("clients")))
+		m.icon.Click(t, tray.Text("clients"), app, tray.Text("revoke"), tray.Text("revoke.now"))
 		traytest.Wait(t, "a grant less", func() (bool, string) { return len(m.grants()) == left-1, "" })
 		menu = m.icon.WaitMenu(t, "an app less", func(i *traytest.Item) bool {
-			apps := i.Find("Recent apps")
+			apps := i.Find(tray.Text("clients"))
 			return apps == nil && left == 1 || apps != nil && len(apps.Items) == left-1
 		})
 	}
@@ -387,12 +391,12 @@ func (m *menuTest) login(t *testing.T) {
 	checked := func(want bool) {
 		t.Helper()
 		m.icon.WaitMenu(t, fmt.Sprintf("the check mark %v", want), func(i *traytest.Item) bool {
-			item := i.Find("Start at login")
+			item := i.Find(tray.Text("login"))
 			return item != nil && item.Checkable && item.Checked == want
 		})
 	}
 	checked(false)
-	m.icon.Click(t, "Start at login")
+	m.icon.Click(t, tray.Text("login"))
 	checked(true)
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -403,7 +407,7 @@ func (m *menuTest) login(t *testing.T) {
 			t.Errorf("login does not start it with %s:\n%s", want, b)
 		}
 	}
-	m.icon.Click(t, "Start at login")
+	m.icon.Click(t, tray.Text("login"))
 	checked(false)
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
 		t.Errorf("the file is still there: %v", err)
@@ -417,8 +421,8 @@ func (m *menuTest) login(t *testing.T) {
 	if err := os.Symlink("/nowhere", folder); err != nil {
 		t.Fatal(err)
 	}
-	m.icon.Click(t, "Start at login")
-	note := m.note(t, "Start at login was not changed")
+	m.icon.Click(t, tray.Text("login"))
+	note := m.note(t, tray.Text("notice.login"))
 	if !strings.Contains(note.Body, folder) {
 		t.Errorf("the notification does not say why: %s", note.Body)
 	}
@@ -444,7 +448,7 @@ func (m *menuTest) quit(t *testing.T) {
 		answer <- result{a, err}
 	}()
 	traytest.Wait(t, "the call at the upstream", func() (bool, string) { return len(m.up.Requests()) > 0, "" })
-	m.icon.Click(t, "Quit Key2OAuth")
+	m.icon.Click(t, tray.Text("quit"))
 	if code := m.ended(); code != 0 {
 		t.Errorf("the exit code is %d, want 0", code)
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -114,7 +115,7 @@ func TestL07T15DiskFull(t *testing.T) {
 		mustBeRefused(t, "a code on a full disk")(approved.Redeem(code))
 	}
 	consented := browser.Consent(newcomer.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
-	if consented.Status != http.StatusServiceUnavailable || !strings.Contains(consented.Body, "the disk may be full") {
+	if consented.Status != http.StatusServiceUnavailable || !strings.Contains(html.UnescapeString(consented.Body), shimtest.TextDiskTrouble) {
 		t.Errorf("consent on a full disk = %d %s:\n%s\nwant 503 and words", consented.Status, consented.Location, consented.Body)
 	}
 

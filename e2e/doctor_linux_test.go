@@ -37,7 +37,7 @@ func TestDoctorFullDisk(t *testing.T) {
 	u := signedIn(t, a, a.addEndpoint("Linear", up.URL, up.Key()).Local, up.Key())
 	b := shimtest.NewBrowser(t, a.origin)
 	b.SignIn(a.ownerLink())
-	const words, next = "is full", "Make room"
+	const words, next = "is full", "Free some space"
 	says := func() (home, status bool) {
 		page := b.Open("/")
 		return strings.Contains(page.Body, words) && strings.Contains(page.Body, next), strings.Contains(a.run("", "status"), words)

@@ -57,12 +57,12 @@ func TestL06NoKeychain(t *testing.T) {
 	b.SignIn(a.ownerLink())
 	c := oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	for _, tt := range []struct{ where, says string }{
-		{"/", "Only until Key2OAuth stops"},
-		{"/settings", "Only until Key2OAuth stops"},
-		{c.AuthorizeURL(), "Kept until Key2OAuth stops"},
+		{"/", shimtest.Text("side.keys.memory")},
+		{"/settings", shimtest.Text("side.keys.memory")},
+		{c.AuthorizeURL(), shimtest.Text("consent.key.memory")},
 	} {
 		body := b.Open(tt.where).Body
-		if !strings.Contains(body, tt.says) || strings.Contains(body, "In the keychain of this computer") || strings.Contains(body, "Kept encrypted on this computer. The app") {
+		if !strings.Contains(body, tt.says) || strings.Contains(body, shimtest.Text("side.keys.os")) || strings.Contains(body, shimtest.Text("consent.key.saved")) {
 			t.Errorf("the page %.40s does not say that nothing is kept", tt.where)
 		}
 	}

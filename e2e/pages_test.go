@@ -37,7 +37,7 @@ func TestOwnersPagesInChromium(t *testing.T) {
 
 	const create = `form[action="/endpoints"] `
 	b.run(keys(`#upstream_url`, html.URL), keys(`#api_key`, html.Key()), click(create+`button.primary`))
-	b.waitFor("Add it anyway")
+	b.waitFor(shimtest.Text("create.force"))
 	b.shoot("home-add-not-mcp")
 	b.run(chromedp.Navigate(a.origin+"/"), keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(create+`button.primary`))
 	b.run(chromedp.WaitVisible(chromedp.CSS(`.field.wrong, #problem`)))
@@ -111,7 +111,7 @@ func TestOwnersPagesInChromium(t *testing.T) {
 	b.eventually("the owner is signed out", at("/sign-out"))
 	b.shoot("signed-out")
 	b.run(chromedp.Navigate(link), chromedp.WaitVisible(chromedp.CSS(`.message`)))
-	b.waitFor("opened twice")
+	b.waitFor(shimtest.TextTicketUsed)
 	b.shoot("one-time-link-used")
 	b.noPolicyStopped()
 }

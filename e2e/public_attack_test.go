@@ -49,7 +49,7 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 	t.Run("A18 by the link to this computer", func(t *testing.T) {
 		stranger := newPhone(t, a, e)
 		stranger.run(chromedp.Navigate(stranger.c.AuthorizeURL()))
-		stranger.waitFor("Claude wants to connect")
+		stranger.waitFor(shimtest.Text("signin.h1", "Claude"))
 		link := lure(stranger)
 		owner := newFarChromium(t, w, stranger.site.host)
 		owner.signIn(a)
@@ -61,14 +61,14 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 		stranger.run(chromedp.Navigate(publicWait + link[strings.LastIndexByte(link, '/')+1:]))
 		stranger.waitFor("Finished in the other window")
 		stranger.run(chromedp.Navigate(stranger.c.AuthorizeURL()))
-		stranger.waitFor("Claude wants to connect") // it begins anew
+		stranger.waitFor(shimtest.Text("signin.h1", "Claude")) // it begins anew
 		noCode(t, stranger)
 	})
 
 	t.Run("A18 L10 by asking", func(t *testing.T) {
 		stranger := newPhone(t, a, e)
 		stranger.run(chromedp.Navigate(stranger.c.AuthorizeURL()))
-		stranger.waitFor("Claude wants to connect")
+		stranger.waitFor(shimtest.Text("signin.h1", "Claude"))
 		link := lure(stranger)
 		owner := newFarChromium(t, w, stranger.site.host)
 		owner.signIn(a)
@@ -77,7 +77,7 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 		stranger.arrive(publicWait)
 		owner.run(click(`input[name=credential]:not([value=new])`))
 		owner.approve()
-		owner.waitFor("Type the two digits")
+		owner.waitFor(shimtest.TextTypeNumber)
 		grants := len(a.grants())
 		time.Sleep(4 * time.Second) // the stranger's page looks again every 3 s
 		if got := stranger.path(); got != publicWait {
@@ -122,7 +122,7 @@ func TestL09HundredStrangers(t *testing.T) {
 			t.Fatalf("stranger %d: asking = %d", i, p.Status)
 		}
 	}
-	owner.waitFor("A new request waits for you")
+	owner.waitFor(shimtest.Text("home.waiting"))
 	if n := len(a.pending()); n == 0 || n > 20 || n+refused != 100 {
 		t.Errorf("%d requests wait and %d were refused, want at most 20, and 100 in all", n, refused)
 	}
@@ -228,9 +228,9 @@ func TestL02AttackPagesOnTheInternet(t *testing.T) {
 	t.Run("the page itself", func(t *testing.T) {
 		tab := b.openTab(t)
 		tab.run(chromedp.Navigate(publicOrigin + ask))
-		tab.waitFor("Claude wants to connect")
+		tab.waitFor(shimtest.Text("signin.h1", "Claude"))
 		tab.run(chromedp.Click(askButton))
-		tab.waitFor("Go to the computer")
+		tab.waitFor(shimtest.Text("waiting.h1"))
 		if list := a.pending(); !strings.Contains(appState(a), "asked=1") {
 			t.Errorf("the status lists %+v, want one that another device waits for", list)
 		}

@@ -54,7 +54,7 @@ func TestPublicConsentInChromium(t *testing.T) {
 		}
 		p.visitSite()
 		p.arrive(a.consentPath()) // by itself: the browser has this machine's own address
-		p.waitFor("Claude asks to use Linear")
+		p.waitFor(shimtest.Text("consent.h1.one", "Claude", "Linear"))
 		p.paste(up.Key())
 		q := site.wait(t)
 		p.waitFor("Told the opener")
@@ -79,7 +79,7 @@ func TestPublicConsentInChromium(t *testing.T) {
 		b := newFarChromium(t, w, site.host)
 		stays := func() {
 			t.Helper()
-			b.waitFor("Claude wants to connect")
+			b.waitFor(shimtest.Text("signin.h1", "Claude"))
 			time.Sleep(2 * time.Second) // twice what the page waits before it goes on by itself
 			if got := b.path(); got != publicAuthorize {
 				t.Errorf("the page went on to %s", got)
@@ -119,7 +119,7 @@ func TestPublicConsentInChromium(t *testing.T) {
 
 		// What was answered is over: neither page makes anything of it again.
 		b.run(chromedp.Navigate(a.origin + first))
-		b.waitFor("This request is over")
+		b.waitFor(shimtest.TitleRequestOver)
 		b.run(chromedp.Navigate(publicOrigin + "/authorize/" + strings.TrimPrefix(first, "/consent/")))
 		b.waitFor("Finished in the other window")
 		b.look("public-finished")
@@ -164,7 +164,7 @@ func TestPublicConsentInChromium(t *testing.T) {
 		b.run(chromedp.Navigate(claude + "/settings"))
 		p := b.popup(t, click(`#connect`))
 		p.arrive(a.consentPath())
-		p.waitFor("Which key?")
+		p.waitFor(shimtest.Text("consent.keys"))
 		p.look("public-consent-saved-key")
 		p.run(click(`input[name=credential]:not([value=new])`))
 		p.approve()
@@ -223,7 +223,7 @@ func TestNewWebsiteInChromium(t *testing.T) {
 		b := b.openTab(t)
 		b.run(chromedp.Navigate(register().AuthorizeURL()))
 		b.arrive(a.consentPath())
-		b.waitFor("website that was never approved here")
+		b.waitFor(shimtest.TextOwnerForNew)
 		b.look("public-new-website-not-the-owner")
 		if n := value(b, chromedp.Evaluate[int](`document.querySelectorAll("form").length`)); n != 0 {
 			t.Errorf("the page has %d forms, want none", n)
@@ -234,7 +234,7 @@ func TestNewWebsiteInChromium(t *testing.T) {
 		b.signIn(a)
 		b.run(chromedp.Navigate(c.AuthorizeURL()))
 		b.arrive(a.consentPath())
-		b.waitFor("You have never approved this website")
+		b.waitFor(shimtest.Text("consent.https.warn"))
 		b.look("public-new-website")
 		b.run(click(`input[name=credential]:not([value=new])`))
 		b.approve() // the browser holds the form back: a box is not checked
@@ -245,7 +245,7 @@ func TestNewWebsiteInChromium(t *testing.T) {
 		// Without the browser's help the form is refused as well.
 		value(b, chromedp.Evaluate[chromedp.Void](`document.querySelector("form").noValidate = true; null`))
 		b.approve()
-		b.waitFor("Say that you know this website")
+		b.waitFor(shimtest.TextSayYouKnow)
 		b.look("public-new-website-not-said")
 		b.run(click(`input[name=redirect_known]`), click(`input[name=credential]:not([value=new])`))
 		b.approve()
@@ -258,7 +258,7 @@ func TestNewWebsiteInChromium(t *testing.T) {
 		b := b.openTab(t)
 		b.run(chromedp.Navigate(register().AuthorizeURL()))
 		b.arrive(a.consentPath())
-		b.waitFor("You have approved this address before")
+		b.waitFor(shimtest.Text("consent.known"))
 		if n := value(b, chromedp.Evaluate[int](`document.querySelectorAll("input[name=redirect_known], .unknown").length`)); n != 0 {
 			t.Error("the page still asks whether the website is known")
 		}

@@ -47,7 +47,7 @@ func newPhone(t testing.TB, a *app, e endpointInfo) *phone {
 func (p *phone) ask() string {
 	p.t.Helper()
 	p.run(chromedp.Navigate(claude+"/settings"), click(`#here`))
-	p.waitFor("Claude wants to connect")
+	p.waitFor(shimtest.Text("signin.h1", "Claude"))
 	p.run(chromedp.Click(askButton))
 	p.arrive(publicWait)
 	var n string
@@ -88,9 +88,9 @@ func TestOtherDevice(t *testing.T) {
 	review := func(t *testing.T, tab *chromium) {
 		t.Helper()
 		tab.run(chromedp.Navigate(a.origin + "/"))
-		tab.waitFor("Another device")
+		tab.waitFor(shimtest.Text("home.asked"))
 		tab.run(click(`.pending li:has(.badge) a.button`))
-		tab.waitFor("Another device asks")
+		tab.waitFor(shimtest.Text("consent.number.h"))
 	}
 	approve := func(tab *chromium, number string) {
 		tab.t.Helper()
@@ -105,7 +105,7 @@ func TestOtherDevice(t *testing.T) {
 		tab.run(chromedp.Navigate(a.origin+"/"), chromedp.WaitVisible(chromedp.CSS(`article.endpoint`)))
 		value(tab, chromedp.Evaluate[chromedp.Void](`self.untouched = true; null`))
 		p.run(chromedp.Navigate(claude+"/settings"), click(`#here`))
-		p.waitFor("Claude wants to connect")
+		p.waitFor(shimtest.Text("signin.h1", "Claude"))
 		time.Sleep(2 * time.Second) // twice what a page waits that goes on by itself
 		if got := p.path(); got != publicAuthorize {
 			t.Fatalf("a phone is sent on to %s", got)
@@ -124,7 +124,7 @@ func TestOtherDevice(t *testing.T) {
 		p.look("public-waiting")
 		p.run(chromedp.Navigate(waiting))
 
-		tab.waitFor("A new request waits for you")
+		tab.waitFor(shimtest.Text("home.waiting"))
 		tab.look("home-new-request")
 		if !value(tab, chromedp.Evaluate[bool](`self.untouched === true`)) || tab.location().Path != "/" {
 			t.Error("the dashboard was moved under its reader's hands")
@@ -137,7 +137,7 @@ func TestOtherDevice(t *testing.T) {
 		}
 
 		tab.run(click(`[data-waiting] a`))
-		tab.waitFor("Another device")
+		tab.waitFor(shimtest.Text("home.asked"))
 		tab.look("home-another-device")
 		review(t, tab)
 		tab.look("public-number")
@@ -176,7 +176,7 @@ func TestOtherDevice(t *testing.T) {
 		tab := owner.openTab(t)
 		review(t, tab)
 		approve(tab, otherNumber(number))
-		tab.waitFor("That was not the number")
+		tab.waitFor(shimtest.TextWrongNumberTitle)
 		tab.look("public-wrong-number-owner")
 		p.waitFor("The number did not match")
 		p.look("public-wrong-number")
@@ -223,7 +223,7 @@ func TestOtherDevice(t *testing.T) {
 		request := func() {
 			p.c.State += "x" // the same request again would be the same request
 			p.run(chromedp.Navigate(p.c.AuthorizeURL()))
-			p.waitFor("Claude wants to connect")
+			p.waitFor(shimtest.Text("signin.h1", "Claude"))
 		}
 		for range 3 {
 			request()
@@ -241,7 +241,7 @@ func TestOtherDevice(t *testing.T) {
 		link := p.location().String()
 		a.restart()
 		p.run(chromedp.Navigate(link))
-		p.waitFor("This request is over")
+		p.waitFor(shimtest.TitleRequestOver)
 		p.look("public-over")
 	})
 }

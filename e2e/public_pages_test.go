@@ -114,7 +114,7 @@ func TestTunnelPageInChromium(t *testing.T) {
 	b.waitFor("The public address leads to this computer")
 	b.look("tunnel-tested")
 	w.Close()
-	b.showsState("Trying again")
+	b.showsState(shimtest.Text("tunnel.state.retrying"))
 	b.look("tunnel-retrying")
 	if n := b.loads(a.origin + "/tunnel/test"); n != 1 {
 		t.Errorf("the test was asked for %d times, want once: the page that showed its outcome must not send it again", n)
@@ -131,7 +131,7 @@ func TestTunnelPageInChromium(t *testing.T) {
 	b.look("tunnel-external-wrong")
 	b.run(chromedp.Clear(chromedp.CSS(`#public_url`)), keys(`#public_url`, "https://key2oauth.example.com"), click(form+`button`))
 	b.eventually("the tunnel is the owner's own", func() bool { return a.tunnel().Provider == "external" })
-	b.waitFor("Your tunnel must lead here")
+	b.waitFor(shimtest.Text("tunnel.listener"))
 	b.look("tunnel-external")
 	b.noPolicyStopped()
 }

@@ -353,7 +353,7 @@ func TestN07TimelineThroughTunnel(t *testing.T) {
 	b := shimtest.NewBrowser(t, a.origin)
 	b.SignIn(a.ownerLink())
 	page := b.Open("/check")
-	for _, want := range []string{"Test client", "From the internet", "Server", "Opened the sign-in page", "Another device waited for you"} {
+	for _, want := range []string{"Test client", shimtest.Text("attempt.via.public"), "Server", shimtest.Text("step.authorize"), shimtest.Text("step.waiting")} {
 		if page.Status != http.StatusOK || !strings.Contains(page.Body, want) {
 			t.Errorf("the page (%d) does not say %q", page.Status, want)
 		}

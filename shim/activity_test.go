@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -286,9 +287,9 @@ func TestActivityPage(t *testing.T) {
 	if page := b.Open("/"); !strings.Contains(page.Body, `href="/activity"`) {
 		t.Error("the home page has no link to activity")
 	}
-	says(b.Open("/activity"), "Add a server first.")
+	says(b.Open("/activity"), web.Text("activity.none.first"))
 	weather, notes := newCaller(p, "Weather"), newCaller(p, "Notes")
-	says(b.Open("/activity"), "Connect an app to one of your servers")
+	says(b.Open("/activity"), web.Text("activity.none.2"))
 
 	const many = 120
 	for i := range many {
@@ -334,7 +335,7 @@ func TestActivityPage(t *testing.T) {
 				t.Errorf("?%s: got %q, want %q", tt.query, got, tt.want)
 			}
 			if tt.want == "" {
-				says(page, "Nothing found")
+				says(page, web.Text("activity.none.found"))
 			}
 			if strings.Contains(page.Body, "<script>") {
 				t.Error("the search is on the page as markup")
@@ -347,7 +348,7 @@ func TestActivityPage(t *testing.T) {
 	if got := strings.Join(shown(page), " "); got != "remember" {
 		t.Errorf("after its server was deleted: got %q, want remember", got)
 	}
-	says(page, "deleted server")
+	says(page, web.Text("activity.gone"))
 }
 
 // BenchmarkCall is a whole signed-in call, from the client through the proxy to

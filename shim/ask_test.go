@@ -12,6 +12,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -77,7 +78,7 @@ func TestL10Number(t *testing.T) {
 		t.Fatalf("status lists %+v, want the request that waits", pending)
 	}
 	owner := p.owner()
-	if home := owner.Open("/").Body; strings.Count(home, "Another device") != 1 || strings.Contains(home, ">"+ph.number+"<") {
+	if home := owner.Open("/").Body; strings.Count(home, web.Text("home.asked")) != 1 || strings.Contains(home, ">"+ph.number+"<") {
 		t.Errorf("the home page does not set the request apart, or shows the number:\n%s", home)
 	}
 	page := owner.Open(pending[0].URL)
@@ -158,7 +159,7 @@ func TestWaitingPageOverTime(t *testing.T) {
 		if page.Status != tt.status || every != tt.every {
 			t.Errorf("%v later: %d, looks again every %q s; want %d and %q", tt.passed, page.Status, every, tt.status, tt.every)
 		}
-		if has := strings.Contains(page.Body, "Check again"); has != (tt.status == http.StatusOK) {
+		if has := strings.Contains(page.Body, web.Text("waiting.check")); has != (tt.status == http.StatusOK) {
 			t.Errorf("%v later: offers to check again: %v", tt.passed, has)
 		}
 	}
@@ -362,7 +363,7 @@ func TestAskGuards(t *testing.T) {
 	t.Run("a request that is long over", func(t *testing.T) {
 		for _, b := range []*shimtest.Browser{b, p.farBrowser(farAddr)} {
 			page := b.Open("/authorize/" + strings.Repeat("A", len(id)))
-			if page.Status != http.StatusGone || !strings.Contains(page.Body, "This request is over") {
+			if page.Status != http.StatusGone || !strings.Contains(page.Body, web.TitleRequestOver) {
 				t.Errorf("got %d, want 410 and words that say so", page.Status)
 			}
 			if page = b.Submit(shimtest.Form{Action: "/authorize/" + strings.Repeat("A", len(id))}, nil); page.Status != http.StatusGone || asked() {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // leftIn lists what is in a folder.
@@ -52,7 +53,7 @@ func TestL08DeleteEverything(t *testing.T) {
 	}
 
 	page := b.Submit(b.Form(question, action), map[string]string{"word": " Delete "})
-	if page.Status != http.StatusOK || !strings.Contains(page.Body, "Everything is deleted") {
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, web.TextDeletedTitle) {
 		t.Errorf("with the word = %d\n%s", page.Status, page.Body)
 	}
 	if got := leftIn(t, p.dir); len(got) != 0 {

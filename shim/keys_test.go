@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -35,9 +36,9 @@ func TestLabels(t *testing.T) {
 		{"a name", " Work \u202eaccount ", 200, "", "Work account"},
 		{"nothing", "  ", 422, "Enter a name", "Work account"},
 		{"too long", strings.Repeat("x", 200), 422, "longer", "Work account"},
-		{"the key", up.Key(), 422, "part of the API key itself", "Work account"},
-		{"a part of the key", "key 01234567", 422, "part of the API key itself", "Work account"},
-		{"another key", "old sk-test-fedcba9876543210", 422, "part of the API key itself", "Work account"},
+		{"the key", up.Key(), 422, web.TextLabelIsKey, "Work account"},
+		{"a part of the key", "key 01234567", 422, web.TextLabelIsKey, "Work account"},
+		{"another key", "old sk-test-fedcba9876543210", 422, web.TextLabelIsKey, "Work account"},
 		{"an address", "grace.hopper1906@example.com", 200, "", "grace.hopper1906@example.com"},
 		{"markup", "<b>", 200, "", "<b>"},
 	} {
@@ -92,7 +93,7 @@ func TestDeleteKey(t *testing.T) {
 
 	action := "/endpoints/" + slug + "/keys/" + first + "/delete"
 	page := b.Open(action)
-	if got := strings.Count(page.Body, "uses it, and is signed out"); got != 1 {
+	if got := strings.Count(page.Body, web.Text("keygone.app", "")); got != 1 {
 		t.Errorf("the page names %d apps, want 1", got)
 	}
 	if got := len(p.keysOf(slug)); got != 2 {

@@ -2,12 +2,14 @@ package shim_test
 
 import (
 	"errors"
+	"html"
 	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // A login is start at login on a desktop that keeps it in memory.
@@ -81,7 +83,7 @@ func TestLogLevelAndLogin(t *testing.T) {
 	if got, want := level.Level(), slog.LevelDebug; got != want {
 		t.Errorf("level %v, want %v", got, want)
 	}
-	if body := submit("/settings/log-level", map[string]string{"log_level": "loud"}); !strings.Contains(body, "debug, info, warn, error") || level.Level() != slog.LevelDebug {
+	if body := submit("/settings/log-level", map[string]string{"log_level": "loud"}); !strings.Contains(body, web.TextNoSuchLogLevel) || level.Level() != slog.LevelDebug {
 		t.Error("a level that does not exist is not refused")
 	}
 	submit("/settings/login", map[string]string{"login": "on"})
@@ -93,7 +95,7 @@ func TestLogLevelAndLogin(t *testing.T) {
 		t.Error("start at login is still on")
 	}
 	desk.err = errors.New("the disk is full")
-	if body := submit("/settings/login", map[string]string{"login": "on"}); !strings.Contains(body, "could not be changed") {
+	if body := submit("/settings/login", map[string]string{"login": "on"}); !strings.Contains(html.UnescapeString(body), web.TextLoginTrouble) {
 		t.Error("the page does not say that start at login was not changed")
 	}
 	// One thing that is wrong changes nothing.

@@ -2,12 +2,14 @@ package shim_test
 
 import (
 	"errors"
+	"html"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -80,12 +82,12 @@ func TestFirstStepsLogin(t *testing.T) {
 	p.connect()
 	b := p.owner()
 	desk.err = errors.New("the disk is full")
-	if page := b.Submit(b.Form(b.Open("/"), "/steps/login"), nil); !strings.Contains(page.Body, "could not be changed") {
+	if page := b.Submit(b.Form(b.Open("/"), "/steps/login"), nil); !strings.Contains(html.UnescapeString(page.Body), web.TextLoginTrouble) {
 		t.Errorf("the page does not say that start at login was not changed:\n%s", page.Body)
 	}
 	desk.err = nil
 	page := b.Submit(b.Form(b.Open("/"), "/steps/login"), nil)
-	if !desk.on || page.URL.Path != "/" || !strings.Contains(page.Body, "when you log in") {
+	if !desk.on || page.URL.Path != "/" || !strings.Contains(page.Body, web.DoneNotices["login"].Text) {
 		t.Errorf("start at login is %v, and the page at %s does not say so", desk.on, page.URL.Path)
 	}
 	if page := b.Open("/"); ticks(page.Body) == "" || strings.Contains(page.Body, "/steps/login") {

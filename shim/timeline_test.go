@@ -10,6 +10,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -223,7 +224,7 @@ func TestCheckPage(t *testing.T) {
 	}
 	b := p.owner()
 	page := b.Open(p.origin + "/check")
-	for _, want := range []string{"The key could not be used", "Copy the whole key", "For you to do"} {
+	for _, want := range []string{web.Text("refused.key"), "Copy the whole key", web.Text("whose.yours")} {
 		if page.Status != http.StatusOK || !strings.Contains(page.Body, want) {
 			t.Errorf("the page (%d) does not say %q", page.Status, want)
 		}
@@ -232,7 +233,7 @@ func TestCheckPage(t *testing.T) {
 		t.Error("the page holds a secret")
 	}
 	home := b.Open(p.origin + "/")
-	for _, want := range []string{"How it connected", "Got its access", "did not get there"} {
+	for _, want := range []string{web.Text("attempt.how"), web.Text("step.exchange"), web.Text("home.stopped")} {
 		if !strings.Contains(home.Body, want) {
 			t.Errorf("the home page does not say %q", want)
 		}
@@ -245,6 +246,6 @@ func TestCheckPage(t *testing.T) {
 	close(doc.tell)
 	waitFor(t, "the report", func() bool {
 		body := b.Open(p.origin + "/check").Body
-		return strings.Contains(body, "One thing does not work") && strings.Contains(body, "It is away.") && strings.Contains(body, "The server\u2019s side")
+		return strings.Contains(body, web.Text("check.failed.1")) && strings.Contains(body, "It is away.") && strings.Contains(body, web.Text("whose.upstream"))
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -55,7 +56,7 @@ func TestExportImport(t *testing.T) {
 
 	b := to.owner()
 	preview := upload(t, b, file.Body)
-	if preview.Status != http.StatusOK || !strings.Contains(preview.Body, "Weather &lt;1&gt;") || !strings.Contains(preview.Body, "had a secret part") {
+	if preview.Status != http.StatusOK || !strings.Contains(preview.Body, "Weather &lt;1&gt;") || !strings.Contains(preview.Body, web.Text("import.query")) {
 		t.Fatalf("preview = %d\n%s", preview.Status, preview.Body)
 	}
 	if got := to.slugs(); len(got) != 0 {
@@ -76,7 +77,7 @@ func TestExportImport(t *testing.T) {
 	// The same file again adds nothing and changes nothing.
 	to.api("PATCH", "/api/slugs/"+slug, map[string]any{"display_name": "Mine"})
 	again := upload(t, b, file.Body)
-	if !strings.Contains(again.Body, "nothing new") || len(again.Forms) != 0 {
+	if !strings.Contains(again.Body, web.Text("import.none")) || len(again.Forms) != 0 {
 		t.Errorf("the same file again: %d forms\n%s", len(again.Forms), again.Body)
 	}
 	var raw map[string]any

@@ -57,7 +57,7 @@ func TestPutTunnel(t *testing.T) {
 		{"no authtoken yet", map[string]any{"provider": "ngrok"}, "authtoken"},
 		{"a wrong authtoken", map[string]any{"provider": "ngrok", "authtoken": badToken}, "does not accept"},
 		{"an API key of ngrok", map[string]any{"provider": "ngrok", "authtoken": "ak_2abc"}, "API key"},
-		{"no word", map[string]any{"provider": "ngrok", "authtoken": "two words"}, "no ngrok authtoken"},
+		{"no word", map[string]any{"provider": "ngrok", "authtoken": "two words"}, "not an ngrok authtoken"},
 		{"external without URL", map[string]any{"provider": "external"}, "public URL"},
 		{"external, http", map[string]any{"provider": "external", "url": "http://example.com"}, "https://"},
 		{"external, a path", map[string]any{"provider": "external", "url": "https://example.com/x"}, "a path"},

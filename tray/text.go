@@ -7,8 +7,8 @@ import (
 )
 
 // text is every word of the tray and of the notifications. "%s" stands for a
-// name or a host, "%d" for a number. Words for the reader, as on the pages:
-// server (what the code calls endpoint), app (client), connection (grant).
+// name or a host, "%d" for a number. As on the pages, people read server for
+// what the code calls endpoint, app for client, and connected app for grant.
 var text = map[string]string{
 	"product": "Key2OAuth",
 	"unnamed": "Unnamed",
@@ -16,30 +16,30 @@ var text = map[string]string{
 	"review":      "Review request from %s...",
 	"review.many": "Review %d requests...",
 
-	"status.locked":       "Locked - unlock your keyring",
-	"status.unusable":     "No keyring can be used - click to fix",
-	"status.paused":       "Paused - no calls go through",
+	"status.locked":       "Locked - unlock your keychain",
+	"status.unusable":     "Keychain unavailable. Click to fix",
+	"status.paused":       "Paused - apps get no answer",
 	"status.unset":        "Only apps on this computer can connect",
 	"status.offline":      "Offline - only apps on this computer can connect",
 	"status.connecting":   "Connecting...",
 	"status.connected":    "Connected",
 	"status.connected.at": "Connected - %s",
 	"status.needs-you":    "%s - click to fix",
-	"status.needs-words":  "The tunnel cannot open",
-	"status.memory":       "Nothing is saved: no keyring was found",
+	"status.needs-words":  "The tunnel can't open",
+	"status.memory":       "Nothing is saved: no keychain was found",
 	"status.disk":         "Nothing can be saved - click to see why",
 
 	"key.rejected": "%s - key rejected, click to fix",
 	"key.needed":   "%s - key needed, click to paste it",
-	"key.more":     "%d more keys need you",
+	"key.more":     "%d more keys need attention",
 
-	"stopped":        "%s did not connect - click to see why",
-	"stopped.yours":  "%s did not connect - click to fix",
-	"stopped.client": "%s did not connect - a fault of the app's",
-	"stopped.server": "%s did not connect - a fault of the server's",
-	"stopped.tunnel": "%s did not connect - the tunnel was in the way",
+	"stopped":        "%s couldn't connect - click to see why",
+	"stopped.yours":  "%s couldn't connect - click to fix",
+	"stopped.client": "%s couldn't connect",
+	"stopped.server": "%s couldn't connect - a problem at the server",
+	"stopped.tunnel": "%s couldn't connect - a problem at the tunnel",
 
-	"copy":           "Copy MCP URL",
+	"copy":           "Copy URL",
 	"open":           "Open",
 	"replace":        "Replace the key...",
 	"paste":          "Paste the key...",
@@ -51,22 +51,22 @@ var text = map[string]string{
 	"clients":        "Recent apps",
 	"clients.more":   "%d more apps...",
 	"client.uses":    "Uses %s",
-	"revoke":         "Revoke access",
+	"revoke":         "Disconnect",
 	"revoke.warning": "%s will have to connect again",
-	"revoke.now":     "Revoke now",
+	"revoke.now":     "Disconnect now",
 
 	"pause":     "Pause",
 	"resume":    "Resume",
 	"offline":   "Go offline",
 	"online":    "Go online",
-	"tunnel":    "Connect apps elsewhere...",
-	"dashboard": "Open dashboard",
+	"tunnel":    "Connect apps on the internet...",
+	"dashboard": "Open Key2OAuth",
 	"login":     "Start at login",
 	"quit":      "Quit Key2OAuth",
 
 	"notice.request":        "An app asks for access",
-	"notice.request.body":   "%s waits for your answer. If you did not start this, deny it.",
-	"notice.requests.body":  "%d requests wait for your answer. If you did not start them, deny them.",
+	"notice.request.body":   "%s is waiting for your answer. If you did not start this, deny it.",
+	"notice.requests.body":  "%d requests are waiting for your answer. If you did not start them, deny them.",
 	"notice.request.button": "Review",
 	"notice.rejected":       "API key rejected",
 	"notice.rejected.body":  "%s does not accept its API key. Calls fail until you paste a new one.",
@@ -75,12 +75,12 @@ var text = map[string]string{
 	"notice.key.button":     "Paste a key",
 	"notice.keys":           "API keys needed",
 	"notice.keys.body":      "Calls to %d servers fail until you paste their API keys.",
-	"notice.keys.button":    "Show them",
-	"notice.tunnel":         "Apps elsewhere cannot connect",
+	"notice.keys.button":    "View",
+	"notice.tunnel":         "Apps on the internet can't connect",
 	"notice.tunnel.button":  "Fix it",
 	"notice.client":         "New app connected",
-	"notice.client.body":    "%s can use %s now.",
-	"notice.client.button":  "Show",
+	"notice.client.body":    "%s can now use %s.",
+	"notice.client.button":  "View",
 
 	"notice.start": "Key2OAuth could not start",
 	"notice.login": "Start at login was not changed",
@@ -96,22 +96,26 @@ var text = map[string]string{
 	"ago.layout":  "2 Jan 2006",
 
 	"tooltip":           "Key2OAuth - %s",
-	"tooltip.request":   "an app waits for you",
-	"tooltip.key":       "a key needs you",
-	"tooltip.keys":      "%d keys need you",
-	"tooltip.locked":    "unlock your keyring",
-	"tooltip.unusable":  "the keyring needs you",
+	"tooltip.request":   "an app is waiting for you",
+	"tooltip.key":       "a key needs attention",
+	"tooltip.keys":      "%d keys need attention",
+	"tooltip.locked":    "unlock your keychain",
+	"tooltip.unusable":  "keychain unavailable",
 	"tooltip.disk":      "nothing can be saved",
 	"tooltip.paused":    "paused",
 	"tooltip.unset":     "only on this computer",
 	"tooltip.offline":   "offline",
 	"tooltip.connect":   "connecting",
 	"tooltip.connected": "connected",
-	"tooltip.needs-you": "the tunnel needs you",
+	"tooltip.needs-you": "the tunnel needs attention",
 }
 
-// t looks up a text and fills in args. The texts are written in ASCII; what
-// typography wants instead is put in here, but not into names.
+// Text is a text of the menu or of a notification, for tests and for those who
+// point to the menu.
+func Text(key string, args ...any) string { return t(key, args...) }
+
+// t looks up a text and fills in args. The texts are written in ASCII.
+// Typographic characters are put in here, before the names.
 func t(key string, args ...any) string {
 	s, ok := text[key]
 	if !ok {
@@ -124,7 +128,7 @@ func t(key string, args ...any) string {
 	return s
 }
 
-var typography = strings.NewReplacer("...", "\u2026", " - ", " \u2013 ")
+var typography = strings.NewReplacer("...", "\u2026", " - ", " \u2013 ", "'", "\u2019")
 
 // ago says how long before now then was, in the words of a person.
 func ago(now, then time.Time) string {

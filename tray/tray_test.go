@@ -313,11 +313,11 @@ func TestClicks(t *testing.T) {
 			path []string
 			want string
 		}{
-			{[]string{"Linear", "Copy MCP URL"}, "copy-url aaaaaaaaaaaa"},
+			{[]string{"Linear", Text("copy")}, "copy-url aaaaaaaaaaaa"},
 			{[]string{"Sentry", "Open"}, "open-endpoint bbbbbbbbbbbb"},
-			{[]string{"Recent apps", "Claude", "Revoke access", "Revoke now"}, "revoke g1"},
+			{[]string{Text("clients"), "Claude", Text("revoke"), Text("revoke.now")}, "revoke g1"},
 			{[]string{"Pause"}, "pause"},
-			{[]string{"Open dashboard"}, "open-dashboard"},
+			{[]string{Text("dashboard")}, "open-dashboard"},
 		}
 		want := make(map[string]int)
 		for i := range 200 {
@@ -340,19 +340,19 @@ func TestClicks(t *testing.T) {
 			{"Connected \u2013 calm-otter.ngrok-free.app"},
 			{"Linear", "Last used 2 minutes ago"},
 			{"Linear"},
-			{"Recent apps", "Claude", "Revoke access", "Claude will have to connect again"},
+			{Text("clients"), "Claude", Text("revoke"), "Claude will have to connect again"},
 		} {
 			if err := icon.ClickID(menu.Find(path...).ID); err != nil {
 				t.Fatal(err)
 			}
 		}
-		icon.Click(t, "Go offline")
+		icon.Click(t, Text("offline"))
 		if got := a.line("do"); got != "go-offline" {
 			t.Errorf("a click did %q, want the one after those on grayed items", got)
 		}
 	})
 	t.Run("of what is gone do nothing", func(t *testing.T) {
-		old := menu.Find("Recent apps", "Claude", "Revoke access", "Revoke now").ID
+		old := menu.Find(Text("clients"), "Claude", Text("revoke"), Text("revoke.now")).ID
 		s := live()
 		s.Clients = s.Clients[1:]
 		a.show(s)
@@ -366,7 +366,7 @@ func TestClicks(t *testing.T) {
 		}
 	})
 	t.Run("quit", func(t *testing.T) {
-		icon.Click(t, "Quit Key2OAuth")
+		icon.Click(t, Text("quit"))
 		a.end(nil)
 	})
 }
@@ -403,7 +403,7 @@ func TestLineKeepsItsMeaning(t *testing.T) {
 		}
 	}
 	collect(turned)
-	if id := before.Find("Linear", "Copy MCP URL").ID; ids[id] {
+	if id := before.Find("Linear", Text("copy")).ID; ids[id] {
 		t.Errorf("item %d meant Linear and may mean another endpoint now", id)
 	}
 	a.terminate()
@@ -452,7 +452,7 @@ func TestPanel(t *testing.T) {
 			panel = bus.StartWatcher(t)
 			host("true")
 			icon := panel.Icon(t)
-			icon.Click(t, "Open dashboard")
+			icon.Click(t, Text("dashboard"))
 			if got := a.line("do"); got != "open-dashboard" {
 				t.Errorf("a click did %q", got)
 			}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // words matches what begins as a sentence or a title does; what programs read
@@ -54,3 +56,24 @@ func NoWords(t testing.TB, catalogue ...string) (n int) {
 	}
 	return n
 }
+
+// Text returns the sentence of the pages' catalogue that key names, as pages
+// show it.
+func Text(key string, args ...any) string { return web.Text(key, args...) }
+
+// Sentences that handlers put into pages.
+const (
+	TextWrongNumberTitle = web.TextWrongNumberTitle
+	TextTypeNumber       = web.TextTypeNumber
+	TitleRequestOver     = web.TitleRequestOver
+	TextDeletedTitle     = web.TextDeletedTitle
+	TextOwnerForNew      = web.TextOwnerForNew
+	TextTicketUsed       = web.TextTicketUsed
+	TextSayYouKnow       = web.TextSayYouKnow
+	TextDiskTrouble      = web.TextDiskTrouble
+	TextDiskFull         = web.TextDiskFull
+	TextDiskFullNext     = web.TextDiskFullNext
+)
+
+// Notice returns what a page says after the form that key names.
+func Notice(key string) string { return web.DoneNotices[key].Text }

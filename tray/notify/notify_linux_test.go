@@ -64,8 +64,8 @@ func TestDaemon(t *testing.T) {
 	n.states <- request
 	got := daemon.Next(t)
 	want := traytest.Note{
-		ID: 1, App: "Key2OAuth", Icon: "key2oauth", Summary: "An app asks for access",
-		Body:    "&lt;b&gt;R&amp;D&lt;/b&gt; waits for your answer. If you did not start this, deny it.",
+		ID: 1, App: "Key2OAuth", Icon: "key2oauth", Summary: tray.Text("notice.request"),
+		Body:    tray.Text("notice.request.body", "&lt;b&gt;R&amp;D&lt;/b&gt;"),
 		Actions: []string{"default", "Review"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -119,7 +119,7 @@ func TestTellWithoutState(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := traytest.Note{
-		ID: 1, App: "Key2OAuth", Icon: "key2oauth", Summary: "Key2OAuth could not start",
+		ID: 1, App: "Key2OAuth", Icon: "key2oauth", Summary: tray.Text("notice.start"),
 		Body: "the address 127.0.0.1:7450 is taken by <b>x</b>", Actions: []string{}, Expires: -1,
 	}
 	if diff := cmp.Diff(want, daemon.Next(t)); diff != "" {

@@ -36,7 +36,7 @@ const (
 	nextUnlock      = "Unlock the keychain of your desktop."
 	textDiskUnknown = "How much room there is cannot be known here."
 	textDiskLow     = "Only %d MB are free on the disk that holds the data folder."
-	nextDisk        = "Make room on it."
+	nextDisk        = "Free some space on it."
 	textDisk        = "%d GB are free."
 	textClockAhead  = "The clock of this computer is %s ahead of that of %s. Sign-ins and certificates go wrong with that."
 	textClockBehind = "The clock of this computer is %s behind that of %s. Sign-ins and certificates go wrong with that."

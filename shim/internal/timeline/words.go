@@ -81,7 +81,7 @@ var causes = map[string]cause{
 	"key":             {Yours, "No usable API key was given for %app.", again},
 	"number":          {Yours, "A wrong number was typed, which ended the request.", again + " If you did not ask for this, somebody else tried to get in, and did not."},
 	"approve denied":  {Yours, "You said no to %app.", "Nothing. If that was a mistake, press Connect in %app again."},
-	"approve disk":    {Yours, "Your approval of %app could not be saved.", "Make room on the disk. Then press Connect in %app again."},
+	"approve disk":    {Yours, "Your approval of %app could not be saved.", "Free some space on the disk. Then press Connect in %app again."},
 
 	// The code, and later the refresh token.
 	"exchange client":       {Clients, "%app came for its access with a registration that was not made here.", addAgain},
@@ -94,12 +94,12 @@ var causes = map[string]cause{
 	"exchange reused":       {Clients, "%app used its code twice, so its access was ended: nobody can say which of the two was %app.", again},
 	"exchange resource":     {Clients, "%app signed in for one server and asks for access to another.", addAgain},
 	"exchange unknown":      {Clients, "%app came with a code that is not known here, or not any more.", again},
-	"exchange state":        {Yours, "The access of %app could not be saved.", "Make room on the disk. %app tries again by itself."},
+	"exchange state":        {Yours, "The access of %app could not be saved.", "Free some space on the disk. %app tries again by itself."},
 	"exchange":              {Clients, "%app asked for its access in a way that is not understood here.", "Update %app. If it is up to date, tell its makers."},
 	"refresh unknown":       {Yours, "The access of %app has ended: it was revoked, or not used for 90 days.", again},
 	"refresh expired":       {Yours, "The access of %app has ended: it was not used for 90 days.", again},
 	"refresh reused":        {Clients, "%app used an old refresh token, so its access was ended.", again},
-	"refresh state":         {Yours, "The access of %app could not be renewed, because the state cannot be written.", "Make room on the disk. %app tries again by itself."},
+	"refresh state":         {Yours, "The access of %app could not be renewed, because the state cannot be written.", "Free some space on the disk. %app tries again by itself."},
 	"refresh":               {Clients, "%app could not renew its access.", again},
 
 	// Calls.

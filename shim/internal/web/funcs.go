@@ -20,11 +20,11 @@ var funcs = template.FuncMap{
 }
 
 // Text returns the sentence of the catalogue that key names. Tests compare with
-// it, so that a sentence stands in one place.
+// it instead of repeating the sentence.
 func Text(key string, args ...any) string { return t(key, args...) }
 
 // t looks up a text of the catalogue and fills in args. The texts are written
-// in ASCII; what typography wants instead is put in here.
+// in ASCII, and typographic characters are put in here.
 func t(key string, args ...any) string {
 	s, ok := text[key]
 	if !ok {
