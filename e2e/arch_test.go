@@ -137,7 +137,7 @@ var layers = map[string][]string{
 
 	// Stand-ins for tests, which nothing of the program may import.
 	"shim/shimtest": {
-		"github.com/modelcontextprotocol/go-sdk",
+		"shim/internal/web", "github.com/modelcontextprotocol/go-sdk",
 	},
 	"shim/shimtest/fill": {
 		"shim/internal/oauth", "shim/internal/vault",
