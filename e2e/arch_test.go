@@ -121,13 +121,17 @@ var layers = map[string][]string{
 	"shim/internal/datadir": {
 		"golang.org/x/sys",
 	},
+	"shim/internal/keychain": {
+		"shim/atomicfile", "shim/internal/datadir", "shim/internal/endpoint",
+		"github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
+	},
 	"shim/internal/statefile": {
 		"shim/atomicfile", "shim/internal/datadir", "go.etcd.io/bbolt",
 	},
 	"shim/internal/vault": {
 		"shim/atomicfile", "shim/internal/activity", "shim/internal/datadir", "shim/internal/endpoint",
-		"shim/internal/oauth", "shim/internal/statefile",
-		"go.etcd.io/bbolt", "github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
+		"shim/internal/keychain", "shim/internal/oauth", "shim/internal/statefile",
+		"go.etcd.io/bbolt",
 	},
 
 	"tunnel": {},
@@ -140,7 +144,7 @@ var layers = map[string][]string{
 		"shim/internal/web", "github.com/modelcontextprotocol/go-sdk",
 	},
 	"shim/shimtest/fill": {
-		"shim/internal/oauth", "shim/internal/vault",
+		"shim/internal/keychain", "shim/internal/oauth", "shim/internal/vault",
 	},
 	"shim/shimtest/keyring": {
 		"e2e/testenv", "github.com/godbus/dbus/v5",

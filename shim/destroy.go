@@ -8,6 +8,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -66,9 +67,9 @@ func (s *Shim) renderDeleteEverything(w http.ResponseWriter, r *http.Request, st
 
 // keptWhere names the place of the master key. A run that keeps nothing has none
 // in the keychain, whatever it would like.
-func keptWhere(k vault.Keychain) string {
-	if k.State == vault.StateMemory {
-		return string(vault.ModeMemory)
+func keptWhere(k keychain.Status) string {
+	if k.State == keychain.StateMemory {
+		return string(keychain.ModeMemory)
 	}
 	return string(k.Mode)
 }

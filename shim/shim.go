@@ -25,6 +25,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
@@ -115,7 +116,7 @@ func Open(cfg Config) (*Shim, error) {
 		cfg.Version = "dev"
 	}
 	v, err := vault.Open(vault.Config{
-		Dir: cfg.Dir, Mode: vault.Mode(cfg.Keychain), Helper: cfg.KeychainHelper, Log: cfg.Log,
+		Dir: cfg.Dir, Mode: keychain.Mode(cfg.Keychain), Helper: cfg.KeychainHelper, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -342,4 +343,4 @@ func adminToken(file string) (endpoint.Secret, error) {
 
 // RunKeychainHelper answers one request about the keychain, read from in, on
 // out. It is what Config.KeychainHelper runs.
-func RunKeychainHelper(in io.Reader, out io.Writer) error { return vault.RunHelper(in, out) }
+func RunKeychainHelper(in io.Reader, out io.Writer) error { return keychain.RunHelper(in, out) }

@@ -196,8 +196,9 @@ func (f *File) runAfter(t *Tx) {
 	}
 }
 
-// Keep turns a temporary file into a lasting one at path, as changed by edit.
-// What edit gives to Then runs once the file at path is durable and in use.
+// Keep turns a temporary file into a lasting one at path, as changed by edit,
+// which may be nil. What edit gives to Then runs once the file at path is
+// durable and in use.
 func (f *File) Keep(path string, edit func(t *Tx) error) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
@@ -213,6 +214,9 @@ func (f *File) Keep(path string, edit func(t *Tx) error) error {
 	t := new(Tx)
 	err := copyTo(next, f.db, func(tx *bbolt.Tx) error {
 		t.Tx = tx
+		if edit == nil {
+			return nil
+		}
 		return edit(t)
 	}, &f.cfg)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 )
 
 func testCall(n int, at time.Time) activity.Call {
@@ -96,7 +97,7 @@ func TestActivityIsKept(t *testing.T) {
 
 func TestActivityIsBounded(t *testing.T) {
 	now := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
-	v := open(t, Config{Dir: t.TempDir(), Mode: ModeFile, Now: func() time.Time { return now }})
+	v := open(t, Config{Dir: t.TempDir(), Mode: keychain.ModeFile, Now: func() time.Time { return now }})
 	total := 0
 	add := func(n int) {
 		for range n {

@@ -14,13 +14,14 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
 // writerProcess changes the state until it is killed. It says what it has done
 // only once the vault has said so.
 func writerProcess(dir string) error {
-	v, err := Open(Config{Dir: dir, Mode: ModeFile})
+	v, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func TestKilledWriter(t *testing.T) {
 	tokens, keys := 0, 0
 	for range kills {
 		answered := killedRun(t, exe, dir)
-		v, err := Open(Config{Dir: dir, Mode: ModeFile})
+		v, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
 		if err != nil {
 			t.Fatalf("after a kill: %v", err)
 		}
@@ -167,7 +168,7 @@ func TestKilledWhileOpening(t *testing.T) {
 		time.Sleep(time.Duration(rand.IntN(30_000)) * time.Microsecond)
 		cmd.Process.Kill()
 		cmd.Wait()
-		v, err := Open(Config{Dir: dir, Mode: ModeFile})
+		v, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
 		if err != nil {
 			t.Fatalf("after a kill at the first start: %v, files %v", err, files(t, dir))
 		}

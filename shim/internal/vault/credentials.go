@@ -64,14 +64,11 @@ func (v *Vault) shown(s *credState) endpoint.Credential {
 }
 
 func (v *Vault) mayOpen(s *credState) bool {
-	if len(s.sealed) == 0 || s.refused {
+	if len(s.sealed) == 0 {
 		return false
 	}
-	if !v.known {
-		return true
-	}
-	by, ok := sealedBy(s.sealed)
-	return ok && v.master != nil && by == v.master.id
+	master, known := v.keys.Master()
+	return !known || master != s.refused && master.Sealed(s.sealed)
 }
 
 // Key returns the key of a credential. Once opened, it only reads memory. It
@@ -92,6 +89,7 @@ func (v *Vault) Key(id string) (endpoint.Secret, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s, ok = v.creds[id]
+	master, known := v.keys.Master()
 	switch {
 	case !ok:
 		return endpoint.Secret{}, ErrNotFound
@@ -99,7 +97,7 @@ func (v *Vault) Key(id string) (endpoint.Secret, error) {
 		return s.opened, nil
 	case !v.mayOpen(s):
 		return endpoint.Secret{}, ErrKeyNeeded
-	case !v.known:
+	case !known:
 		return endpoint.Secret{}, ErrLocked
 	}
 	e := v.endpoints[s.Slug]
@@ -109,12 +107,12 @@ func (v *Vault) Key(id string) (endpoint.Secret, error) {
 	var key string
 	whole, err := v.fullURL(e)
 	if err == nil {
-		key, err = v.master.open(kindKey, id, whole, s.sealed)
+		key, err = master.Open(kindKey, id, whole, s.sealed)
 	}
 	if err != nil {
 		// Somebody wrote into the file, or it rotted. Either way the key must
 		// not go anywhere.
-		s.refused = true
+		s.refused = master
 		v.log.Warn("a sealed key does not open for its endpoint", "endpoint", s.Slug, "credential", id)
 		v.notify()
 		return endpoint.Secret{}, ErrKeyNeeded
@@ -164,7 +162,7 @@ func (v *Vault) sealKey(key endpoint.Secret, fn func(t *transaction) (*endpoint.
 			return err
 		}
 		v.mu.RLock()
-		e, m := v.endpoints[c.Slug], v.master
+		e := v.endpoints[c.Slug]
 		var whole string
 		if e == nil {
 			err = fmt.Errorf("endpoint %s: %w", c.Slug, ErrNotFound)
@@ -175,7 +173,7 @@ func (v *Vault) sealKey(key endpoint.Secret, fn func(t *transaction) (*endpoint.
 		if err != nil {
 			return err
 		}
-		sealed := m.seal(kindKey, c.ID, whole, key.Reveal())
+		sealed := v.sealer().Seal(kindKey, c.ID, whole, key.Reveal())
 		if err := putCredential(t.Tx, *c); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -78,7 +79,7 @@ func TestL07DamagedFile(t *testing.T) {
 			if err := os.WriteFile(path, tt.file, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			v, err := Open(Config{Dir: dir, Mode: ModeFile})
+			v, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
 			if err == nil {
 				v.Close()
 				t.Fatal("a damaged file opens")
@@ -159,7 +160,7 @@ func isExpectedOfDamage(err error) bool {
 }
 
 func useEverything(dir string) error {
-	v, err := Open(Config{Dir: dir, Mode: ModeFile})
+	v, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
 	if err != nil {
 		return err
 	}
@@ -185,7 +186,7 @@ func TestL07NewerVersion(t *testing.T) {
 		return tx.Bucket([]byte("meta")).Put([]byte("schema"), strconv.AppendInt(nil, schema+1, 10))
 	})
 	before := contents(t, dir, stateFile)
-	_, err := Open(Config{Dir: dir, Mode: ModeFile})
+	_, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
 	if err == nil || !strings.Contains(err.Error(), "newer version") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("Open = %v, want words about a newer version that name the file", err)
 	}
@@ -203,13 +204,13 @@ func TestForeignFile(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(Config{Dir: dir, Mode: ModeFile}); err == nil || !strings.Contains(err.Error(), "something else") {
+	if _, err := Open(Config{Dir: dir, Mode: keychain.ModeFile}); err == nil || !strings.Contains(err.Error(), "something else") {
 		t.Errorf("Open of another program's database = %v", err)
 	}
 }
 
 func TestL07SecondProgram(t *testing.T) {
-	for _, mode := range []Mode{ModeFile, ModeMemory} {
+	for _, mode := range []keychain.Mode{keychain.ModeFile, keychain.ModeMemory} {
 		dir := t.TempDir()
 		v := open(t, Config{Dir: dir, Mode: mode})
 		addEndpoint(t, v, testSlug, "")
@@ -224,14 +225,14 @@ func TestL07SecondProgram(t *testing.T) {
 func TestDamagedKeyFile(t *testing.T) {
 	for _, text := range []string{"", "short", strings.Repeat("A", 43), strings.Repeat("*", 44)} {
 		dir := t.TempDir()
-		path := filepath.Join(dir, keyFile)
+		path := filepath.Join(dir, keychain.KeyFile)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(Config{Dir: dir, Mode: ModeFile}); err == nil || !strings.Contains(err.Error(), path) {
+		if _, err := Open(Config{Dir: dir, Mode: keychain.ModeFile}); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("key file %q: Open = %v, want words that name the file", text, err)
 		}
-		if got := contents(t, dir, keyFile); string(got) != text {
+		if got := contents(t, dir, keychain.KeyFile); string(got) != text {
 			t.Errorf("the key file was changed to %q", got)
 		}
 	}
@@ -243,7 +244,7 @@ func TestDirIsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{path, filepath.Join(path, "below")} {
-		if _, err := Open(Config{Dir: dir, Mode: ModeFile}); err == nil || !strings.Contains(err.Error(), path) {
+		if _, err := Open(Config{Dir: dir, Mode: keychain.ModeFile}); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("Open(%s) = %v, want words that name it", dir, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
@@ -97,7 +98,7 @@ func noRoomProcess(dir string) error {
 		return err
 	}
 	data := filepath.Join(dir, "data")
-	v, err := Open(Config{Dir: data, Mode: ModeFile, PollEvery: 20 * time.Millisecond})
+	v, err := Open(Config{Dir: data, Mode: keychain.ModeFile, PollEvery: 20 * time.Millisecond})
 	if err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func noRoomProcess(dir string) error {
 	if key, err := v.Key(c.ID); err != nil || key.Reveal() != testKey {
 		return fmt.Errorf("Key on a full disk: %v", err)
 	}
-	if _, err := Open(Config{Dir: filepath.Join(dir, "other"), Mode: ModeFile}); err != nil {
+	if _, err := Open(Config{Dir: filepath.Join(dir, "other"), Mode: keychain.ModeFile}); err != nil {
 		fmt.Println("opening on a full disk:", err)
 		if _, ok := errors.AsType[*datadir.Error](err); !ok {
 			return err
@@ -188,7 +189,7 @@ func noRoomProcess(dir string) error {
 	if err := v.Close(); err != nil {
 		return err
 	}
-	if v, err = Open(Config{Dir: data, Mode: ModeFile}); err != nil {
+	if v, err = Open(Config{Dir: data, Mode: keychain.ModeFile}); err != nil {
 		return err
 	}
 	defer v.Close()
@@ -240,7 +241,7 @@ func noRightsProcess(base string) error {
 		}
 	}
 	for _, dir := range []string{"folder", "file", "folder/below"} {
-		_, err := Open(Config{Dir: filepath.Join(base, dir), Mode: ModeFile})
+		_, err := Open(Config{Dir: filepath.Join(base, dir), Mode: keychain.ModeFile})
 		fmt.Println(err)
 		e, ok := errors.AsType[*datadir.Error](err)
 		if !ok || !strings.Contains(e.Words, "cannot be read and written") || !strings.Contains(e.Words, filepath.Join(base, dir)) {

@@ -16,6 +16,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -39,7 +40,7 @@ func older(t *testing.T) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string][]byte{stateFile: state, keyFile: contents(t, "testdata/schema1", keyFile)} {
+	for name, b := range map[string][]byte{stateFile: state, keychain.KeyFile: contents(t, "testdata/schema1", keychain.KeyFile)} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +52,7 @@ var olderNow = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func openOlder(t *testing.T, dir string) *Vault {
 	t.Helper()
-	return open(t, Config{Dir: dir, Mode: ModeFile, Now: func() time.Time { return olderNow }})
+	return open(t, Config{Dir: dir, Mode: keychain.ModeFile, Now: func() time.Time { return olderNow }})
 }
 
 // records are all that a state file holds.

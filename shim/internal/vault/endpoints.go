@@ -111,7 +111,7 @@ func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) e
 			return err
 		}
 	} else {
-		sealed = v.sealer().seal(kindQuery, e.Slug, e.BaseURL, query)
+		sealed = v.sealer().Seal(kindQuery, e.Slug, e.BaseURL, query)
 		if err := b.Put(key, sealed); err != nil {
 			return err
 		}
@@ -271,13 +271,14 @@ func (v *Vault) fullURL(e *endpointState) (string, error) {
 	if !e.HasQuery {
 		return e.BaseURL, nil
 	}
-	if !v.known {
+	master, known := v.keys.Master()
+	if !known {
 		return "", ErrLocked
 	}
-	if v.master == nil {
+	if master == nil {
 		return "", ErrKeyNeeded
 	}
-	query, err := v.master.open(kindQuery, e.Slug, e.BaseURL, e.sealed)
+	query, err := master.Open(kindQuery, e.Slug, e.BaseURL, e.sealed)
 	if err != nil {
 		return "", ErrKeyNeeded
 	}

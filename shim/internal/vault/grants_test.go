@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -217,7 +218,7 @@ func TestDeleteGrant(t *testing.T) {
 
 func TestSweep(t *testing.T) {
 	now := time.Now()
-	v := open(t, Config{Dir: t.TempDir(), Mode: ModeFile, Now: func() time.Time { return now }})
+	v := open(t, Config{Dir: t.TempDir(), Mode: keychain.ModeFile, Now: func() time.Time { return now }})
 	addEndpoint(t, v, testSlug, "")
 	saved := saveKey(t, v, testSlug, "", "saved").ID
 	own := saveKey(t, v, testSlug, "old", "own").ID

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
 )
 
@@ -34,7 +36,7 @@ func ringConfig(t *testing.T, dir string) Config {
 func notes(cfg Config) string { return cfg.Helper[len(cfg.Helper)-1] }
 
 // asked counts what the children were asked.
-func asked(t *testing.T, cfg Config, op ringOp) int {
+func asked(t *testing.T, cfg Config, op string) int {
 	t.Helper()
 	b, err := os.ReadFile(notes(cfg))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -50,7 +52,7 @@ func start(t *testing.T, cfg Config) *Vault {
 	return v
 }
 
-func awaitState(t *testing.T, v *Vault, want KeychainState) Keychain {
+func awaitState(t *testing.T, v *Vault, want keychain.State) keychain.Status {
 	t.Helper()
 	eventually(t, "keychain "+string(want), func() bool { return v.Keychain().State == want })
 	return v.Keychain()
@@ -74,28 +76,28 @@ func TestL06Unlocked(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	cfg := ringConfig(t, dir)
 	v := start(t, cfg)
-	awaitState(t, v, StateReady)
+	awaitState(t, v, keychain.StateReady)
 	addEndpoint(t, v, testSlug, "")
-	if got := v.ring.call(t.Context(), time.Minute, opGet, "").Status; got != ringMissing {
-		t.Errorf("before anything is sealed, the keychain answers %q, want %q", got, ringMissing)
+	if got := askRing(t, cfg, "get", "").Status; got != "missing" {
+		t.Errorf("before anything is sealed, the keychain answers %q, want missing", got)
 	}
 	c := saveKey(t, v, testSlug, "", testKey)
 	closeVault(t, v)
 
-	item := v.ring.call(t.Context(), time.Minute, opGet, "")
-	if _, err := parseMasterKey(item.key.Reveal()); err != nil {
-		t.Errorf("the item in the keychain: %v", err)
+	item := askRing(t, cfg, "get", "")
+	if raw, err := base64.StdEncoding.DecodeString(item.Key); err != nil || len(raw) != 32 {
+		t.Errorf("the item in the keychain has %d bytes, %v", len(raw), err)
 	}
 	for _, name := range files(t, dir) {
-		for _, secret := range []string{testKey, item.key.Reveal()} {
+		for _, secret := range []string{testKey, item.Key} {
 			if bytes.Contains(contents(t, dir, name), []byte(secret)) {
 				t.Errorf("%s contains a secret in clear", name)
 			}
 		}
 	}
 	v = start(t, cfg)
-	k := awaitState(t, v, StateReady)
-	if k.Mode != ModeOS || k.CanKeep || k.Words == "" {
+	k := awaitState(t, v, keychain.StateReady)
+	if k.Mode != keychain.ModeOS || k.CanKeep || k.Words == "" {
 		t.Errorf("Keychain() = %+v", k)
 	}
 	checkKey(t, v, c.ID, testKey)
@@ -117,7 +119,7 @@ func TestL06Locked(t *testing.T) {
 
 	cfg := ringConfig(t, dir)
 	v := start(t, cfg)
-	awaitState(t, v, StateLocked)
+	awaitState(t, v, keychain.StateLocked)
 	if got := len(v.Endpoints()); got != 1 {
 		t.Errorf("while locked %d endpoints are listed, want 1", got)
 	}
@@ -133,21 +135,21 @@ func TestL06Locked(t *testing.T) {
 
 	// The prompt cannot be shown, which is as good as dismissed: nothing asks
 	// again by itself.
-	before := asked(t, cfg, opProbe)
-	eventually(t, "ten more looks", func() bool { return asked(t, cfg, opProbe) >= before+10 })
-	if got := asked(t, cfg, opGet); got != 1 {
+	before := asked(t, cfg, "probe")
+	eventually(t, "ten more looks", func() bool { return asked(t, cfg, "probe") >= before+10 })
+	if got := asked(t, cfg, "get"); got != 1 {
 		t.Errorf("a locked keychain was asked %d times, want once", got)
 	}
 	v.Unlock()
-	eventually(t, "a second question", func() bool { return asked(t, cfg, opGet) == 2 })
+	eventually(t, "a second question", func() bool { return asked(t, cfg, "get") == 2 })
 
 	s.Unlock(t)
-	awaitState(t, v, StateReady)
+	awaitState(t, v, keychain.StateReady)
 	checkKey(t, v, id, testKey)
 
-	looks := asked(t, cfg, opProbe)
+	looks := asked(t, cfg, "probe")
 	time.Sleep(10 * cfg.PollEvery)
-	if got := asked(t, cfg, opProbe); got != looks {
+	if got := asked(t, cfg, "probe"); got != looks {
 		t.Errorf("%d looks at a keychain that has answered, want none", got-looks)
 	}
 }
@@ -159,7 +161,7 @@ func TestL06LockedFirstRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	v := start(t, ringConfig(t, dir))
 	addEndpoint(t, v, testSlug, "")
-	awaitState(t, v, StateLocked)
+	awaitState(t, v, keychain.StateLocked)
 	if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
 		t.Errorf("files %v, want %v", got, want)
 	}
@@ -167,7 +169,7 @@ func TestL06LockedFirstRun(t *testing.T) {
 		t.Errorf("SaveCredential while locked: %v, want ErrLocked", err)
 	}
 	s.Unlock(t)
-	awaitState(t, v, StateReady)
+	awaitState(t, v, keychain.StateReady)
 	checkKey(t, v, saveKey(t, v, testSlug, "", testKey).ID, testKey)
 }
 
@@ -177,14 +179,14 @@ func TestLockedBeforeFirstKey(t *testing.T) {
 	s.Setenv(t)
 	v := start(t, ringConfig(t, t.TempDir()))
 	addEndpoint(t, v, testSlug, "")
-	awaitState(t, v, StateReady)
+	awaitState(t, v, keychain.StateReady)
 	s.Lock(t)
 	if _, err := v.SaveCredential(testSlug, "", endpoint.NewSecret(testKey), endpoint.Working); !errors.Is(err, ErrLocked) {
 		t.Errorf("SaveCredential while locked: %v, want ErrLocked", err)
 	}
-	awaitState(t, v, StateLocked)
+	awaitState(t, v, keychain.StateLocked)
 	s.Unlock(t)
-	awaitState(t, v, StateReady)
+	awaitState(t, v, keychain.StateReady)
 	checkKey(t, v, saveKey(t, v, testSlug, "", testKey).ID, testKey)
 }
 
@@ -192,7 +194,7 @@ func TestL06NotSetUp(t *testing.T) {
 	keyringtest.Start(t, keyringtest.NotSetUp).Setenv(t)
 	dir := filepath.Join(t.TempDir(), "data")
 	v := start(t, ringConfig(t, dir))
-	k := awaitState(t, v, StateNotSetUp)
+	k := awaitState(t, v, keychain.StateNotSetUp)
 	if !strings.Contains(k.Words, "Create one") {
 		t.Errorf("words %q do not say what to do", k.Words)
 	}
@@ -215,7 +217,7 @@ func TestL06AbsentFirstRun(t *testing.T) {
 			c := saveKey(t, v, testSlug, "", testKey)
 			checkKey(t, v, c.ID, testKey)
 			k := v.Keychain()
-			if k.State != StateMemory || k.CanKeep || !strings.Contains(k.Words, "nothing is kept") {
+			if k.State != keychain.StateMemory || k.CanKeep || !strings.Contains(k.Words, "nothing is kept") {
 				t.Errorf("Keychain() = %+v", k)
 			}
 			closeVault(t, v)
@@ -233,7 +235,7 @@ func TestL06AbsentLater(t *testing.T) {
 	dir, id := withState(t)
 	s.Stop(t)
 	v := start(t, ringConfig(t, dir))
-	awaitState(t, v, StateUnavailable)
+	awaitState(t, v, keychain.StateUnavailable)
 	if _, err := v.Key(id); !errors.Is(err, ErrLocked) {
 		t.Errorf("Key: %v, want ErrLocked", err)
 	}
@@ -241,7 +243,7 @@ func TestL06AbsentLater(t *testing.T) {
 		t.Error("Keep succeeds in a run that keeps everything")
 	}
 	s.Appear(t)
-	awaitState(t, v, StateReady)
+	awaitState(t, v, keychain.StateReady)
 	checkKey(t, v, id, testKey)
 }
 
@@ -267,9 +269,9 @@ func TestL06Keep(t *testing.T) {
 			}
 
 			s.Appear(t)
-			other := newMasterKey()
+			other := base64.StdEncoding.EncodeToString([]byte("a master key of another program."))
 			if tt.item {
-				if a := v.ring.call(t.Context(), time.Minute, opSet, other.text.Reveal()); a.Status != ringFound {
+				if a := askRing(t, cfg, "set", other); a.Status != "found" {
 					t.Fatalf("set: %+v", a)
 				}
 			}
@@ -279,7 +281,7 @@ func TestL06Keep(t *testing.T) {
 			}
 			checkKept := func(v *Vault) {
 				t.Helper()
-				awaitState(t, v, StateReady)
+				awaitState(t, v, keychain.StateReady)
 				checkKey(t, v, c.ID, testKey)
 				checkSecret(t, v, testToken)
 				if u, err := v.UpstreamURL(testSlug); err != nil || u.RawQuery != "token=1" {
@@ -301,7 +303,7 @@ func TestL06Keep(t *testing.T) {
 			if _, err := v.Grant("g2"); err != nil {
 				t.Errorf("grant made after Keep: %v", err)
 			}
-			if tt.item && v.master.id != other.id {
+			if tt.item && askRing(t, cfg, "get", "").Key != other {
 				t.Error("the master key that was in the keychain was replaced")
 			}
 		})
@@ -322,11 +324,11 @@ func TestL06Hangs(t *testing.T) {
 	if took := time.Since(begin); took > time.Second {
 		t.Errorf("Open, Start and Key took %v with a keychain that hangs", took)
 	}
-	if got := v.Keychain().State; got != StateWaiting {
-		t.Errorf("state %q, want %q", got, StateWaiting)
+	if got := v.Keychain().State; got != keychain.StateWaiting {
+		t.Errorf("state %q, want %q", got, keychain.StateWaiting)
 	}
 	s.Resume(t)
-	awaitState(t, v, StateReady)
+	awaitState(t, v, keychain.StateReady)
 	checkKey(t, v, id, testKey)
 }
 
@@ -344,7 +346,7 @@ func TestL06HangsFirstRun(t *testing.T) {
 	}
 	eventually(t, "words about it", func() bool { return strings.Contains(v.Keychain().Words, "does not answer") })
 	s.Resume(t)
-	awaitState(t, v, StateReady)
+	awaitState(t, v, keychain.StateReady)
 	checkKey(t, v, saveKey(t, v, testSlug, "", testKey).ID, testKey)
 }
 
@@ -359,12 +361,12 @@ func TestL06Prompt(t *testing.T) {
 	cfg := ringConfig(t, dir)
 	v := start(t, cfg)
 	eventually(t, "a prompt", func() bool { return prompter.Shown() == 1 })
-	awaitState(t, v, StateLocked)
+	awaitState(t, v, keychain.StateLocked)
 	v.Unlock() // the prompt is there already
 	moreLooks := func() {
 		t.Helper()
-		before := asked(t, cfg, opProbe)
-		eventually(t, "ten more looks", func() bool { return asked(t, cfg, opProbe) >= before+10 })
+		before := asked(t, cfg, "probe")
+		eventually(t, "ten more looks", func() bool { return asked(t, cfg, "probe") >= before+10 })
 	}
 	moreLooks()
 	prompter.Dismiss(t)
@@ -377,7 +379,7 @@ func TestL06Prompt(t *testing.T) {
 
 	// Unlocked elsewhere, while the prompt waits.
 	s.Unlock(t)
-	awaitState(t, v, StateReady)
+	awaitState(t, v, keychain.StateReady)
 	checkKey(t, v, id, testKey)
 	eventually(t, "no child that still waits", func() bool { return children(t, cfg) == 0 })
 }
@@ -391,7 +393,7 @@ func TestL08Destroy(t *testing.T) {
 	}{
 		{"open", func(cfg Config) ([]string, error) {
 			v := start(t, cfg)
-			awaitState(t, v, StateReady)
+			awaitState(t, v, keychain.StateReady)
 			left, err := v.Destroy()
 			if _, err := v.Grants(); !errors.Is(err, ErrClosed) {
 				t.Errorf("Grants after Destroy: %v, want ErrClosed", err)
@@ -414,8 +416,8 @@ func TestL08Destroy(t *testing.T) {
 			if got := files(t, dir); len(got) != 0 {
 				t.Errorf("left are the files %v", got)
 			}
-			if got := newKeyring(cfg.Helper).call(t.Context(), time.Minute, opGet, "").Status; got != ringMissing {
-				t.Errorf("the keychain answers %q, want %q", got, ringMissing)
+			if got := askRing(t, cfg, "get", "").Status; got != "missing" {
+				t.Errorf("the keychain answers %q, want missing", got)
 			}
 		})
 	}
@@ -451,7 +453,7 @@ func TestDestroyLeavesKeychainOfOthers(t *testing.T) {
 	withState(t)
 	dir := filepath.Join(t.TempDir(), "data")
 	cfg := ringConfig(t, dir)
-	cfg.Mode = ModeFile
+	cfg.Mode = keychain.ModeFile
 	v := start(t, cfg)
 	addEndpoint(t, v, testSlug, "")
 	saveKey(t, v, testSlug, "", testKey)
@@ -463,7 +465,7 @@ func TestDestroyLeavesKeychainOfOthers(t *testing.T) {
 	if got := files(t, dir); len(got) != 0 {
 		t.Errorf("left are the files %v", got)
 	}
-	if got := newKeyring(cfg.Helper).call(t.Context(), time.Minute, opGet, "").Status; got != ringFound {
-		t.Errorf("the keychain answers %q, want %q", got, ringFound)
+	if got := askRing(t, cfg, "get", "").Status; got != "found" {
+		t.Errorf("the keychain answers %q, want found", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -39,7 +40,7 @@ func helperProcess(notes string) error {
 	if err != nil {
 		return err
 	}
-	return RunHelper(io.TeeReader(os.Stdin, f), os.Stdout)
+	return keychain.RunHelper(io.TeeReader(os.Stdin, f), os.Stdout)
 }
 
 // open opens a vault that is closed with the test.
@@ -56,7 +57,7 @@ func open(t testing.TB, cfg Config) *Vault {
 // openFileMode opens a vault that needs no keychain.
 func openFileMode(t testing.TB, dir string) *Vault {
 	t.Helper()
-	return open(t, Config{Dir: dir, Mode: ModeFile})
+	return open(t, Config{Dir: dir, Mode: keychain.ModeFile})
 }
 
 func closeVault(t testing.TB, v *Vault) {

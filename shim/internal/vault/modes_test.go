@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 )
 
 func TestModes(t *testing.T) {
@@ -21,7 +22,7 @@ func TestModes(t *testing.T) {
 	v := openFileMode(t, dir)
 	addEndpoint(t, v, testSlug, "x=1")
 	closeVault(t, v)
-	want := map[string]os.FileMode{".": 0o700, stateFile: 0o600, keyFile: 0o600}
+	want := map[string]os.FileMode{".": 0o700, stateFile: 0o600, keychain.KeyFile: 0o600}
 	check := func() {
 		t.Helper()
 		for name, mode := range want {
@@ -35,10 +36,10 @@ func TestModes(t *testing.T) {
 		}
 	}
 	check()
-	if b := contents(t, dir, keyFile); len(b) != 44 {
+	if b := contents(t, dir, keychain.KeyFile); len(b) != 44 {
 		t.Errorf("the key file has %d bytes, want 44", len(b))
 	}
-	for _, name := range []string{stateFile, keyFile} {
+	for _, name := range []string{stateFile, keychain.KeyFile} {
 		if err := os.Chmod(filepath.Join(dir, name), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -71,14 +72,14 @@ func TestFileModeMakesKeyLate(t *testing.T) {
 	if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
 		t.Errorf("before anything is sealed: %v, want %v", got, want)
 	}
-	if k := v.Keychain(); k.State != StateFile || !strings.Contains(k.Words, keyFile) {
+	if k := v.Keychain(); k.State != keychain.StateFile || !strings.Contains(k.Words, keychain.KeyFile) {
 		t.Errorf("Keychain() = %+v", k)
 	}
 	id := saveKey(t, v, testSlug, "", testKey).ID
 	closeVault(t, v)
 
 	// Another master key leaves the records alone.
-	path := filepath.Join(dir, keyFile)
+	path := filepath.Join(dir, keychain.KeyFile)
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)
 	}
@@ -101,14 +102,14 @@ func TestMemoryMode(t *testing.T) {
 	closeVault(t, v)
 	before := contents(t, dir, stateFile)
 
-	v = open(t, Config{Dir: dir, Mode: ModeMemory})
+	v = open(t, Config{Dir: dir, Mode: keychain.ModeMemory})
 	v.Start(t.Context())
 	if got := len(v.Endpoints()); got != 0 {
 		t.Errorf("mode memory shows %d endpoints of another run", got)
 	}
 	addEndpoint(t, v, "bbbbbbbbbbbb", "")
 	checkKey(t, v, saveKey(t, v, "bbbbbbbbbbbb", "", testKey).ID, testKey)
-	if k := v.Keychain(); k.State != StateMemory || k.CanKeep {
+	if k := v.Keychain(); k.State != keychain.StateMemory || k.CanKeep {
 		t.Errorf("Keychain() = %+v", k)
 	}
 	if err := v.Keep(); err == nil {
@@ -124,7 +125,7 @@ func TestMemoryMode(t *testing.T) {
 
 	// What a killed run left is removed.
 	left := filepath.Join(dir, memoryFile)
-	for _, tt := range []Mode{ModeMemory, ModeFile} {
+	for _, tt := range []keychain.Mode{keychain.ModeMemory, keychain.ModeFile} {
 		if err := os.WriteFile(left, []byte("rubbish"), 0o600); err != nil {
 			t.Fatal(err)
 		}

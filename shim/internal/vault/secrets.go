@@ -22,7 +22,7 @@ func (v *Vault) SaveSecret(name string, s endpoint.Secret) error {
 		return err
 	}
 	return v.update(func(t *transaction) error {
-		sealed := v.sealer().seal(kindSecret, name, "", s.Reveal())
+		sealed := v.sealer().Seal(kindSecret, name, "", s.Reveal())
 		t.Then(func() { v.secrets[name] = &secretState{sealed: sealed, opened: s} })
 		return t.Bucket(bucketSealed).Put(sealedKey(kindSecret, name), sealed)
 	})
@@ -35,17 +35,18 @@ func (v *Vault) Secret(name string) (endpoint.Secret, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s, ok := v.secrets[name]
+	master, known := v.keys.Master()
 	switch {
 	case !ok:
 		return endpoint.Secret{}, ErrNotFound
 	case !s.opened.IsZero():
 		return s.opened, nil
-	case !v.known:
+	case !known:
 		return endpoint.Secret{}, ErrLocked
-	case v.master == nil:
+	case master == nil:
 		return endpoint.Secret{}, ErrKeyNeeded
 	}
-	text, err := v.master.open(kindSecret, name, "", s.sealed)
+	text, err := master.Open(kindSecret, name, "", s.sealed)
 	if err != nil {
 		return endpoint.Secret{}, ErrKeyNeeded
 	}

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 )
 
 const testToken = "canary-authtoken-77aa"
@@ -78,7 +79,7 @@ func TestSecretsDoNotMove(t *testing.T) {
 	}
 	closeVault(t, v)
 
-	if err := os.Remove(filepath.Join(dir, keyFile)); err != nil {
+	if err := os.Remove(filepath.Join(dir, keychain.KeyFile)); err != nil {
 		t.Fatal(err)
 	}
 	edit(t, dir, func(tx *bbolt.Tx) error { return tx.Bucket(bucketSealed).Delete(sealedKey(kindSecret, "other")) })

@@ -17,42 +17,30 @@
 package vault
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
-)
-
-// A Mode says where the master key is kept.
-type Mode string
-
-// The modes. ModeOS is what an empty Mode means.
-const (
-	ModeOS     Mode = "os"     // the keychain of the operating system
-	ModeFile   Mode = "file"   // a file in the data folder
-	ModeMemory Mode = "memory" // nowhere: nothing outlives the program
 )
 
 // The files in the data folder.
 const (
 	stateFile  = "state.db"
 	memoryFile = "state.memory.db" // a run that keeps nothing; removed at its end
-	keyFile    = "master.key"
 )
 
 var (
 	// ErrLocked says that the master key is not there yet: the keychain is
 	// locked, slow, or not set up. Trying again later may work.
-	ErrLocked = errors.New("the keychain has not given out the master key yet")
+	ErrLocked = keychain.ErrLocked
 	// ErrKeyNeeded says that a record cannot be opened: it is sealed under
 	// another master key, was dropped with its upstream URL, or was edited.
 	// The remedy is to paste the key again.
@@ -67,17 +55,13 @@ var (
 
 // Config is what a vault needs to know. Only Dir is required.
 type Config struct {
-	Dir  string // data folder; made if it is missing
-	Mode Mode   // "" means ModeOS
-	// Helper is the command line of a child process that calls RunHelper. On
-	// Linux the keychain is only talked to in such a child, since a locked one
-	// blocks for ever and a child can be ended. nil, and any other system, means
-	// in process.
-	Helper []string
+	Dir    string           // data folder; created if it is missing
+	Mode   keychain.Mode    // "" means ModeOS
+	Helper []string         // see keychain.Config
 	Log    *slog.Logger     // nil discards
 	Now    func() time.Time // nil means time.Now
-	// PollEvery is how often a keychain that is locked or missing is looked at
-	// again. 0 means 5 seconds.
+	// PollEvery is how often a keychain that is locked or missing, or a disk that
+	// is full, is tried again. 0 means 5 seconds.
 	PollEvery time.Duration
 }
 
@@ -87,11 +71,12 @@ type Vault struct {
 	log  *slog.Logger
 	path string // of state.db
 
-	// The fields below mu change only in a transaction of file's, of which there
-	// is one at a time, so a transaction may read them without mu.
-	file    *statefile.File
-	touch   touches
-	decided chan struct{} // closed when it is known which file is written
+	// The maps below mu change only in a transaction of file, of which there is
+	// one at a time, so a transaction may read them without mu. Locks are taken
+	// in this order: the file's, mu, the keychain's.
+	file  *statefile.File
+	keys  *keychain.Keychain
+	touch touches
 
 	mu        sync.RWMutex
 	endpoints map[string]*endpointState
@@ -99,18 +84,8 @@ type Vault struct {
 	secrets   map[string]*secretState
 	sessions  map[Digest]time.Time
 	settings  map[string][]byte
-	master    *masterKey
-	known     bool // the keychain has answered; master is nil if it has no key
-	keychain  Keychain
 	changed   chan struct{}
 	closed    bool
-
-	ring     keyring
-	masterMu sync.Mutex    // one maker of a master key at a time
-	wake     chan struct{} // makes the seeker look at once
-	unlock   atomic.Bool   // it may ask again, even if that raises a prompt
-	stop     context.CancelFunc
-	running  sync.WaitGroup
 }
 
 // endpointState is an endpoint with what is derived from it.
@@ -123,9 +98,9 @@ type endpointState struct {
 // credState is a credential with its key.
 type credState struct {
 	endpoint.Credential
-	sealed  []byte          // nil after its endpoint's upstream URL was changed
-	opened  endpoint.Secret // zero until the key was asked for
-	refused bool            // sealed did not open, though its master key is here
+	sealed  []byte              // nil after its endpoint's upstream URL was changed
+	opened  endpoint.Secret     // zero until the key was asked for
+	refused *keychain.MasterKey // sealed did not open under this one, which had sealed it
 }
 
 // Exists reports whether a run that keeps something has been in this folder.
@@ -139,7 +114,7 @@ func Exists(dir string) bool {
 // error is a *datadir.Error; the folder is then as it was before.
 func Open(cfg Config) (*Vault, error) {
 	if cfg.Mode == "" {
-		cfg.Mode = ModeOS
+		cfg.Mode = keychain.ModeOS
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -154,48 +129,50 @@ func Open(cfg Config) (*Vault, error) {
 		cfg:       cfg,
 		log:       cfg.Log,
 		path:      filepath.Join(cfg.Dir, stateFile),
-		decided:   make(chan struct{}),
 		endpoints: make(map[string]*endpointState),
 		creds:     make(map[string]*credState),
 		secrets:   make(map[string]*secretState),
 		sessions:  make(map[Digest]time.Time),
 		settings:  make(map[string][]byte),
 		changed:   make(chan struct{}),
-		wake:      make(chan struct{}, 1),
-		ring:      newKeyring(cfg.Helper),
 	}
 	if err := datadir.Prepare(cfg.Dir, cfg.Log); err != nil {
 		return nil, err
 	}
-	if err := v.openState(); err != nil {
+	temporary, err := v.openState()
+	if err != nil {
 		return nil, err
 	}
-	if err := v.openMaster(); err != nil {
-		v.Close()
+	v.keys, err = keychain.Open(keychain.Config{
+		Dir: cfg.Dir, Mode: cfg.Mode, Helper: cfg.Helper, Log: cfg.Log, PollEvery: cfg.PollEvery,
+		Undecided: temporary && cfg.Mode == keychain.ModeOS,
+		Keep:      func() error { return v.file.Keep(v.path, nil) },
+		Changed:   v.tellChanged,
+	})
+	if err != nil {
+		v.file.Close()
 		return nil, err
 	}
 	return v, nil
 }
 
 // openState chooses the file and reads it. In mode "os" without any state, it
-// depends on the keychain whether anything is kept; until that is known, a
-// file is used that can still be dropped.
-func (v *Vault) openState() error {
-	_, err := os.Lstat(v.path)
+// depends on the keychain whether anything is kept. Until that is known, a file
+// is used that can still be dropped.
+func (v *Vault) openState() (temporary bool, err error) {
+	_, err = os.Lstat(v.path)
 	fresh := errors.Is(err, os.ErrNotExist)
-	path, temporary := v.path, false
-	if v.cfg.Mode == ModeMemory || v.cfg.Mode == ModeOS && fresh && keychainMayBeMissing {
+	path := v.path
+	if v.cfg.Mode == keychain.ModeMemory || v.cfg.Mode == keychain.ModeOS && fresh && keychain.MayBeMissing {
 		path, temporary = filepath.Join(v.cfg.Dir, memoryFile), true
-	} else {
-		close(v.decided)
 	}
 	v.file, err = statefile.Open(path, statefile.Config{
 		Layout: layout, Temporary: temporary, Log: v.log,
-		Lock: &v.mu, Changed: v.diskChanged,
+		Lock: &v.mu, Changed: v.tellChanged,
 		PollEvery: v.cfg.PollEvery, CloseWithin: closeWithin,
 	})
 	if err != nil {
-		return err
+		return temporary, err
 	}
 	if !temporary {
 		// Of a run that ended without Close.
@@ -204,37 +181,20 @@ func (v *Vault) openState() error {
 	if err := v.load(); err != nil {
 		err = v.file.Explain(err)
 		v.file.Close()
-		return err
+		return temporary, err
 	}
-	return nil
+	return temporary, nil
 }
 
 // closeWithin is how long a damaged file may take to close; 0 leaves that to
 // statefile. Tests shorten it.
 var closeWithin time.Duration
 
-func (v *Vault) diskChanged() {
+// tellChanged is what the file and the keychain call.
+func (v *Vault) tellChanged() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.notify()
-}
-
-// openMaster finds the master key as far as that is possible at once.
-func (v *Vault) openMaster() error {
-	switch v.cfg.Mode {
-	case ModeFile:
-		m, err := readKeyFile(filepath.Join(v.cfg.Dir, keyFile), v.log)
-		if err != nil {
-			return err
-		}
-		v.setMaster(m, Keychain{State: StateFile})
-	case ModeMemory:
-		v.setMaster(newMasterKey(), Keychain{State: StateMemory})
-		close(v.decided)
-	default:
-		v.setKeychain(Keychain{State: StateWaiting})
-	}
-	return nil
 }
 
 // Close ends the search for the master key and closes the state. A run that
@@ -246,12 +206,8 @@ func (v *Vault) Close() error {
 		return nil
 	}
 	v.closed = true
-	stop := v.stop
 	v.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
-	v.running.Wait()
+	v.keys.Close()
 	v.flushTouches()
 	return v.file.Close()
 }

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 )
 
 // edit changes a closed state file, as somebody with an editor could.
@@ -315,7 +316,7 @@ func TestSettings(t *testing.T) {
 func TestSessions(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	cfg := Config{Dir: dir, Mode: ModeFile, Now: func() time.Time { return now }}
+	cfg := Config{Dir: dir, Mode: keychain.ModeFile, Now: func() time.Time { return now }}
 	v := open(t, cfg)
 	session := func(n int) Digest { return Digest(digestOf("session", fmt.Sprint(n))) }
 	if err := v.AddSession(session(0), now.Add(time.Hour)); err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 )
@@ -17,7 +18,7 @@ import (
 // its own and as if its client had used a tool, until there are n. The program
 // must not run. Each copy is a transaction, so the folder is best in memory.
 func Grants(dir string, n int) (err error) {
-	v, err := vault.Open(vault.Config{Dir: dir, Mode: vault.ModeFile})
+	v, err := vault.Open(vault.Config{Dir: dir, Mode: keychain.ModeFile})
 	if err != nil {
 		return err
 	}

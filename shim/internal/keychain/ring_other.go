@@ -1,10 +1,10 @@
 //go:build !linux && !darwin && !windows
 
-package vault
+package keychain
 
 import "os/exec"
 
-const keychainMayBeMissing = true
+const MayBeMissing = true
 
 func childEnv(func(string) string) (env []string, ok bool) { return nil, true }
 

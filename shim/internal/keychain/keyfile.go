@@ -1,4 +1,4 @@
-package vault
+package keychain
 
 import (
 	"errors"
@@ -10,8 +10,13 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 )
 
-// readKeyFile reads the master key of mode "file"; nil if there is none yet.
-func readKeyFile(path string, log *slog.Logger) (*masterKey, error) {
+// KeyFile is the name of the file in the data folder that holds the master key
+// in mode "file".
+const KeyFile = "master.key"
+
+// readKeyFile reads the master key of mode "file". It returns nil if there is
+// none yet.
+func readKeyFile(path string, log *slog.Logger) (*MasterKey, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -37,9 +42,9 @@ func readKeyFile(path string, log *slog.Logger) (*masterKey, error) {
 	return m, nil
 }
 
-// makeKeyFile makes a master key and returns once the disk has it, so that
-// nothing is ever sealed under a key that a crash takes away.
-func makeKeyFile(path string) (*masterKey, error) {
+// makeKeyFile makes a master key and returns once it is durable: a record that
+// was sealed under a key that a crash took away would be lost.
+func makeKeyFile(path string) (*MasterKey, error) {
 	m := newMasterKey()
 	if err := atomicfile.WriteFile(path, []byte(m.text.Reveal()), 0o600); err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package vault
+package keychain
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	gokeyring "github.com/zalando/go-keyring"
 )
 
-// keychainMayBeMissing: over ssh there may be no keychain at all.
-const keychainMayBeMissing = true
+// MayBeMissing: over ssh there may be no keychain at all.
+const MayBeMissing = true
 
 // childEnv: nil is our own environment. The keychain has its own process here,
 // /usr/bin/security.

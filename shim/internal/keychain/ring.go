@@ -1,4 +1,4 @@
-package vault
+package keychain
 
 import (
 	"context"
@@ -67,24 +67,24 @@ type ringAnswer struct {
 	key    endpoint.Secret
 }
 
-// A keyring talks to the keychain of the operating system, in a child process
-// if helper is set.
-type keyring struct{ helper []string }
+// A ring talks to the keychain of the operating system, in a child process if
+// helper is set.
+type ring struct{ helper []string }
 
-// newKeyring uses helper where a keychain is known to block for ever.
-func newKeyring(helper []string) keyring {
+// newRing uses helper where a keychain is known to block for ever.
+func newRing(helper []string) ring {
 	if runtime.GOOS != "linux" {
 		helper = nil
 	}
-	return keyring{helper}
+	return ring{helper}
 }
 
 // call asks the keychain one thing. It returns within timeout, whatever the
 // keychain does.
-func (k keyring) call(ctx context.Context, timeout time.Duration, op ringOp, key string) ringAnswer {
+func (g ring) call(ctx context.Context, timeout time.Duration, op ringOp, key string) ringAnswer {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if k.helper == nil {
+	if g.helper == nil {
 		done := make(chan ringReply, 1)
 		go func() { done <- serveRing(ringRequest{op, key}) }()
 		select {
@@ -94,7 +94,7 @@ func (k keyring) call(ctx context.Context, timeout time.Duration, op ringOp, key
 			return ringAnswer{Status: ringSlow}
 		}
 	}
-	r, err := k.callChild(ctx, ringRequest{op, key})
+	r, err := g.callChild(ctx, ringRequest{op, key})
 	switch {
 	case ctx.Err() != nil:
 		return ringAnswer{Status: ringSlow}
@@ -110,12 +110,12 @@ func (r ringReply) answer() ringAnswer {
 
 // callChild runs one request in a child process. The child lives as long as
 // its standard input is open, so it cannot outlive us.
-func (k keyring) callChild(ctx context.Context, req ringRequest) (r ringReply, err error) {
+func (g ring) callChild(ctx context.Context, req ringRequest) (r ringReply, err error) {
 	env, ok := childEnv(os.Getenv)
 	if !ok {
 		return ringReply{Status: ringUnavailable}, nil
 	}
-	cmd := exec.CommandContext(ctx, k.helper[0], k.helper[1:]...)
+	cmd := exec.CommandContext(ctx, g.helper[0], g.helper[1:]...)
 	cmd.Env = env
 	cmd.WaitDelay = time.Second
 	ownGroup(cmd)
@@ -148,12 +148,12 @@ type question struct {
 }
 
 // ask asks for the master key and leaves a person time to unlock the keychain.
-func (k keyring) ask(ctx context.Context) *question {
+func (g ring) ask(ctx context.Context) *question {
 	ctx, cancel := context.WithCancel(ctx)
 	q := &question{answer: make(chan ringAnswer, 1), cancel: cancel}
 	go func() {
 		defer cancel()
-		q.answer <- k.call(ctx, askTimeout, opGet, "")
+		q.answer <- g.call(ctx, askTimeout, opGet, "")
 	}()
 	return q
 }

@@ -1,9 +1,9 @@
-package vault
+package keychain
 
 import "os/exec"
 
-// keychainMayBeMissing: every Windows has the Credential Manager.
-const keychainMayBeMissing = false
+// MayBeMissing: every Windows has the Credential Manager.
+const MayBeMissing = false
 
 // childEnv: nil is our own environment.
 func childEnv(func(string) string) (env []string, ok bool) { return nil, true }

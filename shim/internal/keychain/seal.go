@@ -1,4 +1,4 @@
-package vault
+package keychain
 
 import (
 	"crypto/aes"
@@ -14,39 +14,34 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
-// The kinds of sealed records.
-const (
-	kindKey    = "key"    // an API key; its id is the credential's
-	kindQuery  = "query"  // the query of an upstream URL; its id is the slug
-	kindSecret = "secret" // what the program itself signs in with elsewhere; its id is a name
-)
-
-// A keyID tells master keys apart without saying anything about them.
+// A keyID tells master keys apart and reveals nothing about them.
 type keyID [8]byte
 
-// A masterKey seals and opens records.
-type masterKey struct {
+// A MasterKey seals and opens records. It is used with a kind, an id and a URL
+// that are authenticated with the text: a record opens only as what it was
+// sealed for.
+type MasterKey struct {
 	text endpoint.Secret // as the keychain keeps it: 44 characters of base64
 	id   keyID
 	aead cipher.AEAD
 }
 
 // newMasterKey makes a random one.
-func newMasterKey() *masterKey {
+func newMasterKey() *MasterKey {
 	raw := make([]byte, 32)
 	rand.Read(raw)
 	m, err := parseMasterKey(base64.StdEncoding.EncodeToString(raw))
 	if err != nil {
-		panic(err) // cannot be: 32 bytes are what is parsed
+		panic(err) // impossible: 32 bytes are what is parsed
 	}
 	return m
 }
 
 // parseMasterKey reads what a keychain or a key file holds.
-func parseMasterKey(text string) (*masterKey, error) {
+func parseMasterKey(text string) (*MasterKey, error) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || len(raw) != 32 {
-		return nil, errors.New("it is not a master key: 44 characters of base64 were expected")
+		return nil, errors.New("it is not a master key, which is 44 characters of base64")
 	}
 	derived, err := hkdf.Key(sha256.New, raw, nil, "key2oauth sealed records 1", 32)
 	if err != nil {
@@ -60,15 +55,15 @@ func parseMasterKey(text string) (*masterKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &masterKey{text: endpoint.NewSecret(text), aead: aead}
+	m := &MasterKey{text: endpoint.NewSecret(text), aead: aead}
 	mac := hmac.New(sha256.New, raw)
 	mac.Write([]byte("key id"))
 	copy(m.id[:], mac.Sum(nil))
 	return m, nil
 }
 
-// A sealed record is a version, the id of its master key, and what AES-256-GCM
-// makes of the text, random nonce first.
+// A sealed record is a version, the id of its master key, and the text encrypted
+// with AES-256-GCM, random nonce first.
 const (
 	sealedVersion = 1
 	sealedHeader  = 1 + len(keyID{})
@@ -76,17 +71,16 @@ const (
 
 var errSealed = errors.New("the sealed record cannot be opened")
 
-// seal encrypts text so that it opens only as the record of this kind and id
-// for this upstream URL.
-func (m *masterKey) seal(kind, id, url, text string) []byte {
+// Seal encrypts text. It opens only as the record of this kind and id for this
+// URL.
+func (m *MasterKey) Seal(kind, id, url, text string) []byte {
 	b := append([]byte{sealedVersion}, m.id[:]...)
 	return m.aead.Seal(b, nil, []byte(text), additional(kind, id, url))
 }
 
-// open is the reverse of seal.
-func (m *masterKey) open(kind, id, url string, sealed []byte) (string, error) {
-	by, ok := sealedBy(sealed)
-	if !ok || by != m.id {
+// Open decrypts what Seal encrypted.
+func (m *MasterKey) Open(kind, id, url string, sealed []byte) (string, error) {
+	if !m.Sealed(sealed) {
 		return "", errSealed
 	}
 	text, err := m.aead.Open(nil, nil, sealed[sealedHeader:], additional(kind, id, url))
@@ -96,17 +90,20 @@ func (m *masterKey) open(kind, id, url string, sealed []byte) (string, error) {
 	return string(text), nil
 }
 
-// sealedBy names the master key of a sealed record. ok is false if it is none.
-func sealedBy(sealed []byte) (id keyID, ok bool) {
-	if len(sealed) < sealedHeader || sealed[0] != sealedVersion {
-		return id, false
-	}
-	copy(id[:], sealed[1:])
-	return id, true
+// Sealed reports whether a record names this master key. Only Open can tell
+// whether it is sound. A nil MasterKey sealed nothing.
+func (m *MasterKey) Sealed(record []byte) bool {
+	return m != nil && len(record) >= sealedHeader && record[0] == sealedVersion &&
+		keyID(record[1:sealedHeader]) == m.id
 }
 
-// additional is what a record is bound to. Lengths keep apart what would
-// otherwise read the same.
+// Same reports whether both are the same key. Either may be nil.
+func (m *MasterKey) Same(other *MasterKey) bool {
+	return m == other || m != nil && other != nil && m.id == other.id
+}
+
+// additional is the data that a record is bound to. Lengths keep parts apart
+// that would otherwise run into each other.
 func additional(parts ...string) []byte {
 	var b []byte
 	for _, p := range parts {
@@ -115,6 +112,3 @@ func additional(parts ...string) []byte {
 	}
 	return b
 }
-
-// sealedKey is the name of a record in its bucket.
-func sealedKey(kind, id string) []byte { return []byte(kind + "/" + id) }

@@ -1,4 +1,4 @@
-package vault
+package keychain
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// keychainMayBeMissing: a session without a Secret Service is common.
-const keychainMayBeMissing = true
+// MayBeMissing: a session without a Secret Service is common.
+const MayBeMissing = true
 
 const (
 	secretsName       = "org.freedesktop.secrets"

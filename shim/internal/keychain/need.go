@@ -1,0 +1,141 @@
+package keychain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// decideWithin is how long a change waits until it is known whether this run
+// keeps anything, which one look at the keychain tells.
+const decideWithin = 2 * probeTimeout
+
+// AwaitDecision waits until it is known whether this run keeps anything. It
+// returns ErrLocked if that takes too long.
+func (k *Keychain) AwaitDecision() error {
+	select {
+	case <-k.decided:
+		return nil
+	default:
+	}
+	timeout := time.NewTimer(decideWithin)
+	defer timeout.Stop()
+	select {
+	case <-k.decided:
+		return nil
+	case <-timeout.C:
+		return ErrLocked
+	}
+}
+
+// awaitAnswer waits, at the start of a run, for a keychain that is unlocked
+// and about to answer.
+func (k *Keychain) awaitAnswer() {
+	timeout := time.NewTimer(decideWithin)
+	defer timeout.Stop()
+	for {
+		k.mu.Lock()
+		wait, changed := !k.known && k.status.State == StateWaiting && !k.closed, k.changed
+		k.mu.Unlock()
+		if !wait {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			return
+		}
+	}
+}
+
+// Need returns the master key, and makes one if there is none. A run that has
+// nothing to seal does not call it, and leaves nothing in the keychain. It may
+// ask the keychain, so it must not be called in a transaction. The error is
+// ErrLocked, ErrClosed, or that of the disk.
+func (k *Keychain) Need() (*MasterKey, error) {
+	if err := k.AwaitDecision(); err != nil {
+		return nil, err
+	}
+	k.awaitAnswer()
+	if m, _ := k.Master(); m != nil {
+		return m, nil
+	}
+	k.making.Lock()
+	defer k.making.Unlock()
+	k.mu.Lock()
+	m, known, closed := k.master, k.known, k.closed
+	k.mu.Unlock()
+	switch {
+	case closed:
+		return nil, ErrClosed
+	case m != nil:
+		return m, nil
+	case !known:
+		return nil, ErrLocked
+	}
+	if k.cfg.Mode == ModeFile {
+		m, err := makeKeyFile(filepath.Join(k.cfg.Dir, KeyFile))
+		if err != nil {
+			return nil, err
+		}
+		k.setMaster(m, Status{State: StateFile})
+		return m, nil
+	}
+	m, err := k.store(newMasterKey(), setTimeout)
+	if err != nil {
+		k.setUnknown(Status{State: StateLocked})
+		return nil, err
+	}
+	k.setMaster(m, Status{State: StateReady})
+	return m, nil
+}
+
+// store puts a master key into the keychain, unless there is one already, and
+// returns the one that is there.
+func (k *Keychain) store(m *MasterKey, timeout time.Duration) (*MasterKey, error) {
+	a := k.ring.call(context.Background(), timeout, opSet, m.text.Reveal())
+	if a.Status != ringFound {
+		k.log.Info("the keychain did not take the master key", "status", a.Status, "err", a.Words)
+		return nil, ErrLocked
+	}
+	m, err := parseMasterKey(a.key.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
+	}
+	return m, nil
+}
+
+// ErrNothingToKeep is what Keep returns in a run that keeps everything, or that
+// was asked to keep nothing.
+var ErrNothingToKeep = errors.New("there is nothing to keep: everything is kept already, or --keychain memory was asked for")
+
+// Keep ends a run that keeps nothing. The master key goes into the keychain that
+// has appeared, unless it has one: then that one is used from now on. reseal
+// seals everything again under kept, keeps it, and calls adopt while no other
+// record can be sealed. adopt must be called in no other case.
+func (k *Keychain) Keep(reseal func(kept *MasterKey, adopt func()) error) error {
+	k.making.Lock()
+	defer k.making.Unlock()
+	if k.Status().State != StateMemory || k.cfg.Mode != ModeOS {
+		return ErrNothingToKeep
+	}
+	m, _ := k.Master()
+	// The owner has just asked for it, so there is time for a prompt.
+	kept, err := k.store(m, askTimeout)
+	if err != nil {
+		return err
+	}
+	err = reseal(kept, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.setMasterLocked(kept, Status{State: StateReady})
+	})
+	if err != nil {
+		return err
+	}
+	k.cfg.Changed()
+	k.wakeSeeker()
+	return nil
+}

@@ -1,0 +1,178 @@
+package keychain
+
+import (
+	"context"
+	"time"
+)
+
+// How long the keychain may take. askTimeout is time for a person to find his
+// password; the others are for a keychain that hangs.
+const (
+	probeTimeout = 5 * time.Second
+	setTimeout   = 20 * time.Second
+	askTimeout   = 2 * time.Minute
+)
+
+// A seeker looks for the master key until it is known, or known that there is
+// none; and again when the keychain is found locked later.
+//
+// A question to a locked keychain raises the desktop's own prompt. One may be
+// asked at the start. When that was dismissed, nothing asks again by itself:
+// only the lock is watched.
+type seeker struct {
+	k      *Keychain
+	ask    *question // under way, or nil
+	mayAsk bool
+	last   ringStatus
+	looks  int    // that found the same
+	why    string // the last answer was of no use, in words; "" if nothing is known
+}
+
+func (s *seeker) run(ctx context.Context) {
+	defer s.drop()
+	for {
+		if s.k.settled() {
+			s.drop()
+			s.last, s.looks = "", 0
+		} else if s.look(ctx); ctx.Err() != nil {
+			return
+		}
+		if !s.wait(ctx) {
+			return
+		}
+	}
+}
+
+// look looks at the keychain once and says what it saw.
+func (s *seeker) look(ctx context.Context) {
+	k := s.k
+	status := k.ring.call(ctx, probeTimeout, opProbe, "").Status
+	if ctx.Err() != nil {
+		return
+	}
+	if status == s.last {
+		s.looks++
+	} else {
+		s.looks = 0
+		k.log.Debug("looked at the keychain", "status", status)
+	}
+	if status == ringUnlocked && s.last != ringUnlocked {
+		// It may have been unlocked elsewhere, and a prompt that still waits
+		// is of no use.
+		s.drop()
+		s.mayAsk, s.why = true, ""
+	}
+	s.last = status
+
+	k.decide(status)
+	if k.keepsNothing() {
+		k.setStatus(Status{State: StateMemory, CanKeep: status == ringUnlocked || status == ringLocked})
+		return
+	}
+	if s.mayAsk && s.ask == nil && (status == ringUnlocked || status == ringLocked) {
+		s.ask, s.mayAsk = k.ring.ask(ctx), false
+	}
+	waiting := waitingFor(status, s.ask != nil)
+	if s.why != "" && s.ask == nil && status == ringUnlocked {
+		waiting.Words = s.why
+	}
+	k.setStatus(waiting)
+}
+
+// waitingFor says what is waited for.
+func waitingFor(status ringStatus, asked bool) Status {
+	switch {
+	case status == ringUnlocked && asked:
+		return Status{State: StateWaiting}
+	case status == ringUnlocked:
+		return Status{State: StateLocked, Words: "The keychain did not give out the master key. Ask it again, and allow Key2OAuth to read its own item."}
+	case status == ringLocked:
+		return Status{State: StateLocked}
+	case status == ringNotSetUp:
+		return Status{State: StateNotSetUp}
+	case status == ringUnavailable:
+		return Status{State: StateUnavailable}
+	}
+	return Status{State: StateWaiting, Words: "The keychain does not answer. Waiting for it."}
+}
+
+// wait waits for something to happen. It reports whether to go on.
+func (s *seeker) wait(ctx context.Context) bool {
+	var poll <-chan time.Time
+	if !s.k.settled() {
+		every := s.k.cfg.PollEvery
+		if s.last == ringUnavailable || s.k.keepsNothing() {
+			// A session without a keychain rarely gets one.
+			every *= time.Duration(1 + min(s.looks/10, 5))
+		}
+		timer := time.NewTimer(every)
+		defer timer.Stop()
+		poll = timer.C
+	}
+	var answered <-chan ringAnswer
+	if s.ask != nil {
+		answered = s.ask.answer
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-poll:
+	case <-s.k.wake:
+		// A question that is under way has its prompt already.
+		if s.k.unlock.Swap(false) && s.ask == nil {
+			s.mayAsk = true
+		}
+	case a := <-answered:
+		s.drop()
+		s.why = s.k.takeAnswer(a)
+	}
+	return true
+}
+
+// drop ends a question that is under way.
+func (s *seeker) drop() {
+	if s.ask != nil {
+		s.ask.cancel()
+		s.ask = nil
+	}
+}
+
+// takeAnswer takes over what the keychain has answered. If that is of no use,
+// it may say why; what was merely refused, the next look puts into words.
+func (k *Keychain) takeAnswer(a ringAnswer) (why string) {
+	switch a.Status {
+	case ringMissing:
+		k.setMaster(nil, Status{State: StateReady})
+	case ringFound:
+		m, err := parseMasterKey(a.key.Reveal())
+		if err != nil {
+			k.log.Error("the keychain's item cannot be used", "service", ringService, "err", err)
+			return badItem
+		}
+		k.setMaster(m, Status{State: StateReady})
+	default:
+		k.log.Info("the keychain did not give out the master key", "status", a.Status, "err", a.Words)
+	}
+	return ""
+}
+
+const badItem = `The item "key2oauth" in the keychain is not a master key. If nobody needs it, delete it there and start again.`
+
+// decide settles whether an undecided run keeps anything. A keychain that is
+// locked, slow or not set up is waited for; only where there is none, nothing
+// is kept.
+func (k *Keychain) decide(status ringStatus) {
+	select {
+	case <-k.decided:
+		return
+	default:
+	}
+	if status == ringUnavailable {
+		k.setMaster(newMasterKey(), Status{State: StateMemory})
+		k.log.Debug("nothing is kept", "meaning", k.Status().Words)
+	} else if err := k.cfg.Keep(); err != nil {
+		k.log.Error("the state cannot be kept", "err", err)
+		return
+	}
+	close(k.decided)
+}

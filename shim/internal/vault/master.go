@@ -1,0 +1,61 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+)
+
+// The kinds of sealed records.
+const (
+	kindKey    = "key"    // an API key; its id is the credential's
+	kindQuery  = "query"  // the query of an upstream URL; its id is the slug
+	kindSecret = "secret" // what the program itself signs in with elsewhere; its id is a name
+)
+
+// sealedKey is the name of a sealed record in its bucket.
+func sealedKey(kind, id string) []byte { return []byte(kind + "/" + id) }
+
+// Start begins to look for the master key. It ends with ctx or Close.
+func (v *Vault) Start(ctx context.Context) { v.keys.Start(ctx) }
+
+// Keychain reports where the master key is, or what we are waiting for.
+func (v *Vault) Keychain() keychain.Status { return v.keys.Status() }
+
+// Unlock asks the keychain again, so that the desktop shows its prompt once
+// more. It does not wait for the answer.
+func (v *Vault) Unlock() { v.keys.Unlock() }
+
+// awaitDecision waits until it is known which file is kept.
+func (v *Vault) awaitDecision() error {
+	if err := v.keys.AwaitDecision(); err != nil {
+		return fmt.Errorf("%w: %w", oauth.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// haveMaster makes sure that there is a master key to seal with. It is called
+// before a transaction, since it may ask the keychain.
+func (v *Vault) haveMaster() error {
+	if err := v.awaitDecision(); err != nil {
+		return err
+	}
+	switch _, err := v.keys.Need(); {
+	case err == nil, errors.Is(err, ErrLocked):
+		return err
+	case errors.Is(err, keychain.ErrClosed):
+		return ErrClosed
+	default:
+		return fmt.Errorf("%w: %w", oauth.ErrUnavailable, err)
+	}
+}
+
+// sealer returns the master key. Inside a transaction, after haveMaster, it is
+// there, and it is the one that all records are under.
+func (v *Vault) sealer() *keychain.MasterKey {
+	m, _ := v.keys.Master()
+	return m
+}

@@ -1,0 +1,141 @@
+package vault
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+)
+
+// A ringReply is what the keychain's child answers.
+type ringReply struct{ Status, Key string }
+
+// askRing asks the session's keychain in a child of the test's own, as the
+// vault does in one of its.
+func askRing(t *testing.T, cfg Config, op, key string) (r ringReply) {
+	t.Helper()
+	cmd := exec.Command(cfg.Helper[0], cfg.Helper[1:]...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(
+		json.NewEncoder(stdin).Encode(map[string]string{"op": op, "key": key}),
+		json.NewDecoder(stdout).Decode(&r),
+		stdin.Close(),
+		cmd.Wait(),
+	)
+	if err != nil {
+		t.Fatalf("%s: %v", op, err)
+	}
+	return r
+}
+
+// A child that hangs is ended with Close. keychain tests its timeout.
+func TestChildEnds(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	cfg := ringConfig(t, t.TempDir())
+	s.Hang(t)
+
+	v := start(t, cfg)
+	eventually(t, "a child", func() bool { return children(t, cfg) == 1 })
+	closeVault(t, v)
+	eventually(t, "no child after Close", func() bool { return children(t, cfg) == 0 })
+}
+
+// children counts the helper processes of a test.
+func children(t *testing.T, cfg Config) (n int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all {
+		b, _ := os.ReadFile(name)
+		if bytes.Contains(b, []byte(notes(cfg))) {
+			n++
+		}
+	}
+	return n
+}
+
+// A master key that is lost makes its records read "key needed"; they revive
+// when it returns, even if another one was made meanwhile.
+func TestMasterKeyLostAndFound(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Unlocked)
+	s.Setenv(t)
+	dir, id := withState(t)
+	cfg := ringConfig(t, dir)
+	old := askRing(t, cfg, "get", "")
+	deleteItem := func() {
+		t.Helper()
+		if a := askRing(t, cfg, "delete", ""); a.Status != "missing" {
+			t.Fatalf("delete = %+v", a)
+		}
+	}
+	deleteItem()
+
+	v := start(t, cfg)
+	awaitState(t, v, keychain.StateReady)
+	if c, _ := v.Credential(id); c.State != endpoint.KeyNeeded {
+		t.Errorf("without its master key the credential reads %q, want %q", c.State, endpoint.KeyNeeded)
+	}
+	if _, err := v.Key(id); !errors.Is(err, ErrKeyNeeded) {
+		t.Errorf("Key: %v, want ErrKeyNeeded", err)
+	}
+	second := saveKey(t, v, testSlug, "", "second")
+	if _, err := v.Key(id); !errors.Is(err, ErrKeyNeeded) {
+		t.Errorf("Key under the new master key: %v, want ErrKeyNeeded", err)
+	}
+	closeVault(t, v)
+
+	deleteItem()
+	if a := askRing(t, cfg, "set", old.Key); a.Status != "found" {
+		t.Fatalf("set = %+v", a)
+	}
+	v = start(t, cfg)
+	awaitState(t, v, keychain.StateReady)
+	checkKey(t, v, id, testKey)
+	if c, _ := v.Credential(id); c.State != endpoint.Working {
+		t.Errorf("with its master key the credential reads %q, want %q", c.State, endpoint.Working)
+	}
+	if c, _ := v.Credential(second.ID); c.State != endpoint.KeyNeeded {
+		t.Errorf("the second credential reads %q, want %q", c.State, endpoint.KeyNeeded)
+	}
+}
+
+// An item that is no master key is left alone.
+func TestForeignItem(t *testing.T) {
+	keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
+	cfg := ringConfig(t, t.TempDir())
+	if a := askRing(t, cfg, "set", "something else"); a.Status != "found" {
+		t.Fatalf("set = %+v", a)
+	}
+	v := start(t, cfg)
+	if k := awaitState(t, v, keychain.StateLocked); !strings.Contains(k.Words, "is not a master key") {
+		t.Errorf("words %q do not say what is wrong", k.Words)
+	}
+	addEndpoint(t, v, testSlug, "")
+	if _, err := v.SaveCredential(testSlug, "", endpoint.NewSecret("k"), endpoint.Working); !errors.Is(err, ErrLocked) {
+		t.Errorf("SaveCredential: %v, want ErrLocked", err)
+	}
+	if a := askRing(t, cfg, "get", ""); a.Key != "something else" {
+		t.Error("the foreign item was changed")
+	}
+}
