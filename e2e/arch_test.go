@@ -86,6 +86,11 @@ var layers = map[string][]string{
 		"shim/api", "shim/internal/changes", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
 		"shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
+	"shim/internal/signin": {
+		"shim/api", "shim/internal/changes", "shim/internal/cimd", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx",
+		"shim/internal/limits", "shim/internal/oauth", "shim/internal/owner", "shim/internal/problem", "shim/internal/timeline",
+		"shim/internal/trial", "shim/internal/web",
+	},
 	"shim/internal/oauth": {
 		"shim/display", "shim/internal/httpx",
 	},

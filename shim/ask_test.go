@@ -262,19 +262,19 @@ func TestDenyAcross(t *testing.T) {
 // prompts notes what the owner is told.
 type prompts struct {
 	mu  sync.Mutex
-	all []shim.Prompt
+	all []api.Prompt
 }
 
-func (p *prompts) Prompt(q shim.Prompt) {
+func (p *prompts) Prompt(q api.Prompt) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.all = append(p.all, q)
 }
 
-func (p *prompts) list() []shim.Prompt {
+func (p *prompts) list() []api.Prompt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]shim.Prompt(nil), p.all...)
+	return append([]api.Prompt(nil), p.all...)
 }
 
 // TestL09Prompts: a hundred requests raise one prompt, and few of them wait.
@@ -310,7 +310,7 @@ func TestL09Prompts(t *testing.T) {
 		page := owner.Open(q.URL)
 		owner.Submit(owner.Form(page, page.URL.Path), map[string]string{"action": "deny"})
 	}
-	if all := told.list(); len(all) != 2 || all[1] != (shim.Prompt{}) {
+	if all := told.list(); len(all) != 2 || all[1] != (api.Prompt{}) {
 		t.Errorf("after all were answered the owner was told %+v, want the prompt taken back", all)
 	}
 	p.ask("192.0.2.200", "https://claude.ai/api/mcp/auth_callback", mcpURL)

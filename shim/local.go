@@ -1,7 +1,10 @@
 package shim
 
 import (
+	"encoding/base64"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/api"
@@ -123,8 +126,8 @@ func (s *Shim) ownerPages(page route) {
 	page("POST /settings/import", s.owner.Form(s.importFromForm))
 	page("GET /settings/delete", s.owner.Page(s.showDeleteEverything))
 	page("POST /settings/delete", s.owner.Form(s.deleteEverythingFromForm))
-	page("GET /consent/{id}", s.showConsent)
-	page("POST /consent/{id}", s.answerConsent)
+	page("GET /consent/{id}", s.signIns.ShowConsent)
+	page("POST /consent/{id}", s.signIns.AnswerConsent)
 	page("/", func(http.ResponseWriter, *http.Request) error { return httpx.New(http.StatusNotFound, web.TextNoPage) })
 }
 
@@ -158,3 +161,27 @@ func (s *Shim) ownerAPI(api route) {
 	api("PUT /api/tunnel", s.apiPutTunnel)
 	api("POST /api/tunnel/test", s.apiTestTunnel)
 }
+
+// nextPath decodes where an owner's link leads, which is a page of ours, or the
+// home page. It may say what was done, and name a place on the page.
+func nextPath(encoded string) string {
+	b, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil || len(b) == 0 {
+		return "/"
+	}
+	u, err := url.Parse(string(b))
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(string(b), "//") || !httpx.CleanPath(u) || !isOwnerPath(u.Path) {
+		return "/"
+	}
+	next := u.EscapedPath()
+	done := u.Query().Get("done")
+	if _, ok := web.DoneNotices[done]; ok {
+		next += "?done=" + done
+	}
+	if anchor.MatchString(u.Fragment) {
+		next += "#" + u.Fragment
+	}
+	return next
+}
+
+var anchor = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)

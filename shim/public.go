@@ -12,6 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/limits"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
+	"github.com/key2oauth/key2oauth/shim/internal/signin"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -79,7 +80,7 @@ func (s *Shim) newServer(issuer string) *oauth.Server {
 			}
 			return all[0].Slug, true
 		},
-		Known: s.knownRedirect, CIMD: s.documents, KnownClient: s.knownClient,
+		Known: s.control.KnownRedirect, CIMD: s.documents, KnownClient: s.control.KnownClient,
 		AccessTTL: s.control.AccessTTL,
 	}
 }
@@ -111,10 +112,11 @@ func (o *origin) routes() {
 	page := func(pattern string, h httpx.HandlerFunc) {
 		o.mux.Handle(pattern, httpx.Handle(o.s.log, o.showPageError, h))
 	}
-	page("GET /authorize", o.serveAuthorize)
+	pages := o.s.signIns.Pages(signin.Front{Server: o.as, Loopback: o.loopback, Limits: o.limits, From: o.from, Here: o.seemsHere})
+	page("GET /authorize", pages.Authorize)
 	if !o.loopback {
-		page("GET /authorize/{id}", o.serveWait)
-		page("POST /authorize/{id}", o.serveAsk)
+		page("GET /authorize/{id}", pages.Wait)
+		page("POST /authorize/{id}", pages.Ask)
 		o.mux.Handle("GET "+selfTestPath+"{nonce}", oauthErrors(o.serveSelfTest))
 	}
 	o.cors = httpx.CORS(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -31,6 +31,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
+	"github.com/key2oauth/key2oauth/shim/internal/signin"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
@@ -79,7 +80,7 @@ type Shim struct {
 	documents  *cimd.Clients
 	tokens     *oauth.Tokens
 	requests   *oauth.Requests
-	visits     *visits
+	signIns    *signin.SignIns
 	upstream   *upstream.Client
 	trials     *trial.Tester
 	proxy      *proxy.Proxy
@@ -100,10 +101,6 @@ type Shim struct {
 	tests   selfTests
 	meter   meter
 	side    publicSide
-
-	prompter  Prompter
-	prompting sync.Mutex
-	prompted  bool // the owner has been told, and something still waits
 }
 
 // Open opens the data folder. Its errors are sentences for people; when it
@@ -123,7 +120,7 @@ func Open(cfg Config) (*Shim, error) {
 	}
 	s := &Shim{
 		version: cfg.Version, dir: cfg.Dir, log: cfg.Log,
-		vault: v, prompter: cfg.Prompter,
+		vault:   v,
 		changes: changes.New(),
 	}
 	if err := s.init(cfg); err != nil {
@@ -156,7 +153,6 @@ func (s *Shim) init(cfg Config) error {
 	s.tokens = oauth.NewTokens(&s.selfchecks, nil)
 	s.tokens.Log = s.log
 	s.requests = oauth.NewRequests(nil)
-	s.visits = newVisits(time.Now, s.isOpen)
 	s.own.Store(&[]netip.AddrPort{})
 	s.documents = &cimd.Clients{
 		Listeners: func() []netip.AddrPort { return *s.own.Load() },
@@ -174,6 +170,11 @@ func (s *Shim) init(cfg Config) error {
 	s.loadActivity()
 	s.timeline = s.newTimeline()
 	s.control = s.newControl(cfg)
+	s.signIns = signin.New(signin.Config{
+		Requests: s.requests, Documents: s.documents, Owner: s.owner, Control: s.control, Timeline: s.timeline,
+		Changes: s.changes, Prompter: cfg.Prompter, Log: s.log,
+		Issuer: s.issuer, Local: func() *oauth.Server { return s.local.Load().as },
+	})
 	s.loadMeter()
 	s.initDoctor(cfg)
 	return s.initTunnel(cfg.Tunnel)
@@ -344,3 +345,12 @@ func adminToken(file string) (endpoint.Secret, error) {
 // RunKeychainHelper answers one request about the keychain, read from in, on
 // out. It is what Config.KeychainHelper runs.
 func RunKeychainHelper(in io.Reader, out io.Writer) error { return keychain.RunHelper(in, out) }
+
+// A Prompter tells the owner that something waits. It must not block, and must
+// not open anything: whoever waits may be a stranger, who chose the moment.
+type Prompter interface {
+	// Prompt is called when requests begin to wait for the owner, and with a
+	// zero Prompt once none waits any more. It is not called for each request
+	// that comes in between.
+	Prompt(api.Prompt)
+}

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/key2oauth/key2oauth/shim/api"
-	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 )
 
@@ -37,7 +36,7 @@ func (s *Shim) Status() api.Status {
 		Disk:          s.control.Disk(),
 		Paused:        s.paused.is(),
 		SameUserCheck: owner.ChecksUser,
-		Pending:       []api.Pending{},
+		Pending:       s.signIns.Pending(),
 		Attempts:      s.timeline.Failed(),
 	}
 	if p := s.PublicOrigin(); p != "" {
@@ -49,13 +48,6 @@ func (s *Shim) Status() api.Status {
 	st.Endpoints, st.Rejected = s.vault.Counts()
 	if n, err := s.vault.NumGrants(); err == nil {
 		st.Grants = n
-	}
-	for _, r := range s.requests.Viewed() {
-		v, _ := s.visits.get(r.ID)
-		st.Pending = append(st.Pending, api.Pending{
-			URL: st.LocalOrigin + "/consent/" + r.ID, ClientName: r.Client.Name,
-			RedirectHost: oauth.RedirectHost(r.RedirectURI), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
-		})
 	}
 	return st
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
-	"github.com/key2oauth/key2oauth/shim/internal/trial"
 )
 
 // publicProvider is the way in that is on.
@@ -34,28 +33,6 @@ func (o *origin) observe(r *http.Request, x oauth.Sight) {
 	if x.Step == oauth.StepExchange && x.Why == "" {
 		o.s.vault.Flush() // or after a power cut the client would be blamed for not coming
 	}
-}
-
-// noteRequest notes what happens to an authorization request on this side.
-func (s *Shim) noteRequest(req *oauth.Request, step timeline.Step, why string) {
-	s.noteGrant(req, step, why, "")
-}
-
-func (s *Shim) noteGrant(req *oauth.Request, step timeline.Step, why, grant string) {
-	l := s.local.Load()
-	via := s.timeline.Via(l != nil && req.Issuer == l.as.Issuer)
-	s.timeline.Note(timeline.Sight{
-		Via: via, From: req.From, Step: step, Why: why, Client: req.Client.ID, Name: req.Client.Name, Request: req.ID,
-		Host: oauth.RedirectHost(req.RedirectURI), Slug: req.Slug, Grant: grant,
-	})
-}
-
-// keyWhy says in one word what trying a key came to, "" if it works.
-func keyWhy(v trial.Verdict) string {
-	if v.Outcome == trial.OK {
-		return ""
-	}
-	return string(v.Outcome)
 }
 
 // noteCall notes a call of a grant that has not used a tool yet. A client waits

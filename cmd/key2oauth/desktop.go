@@ -174,7 +174,7 @@ func (d *desk) host(shown bool) {
 
 // Prompt implements shim.Prompter. The state has what waits, so it is only to
 // be shown without delay.
-func (d *desk) Prompt(shim.Prompt) { d.refresh() }
+func (d *desk) Prompt(api.Prompt) { d.refresh() }
 
 // refresh has the state shown anew.
 func (d *desk) refresh() {

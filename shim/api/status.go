@@ -86,6 +86,15 @@ type Pending struct {
 	Asked bool `json:"asked,omitempty"`
 }
 
+// A Prompt is what waits for the owner.
+type Prompt struct {
+	Waiting      int    // how many requests; 0 once none waits any more
+	Client       string // name of the first, which it chose itself unless Verified
+	Verified     bool
+	RedirectHost string // where the answer of the first goes
+	Path         string // the page that shows it, for shim.Shim.OwnerLink
+}
+
 // A Call is one call that is over: an element of GET /api/activity, and the
 // event "activity" of GET /api/events.
 type Call struct {

@@ -1,13 +1,10 @@
-package shim
+package signin
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +16,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
-	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -50,22 +46,22 @@ func (c *consentView) elsewhere() bool { return c.visit.number != 0 }
 
 // viewConsent finds the request that a consent page is about. It is nil, with
 // the answer written, if there is nothing to consent to.
-func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView {
-	req, ok := s.requests.Get(r.PathValue("id"))
+func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentView {
+	req, ok := s.cfg.Requests.Get(r.PathValue("id"))
 	if !ok || req.Unresolved {
 		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextRequestGone, Next: web.TextStartAgain})
 		return nil
 	}
 	c := &consentView{req: req, slug: req.Slug}
-	c.session, _ = s.owner.Session(r)
+	c.session, _ = s.cfg.Owner.Session(r)
 	c.visit, _ = s.visits.get(req.ID)
-	all := s.vault.Endpoints()
+	all := s.cfg.Control.Endpoints()
 	needOwner := func(words string) *consentView {
 		owner.NeedOwner(w, words)
 		return nil
 	}
 	switch {
-	case s.issuer(req.Issuer) == nil:
+	case s.cfg.Issuer(req.Issuer) == nil:
 		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextOriginGone, Next: web.TextStartAgain})
 		return nil
 	case c.elsewhere() && !c.owner():
@@ -74,7 +70,7 @@ func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView 
 	case s.mustKnow(req) && !c.owner():
 		return needOwner(web.TextOwnerForNew)
 	case c.slug != "":
-		if _, ok := s.vault.Endpoint(c.slug); !ok {
+		if _, ok := s.cfg.Control.Endpoint(c.slug); !ok {
 			web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextServerGone, Next: web.TextStartAgain})
 			return nil
 		}
@@ -90,7 +86,8 @@ func (s *Shim) viewConsent(w http.ResponseWriter, r *http.Request) *consentView 
 	return c
 }
 
-func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
+// ShowConsent shows the consent page, at GET /consent/{id}.
+func (s *SignIns) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	if err := owner.RequireNavigation(r); err != nil {
 		return err
 	}
@@ -103,10 +100,10 @@ func (s *Shim) showConsent(w http.ResponseWriter, r *http.Request) error {
 	if c == nil {
 		return nil
 	}
-	s.requests.MarkViewed(c.req.ID)
-	s.noteRequest(c.req, timeline.Shown, "")
-	c.browser = s.owner.Browser(w, r)
-	s.changes.Notify()
+	s.cfg.Requests.MarkViewed(c.req.ID)
+	s.note(c.req, timeline.Shown, "")
+	c.browser = s.cfg.Owner.Browser(w, r)
+	s.cfg.Changes.Notify()
 	s.renderConsent(w, http.StatusOK, c, consentAnswer{})
 	return nil
 }
@@ -121,20 +118,20 @@ type consentAnswer struct {
 	canSkip    bool
 }
 
-func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, a consentAnswer) {
+func (s *SignIns) renderConsent(w http.ResponseWriter, status int, c *consentView, a consentAnswer) {
 	req := c.req
 	p := web.Consent{
 		Client: req.Client.Name, ClientVerified: req.Client.Verified, ClientHost: req.Client.Host,
-		RedirectHost: redirectWords(req.RedirectURI), RedirectKind: oauth.RedirectKind(req.RedirectURI), Approved: s.knownRedirect(req.RedirectURI),
+		RedirectHost: redirectWords(req.RedirectURI), RedirectKind: oauth.RedirectKind(req.RedirectURI), Approved: s.cfg.Control.KnownRedirect(req.RedirectURI),
 		Known: !s.isNewWebsite(req.RedirectURI), Number: c.elsewhere(), NumberOK: c.visit.told, MustKnow: s.mustKnow(req), Sure: a.sure, Incomplete: a.incomplete,
-		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.owner.FormToken(c.purpose(), c.browser, c.session),
+		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.cfg.Owner.FormToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
-		KeyHeld: s.control.FormKeys.Put(a.key, c.browser), Mode: web.ShownKeychain(s.control.Keychain()).Mode,
+		KeyHeld: s.cfg.Control.FormKeys.Put(a.key, c.browser), Mode: web.ShownKeychain(s.cfg.Control.Keychain()).Mode,
 	}
-	if k := s.control.Keychain(); !k.Usable() {
+	if k := s.cfg.Control.Keychain(); !k.Usable() {
 		p.NeedUnlock = k.Words
 	}
-	if e, ok := s.vault.Endpoint(c.slug); ok && (req.Slug != "" || len(s.vault.Endpoints()) == 1) {
+	if e, ok := s.cfg.Control.Endpoint(c.slug); ok && (req.Slug != "" || len(s.cfg.Control.Endpoints()) == 1) {
 		p.Endpoint, p.Slug, p.UpstreamHost = e.Name, e.Slug, e.UpstreamHost()
 		p.UpstreamPlain = e.Unencrypted()
 		p.Header = web.DescribeHeader(e.Header)
@@ -143,56 +140,56 @@ func (s *Shim) renderConsent(w http.ResponseWriter, status int, c *consentView, 
 		}
 	} else {
 		p.Selected = c.slug
-		for _, e := range s.vault.Endpoints() {
+		for _, e := range s.cfg.Control.Endpoints() {
 			p.Pick = append(p.Pick, web.PickEndpoint{Slug: e.Slug, Name: e.Name, UpstreamHost: e.UpstreamHost(), Saved: s.savedKeys(e.Slug)})
 		}
 	}
 	web.Render(w, status, p)
 }
 
-func (s *Shim) savedKeys(slug string) []web.SavedKey {
+func (s *SignIns) savedKeys(slug string) []web.SavedKey {
 	var keys []web.SavedKey
-	for _, c := range s.control.OwnerKeys(slug) {
+	for _, c := range s.cfg.Control.OwnerKeys(slug) {
 		keys = append(keys, web.SavedKey{ID: c.ID, Label: c.Label, State: string(c.State)})
 	}
 	return keys
 }
 
-// answerConsent is the form of the consent page. The request is used up only
+// AnswerConsent answers the form of the consent page, at POST /consent/{id}. The request is used up only
 // when it is decided: a wrong key, a locked keychain or a full disk lose
 // nothing.
-func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
+func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 	if err := owner.RequireSameOrigin(r); err != nil {
 		return err
 	}
-	if err := s.owner.ParseForm(r); err != nil {
+	if err := s.cfg.Owner.ParseForm(r); err != nil {
 		return err
 	}
 	c := s.viewConsent(w, r)
 	if c == nil {
 		return nil
 	}
-	c.browser = s.owner.Browser(nil, r)
-	if err := s.owner.CheckForm(r, c.purpose(), c.browser, c.session); err != nil {
+	c.browser = s.cfg.Owner.Browser(nil, r)
+	if err := s.cfg.Owner.CheckForm(r, c.purpose(), c.browser, c.session); err != nil {
 		return err
 	}
 	if r.PostFormValue("action") == "deny" {
-		if _, ok := s.requests.Take(c.req.ID); !ok {
+		if _, ok := s.cfg.Requests.Take(c.req.ID); !ok {
 			return errAnswered
 		}
-		s.noteRequest(c.req, timeline.Approved, "denied")
-		return s.answered(w, c, s.local.Load().as.Deny(c.req), true)
+		s.note(c.req, timeline.Approved, "denied")
+		return s.answered(w, c, s.cfg.Local().Deny(c.req), true)
 	}
 	a := consentAnswer{
 		credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key"), sure: r.PostFormValue("redirect_known") != "",
 	}
 	if a.key == "" {
-		a.key = s.control.FormKeys.Take(r.PostFormValue("key_held"), c.browser)
+		a.key = s.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), c.browser)
 	}
 	// The endpoint is the request's own, or the one picked. Only the owner is
 	// shown a picker.
 	if picked := r.PostFormValue("slug"); c.req.Slug == "" && picked != "" && c.owner() {
-		if _, ok := s.vault.Endpoint(picked); ok {
+		if _, ok := s.cfg.Control.Endpoint(picked); ok {
 			c.slug = picked
 		}
 	}
@@ -228,13 +225,13 @@ func (s *Shim) answerConsent(w http.ResponseWriter, r *http.Request) error {
 // mustKnow reports whether the owner has to say that he knows the website that
 // the answer goes to. A token of the local origin is of no use to a website, so
 // there it is enough that the page looks different.
-func (s *Shim) mustKnow(req *oauth.Request) bool {
-	return s.isNewWebsite(req.RedirectURI) && req.Issuer != s.local.Load().as.Issuer
+func (s *SignIns) mustKnow(req *oauth.Request) bool {
+	return s.isNewWebsite(req.RedirectURI) && req.Issuer != s.cfg.Local().Issuer
 }
 
 // checkNumber compares the number that the owner typed with the one on the
 // screen that waits. One wrong number ends the request: there are only ninety.
-func (s *Shim) checkNumber(c *consentView, number string) (typed, right bool) {
+func (s *SignIns) checkNumber(c *consentView, number string) (typed, right bool) {
 	number = strings.TrimSpace(number)
 	n, err := strconv.Atoi(number)
 	if err != nil || len(number) != 2 {
@@ -245,8 +242,8 @@ func (s *Shim) checkNumber(c *consentView, number string) (typed, right bool) {
 		c.visit.told = true
 		return true, true
 	}
-	s.requests.Take(c.req.ID)
-	s.noteRequest(c.req, timeline.Number, "wrong")
+	s.cfg.Requests.Take(c.req.ID)
+	s.note(c.req, timeline.Number, "wrong")
 	s.visits.change(c.req.ID, func(v *visit) { v.end = endNumber })
 	s.promptAgain()
 	return true, false
@@ -254,10 +251,10 @@ func (s *Shim) checkNumber(c *consentView, number string) (typed, right bool) {
 
 // answered hands an answer to the one browser that gets it: the one that posted
 // the form, or the one whose number was typed.
-func (s *Shim) answered(w http.ResponseWriter, c *consentView, location string, denied bool) error {
+func (s *SignIns) answered(w http.ResponseWriter, c *consentView, location string, denied bool) error {
 	if !c.elsewhere() {
 		s.visits.change(c.req.ID, func(v *visit) { v.end = endElsewhere })
-		s.changes.Notify()
+		s.cfg.Changes.Notify()
 		return leave(w, c.req, location, denied)
 	}
 	s.visits.change(c.req.ID, func(v *visit) {
@@ -283,15 +280,15 @@ type answeredKey struct {
 
 // tryAnswer finds the key that the form names and tries it at the upstream. If
 // something is wrong it says so in a and returns false.
-func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, skip bool) (k answeredKey, ok bool) {
-	e, found := s.vault.Endpoint(c.slug)
-	switch kc := s.control.Keychain(); {
+func (s *SignIns) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, skip bool) (k answeredKey, ok bool) {
+	e, found := s.cfg.Control.Endpoint(c.slug)
+	switch kc := s.cfg.Control.Keychain(); {
 	case !found:
 		a.problem = web.TextServerRemoved
 		return k, false
 	case !kc.Usable():
 		a.problem = kc.Words
-		s.noteRequest(c.req, timeline.Key, "locked")
+		s.note(c.req, timeline.Key, "locked")
 		return k, false
 	}
 	k, err := s.answeredKey(c, a, e.Header)
@@ -299,21 +296,20 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 		a.problem = problem.Text(err)
 		return k, false
 	}
-	target := upstream.Target{Header: e.Header, Key: k.key}
-	if target.URL, err = s.vault.UpstreamURL(c.slug); err != nil {
-		a.problem = problem.Text(s.control.Explain(err))
-		return k, false
-	}
 	var others []endpoint.Header
 	if c.owner() {
 		others = endpoint.UsualHeaders[1:]
 	}
-	v := s.trials.TryHeaders(ctx, target, others)
+	v, err := s.cfg.Control.TryKey(ctx, e, k.key, others)
+	if err != nil {
+		a.problem = problem.Text(err)
+		return k, false
+	}
 	why := keyWhy(v)
 	if v.Outcome == trial.OK && v.Header != e.Header {
 		why = "header"
 	}
-	s.noteRequest(c.req, timeline.Key, why)
+	s.note(c.req, timeline.Key, why)
 	a.problem = v.Words
 	switch v.Outcome {
 	case trial.OK:
@@ -341,8 +337,8 @@ func (s *Shim) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, 
 
 // answeredKey is the key that the form chose or carries. Saved keys are the
 // owner's, and each is for one endpoint.
-func (s *Shim) answeredKey(c *consentView, a *consentAnswer, h endpoint.Header) (k answeredKey, err error) {
-	saved := s.control.OwnerKeys(c.slug)
+func (s *SignIns) answeredKey(c *consentView, a *consentAnswer, h endpoint.Header) (k answeredKey, err error) {
+	saved := s.cfg.Control.OwnerKeys(c.slug)
 	if a.credential != "" && a.credential != "new" {
 		if !c.owner() || !slices.ContainsFunc(saved, func(c endpoint.Credential) bool { return c.ID == a.credential }) {
 			// Without JavaScript the picker may send a choice that was made for
@@ -356,7 +352,7 @@ func (s *Shim) answeredKey(c *consentView, a *consentAnswer, h endpoint.Header) 
 	switch {
 	case a.credential != "" && a.credential != "new":
 		k.saved = a.credential
-		if k.key, err = s.vault.Key(k.saved); err != nil {
+		if k.key, err = s.cfg.Control.Key(k.saved); err != nil {
 			return k, errors.New(web.TextCannotOpen)
 		}
 		return k, nil
@@ -373,8 +369,8 @@ func (s *Shim) answeredKey(c *consentView, a *consentAnswer, h endpoint.Header) 
 
 // approve makes the grant and sends the browser back with the code. The
 // request is taken first: of two answers at once only one makes a grant.
-func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a consentAnswer, k answeredKey) error {
-	req, ok := s.requests.Take(c.req.ID)
+func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView, a consentAnswer, k answeredKey) error {
+	req, ok := s.cfg.Requests.Take(c.req.ID)
 	if !ok {
 		return errAnswered
 	}
@@ -389,34 +385,34 @@ func (s *Shim) approve(w http.ResponseWriter, r *http.Request, c *consentView, a
 			only = ""
 		}
 		var saved endpoint.Credential
-		if saved, err = s.vault.SaveCredential(c.slug, only, k.key, k.state); err == nil {
+		if saved, err = s.cfg.Control.SaveKey(c.slug, only, k.key, k.state); err == nil {
 			credential, fresh = saved.ID, true
 		}
 	} else if k.state == endpoint.Working {
-		err = s.vault.SetCredentialState(credential, endpoint.Working)
+		err = s.cfg.Control.MarkWorking(credential)
 	}
 	var location string
 	if err == nil {
-		location, err = s.issuer(req.Issuer).Approve(req, c.slug, credential, grant)
+		location, err = s.cfg.Issuer(req.Issuer).Approve(req, c.slug, credential, grant)
 	}
 	if err != nil {
 		if fresh {
-			err = errors.Join(err, s.vault.DeleteCredential(credential))
+			err = errors.Join(err, s.cfg.Control.DropKey(credential))
 		}
-		s.requests.Add(req)
-		s.noteRequest(req, timeline.Approved, "disk")
-		s.log.Warn("consent was not saved", "slug", c.slug, "err", err)
-		a.problem = problem.Text(s.control.Explain(err))
-		if e, ok := errors.AsType[*httpx.Error](s.control.Explain(err)); ok {
+		s.cfg.Requests.Add(req)
+		s.note(req, timeline.Approved, "disk")
+		s.cfg.Log.Warn("consent was not saved", "slug", c.slug, "err", err)
+		a.problem = problem.Text(s.cfg.Control.Explain(err))
+		if e, ok := errors.AsType[*httpx.Error](s.cfg.Control.Explain(err)); ok {
 			a.problem = e.Msg
 		}
 		s.renderConsent(w, http.StatusServiceUnavailable, c, a)
 		return nil
 	}
-	s.log.Info("a client was connected", "grant", grant, "slug", c.slug, "redirect_host", oauth.RedirectHost(req.RedirectURI))
+	s.cfg.Log.Info("a client was connected", "grant", grant, "slug", c.slug, "redirect_host", oauth.RedirectHost(req.RedirectURI))
 	s.noteGrant(req, timeline.Approved, "", grant)
-	s.vault.Flush() // how the grant came to be
-	s.control.Changed()
+	s.cfg.Control.Flush() // how the grant came to be
+	s.cfg.Control.Changed()
 	return s.answered(w, c, location, false)
 }
 
@@ -441,26 +437,10 @@ func leave(w http.ResponseWriter, req *oauth.Request, location string, denied bo
 	return nil
 }
 
-// nextPath decodes where an owner's link leads, which is a page of ours, or the
-// home page. It may say what was done, and name a place on the page.
-func nextPath(encoded string) string {
-	b, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil || len(b) == 0 {
-		return "/"
+// keyWhy says in one word what trying a key came to, "" if it works.
+func keyWhy(v trial.Verdict) string {
+	if v.Outcome == trial.OK {
+		return ""
 	}
-	u, err := url.Parse(string(b))
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(string(b), "//") || !httpx.CleanPath(u) || !isOwnerPath(u.Path) {
-		return "/"
-	}
-	next := u.EscapedPath()
-	done := u.Query().Get("done")
-	if _, ok := web.DoneNotices[done]; ok {
-		next += "?done=" + done
-	}
-	if anchor.MatchString(u.Fragment) {
-		next += "#" + u.Fragment
-	}
-	return next
+	return string(v.Outcome)
 }
-
-var anchor = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)

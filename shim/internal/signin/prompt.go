@@ -1,0 +1,39 @@
+package signin
+
+import (
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+)
+
+// promptOwner tells the owner of a request that began to wait.
+func (s *SignIns) promptOwner(id string) {
+	time.AfterFunc(oauth.RequestTTL+time.Second, s.promptAgain)
+	s.prompting.Lock()
+	defer s.prompting.Unlock()
+	req, ok := s.cfg.Requests.Get(id)
+	if ok && !s.prompted {
+		s.prompted = true
+		if s.cfg.Prompter != nil {
+			s.cfg.Prompter.Prompt(api.Prompt{
+				Waiting: 1, Client: req.Client.Name, Verified: req.Client.Verified,
+				RedirectHost: oauth.RedirectHost(req.RedirectURI), Path: "/consent/" + id,
+			})
+		}
+	}
+	s.cfg.Changes.Notify()
+}
+
+// promptAgain takes the prompt back once nothing waits.
+func (s *SignIns) promptAgain() {
+	s.prompting.Lock()
+	defer s.prompting.Unlock()
+	if s.prompted && s.visits.waiting() == 0 {
+		s.prompted = false
+		if s.cfg.Prompter != nil {
+			s.cfg.Prompter.Prompt(api.Prompt{})
+		}
+	}
+	s.cfg.Changes.Notify()
+}
