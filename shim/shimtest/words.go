@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,18 +19,18 @@ import (
 // begins in lower case.
 var words = regexp.MustCompile(`^[A-Z][a-z]+'?[a-z]* ([a-z%]|[A-Z][a-z])`)
 
-// NoWords looks through the sources in the folder that a test runs in, and
+// NoWords looks through the sources in a folder, and
 // reports what a person is to read outside the files that are its catalogue:
 // there all of it can be read, corrected and one day translated in one place.
 // It returns how many files it looked at.
-func NoWords(t testing.TB, catalogue ...string) (n int) {
+func NoWords(t testing.TB, dir string, catalogue ...string) (n int) {
 	t.Helper()
 	for _, text := range []string{"There is no page.", "Delete %s?", "This request"} {
 		if !words.MatchString(text) {
 			t.Fatalf("%q is not taken for words", text)
 		}
 	}
-	files, err := os.ReadDir(".")
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func NoWords(t testing.TB, catalogue ...string) (n int) {
 			continue
 		}
 		fset := token.NewFileSet()
-		file, err := parser.ParseFile(fset, f.Name(), nil, 0)
+		file, err := parser.ParseFile(fset, filepath.Join(dir, f.Name()), nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
