@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -45,7 +46,7 @@ func (w *clockWorld) now() time.Time { return w.begin.Add(w.ahead) }
 // start opens the vault, as a start of the program does.
 func (w *clockWorld) start() {
 	w.t.Helper()
-	w.vault = open(w.t, Config{Dir: w.dir, Mode: ModeFile, Now: w.now})
+	w.vault = open(w.t, Config{Dir: w.dir, Mode: keychain.ModeFile, Now: w.now})
 	w.tokens = oauth.NewTokens(w.vault, w.now)
 	w.server = &oauth.Server{
 		Issuer: clockOrigin, Tokens: w.tokens, Requests: oauth.NewRequests(w.now), Now: w.now,
