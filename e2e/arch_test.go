@@ -111,7 +111,7 @@ var layers = map[string][]string{
 	},
 	"shim/internal/wire": {},
 	"shim/internal/proxy": {
-		"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/sse", "shim/internal/upstream", "shim/internal/wire",
+		"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/sse", "shim/internal/upstream",
 	},
 
 	// What examines the rest.

@@ -36,7 +36,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
-	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
 // Config is what a Shim is made from.
@@ -258,12 +257,10 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	s.drive()
 
 	srv := newServer(s.Local(), s.log)
-	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		return owner.WithPeer(wire.ConnContext(ctx, c), c)
-	}
+	srv.ConnContext = owner.WithPeer
 	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(wire.Listen(ln)) }()
+	go func() { done <- srv.Serve(ln) }()
 	if ready != nil {
 		ready()
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
-	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
 // The proxy against a bare httputil.ReverseProxy that only injects a header:
@@ -71,8 +70,6 @@ var benchAnswer = []byte(strings.Repeat("x", benchSize))
 // of its own, since net/http's would cost as much as what is measured.
 func benchHandler(b *testing.B, h http.Handler) {
 	srv := httptest.NewUnstartedServer(h)
-	srv.Listener = wire.Listen(srv.Listener)
-	srv.Config.ConnContext = wire.ConnContext
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	srv.Start()
 	b.Cleanup(srv.Close)

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
-	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
 // What httputil.ReverseProxy does is done here for what MCP needs of it. It
@@ -20,6 +19,10 @@ import (
 
 // forward sends the client's request on and the answer back.
 func (e *exchange) forward() {
+	if err := e.gather(); err != nil {
+		e.failed(err)
+		return
+	}
 	res, err := e.proxy.Client.Send(e.outgoing())
 	// The transport may go on reading the request's body; the HTTP server does
 	// not allow that after the handler has returned.
@@ -55,28 +58,34 @@ func (e *exchange) outgoing() *http.Request {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	if in.ContentLength != 0 {
-		e.gather()
 		out.Body, out.ContentLength = (*requestBody)(e), in.ContentLength
 	}
 	return out.WithContext(e)
 }
 
-// gather takes the body, if it is short and has arrived: what is at hand can
-// be sent on without another goroutine.
-func (e *exchange) gather() {
+// gatherLimit is the longest body that is read whole before it is sent on.
+const gatherLimit = 32 << 10
+
+// gather reads a short body to its end. The goroutine that serves the call can
+// then send it in one write; a body that is still arriving needs another one,
+// since the answer may begin first.
+func (e *exchange) gather() error {
+	n := e.in.ContentLength
+	if n <= 0 || n > gatherLimit {
+		return nil
+	}
 	e.reading.Lock()
 	defer e.reading.Unlock()
-	body, rest, whole := wire.Whole(e.in)
-	e.from = rest
-	if !whole {
-		return
+	body := make([]byte, n)
+	for got := 0; got < len(body); {
+		m, err := e.read(body[got:])
+		if got += m; err != nil && got < len(body) {
+			return err
+		}
 	}
-	e.body = body
-	e.size = int64(len(body))
 	e.eof.Store(true)
-	e.found.Lock()
-	e.scan.write(body)
-	e.found.Unlock()
+	e.body = body
+	return nil
 }
 
 // target is where the request goes.

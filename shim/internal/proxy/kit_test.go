@@ -18,7 +18,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
-	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
 const testKey = "sk-proxy-test-8d1f"
@@ -50,7 +49,7 @@ func newBench(t testing.TB, base string) *bench {
 	b.proxy = &Proxy{Client: client, Log: slog.New(slog.NewTextHandler(b.log, nil))}
 	b.call = Call{Slug: "s1", Name: "Linear", Grant: "g1", CredentialID: "c1",
 		Upstream: &upstream.Target{URL: u, Header: endpoint.DefaultHeader, Key: endpoint.NewSecret(testKey)}}
-	b.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
 		c := b.call
 		b.mu.Unlock()
@@ -67,9 +66,6 @@ func newBench(t testing.TB, base string) *bench {
 		}
 		b.proxy.ServeHTTP(w, r, &c)
 	}))
-	b.Listener = wire.Listen(b.Listener) // as the shim does
-	b.Config.ConnContext = wire.ConnContext
-	b.Start()
 	t.Cleanup(func() {
 		b.CloseClientConnections()
 		b.Close()

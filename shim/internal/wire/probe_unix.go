@@ -5,7 +5,6 @@ package wire
 import (
 	"io"
 	"net"
-	"sync/atomic"
 	"syscall"
 )
 
@@ -70,38 +69,4 @@ func (r *now) read(p []byte) (int, error) {
 	}
 	r.p = nil
 	return r.n, r.err
-}
-
-// An arriving is a connection of which what has arrived can be read without
-// waiting for the rest.
-type arriving struct {
-	net.Conn
-	now   *now
-	hasty atomic.Bool
-}
-
-func newArriving(c net.Conn) net.Conn {
-	now := nowOf(c)
-	if now == nil {
-		return c
-	}
-	return &arriving{Conn: c, now: now}
-}
-
-// Read returns 0 and no error in a hurry if nothing has arrived. The server of
-// net/http passes that on to who reads the body. A read of one byte is the one
-// by which it watches, beside a handler, for the client's leaving: it begins
-// when the last of the body is read, which may be within the hurry.
-func (c *arriving) Read(p []byte) (int, error) {
-	if len(p) > 1 && c.hasty.Load() {
-		n, err := c.now.read(p)
-		switch err {
-		case nil:
-			return n, nil
-		case errNothing:
-			return 0, nil
-		}
-		// Whatever is wrong, the usual way says it in the usual words.
-	}
-	return c.Conn.Read(p)
 }
