@@ -35,7 +35,7 @@ var fronts = []struct {
 			}
 			next.ServeHTTP(w, r)
 		})
-	}, "public.challenge", "yours", "protection against bots", "Turn it off"},
+	}, "public.challenge", "yours", "bot protection", "Turn it off"},
 	{"buffers answers", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rec := httptest.NewRecorder()

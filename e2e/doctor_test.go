@@ -129,7 +129,7 @@ var setUps = []struct {
 	{"good server", server(shimtest.Options{}, nil), "servers.", "ok", "", ""},
 	{"legacy SSE", server(shimtest.Options{LegacySSE: true}, nil), "servers.", "ok", "", ""},
 	{"IPv6 only", on6, "servers.", "ok", "", ""},
-	{"dead key", server(shimtest.Options{}, func(up *shimtest.Upstream) { up.SetKey(otherKey) }), "servers.", "failed", "yours", "press Replace"},
+	{"dead key", server(shimtest.Options{}, func(up *shimtest.Upstream) { up.SetKey(otherKey) }), "servers.", "failed", "yours", "Press Replace"},
 	{"wrong header", func(t *testing.T, a *app) func() {
 		up := shimtest.NewUpstream(t, shimtest.Options{Header: "X-Api-Key"})
 		e := a.addEndpoint("Server", up.URL, up.Key())
@@ -140,15 +140,15 @@ var setUps = []struct {
 	{"HTML upstream", answering(shimtest.HTML()), "servers.", "failed", "yours", "Look up the address"},
 	{"wrong path", answering(shimtest.Status(http.StatusNotFound, "404 page not found")), "servers.", "failed", "yours", "Look up the address"},
 	{"upstream that is no MCP server", answering(shimtest.NotJSONRPC()), "servers.", "failed", "yours", "Look up the address"},
-	{"failing upstream", answering(shimtest.Status(http.StatusInternalServerError, "panic")), "servers.", "failed", "upstream", "ask whoever runs"},
+	{"failing upstream", answering(shimtest.Status(http.StatusInternalServerError, "panic")), "servers.", "failed", "upstream", "ask the people who run"},
 	{"upstream over its quota", answering(shimtest.Status(http.StatusTooManyRequests, "slow down")), "servers.", "failed", "upstream", "Wait"},
-	{"upstream that is down", server(shimtest.Options{}, func(up *shimtest.Upstream) { up.Close() }), "servers.", "failed", "upstream", "Look whether the server works"},
-	{"upstream with a certificate of its own", server(shimtest.Options{TLS: true}, nil), "servers.", "failed", "upstream", "mend its certificate"},
+	{"upstream that is down", server(shimtest.Options{}, func(up *shimtest.Upstream) { up.Close() }), "servers.", "failed", "upstream", "Check that the server is running"},
+	{"upstream with a certificate of its own", server(shimtest.Options{TLS: true}, nil), "servers.", "failed", "upstream", "fix its certificate"},
 	{"http on an https port", func(t *testing.T, a *app) func() {
 		up := shimtest.NewUpstream(t, shimtest.Options{})
 		a.addEndpoint("Server", strings.Replace(up.URL, "http:", "https:", 1), up.Key())
 		return nil
-	}, "servers.", "failed", "yours", "Change https:// to http://"},
+	}, "servers.", "failed", "yours", "change https:// to http://"},
 	{"upstream without a name", func(_ *testing.T, a *app) func() {
 		a.addEndpoint("Server", "https://nowhere.invalid/mcp", shimtest.DefaultKey)
 		return nil

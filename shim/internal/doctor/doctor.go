@@ -66,7 +66,7 @@ type verdict struct {
 	state, whose, words, next, link string
 }
 
-// look examines one thing and tells of it.
+// look examines one thing and reports it.
 func (r *round) look(group, id, what string, f func() verdict) verdict {
 	x := api.Finding{ID: group + "." + id, Group: group, What: what, State: api.FindingRunning}
 	r.tell(x)
@@ -81,7 +81,7 @@ func (r *round) look(group, id, what string, f func() verdict) verdict {
 	return v
 }
 
-// failed is the verdict that something does not work.
+// failed is the verdict on something that does not work.
 func failed(whose, words, next string) verdict {
 	return verdict{state: api.FindingFailed, whose: whose, words: words, next: next}
 }
@@ -92,12 +92,12 @@ func warn(whose, words, next string) verdict {
 
 func well(words string) verdict { return verdict{words: words} }
 
-// ofFault is the verdict that package tunnel has come to.
+// ofFault is the verdict of package tunnel.
 func ofFault(f *tunnel.Fault) verdict {
 	return verdict{state: api.FindingFailed, whose: string(f.Problem.Whose), words: f.Problem.Words, next: f.Problem.Next, link: f.Problem.Link}
 }
 
-// computer looks at what is the same for all clients.
+// computer examines what is the same for all apps.
 func (r *round) computer() {
 	st := r.Status()
 	r.look(api.GroupComputer, "version", whatApp, func() verdict {

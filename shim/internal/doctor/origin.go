@@ -25,7 +25,7 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// public looks at the tunnel, and then at the public origin through it.
+// public examines the tunnel, then the public origin through it.
 func (r *round) public() {
 	st := r.Status()
 	v := r.look(api.GroupPublic, "tunnel", whatTunnel, func() verdict { return judgeTunnel(st.Tunnel) })
@@ -88,7 +88,7 @@ func (h *hops) trace() *httptrace.ClientTrace {
 	}
 }
 
-// words tells the times of the parts.
+// words lists how long each part took.
 func (h *hops) words() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -107,7 +107,7 @@ func (h *hops) words() string {
 	return fmt.Sprintf(textReach, strings.Join(parts, ", "))
 }
 
-// reach goes out to the internet and comes back in.
+// reach goes out to the internet and comes back in by the public origin.
 func (r *round) reach(origin string) bool {
 	v := r.look(api.GroupPublic, "reach", whatReach, func() verdict {
 		path, nonce, end := r.Nonce()
@@ -132,7 +132,7 @@ func (r *round) outside() *http.Client {
 	return r.Outside()
 }
 
-// A visitor plays a client on one origin.
+// A visitor signs in on one origin as an app would.
 type visitor struct {
 	ctx     context.Context
 	http    *http.Client
@@ -145,13 +145,13 @@ type visitor struct {
 	access, refresh string
 }
 
-// agent is what the requests of an examination call themselves, for whoever
-// reads the logs of what stands in between.
+// agent is the User-Agent of an examination, for people who read the logs of
+// what stands in between.
 const agent = "Key2OAuth-check/1"
 
 const callback = "http://127.0.0.1/callback"
 
-// origin plays a client from the metadata to the revoking of its tokens.
+// origin runs a complete sign-in, from the metadata to revoking its tokens.
 func (r *round) origin(group string) {
 	check, err := r.Selfcheck(group == api.GroupPublic)
 	if err != nil {
@@ -190,8 +190,8 @@ func (r *round) origin(group string) {
 	}
 }
 
-// proxyOf is the way out: the environment's proxy to the internet, none to this
-// computer.
+// proxyOf returns the proxy to use: the environment's to the internet, none to
+// this computer.
 func proxyOf(group string) func(*http.Request) (*url.URL, error) {
 	if group == api.GroupLocal {
 		return nil
@@ -201,8 +201,8 @@ func proxyOf(group string) func(*http.Request) (*url.URL, error) {
 
 const maxAnswer = 64 << 10
 
-// send sends a request; its answer's body has been read. Whatever stands in the
-// way is a verdict.
+// send sends a request and reads the whole answer. If there is none, problem
+// says why.
 func (v *visitor) send(method, path, contentType, body string) (res *http.Response, b []byte, problem *verdict) {
 	res, problem = v.open(method, path, contentType, body)
 	if problem != nil {
@@ -254,7 +254,7 @@ func (v *visitor) broken(err error) verdict {
 	return failed(api.WhoseNetwork, fmt.Sprintf(textBroke, reason(err)), nextBroke)
 }
 
-// reason is an error without its URL, whose query may say too much.
+// reason is an error without its URL, whose query may hold secrets.
 func reason(err error) string {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -265,7 +265,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// strange judges an answer that the app did not give.
+// strange judges an answer that Key2OAuth would not give.
 func (v *visitor) strange(res *http.Response, b []byte) verdict {
 	return judgeStrange(v.group, res.StatusCode, res.Header, b)
 }
@@ -286,8 +286,7 @@ func judgeStrange(group string, status int, h http.Header, body []byte) verdict 
 
 func (v *visitor) mcp() string { return "/" + v.check.Slug + "/mcp" }
 
-// document reads one of the two descriptions and looks whether a member of it
-// is what it should be.
+// document reads one of the two descriptions and checks one member of it.
 func (v *visitor) document(path, member, want string) verdict {
 	res, b, problem := v.send(http.MethodGet, path, "", "")
 	if problem != nil {
@@ -417,8 +416,8 @@ func (v *visitor) call() verdict {
 	return verdict{}
 }
 
-// stream looks whether events come one by one. No clock is needed for that: the
-// second event is sent once the first has arrived, and says so.
+// stream checks that events arrive one by one. That needs no clock: the second
+// event is sent once the first has arrived, and says so.
 func (v *visitor) stream() verdict {
 	res, problem := v.open(http.MethodPost, v.mcp(), "application/json", tool("stream"))
 	if problem != nil {
@@ -448,7 +447,7 @@ func (v *visitor) stream() verdict {
 	return failed(api.WhoseYours, textHeldBack, nextHeldBack)
 }
 
-// revoke ends the access, and looks whether it has ended.
+// revoke ends the access, and checks that it has ended.
 func (v *visitor) revoke() verdict {
 	res, b, problem := v.form("/revoke", url.Values{"token": {v.refresh}})
 	if problem != nil {

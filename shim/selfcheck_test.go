@@ -12,9 +12,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 )
 
-// TestCheckIsPrivate: the built-in server is there for an examination alone, on
+// TestSelfcheckIsPrivate: the built-in server is there for an examination alone, on
 // one origin, for the tokens of its own grants, and in no list.
-func TestCheckIsPrivate(t *testing.T) {
+func TestSelfcheckIsPrivate(t *testing.T) {
 	p := start(t)
 	_, mcpURL, other := p.connect()
 	check, err := p.shim.Selfcheck(false)
@@ -74,9 +74,9 @@ func TestCheckIsPrivate(t *testing.T) {
 	}
 }
 
-// TestCheckIsNoAttempt: what an examination asks stays out of the timeline, and
+// TestSelfcheckIsNoAttempt: what an examination asks stays out of the timeline, and
 // what anybody else asks does not, whatever it calls itself.
-func TestCheckIsNoAttempt(t *testing.T) {
+func TestSelfcheckIsNoAttempt(t *testing.T) {
 	p := start(t)
 	check, err := p.shim.Selfcheck(false)
 	if err != nil {
