@@ -5,11 +5,10 @@ import (
 	"fmt"
 )
 
-// Approve makes a grant of its own for a request that a person said yes to,
-// and its code, and returns where the browser must be sent: RFC 6749, Section
-// 4.1.2, with iss as in RFC 9207, Section 2. The status must be 302 or 303: at
-// 307 the browser would repeat the consent form at the client, RFC 9700,
-// Section 4.12.
+// Approve creates a grant for a request that a person approved, and returns
+// where to send the browser, with a code: RFC 6749, Section 4.1.2, with iss as
+// in RFC 9207, Section 2. The status must be 302 or 303: at 307 the browser
+// would send the consent form on to the client, RFC 9700, Section 4.12.
 //
 // When it returns nil the grant is durable. On an error nothing has changed,
 // and the caller may put the request back.
@@ -24,7 +23,7 @@ func (s *Server) Approve(req *Request, slug, credentialID, grantID string) (loca
 		return "", errors.New("the request is for another endpoint")
 	}
 	if _, ok := s.Endpoint(slug); !ok {
-		return "", errors.New("there is no such endpoint any more")
+		return "", errors.New("the endpoint no longer exists")
 	}
 	now := s.now()
 	code, d := newToken(codePrefix, grantID)
@@ -53,8 +52,8 @@ func (s *Server) Approve(req *Request, slug, credentialID, grantID string) (loca
 	return addQuery(req.RedirectURI, "code", code, "state", req.State, "iss", s.Issuer), nil
 }
 
-// Deny returns where the browser must be sent when a person said no. A person
-// has seen the page by then, so it is sent for unknown clients too.
+// Deny returns where to send the browser when a person denied the request. The
+// person has seen the page, so unknown clients are answered too.
 func (s *Server) Deny(req *Request) (location string) {
 	return addQuery(req.RedirectURI, "error", "access_denied",
 		"error_description", "The owner of this Key2OAuth said no.", "state", req.State, "iss", req.Issuer)

@@ -17,20 +17,19 @@ const (
 type AuthorizeError struct {
 	Code  string // RFC 6749, Section 4.1.2.1
 	Words string // for the person who sees the page
-	// Location is where the error must be sent. If it is empty the error is
-	// shown on a page of ours, with status 400.
+	// Location is where to send the error. If it is empty, the error is shown
+	// on a page of ours, with status 400.
 	Location string
-	// ShowReturn is a link that the page offers. The client is one that nobody
-	// ever approved: to redirect there at once would make this an open
-	// redirector for whoever registers a client, RFC 9700, Section 4.11.
+	// ShowReturn is a link on the page. The client was never approved:
+	// redirecting at once would make this server an open redirector for anyone
+	// who registers a client, RFC 9700, Section 4.11.
 	ShowReturn string
 }
 
 func (e *AuthorizeError) Error() string { return e.Code + ": " + e.Words }
 
-// Authorize checks an authorization request and keeps it in Requests. Nothing
-// that it does is undone by repeating the request. The error is an
-// *AuthorizeError.
+// Authorize checks an authorization request and keeps it in Requests.
+// Repeating the request does no harm. The error is an *AuthorizeError.
 //
 // The order is that of RFC 6749, Section 4.1.2.1: until client and redirect
 // URI are known to belong together, an error must not be sent anywhere.
@@ -71,8 +70,8 @@ func (s *Server) authorize(r *http.Request, f form) (*Request, error) {
 	}
 	slug, e := s.resourceSlug(f.all("resource"))
 	if e != nil {
-		return nil, s.refuse(req, e.Code, "The app asked for something that is not an endpoint here. "+
-			"Copy the MCP URL from Key2OAuth again and add the connector anew.")
+		return nil, s.refuse(req, e.Code, "The app asked for a server that does not exist here. "+
+			"Copy the address from Key2OAuth and add the connector again.")
 	}
 	if slug != "" {
 		req.Slug, req.Resource = strings.Clone(slug), s.Issuer+"/"+slug+"/mcp"
@@ -88,11 +87,11 @@ func authorizeForm(r *http.Request) (form, error) {
 	if r.Method == http.MethodPost {
 		mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if err != nil || mt != "application/x-www-form-urlencoded" {
-			return nil, page("invalid_request", "The app sent its request in a form that is not understood here.")
+			return nil, page("invalid_request", "The app sent its request in a form that Key2OAuth does not understand.")
 		}
 		b, err := io.ReadAll(io.LimitReader(r.Body, maxQuery+1))
 		if err != nil {
-			return nil, page("invalid_request", "The app's request did not arrive whole. Try again.")
+			return nil, page("invalid_request", "The app's request did not arrive completely. Try again.")
 		}
 		raw = string(b)
 	}
@@ -106,7 +105,7 @@ func authorizeForm(r *http.Request) (form, error) {
 	return f, nil
 }
 
-// checkAuthorize checks what has to do with neither client nor endpoint.
+// checkAuthorize checks what depends on neither client nor endpoint.
 func checkAuthorize(f form) (code, words string) {
 	dup := f.repeated("state", "response_type", "code_challenge", "code_challenge_method", "scope")
 	typ := f.get("response_type")
@@ -130,15 +129,14 @@ func checkAuthorize(f form) (code, words string) {
 	return "", ""
 }
 
-// page is an error that is not sent anywhere.
+// page returns an error that is shown here and not sent anywhere.
 func page(code, words string) *AuthorizeError {
 	return &AuthorizeError{Code: code, Words: words}
 }
 
-// refuse is an error that the client may be told, once its redirect URI is
-// proven. It is told at once only if somebody approved that URI before, or it
-// stands in a document that came with the program: anybody can publish a
-// document of his own.
+// refuse returns an error for the client, whose redirect URI is proven. It is
+// sent at once only if the owner approved that URI before, or if it is in a
+// document that came with the program: anyone can publish a document.
 func (s *Server) refuse(req *Request, code, words string) *AuthorizeError {
 	if req.Unresolved {
 		return page(code, words)

@@ -9,11 +9,10 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 )
 
-// Bearer returns the bearer token of a request, RFC 6750, Section 2.1. It is
-// looked for in the header alone, never in query or body. present is true if
-// there is any attempt at authorization; ok is true if it is one well-formed
-// token. Of two Authorization headers neither counts: whatever stands before
-// us may have looked at the other one.
+// Bearer returns the bearer token of a request, RFC 6750, Section 2.1. Only
+// the header counts, never query or body. present reports any attempt at
+// authorization; ok reports exactly one well-formed token. Two Authorization
+// headers are never ok: a proxy in front may have looked at the other one.
 func Bearer(r *http.Request) (token string, present, ok bool) {
 	v := r.Header["Authorization"]
 	if len(v) == 0 {
@@ -30,8 +29,8 @@ func Bearer(r *http.Request) (token string, present, ok bool) {
 	return token, true, true
 }
 
-// isToken68 checks the alphabet of RFC 9110, Section 11.2, so that a list of
-// credentials in one header is not taken for one of them.
+// isToken68 checks the alphabet of RFC 9110, Section 11.2, which rejects a
+// list of credentials in one header.
 func isToken68(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -45,11 +44,10 @@ func isToken68(s string) bool {
 }
 
 // Authenticate lets a request to an endpoint pass, or answers it with 401 or
-// 503 and returns false. It looks at nothing but the Authorization header, so
-// that a client learns that it must sign in whatever else is wrong with its
-// request. RFC 9700, Section 2.3: a token is good on the origin and for the
-// endpoint that it was issued for. The caller releases the Access when the
-// request is over.
+// 503 and returns false. It looks only at the Authorization header: a client
+// must learn that it has to sign in, even if more is wrong with its request.
+// RFC 9700, Section 2.3: a token is valid on the origin and for the endpoint
+// it was issued for. The caller releases the Access when the request is over.
 func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug string) (*Access, bool) {
 	token, present, ok := Bearer(r)
 	if !ok {
@@ -69,7 +67,8 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug strin
 		s.Challenge(w, r, r.URL.EscapedPath(), true)
 		return nil, false
 	case err != nil:
-		// Not a challenge: the client would throw away a token that is good.
+		// Not a challenge, which would make the client throw away a good
+		// token.
 		e := s.unavailable(err)
 		w.Header().Set("Retry-After", retryAfter)
 		WriteError(w, r, e)
@@ -90,10 +89,10 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug strin
 
 // Challenge answers 401, RFC 6750, Section 3 and RFC 9728, Section 5.1. path
 // is that of the request. The challenge is one header line that begins with
-// "Bearer", and its values are quoted ASCII: TypeScript clients read no other
-// form. bad says that there were credentials; without any, RFC 6750 wants no
-// error code. Whether a token expired, was revoked or never existed makes no
-// difference.
+// "Bearer" and has quoted ASCII values: TypeScript clients read no other form.
+// bad says that there were credentials; without any, RFC 6750 wants no error
+// code. It does not tell whether a token expired, was revoked or never
+// existed.
 func (s *Server) Challenge(w http.ResponseWriter, r *http.Request, path string, bad bool) {
 	body := errorBody{"invalid_token", "this server needs an access token; sign in to get one"}
 	v := `Bearer realm="Key2OAuth", resource_metadata="` + s.origin(r) + resourceMetadataPath + headerPath(path) + `", scope="mcp"`
@@ -106,7 +105,7 @@ func (s *Server) Challenge(w http.ResponseWriter, r *http.Request, path string, 
 	httpx.WriteJSON(w, http.StatusUnauthorized, body) // fails only if the peer is gone
 }
 
-// headerPath makes path fit to stand in a quoted string.
+// headerPath escapes path for a quoted string.
 func headerPath(path string) string {
 	for i := range len(path) {
 		if c := path[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {

@@ -10,12 +10,12 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 )
 
-// authParams must not occur twice in a request that a client authenticates.
+// authParams must not occur twice in a request with client authentication.
 var authParams = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
 
-// authenticateClient finds out which client sends a request, RFC 6749, Section
-// 2.3. An unknown client is invalid_client with 401: that is what makes Claude
-// register again instead of failing for ever.
+// authenticateClient finds the client that sends a request, RFC 6749, Section
+// 2.3. An unknown client gets invalid_client with 401, which makes Claude
+// register again instead of failing forever.
 func (s *Server) authenticateClient(r *http.Request, f form) (Client, error) {
 	id, secret, method, err := clientCredentials(r, f)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Server) authenticateClient(r *http.Request, f form) (Client, error) {
 	return c, nil
 }
 
-// tokenClient finds a client where tokens are asked for or given back.
+// tokenClient finds the client of a token or revocation request.
 func (s *Server) tokenClient(id string, f form) (c Client, ok bool, err error) {
 	if s.isDocumentID(id) {
 		return s.documentClient(id, f)
@@ -51,8 +51,8 @@ func (s *Server) tokenClient(id string, f form) (c Client, ok bool, err error) {
 	return c, ok, nil
 }
 
-// clientCredentials reads what the client authenticates with. Two methods in
-// one request are an error, RFC 6749, Section 2.3.
+// clientCredentials reads the client's credentials. Using two methods in one
+// request is an error, RFC 6749, Section 2.3.
 func clientCredentials(r *http.Request, f form) (id, secret, method string, err error) {
 	if f.get("client_assertion") != "" || f.get("client_assertion_type") != "" {
 		return "", "", "", invalidClient(false, "client assertions are not supported")
@@ -85,8 +85,8 @@ func clientCredentials(r *http.Request, f form) (id, secret, method string, err 
 	return user, password, authBasic, nil
 }
 
-// decodeBasic takes apart Basic credentials. RFC 6749, Section 2.3.1: both
-// halves are form-encoded inside.
+// decodeBasic parses Basic credentials. RFC 6749, Section 2.3.1: both halves
+// are form-encoded inside.
 func decodeBasic(s string) (user, password string, ok bool) {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
@@ -101,8 +101,8 @@ func decodeBasic(s string) (user, password string, ok bool) {
 	return user, password, err1 == nil && err2 == nil && user != ""
 }
 
-// invalidClient is 401, with a challenge only for a client that used the
-// header, RFC 6749, Section 5.2.
+// invalidClient returns a 401 error. Only clients that used the header get a
+// challenge, RFC 6749, Section 5.2.
 func invalidClient(basic bool, msg string) *httpx.Error {
 	e := oauthError(http.StatusUnauthorized, "invalid_client", msg)
 	e.Err = WhyClient

@@ -27,35 +27,35 @@ const (
 	clientTagLen  = 16 // bytes of the HMAC
 )
 
-// A Client is what is known of an OAuth client.
+// A Client is a registered OAuth client.
 type Client struct {
 	ID           string
 	Name         string // may be empty; self-declared unless Verified
 	RedirectURIs []string
 	AuthMethod   string // none, client_secret_post or client_secret_basic
-	Host         string // of the client id if that is a URL, else empty
+	Host         string // host of the client id if that is a URL, else empty
 	Verified     bool   // the name is vouched for by Host
-	BuiltIn      bool   // its document came with the program
+	BuiltIn      bool   // its document is built into the program
 
 	anySecret bool // the client never chose between post and basic
 }
 
 // Clients makes and reads self-contained client ids, RFC 7591, Appendix A.5.2:
-// the registration is the id, tagged under a key of ours. So registering costs
-// nothing here, a flood of registrations fills nothing, and an id that a client
-// remembered for a year is still good.
+// the id carries the registration, authenticated by our key. Registering
+// stores nothing, a flood of registrations fills nothing, and an id that a
+// client kept for a year still works.
 type Clients struct {
 	Key [32]byte // random; must not be zero
 }
 
-// A registration is what a client id carries. The names are short because the
-// id travels in URLs.
+// A registration is the content of a client id. Its field names are short
+// because the id travels in URLs.
 type registration struct {
 	RedirectURIs []string `json:"r"`
 	Name         string   `json:"n,omitempty"`
 	Method       string   `json:"m,omitempty"`
-	// Nonce makes ids of clients with a secret differ. Without it, whoever
-	// registers the same metadata would be given the same secret.
+	// Nonce makes ids of clients with a secret differ. Without it, registering
+	// the same metadata again would give the same secret.
 	Nonce string `json:"x,omitempty"`
 }
 
@@ -77,13 +77,13 @@ func (c *Clients) mac(purpose, s string) []byte {
 	return h.Sum(nil)
 }
 
-// tag is over the text of the id and not over what it decodes to, so that no
-// two texts stand for one client.
+// tag authenticates the text of the id rather than what it decodes to, which
+// makes the text unique.
 func (c *Clients) tag(body string) string {
 	return base64.RawURLEncoding.EncodeToString(c.mac("client_id", body)[:clientTagLen])
 }
 
-// encode makes the id of a registration.
+// encode returns the id of a registration.
 func (c *Clients) encode(r registration) (id string, err error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -95,12 +95,12 @@ func (c *Clients) encode(r registration) (id string, err error) {
 	return clientPrefix + body + "." + c.tag(body), nil
 }
 
-// secret is the client's secret. It is made from the id, so it is kept nowhere.
+// secret derives the client's secret from its id, so it is not stored.
 func (c *Clients) secret(id string) string {
 	return secretPrefix + base64.RawURLEncoding.EncodeToString(c.mac("secret", id))
 }
 
-// Lookup reads a client id that Register made. ok is false for any other.
+// Lookup decodes a client id. ok is false if Register did not make it.
 func (c *Clients) Lookup(clientID string) (Client, bool) {
 	rest, ok := strings.CutPrefix(clientID, clientPrefix)
 	if !ok || len(clientID) > maxClientID {
@@ -134,5 +134,5 @@ func (c *Clients) Lookup(clientID string) (Client, bool) {
 	return cl, true
 }
 
-// CleanName makes a name that a stranger chose fit to be shown and stored.
+// CleanName makes a name that a stranger chose safe to show and to store.
 func CleanName(s string) string { return display.Bounded(s, maxClientName, 4*maxClientName) }

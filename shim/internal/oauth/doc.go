@@ -1,31 +1,31 @@
-// Package oauth is the authorization server: what clients need to find out
-// that they must sign in, to register, to have a person asked, and to get,
-// renew and give back tokens; and the check of those tokens on every call.
+// Package oauth is the authorization server. Clients use it to learn that they
+// must sign in, to register, to ask for approval, and to get, refresh and
+// revoke tokens. It also checks those tokens on every call.
 //
-// It knows nothing of upstreams, API keys or tunnels. What it must keep goes
-// through Store; who approves what is decided by its caller, which calls
-// Approve or Deny with the Request that Authorize returned.
+// It knows nothing about upstreams, API keys or tunnels. It stores its state in
+// a Store. The caller decides who approves a Request that Authorize returned,
+// and calls Approve or Deny.
 //
 // # Origins
 //
 // There is one Server for each origin that clients may use, and each origin is
 // its own issuer. Every URL that a Server writes derives from its Issuer, never
-// from a header of the request. A token is good on the origin and for the
-// endpoint that it was issued for, and nowhere else.
+// from a header of the request. A token is valid only on the origin and for the
+// endpoint it was issued for.
 //
 // # Lifetimes
 //
 //	authorization request    15 minutes, in memory, used once
 //	authorization code       5 minutes, used once; a replay ends the grant
-//	access token             24 hours; lives on when a newer one is issued
+//	access token             24 hours; stays valid when a newer one is issued
 //	refresh token            90 days from when it was issued
 //	replaced refresh token   until 5 minutes after its successor's first use;
 //	                         reuse after that ends the grant
-//	client id                for ever: it carries the registration in itself
+//	client id                forever: it contains the registration
 //
-// Every consent makes a grant of its own. Tokens are opaque, 256 random bits
-// behind a prefix that secret scanners find and the id of their grant; the
-// Store holds nothing of them but SHA-256.
+// Every consent creates its own grant. A token is a prefix that secret scanners
+// find, the id of its grant, and 256 random bits; the Store holds only its
+// SHA-256.
 //
 // # Where the standards are implemented
 //

@@ -8,16 +8,16 @@ import (
 )
 
 // Documents finds clients whose id is the URL of a document that describes
-// them (OAuth Client ID Metadata Document, draft 00). Who asks decides whether
-// anything may be fetched: strangers can send authorization requests at will,
-// and what they name in them must not make this machine open connections.
+// them (OAuth Client ID Metadata Document, draft 00). Only some callers may
+// fetch: strangers can send authorization requests at will, and the URLs in
+// them must not make this computer open connections.
 type Documents interface {
-	// Check says what is wrong with a client id, if anything.
+	// Check returns what is wrong with a client id, if anything.
 	Check(clientID string) error
-	// Recall returns what is at hand of a client and fetches nothing. fresh
-	// is false if the client may have changed since.
+	// Recall returns a stored client and fetches nothing. fresh is false if
+	// the client may have changed since.
 	Recall(clientID string) (c Client, fresh, ok bool)
-	// Fetch returns a client whose document is fetched if need be.
+	// Fetch returns a client, and fetches its document if necessary.
 	Fetch(ctx context.Context, clientID string) (Client, error)
 }
 
@@ -41,7 +41,7 @@ func (s *Server) client(f form) (c Client, unresolved, ok bool) {
 	if ok && (fresh || c.matchesAny(f.get("redirect_uri"))) {
 		return c, false, true
 	}
-	// The client may have been been given more redirect URIs meanwhile.
+	// The client may have more redirect URIs by now.
 	if c, ok := s.Requests.sibling(id, f.get("code_challenge")); ok {
 		return c, false, true
 	}
@@ -54,19 +54,18 @@ func (s *Server) client(f form) (c Client, unresolved, ok bool) {
 
 const (
 	wordsUnknownClient = "Key2OAuth does not know the app that sent you here. " +
-		"Remove the connector in that app, add it again and try once more."
-	wordsForeignRedirect = "The app that sent you here wants the answer at an address that it did not register. " +
-		"Remove the connector in that app, add it again and try once more."
-	wordsNoDocument = "The app that sent you here describes itself at a web address, and Key2OAuth cannot use what it finds there. " +
-		"Wait a minute and reload this page. If that does not help, tell the makers of the app."
+		"Remove the connector in that app, add it again, then try once more."
+	wordsForeignRedirect = "The app that sent you here wants the answer at an address it did not register. " +
+		"Remove the connector in that app, add it again, then try once more."
+	wordsNoDocument = "The app that sent you here describes itself at a web address, and Key2OAuth can't use the description. " +
+		"Wait a minute and reload this page. If that doesn't help, contact the app's makers."
 )
 
-// Resolve completes a request whose client is described by a document that was
-// not at hand when the request came. It must be called only where a person
-// looks at the request, since it fetches the document. Of a request that is
-// complete it does nothing. The error is an *AuthorizeError and leads nowhere:
-// it is the same whatever went wrong, so that nobody can learn from it what
-// this machine can reach.
+// Resolve completes a request whose client's document was not stored when the
+// request came. It fetches the document, so call it only when a person looks
+// at the request. A complete request is returned unchanged. The error is an
+// *AuthorizeError without a Location. It is the same for every failure: it
+// must not reveal what this computer can reach.
 func (s *Server) Resolve(ctx context.Context, req *Request) (*Request, error) {
 	if !req.Unresolved {
 		return req, nil
@@ -76,7 +75,7 @@ func (s *Server) Resolve(ctx context.Context, req *Request) (*Request, error) {
 	}
 	c, err := s.CIMD.Fetch(ctx, req.Client.ID)
 	if err != nil {
-		s.log().Info("a client's metadata document cannot be used", "host", req.Client.Host, "err", err)
+		s.log().Info("cannot use a client's metadata document", "host", req.Client.Host, "err", err)
 		return nil, page("invalid_client", wordsNoDocument)
 	}
 	if !c.matchesAny(req.RedirectURI) {
@@ -88,12 +87,11 @@ func (s *Server) Resolve(ctx context.Context, req *Request) (*Request, error) {
 	return &done, nil
 }
 
-var errUnresolved = errors.New("the client of the request is not known yet")
+var errUnresolved = errors.New("the request's client is not resolved yet")
 
-// documentClient finds a client whose id is a URL where tokens are asked for.
-// Nothing is fetched: the grant that the token belongs to was made for a
-// client id, and such clients are public. An id that neither a grant nor a
-// document at hand bears is unknown.
+// documentClient finds the client of a token request whose id is a URL. It
+// fetches nothing: the token's grant names the client, and such clients are
+// public. An id that is in no grant and has no stored document is unknown.
 func (s *Server) documentClient(id string, f form) (c Client, ok bool, err error) {
 	c = Client{ID: id, AuthMethod: authNone}
 	for _, param := range []string{"code", "refresh_token", "token"} {
@@ -114,8 +112,7 @@ func (s *Server) documentClient(id string, f form) (c Client, ok bool, err error
 	return c, ok, nil
 }
 
-// grantOf reads the grant that a token of any kind names. It is zero if there
-// is none.
+// grantOf reads the grant that a token of any kind names, or the zero Grant.
 func (s *Server) grantOf(token string) (Grant, error) {
 	for _, prefix := range []string{codePrefix, refreshPrefix, accessPrefix} {
 		id, ok := tokenGrant(prefix, token)

@@ -23,8 +23,8 @@ func parseForm(raw string) (form, error) {
 	return form(v), nil
 }
 
-// get returns the value of name, or "" if it is missing, empty or given more
-// than once; who must tell these apart asks repeated.
+// get returns the value of name, or "" if it is missing, empty or repeated.
+// Callers that must tell these apart use repeated.
 func (f form) get(name string) string {
 	if v := f[name]; len(v) == 1 {
 		return v[0]
@@ -76,14 +76,14 @@ func readForm(r *http.Request, known ...string) (form, error) {
 	return f, nil
 }
 
-// readBody reads at most maxBody bytes and refuses more.
+// readBody reads at most maxBody bytes, and rejects longer bodies.
 func readBody(r *http.Request) ([]byte, *httpx.Error) {
 	if r.ContentLength > maxBody {
 		return nil, invalidRequest("the body is larger than 64 kB")
 	}
 	b, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		return nil, &httpx.Error{Status: http.StatusBadRequest, Code: "invalid_request", Msg: "the body did not arrive whole", Err: err}
+		return nil, &httpx.Error{Status: http.StatusBadRequest, Code: "invalid_request", Msg: "the body did not arrive completely", Err: err}
 	}
 	if len(b) > maxBody {
 		return nil, invalidRequest("the body is larger than 64 kB")

@@ -13,7 +13,7 @@ const (
 )
 
 // serverMetadata is RFC 8414, Section 2. Members that do not apply are left
-// out; clients were seen to break on null.
+// out, since some clients fail on null.
 type serverMetadata struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`
@@ -36,15 +36,16 @@ type resourceMetadata struct {
 	Resource             string   `json:"resource"`
 	AuthorizationServers []string `json:"authorization_servers"`
 	// offline_access is between client and authorization server and must not
-	// stand here.
+	// be here.
 	Scopes        []string `json:"scopes_supported"`
 	BearerMethods []string `json:"bearer_methods_supported"`
 	Name          string   `json:"resource_name,omitempty"`
 }
 
-// ServeWellKnown answers everything below /.well-known/. What does not exist
-// is 404 in JSON, openid-configuration in all its places included: half an
-// OpenID document makes TypeScript clients give up, none makes them go on.
+// ServeWellKnown answers everything below /.well-known/. Anything unknown is
+// 404 in JSON, including openid-configuration in all its places: half an
+// OpenID document makes TypeScript clients give up, while none makes them
+// continue.
 func (s *Server) ServeWellKnown(w http.ResponseWriter, r *http.Request) error {
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
 	switch {
@@ -88,8 +89,8 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
 }
 
 // serveResourceMetadata answers with the metadata of an endpoint under one of
-// its paths. RFC 9728, Section 3.3: clients compare resource with the URL that
-// they were given, some byte by byte, so the path is the very one asked for.
+// its paths. RFC 9728, Section 3.3: clients compare resource with the URL they
+// were given, some byte by byte, so the answer repeats the requested path.
 func (s *Server) serveResourceMetadata(w http.ResponseWriter, r *http.Request, slug, path string) error {
 	name, ok := s.Endpoint(slug)
 	if !ok {

@@ -6,26 +6,26 @@ import (
 	"strings"
 )
 
-// A Step is what a client does on its way to an endpoint.
+// A Step is one step of a client on its way to an endpoint.
 type Step string
 
-// The steps that a Server sees.
+// The steps that a Server observes.
 const (
 	StepFound     Step = "found"     // read metadata, or was told where it is
 	StepRegister  Step = "register"  // RFC 7591
 	StepAuthorize Step = "authorize" // a browser brought an authorization request
-	StepExchange  Step = "exchange"  // a code for tokens
+	StepExchange  Step = "exchange"  // exchanged a code for tokens
 	StepRefresh   Step = "refresh"
-	StepToken     Step = "token" // used an access token that is not good
+	StepToken     Step = "token" // used an invalid access token
 )
 
-// A Why says why a step was refused. Peers are not told the difference; the
-// owner is.
+// A Why is the reason why a step was refused. Only the owner sees it; peers do
+// not.
 type Why string
 
 // The reasons.
 const (
-	WhyRegistration Why = "registration" // metadata that is not accepted
+	WhyRegistration Why = "registration" // metadata was not accepted
 	WhyTooMany      Why = "too many"
 	WhyClient       Why = "client" // not registered here, or wrong credentials
 	WhyDocument     Why = "document"
@@ -33,38 +33,38 @@ const (
 	WhyPKCE         Why = "pkce"
 	WhyResource     Why = "resource"
 	WhyMalformed    Why = "malformed"
-	WhyUnknown      Why = "unknown" // no such code or token; also one that was revoked
+	WhyUnknown      Why = "unknown" // no such code or token, or a revoked one
 	WhyExpired      Why = "expired"
 	WhyOtherClient  Why = "other client"
 	WhyOtherOrigin  Why = "other origin"
 	WhyReused       Why = "reused"
-	WhyEndpoint     Why = "endpoint" // the token is for another one
-	WhyState        Why = "state"    // the disk
+	WhyEndpoint     Why = "endpoint" // the token is for another endpoint
+	WhyState        Why = "state"    // the store failed
 )
 
-// A Sight is one step as a Server saw it. It holds no secret, and nothing of
-// a query but ids.
+// A Sight is one step that a Server observed. It contains no secret, and only
+// ids from a query.
 type Sight struct {
 	Step    Step
 	Why     Why    // "" if the step went well
-	Client  string // id of the client, if it said one
-	Name    string // of the client, as it calls itself
-	Request string // id of the authorization request that was made
-	Grant   string // that the code or token names
+	Client  string // client id, if it sent one
+	Name    string // what the client calls itself
+	Request string // id of the new authorization request
+	Grant   string // the grant that the code or token names
 	Slug    string
 }
 
-// saw tells whoever observes what happened.
+// saw reports a step to Observe.
 func (s *Server) saw(r *http.Request, x Sight) {
 	if s.Observe != nil {
 		s.Observe(r, x)
 	}
 }
 
-// Error makes a Why the part of an httpx.Error that only the log sees.
+// Error lets a Why be the part of an httpx.Error that only the log sees.
 func (w Why) Error() string { return "refused: " + string(w) }
 
-// whyOf finds the reason in an error, if there is an error.
+// whyOf returns the reason in an error, if there is one.
 func whyOf(err error) Why {
 	if err == nil {
 		return ""
@@ -78,7 +78,7 @@ func whyOf(err error) Why {
 	return WhyMalformed
 }
 
-// Why says why the request was refused.
+// Why returns the reason of the refusal.
 func (e *AuthorizeError) Why() Why {
 	switch {
 	case e.Words == wordsNoDocument:
@@ -95,7 +95,7 @@ func (e *AuthorizeError) Why() Why {
 	return WhyMalformed
 }
 
-// sawAuthorize tells of an authorization request.
+// sawAuthorize reports an authorization request.
 func (s *Server) sawAuthorize(r *http.Request, f form, req *Request, err error) {
 	x := Sight{Step: StepAuthorize, Client: f.get("client_id")}
 	x.Slug, _ = s.resourceSlug(f.all("resource"))
@@ -114,7 +114,7 @@ func (s *Server) sawAuthorize(r *http.Request, f form, req *Request, err error) 
 	s.saw(r, x)
 }
 
-// sawToken tells of a token request that got as far as to say what it wants.
+// sawToken reports a token request that named its grant type.
 func (s *Server) sawToken(r *http.Request, f form, err error) {
 	x := Sight{Step: StepExchange, Client: f.get("client_id"), Why: whyOf(err)}
 	switch f.get("grant_type") {

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// Schemes that a browser or an operating system acts upon by itself, and what
-// people write who forgot the scheme. A redirect to one of them would run the
-// answer as a script, open a file with it or hand it to a program that never
-// asked.
+// Schemes that a browser or an operating system acts on directly, and hosts
+// whose scheme was forgotten. A redirect to one of them would run the answer
+// as a script, open a file, or start a program that never asked for it.
 var deniedSchemes = []string{
 	"about", "acap", "blob", "cid", "chrome", "chrome-extension", "chrome-untrusted", "data", "edge", "feed",
 	"file", "filesystem", "ftp", "ftps", "gopher", "hcp", "imap", "intent", "jar", "javascript", "ldap", "ldaps",
@@ -20,13 +19,13 @@ var deniedSchemes = []string{
 	"smb", "sms", "ssh", "tel", "telnet", "urn", "vbscript", "view-source", "ws", "wss",
 }
 
-// Parameters that the answer adds. A redirect URI that brings one along would
+// Parameters that the answer adds. A redirect URI that already has one would
 // make it occur twice.
 var answerParams = []string{"code", "state", "iss", "error", "error_description", "error_uri"}
 
-// checkRedirectURI says what is wrong with a redirect URI, if anything.
-// Allowed are https, http to this very machine, and private-use schemes, RFC
-// 8252, Section 7.1.
+// checkRedirectURI returns what is wrong with a redirect URI, if anything.
+// https, http to this computer, and private-use schemes are allowed, RFC 8252,
+// Section 7.1.
 func checkRedirectURI(s string) error {
 	if len(s) > maxURI {
 		return errors.New("longer than 2,048 bytes")
@@ -51,7 +50,7 @@ func checkRedirectURI(s string) error {
 	if err := checkQuery(u.RawQuery); err != nil {
 		return err
 	}
-	switch u.Scheme { // url.Parse made it lower case
+	switch u.Scheme { // url.Parse lowers the case
 	case "https":
 		if u.Hostname() == "" || strings.Contains(u.Host, "%") {
 			return errors.New("the host is missing or escaped")
@@ -94,10 +93,11 @@ func isLoopback(host string) bool {
 }
 
 // redirectMatches reports whether a requested redirect URI is one the client
-// registered. RFC 9700, Section 2.1 wants the very same string, with one
-// exception: RFC 8252, Section 7.3 lets a native app pick its loopback port at
-// request time. The RFC speaks of IP literals; Claude Code and others register
-// "localhost", so that name counts too. It is not the same as 127.0.0.1.
+// registered. RFC 9700, Section 2.1 requires an exact match, with one
+// exception: RFC 8252, Section 7.3 lets a native app choose its loopback port
+// at request time. The RFC speaks of IP literals, but Claude Code and others
+// register "localhost", so that name counts too. It is not the same as
+// 127.0.0.1.
 func redirectMatches(registered, requested string) bool {
 	if registered == requested {
 		return true
@@ -107,7 +107,7 @@ func redirectMatches(registered, requested string) bool {
 	return ok1 && ok2 && host1 == host2 && rest1 == rest2
 }
 
-// splitLoopback takes the port out of a loopback http URI.
+// splitLoopback removes the port from a loopback http URI.
 func splitLoopback(s string) (host, rest string, ok bool) {
 	s, ok = strings.CutPrefix(s, "http://")
 	if !ok {
@@ -137,14 +137,15 @@ func splitLoopback(s string) (host, rest string, ok bool) {
 	return host, rest, true
 }
 
-// matchesAny reports whether the client may be answered at requested.
+// matchesAny reports whether requested matches one of the client's redirect
+// URIs.
 func (c *Client) matchesAny(requested string) bool {
 	return checkRedirectURI(requested) == nil &&
 		slices.ContainsFunc(c.RedirectURIs, func(r string) bool { return redirectMatches(r, requested) })
 }
 
-// addQuery appends parameters to a redirect URI whose own query it keeps, RFC
-// 6749, Section 3.1.2. It works on the text: to parse and print again would
+// addQuery appends parameters to a redirect URI and keeps its query, RFC 6749,
+// Section 3.1.2. It works on the text, because parsing and printing would
 // change URIs of private-use schemes. pairs are names and values; a pair with
 // an empty value is left out.
 func addQuery(uri string, pairs ...string) string {

@@ -2,8 +2,8 @@ package oauth
 
 import "net/url"
 
-// RedirectHost is where an answer to a redirect URI goes, as a person would
-// name it: the host, or for a custom scheme the scheme and a colon.
+// RedirectHost returns where a redirect URI leads, as a person would name it:
+// the host, or for a custom scheme the scheme and a colon.
 func RedirectHost(redirect string) string {
 	u, err := url.Parse(redirect)
 	switch {
@@ -16,7 +16,7 @@ func RedirectHost(redirect string) string {
 }
 
 // IsLoopbackHost reports whether a host name, without its port, is this
-// computer's own.
+// computer.
 func IsLoopbackHost(host string) bool {
 	return host == "localhost" || host == "127.0.0.1" || host == "::1"
 }
@@ -28,8 +28,8 @@ const (
 	RedirectCustom   = "custom" // an app that has registered a scheme
 )
 
-// RedirectKind sorts redirect URIs by who gets the answer. It is empty for what
-// is no URI.
+// RedirectKind returns the kind of a redirect URI, by who gets the answer, or
+// "" if it is not a URI.
 func RedirectKind(redirect string) string {
 	u, err := url.Parse(redirect)
 	switch {

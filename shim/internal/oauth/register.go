@@ -58,17 +58,17 @@ func invalidRedirect(msg string) *httpx.Error {
 	return oauthError(http.StatusBadRequest, "invalid_redirect_uri", msg)
 }
 
-// Metadata that is told back as it came. Nothing depends on it here:
-// application_type in particular is not enforced, since clients name one and
-// use the redirect URIs of another.
+// Metadata that is echoed unchanged. Nothing depends on it: application_type
+// in particular is not enforced, since clients name one type and use the
+// redirect URIs of another.
 var (
 	echoedText = []string{"application_type", "software_id", "software_version"}
 	echoedURLs = []string{"client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri"}
 )
 
-// Register makes a client of the JSON body of a registration request, RFC
-// 7591, Section 3.1, and returns the answer to it, Section 3.2.1. There are no
-// nulls in the answer, and what the server does not know is left out of it.
+// Register makes a client from the JSON body of a registration request, RFC
+// 7591, Section 3.1, and returns the answer, Section 3.2.1. The answer has no
+// nulls and no members that the server does not know.
 func (c *Clients) Register(body []byte) (map[string]any, *httpx.Error) {
 	var m metadata
 	if err := json.Unmarshal(body, &m.raw); err != nil || m.raw == nil {
@@ -132,15 +132,15 @@ func (c *Clients) Register(body []byte) (map[string]any, *httpx.Error) {
 	answer["client_id"] = id
 	if code != codeNone {
 		answer["client_secret"] = c.secret(id)
-		// RFC 7591, Section 3.2.1: required with a secret; 0 is never. As an
-		// integer, since a client was seen to refuse 0.0.
+		// RFC 7591, Section 3.2.1: required with a secret; 0 means never. It
+		// is an integer because one client rejects 0.0.
 		answer["client_secret_expires_at"] = 0
 	}
 	return answer, nil
 }
 
 // metadata reads members of a registration request. null and empty count as
-// absent. The first wrong type is kept in err.
+// absent. err is the first wrong type.
 type metadata struct {
 	raw map[string]json.RawMessage
 	err error
@@ -168,9 +168,9 @@ func (m *metadata) strings(name string) []string {
 	return vs
 }
 
-// list returns what supported and the request have in common. Unknown values
-// are dropped and not refused: VS Code, ChatGPT and Claude list grant types
-// that no server here has.
+// list returns the values that both supported and the request contain. Unknown
+// values are dropped, not refused: VS Code, ChatGPT and Claude list grant
+// types that this server does not have.
 func (m *metadata) list(name string, absent []string, supported ...string) []string {
 	vs := m.strings(name)
 	if len(vs) == 0 {
@@ -185,8 +185,8 @@ func (m *metadata) list(name string, absent []string, supported ...string) []str
 	return both
 }
 
-// webURL refuses what is no web address. None is ever fetched or shown as more
-// than text, but the answer must not repeat a javascript: URL either.
+// webURL rejects anything but a web address. None is fetched or shown as a
+// link, but the answer must not repeat a javascript: URL either.
 func (m *metadata) webURL(name string) string {
 	s := m.text(name)
 	if s == "" {
@@ -202,8 +202,8 @@ func (m *metadata) webURL(name string) string {
 	return s
 }
 
-// authMethod returns "" for a method that does not exist here. RFC 7591,
-// Section 2: a client that names none gets client_secret_basic.
+// authMethod returns "" for an unknown method. RFC 7591, Section 2: a client
+// that names none gets client_secret_basic.
 func (m *metadata) authMethod() (method, code string) {
 	switch v := m.text("token_endpoint_auth_method"); v {
 	case "":
@@ -219,7 +219,7 @@ func (m *metadata) authMethod() (method, code string) {
 }
 
 // redirectURIs accepts all or none: Cursor registers three of different kinds
-// in one request and gives up if it misses one in the answer.
+// in one request, and gives up if one is missing in the answer.
 func (m *metadata) redirectURIs() ([]string, *httpx.Error) {
 	uris := m.strings("redirect_uris")
 	if m.err != nil {
@@ -231,7 +231,7 @@ func (m *metadata) redirectURIs() ([]string, *httpx.Error) {
 	return uris, nil
 }
 
-// CheckRedirectURIs says what is wrong with the redirect URIs of a client, if
+// CheckRedirectURIs returns what is wrong with a client's redirect URIs, if
 // anything.
 func CheckRedirectURIs(uris []string) error {
 	switch {
@@ -248,9 +248,9 @@ func CheckRedirectURIs(uris []string) error {
 	return nil
 }
 
-// grantedScope is what a client gets that asks for scope. There is one scope
-// that means anything. What is unknown is dropped and not refused: clients ask
-// for "openid email profile" if they cannot think of anything better.
+// grantedScope returns the scope to grant for the requested one. Only one
+// scope means anything. Unknown ones are dropped, not refused: some clients
+// always ask for "openid email profile".
 func grantedScope(scope string) string {
 	if slices.Contains(strings.Fields(scope), "offline_access") {
 		return "mcp offline_access"

@@ -11,36 +11,37 @@ import (
 const (
 	requestTTL  = 15 * time.Minute
 	maxRequests = 1000
-	maxFromOne  = 50 // of one sender on the internet
+	maxFromOne  = 50 // from one sender on the internet
 )
 
-// FromUnknown is the sender of what came from the internet by a way that does
-// not say from whom.
+// FromUnknown is the sender of a request from the internet whose route does
+// not reveal it.
 const FromUnknown = "unknown"
 
 // RequestTTL is how long a request waits for a person.
 const RequestTTL = requestTTL
 
-// A Request is an authorization request that was found correct and waits for a
-// person. It must not be changed.
+// A Request is a valid authorization request that waits for a person. It must
+// not be changed.
 type Request struct {
 	ID          string // 128 random bits
-	Issuer      string // of the Server that got it
+	Issuer      string // the issuer of the Server that received it
 	Client      Client
-	Unresolved  bool   // the client is not known yet, nor that RedirectURI is its own; see Resolve
+	Unresolved  bool   // client and RedirectURI are not verified yet; see Resolve
 	RedirectURI string // as requested, port included
 	State       string
 	HasState    bool
 	Challenge   string // RFC 7636 S256
-	Scope       string // what will be granted
+	Scope       string // the scope to grant
 	Slug        string // "" if the client did not say which endpoint it wants
 	Resource    string // canonical URL of that endpoint, or ""
-	From        string // who sent it, as Server.From says
+	From        string // the sender, from Server.From
 	Created     time.Time
 }
 
-// Requests holds what waits for a person: in memory, 15 minutes at most, and a
-// bounded number, since anybody may send authorization requests.
+// Requests holds the requests that wait for a person: in memory, for at most
+// 15 minutes, and a bounded number, since anyone may send authorization
+// requests.
 type Requests struct {
 	now func() time.Time
 
@@ -53,7 +54,7 @@ type pending struct {
 	viewed bool
 }
 
-// NewRequests returns an empty one. now may be nil.
+// NewRequests returns an empty Requests. now may be nil.
 func NewRequests(now func() time.Time) *Requests {
 	if now == nil {
 		now = time.Now
@@ -61,12 +62,11 @@ func NewRequests(now func() time.Time) *Requests {
 	return &Requests{now: now}
 }
 
-// Add keeps a request. A new one gets its ID and the time; one that was taken
-// and could not be decided is put back as it was, for what is left of its
-// time. If there are too many, one that nobody has looked at goes: a flood of
-// requests must not push out the one that the owner has before him. Whoever
-// sends many loses his own first, and what came from the internet goes before
-// what came from this machine.
+// Add keeps a request. A new one gets its ID and time. One that was taken and
+// not decided is put back for the rest of its time. If there are too many, one
+// that nobody has viewed is dropped first: a flood of requests must not push
+// out the one on the owner's screen. A sender of many loses its own first, and
+// requests from the internet go before those from this computer.
 func (q *Requests) Add(req *Request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -85,7 +85,8 @@ func (q *Requests) Add(req *Request) {
 	q.expire()
 }
 
-// makeRoom drops a request if there are too many for another from this sender.
+// makeRoom drops a request if there are too many to add another from this
+// sender.
 func (q *Requests) makeRoom(from string) {
 	first := func(match func(*pending) bool) int {
 		return slices.IndexFunc(q.pending, func(p *pending) bool { return !p.viewed && match(p) })
@@ -114,7 +115,7 @@ func count[T any](all []T, match func(T) bool) (n int) {
 	return n
 }
 
-// Get returns a request and leaves it where it is.
+// Get returns a request and keeps it.
 func (q *Requests) Get(id string) (*Request, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -125,7 +126,7 @@ func (q *Requests) Get(id string) (*Request, bool) {
 	return q.pending[i].req, true
 }
 
-// MarkViewed says that the owner's browser shows the request.
+// MarkViewed records that the owner's browser shows the request.
 func (q *Requests) MarkViewed(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -134,8 +135,8 @@ func (q *Requests) MarkViewed(id string) {
 	}
 }
 
-// Take removes a request and returns it: it is decided now. Of two who try,
-// one gets it.
+// Take removes a request and returns it, to be decided. Of two concurrent
+// callers, one gets it.
 func (q *Requests) Take(id string) (*Request, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -148,7 +149,7 @@ func (q *Requests) Take(id string) (*Request, bool) {
 	return req, true
 }
 
-// replace puts req in the place of the request with its ID.
+// replace replaces the request that has req's ID.
 func (q *Requests) replace(req *Request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -157,9 +158,9 @@ func (q *Requests) replace(req *Request) {
 	}
 }
 
-// sibling returns the client of another request of the same sign-in: browsers
-// repeat authorization requests, and the client must not be looked for each
-// time. The challenge tells sign-ins apart, since clients make a new one for
+// sibling returns the client of another request of the same sign-in. Browsers
+// repeat authorization requests, and the client need not be resolved each
+// time. The challenge identifies the sign-in, since clients make a new one for
 // each.
 func (q *Requests) sibling(clientID, challenge string) (Client, bool) {
 	q.mu.Lock()
@@ -173,7 +174,7 @@ func (q *Requests) sibling(clientID, challenge string) (Client, bool) {
 	return Client{}, false
 }
 
-// find returns the index of a request that is still good, or -1.
+// find returns the index of a request that has not expired, or -1.
 func (q *Requests) find(id string) int {
 	q.expire()
 	return slices.IndexFunc(q.pending, func(p *pending) bool { return p.req.ID == id })
@@ -188,9 +189,8 @@ func (q *Requests) expire() {
 	q.pending = slices.Delete(q.pending, 0, n)
 }
 
-// Viewed lists the requests that a browser of the owner's shows, oldest first.
-// Those that nobody has looked at are not his business yet: anybody may have
-// sent them.
+// Viewed lists the requests that the owner's browser shows, oldest first. The
+// others are not shown: anyone may have sent them.
 func (q *Requests) Viewed() []*Request {
 	q.mu.Lock()
 	defer q.mu.Unlock()

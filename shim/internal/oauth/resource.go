@@ -9,18 +9,18 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 )
 
-// splitPath finds the slug in a path of an endpoint: /SLUG and /SLUG/mcp, with
-// and without a slash at the end, and what is below /SLUG/mcp.
+// splitPath returns the slug in a path of an endpoint: /SLUG or /SLUG/mcp,
+// with or without a trailing slash, or anything below /SLUG/mcp.
 func splitPath(path string) (slug string, ok bool) {
 	path, ok = strings.CutPrefix(path, "/")
 	slug, rest, _ := strings.Cut(path, "/")
 	return slug, ok && slug != "" && (rest == "" || rest == "mcp" || strings.HasPrefix(rest, "mcp/"))
 }
 
-// origin is how the client spelled the origin, if that is one of ours. RFC
-// 9728, Section 3.3 wants the resource to be what the client connected to, and
-// on loopback people type localhost as often as 127.0.0.1. The Host header
-// chooses from a fixed set and never adds to it.
+// origin returns the origin as the client spelled it, if it is one of ours.
+// RFC 9728, Section 3.3 wants the resource to be what the client connected to,
+// and on loopback people type localhost as often as 127.0.0.1. The Host header
+// only chooses from a fixed set.
 func (s *Server) origin(r *http.Request) string {
 	for _, o := range s.ResourceOrigins {
 		if _, host, ok := strings.Cut(o, "://"); ok && strings.EqualFold(host, r.Host) {
@@ -30,9 +30,9 @@ func (s *Server) origin(r *http.Request) string {
 	return s.Issuer
 }
 
-// resourceSlug maps resource indicators, RFC 8707, Section 2, to the endpoint
-// that they name, all of them the same one. The slug is "" if there are none,
-// or if they name the bare origin, as clients do that throw the path away.
+// resourceSlug returns the endpoint that the resource indicators name, RFC
+// 8707, Section 2. All must name the same one. The slug is "" if there are
+// none, or if they name the bare origin, as some clients do.
 func (s *Server) resourceSlug(resources []string) (slug string, e *httpx.Error) {
 	for _, res := range resources {
 		one, ok := s.slugOf(res)
@@ -56,9 +56,9 @@ func invalidTarget(msg string) *httpx.Error {
 	return e
 }
 
-// slugOf reads one resource indicator. Scheme and host compare without regard
-// to case and a trailing slash is ignored; a query is, too, since the address
-// that a person pasted may have one.
+// slugOf parses one resource indicator. The case of scheme and host, a
+// trailing slash and a query are ignored: the address that a person pasted may
+// have a query.
 func (s *Server) slugOf(resource string) (slug string, ok bool) {
 	if len(resource) > maxURI || strings.Contains(resource, "#") {
 		return "", false

@@ -7,10 +7,10 @@ import (
 
 var revokeParams = append([]string{"token", "token_type_hint"}, authParams...)
 
-// ServeRevoke answers POST /revoke, RFC 7009. A refresh token takes its grant
-// with it, and an access token only itself. Tokens that are unknown or another
-// client's are answered with 200 as well, and nothing happens; the hint about
-// the kind of token is not needed, since a token shows it.
+// ServeRevoke answers POST /revoke, RFC 7009. Revoking a refresh token ends
+// its grant; an access token ends alone. Tokens that are unknown or another
+// client's get 200 too, and nothing happens. The type hint is not needed,
+// since a token shows its type.
 func (s *Server) ServeRevoke(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(r, revokeParams...)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Prefixes make a leaked token easy to find and its kind plain to see.
+// Prefixes make a leaked token easy to find, and show its kind.
 const (
 	codePrefix    = "k2o_ac_"
 	accessPrefix  = "k2o_at_"
@@ -20,12 +20,12 @@ const (
 	maxTokenLen = len(accessPrefix) + maxGrantID + 1 + secretLen
 )
 
-// NewGrantID makes the id of a grant. It is no secret: it stands in each of the
-// grant's tokens, which makes the reuse of one attributable, and people type it
-// into a command line, so it is short and has no signs in it.
+// NewGrantID returns a grant id. It is not secret: each of the grant's tokens
+// contains it, which makes the reuse of a token attributable. People type it
+// on a command line, so it is short and has only letters and digits.
 func NewGrantID() string { return strings.ToLower(rand.Text()[:16]) }
 
-// newToken makes a token of a grant. Only its digest may be kept.
+// newToken makes a token of a grant. Only its digest may be stored.
 func newToken(prefix, grant string) (token string, d Digest) {
 	var b [32]byte
 	rand.Read(b[:])
@@ -33,8 +33,8 @@ func newToken(prefix, grant string) (token string, d Digest) {
 	return token, digest(token)
 }
 
-// digest is what is kept of a token. Every call comes by here, so the copy
-// that the hash needs stays on the stack.
+// digest returns the stored form of a token. It is on the path of every call,
+// so the copy that the hash needs stays on the stack.
 func digest(token string) Digest {
 	if len(token) > maxTokenLen {
 		return sha256.Sum256([]byte(token))
@@ -44,7 +44,7 @@ func digest(token string) Digest {
 }
 
 // tokenGrant returns the id of the grant that token claims to belong to. ok is
-// false for anything that newToken cannot have made.
+// false if newToken cannot have made the token.
 func tokenGrant(prefix, token string) (grant string, ok bool) {
 	rest, ok := strings.CutPrefix(token, prefix)
 	if !ok || len(token) > maxTokenLen {

@@ -17,8 +17,8 @@ const (
 	retryAfter     = "10" // seconds
 )
 
-// DefaultAccessTTL is how long an access token is good for, unless the owner
-// wants it otherwise.
+// DefaultAccessTTL is the lifetime of an access token, unless the owner
+// changes it.
 const DefaultAccessTTL = 24 * time.Hour
 
 // A Server is the authorization server of one origin. Its fields must not be
@@ -29,35 +29,35 @@ type Server struct {
 	Clients  *Clients
 	Requests *Requests
 
-	// Endpoint tells the display name of an endpoint.
+	// Endpoint returns the display name of an endpoint.
 	Endpoint func(slug string) (name string, ok bool)
-	// SoleEndpoint names the endpoint that the bare origin stands for in
+	// SoleEndpoint returns the endpoint that the bare origin stands for in
 	// protected resource metadata. nil means none.
 	SoleEndpoint func() (slug string, ok bool)
-	// Known reports whether somebody once approved exactly this redirect URI,
-	// so that errors may be redirected there. nil means never.
+	// Known reports whether the owner ever approved exactly this redirect URI,
+	// which allows redirecting errors there. nil means never.
 	Known func(redirectURI string) bool
-	// ResourceOrigins are further origins by which the same listener can be
-	// reached, as http://localhost:7450 for http://127.0.0.1:7450. There are
-	// none on an origin that is not loopback.
+	// ResourceOrigins are other origins of the same listener, for example
+	// http://localhost:7450 for http://127.0.0.1:7450. Only loopback origins
+	// have any.
 	ResourceOrigins []string
 	// CIMD finds clients whose id is the URL of their metadata document. nil
-	// means that such ids are unknown, and they are not advertised then.
+	// means that such ids are unknown and not advertised.
 	CIMD Documents
-	// KnownClient reports whether some grant was made for this client id. nil
-	// means that none was.
+	// KnownClient reports whether there is a grant for this client id. nil
+	// means that there is none.
 	KnownClient func(clientID string) bool
 
-	// From names who sent a request from the internet, so that one sender
-	// cannot take the room of all. nil, and "", mean this machine.
+	// From returns the sender of a request from the internet, so one sender
+	// cannot use up the room of all. nil, and "", mean this computer.
 	From func(*http.Request) string
 
-	// Observe is told of each step of each client. It must not wait. It may be
-	// nil.
+	// Observe is called for each step of each client. It must not block. It
+	// may be nil.
 	Observe func(*http.Request, Sight)
 
-	// AccessTTL is asked for each access token, so that a change holds from the
-	// next one on. nil, and 0, mean DefaultAccessTTL.
+	// AccessTTL is called for each access token, so a change applies from the
+	// next one. nil, and 0, mean DefaultAccessTTL.
 	AccessTTL  func() time.Duration
 	RefreshTTL time.Duration    // 0 means 90 days
 	Log        *slog.Logger     // nil means no log
@@ -88,9 +88,9 @@ func invalidRequest(msg string) *httpx.Error {
 }
 
 // unavailable is the answer when the store fails. It must not be invalid_grant
-// or invalid_client: on those, clients throw away tokens that are still good.
+// or invalid_client, which make clients throw away valid tokens.
 func (s *Server) unavailable(err error) *httpx.Error {
-	s.log().Warn("the state cannot be used", "err", err)
+	s.log().Warn("the store failed", "err", err)
 	return &httpx.Error{
 		Status: http.StatusServiceUnavailable,
 		Code:   "temporarily_unavailable",
@@ -100,8 +100,8 @@ func (s *Server) unavailable(err error) *httpx.Error {
 	}
 }
 
-// WriteError shows e as RFC 6749, Section 5.2 wants it. It is for httpx.Handle
-// around the handlers of a Server.
+// WriteError writes e as RFC 6749, Section 5.2 wants it, for httpx.Handle
+// around a Server's handlers.
 func WriteError(w http.ResponseWriter, r *http.Request, e *httpx.Error) {
 	code := e.Code
 	switch {
@@ -128,8 +128,8 @@ func noStore(w http.ResponseWriter) {
 	w.Header().Set("Pragma", "no-cache")
 }
 
-// errNotFound answers for well-known documents that do not exist. It must be
-// 404: TypeScript clients end discovery at most other errors.
+// errNotFound is the answer for unknown well-known documents. It must be 404:
+// most other errors make TypeScript clients end discovery.
 var errNotFound = &httpx.Error{Status: http.StatusNotFound, Code: "not_found", Msg: "there is nothing here"}
 
 func methodNotAllowed(allow string) *httpx.Error {
@@ -141,8 +141,8 @@ func methodNotAllowed(allow string) *httpx.Error {
 	}
 }
 
-// asError unwraps the answer that a store transaction was left with, or makes
-// one of the store's own failure.
+// asError returns the *httpx.Error that a transaction failed with, or makes
+// one for a failure of the store.
 func (s *Server) asError(err error) error {
 	if err == nil {
 		return nil

@@ -13,14 +13,14 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 )
 
-// tokenParams must not occur twice. resource may.
+// tokenParams must not occur twice; resource may.
 var tokenParams = append([]string{"grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope"}, authParams...)
 
-// errGrant is the one answer to a code or refresh token that is unknown,
+// errGrant is the one answer for a code or refresh token that is unknown,
 // expired, revoked, used, or another client's.
 var errGrant = oauthError(http.StatusBadRequest, "invalid_grant", "this code or refresh token is not valid; sign in again")
 
-// refused is errGrant with a reason that stays on this side.
+// refused is errGrant with a reason that only the log and the owner see.
 func refused(why Why) error {
 	e := *errGrant
 	e.Err = why
@@ -67,9 +67,9 @@ func (s *Server) token(r *http.Request, f form) (*tokenResponse, error) {
 	return nil, oauthError(http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code or refresh_token")
 }
 
-// redeem exchanges a code for tokens, RFC 6749, Section 4.1.3. What fails
-// leaves the code as it was, so that the client can try again; a guess that
-// does not hit the digest reaches nothing.
+// redeem exchanges a code for tokens, RFC 6749, Section 4.1.3. A failure
+// leaves the code valid, so the client can try again; a guessed code matches
+// no digest and changes nothing.
 func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 	code, verifier := f.get("code"), f.get("code_verifier")
 	switch {
@@ -93,8 +93,8 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 			return refused(why)
 		}
 		if t.Used {
-			// RFC 6749, Section 4.1.2: two parties hold the code, and nobody
-			// can say which of them got the tokens.
+			// RFC 6749, Section 4.1.2: two parties hold the code, and it is
+			// unknown which of them got the tokens.
 			replayed = true
 			tx.Delete()
 			return nil
@@ -122,15 +122,14 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 }
 
 // refresh exchanges a refresh token, RFC 6749, Section 6. OAuth 2.1, Section
-// 4.3.1 wants a new one each time. Older access tokens live on: calls that are
-// under way carry them.
+// 4.3.1 requires a new one each time. Older access tokens stay valid, since
+// calls in progress carry them.
 //
-// RFC 9700, Section 4.14.2: a refresh token that was already replaced means
-// that two parties hold the chain, so the grant ends. But a laptop that falls
-// asleep loses answers, and Claude has two back-ends that refresh one grant
-// without knowing of each other. So the replaced token stays good until its
-// successor was used, which proves that the answer arrived, and some minutes
-// more.
+// RFC 9700, Section 4.14.2: using a replaced refresh token means that two
+// parties hold the chain, so the grant ends. But a laptop that goes to sleep
+// loses answers, and Claude has two back ends that refresh one grant
+// independently. So a replaced token stays valid until some minutes after its
+// successor's first use, which proves that the answer arrived.
 func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 	token := f.get("refresh_token")
 	if token == "" {
@@ -169,9 +168,10 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 				tx.SetToken(t.Parent, p)
 			}
 		}
-		// Its successor never ends before it, also if the clock has gone wrong:
-		// one that was years behind would leave a token that has expired when
-		// the clock is right again, and the owner would have to sign in anew.
+		// A successor never expires before its predecessor, even if the clock
+		// was wrong. If the clock was years behind, the new token would
+		// already be expired once the clock is right, and the owner would have
+		// to sign in again.
 		next := Token{Kind: RefreshToken, Scope: t.Scope, Parent: d, Expires: t.Expires}
 		answer = s.issue(tx, narrowed(t.Scope, f.get("scope")), next, now)
 		return nil
@@ -179,8 +179,8 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 	return s.settle(id, answer, reused, err)
 }
 
-// misplaced says why a code or refresh token is nothing to this client on this
-// origin, or "".
+// misplaced returns why this client on this origin cannot use a code or
+// refresh token, or "".
 func misplaced(g Grant, known bool, c Client, issuer string) Why {
 	switch {
 	case !known:
@@ -193,9 +193,9 @@ func misplaced(g Grant, known bool, c Client, issuer string) Why {
 	return ""
 }
 
-// lookup finds the grant and the digest of a code or refresh token. A token
-// that is not there is refused before any transaction, so that a stranger's
-// guesses cannot hold up those of others.
+// lookup finds the grant and the digest of a code or refresh token. Unknown
+// tokens are refused before any transaction, so a stranger's guesses do not
+// delay others.
 func (s *Server) lookup(prefix, token string) (id string, d Digest, err error) {
 	id, ok := tokenGrant(prefix, token)
 	if !ok {
@@ -212,8 +212,8 @@ func (s *Server) lookup(prefix, token string) (id string, d Digest, err error) {
 	return id, d, nil
 }
 
-// settle turns the end of a transaction into the answer to the client. ended
-// says that the transaction deleted the grant.
+// settle turns the result of a transaction into the answer. ended says that
+// the transaction deleted the grant.
 func (s *Server) settle(id string, answer *tokenResponse, ended bool, err error) (*tokenResponse, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -221,17 +221,17 @@ func (s *Server) settle(id string, answer *tokenResponse, ended bool, err error)
 	case err != nil:
 		return nil, s.asError(err)
 	case ended:
-		s.log().Warn("a grant was ended: its code or refresh token was used again", "grant", id)
+		s.log().Warn("ended a grant because its code or refresh token was used again", "grant", id)
 		s.Tokens.end(id, func(*Access) bool { return true })
 		return nil, refused(WhyReused)
 	}
 	return answer, nil
 }
 
-// issue makes an access token, and a refresh token that becomes next. It is
-// good for at least as long as next says already. A refresh token is given
-// whether or not offline_access was asked for: clients that forget to ask
-// would have their owner sign in again every day.
+// issue makes an access token, and a refresh token from next, which stays
+// valid at least as long as next already says. A refresh token is issued even
+// without offline_access: otherwise the owners of clients that forget to ask
+// would have to sign in every day.
 func (s *Server) issue(tx Tx, scope string, next Token, now time.Time) *tokenResponse {
 	ttl, rttl := DefaultAccessTTL, s.RefreshTTL
 	if s.AccessTTL != nil {
@@ -257,8 +257,8 @@ func (s *Server) issue(tx Tx, scope string, next Token, now time.Time) *tokenRes
 }
 
 // checkResource checks the resource indicators of a token request. None means
-// the endpoint of the grant; clients of 2025-03-26 and old ones of Codex send
-// none.
+// the grant's endpoint; clients of the 2025-03-26 version and old versions of
+// Codex send none.
 func (s *Server) checkResource(f form, slug string) error {
 	got, e := s.resourceSlug(f.all("resource"))
 	switch {
@@ -270,7 +270,7 @@ func (s *Server) checkResource(f form, slug string) error {
 	return nil
 }
 
-// narrowed is what a refresh asks for, as far as it was granted before.
+// narrowed returns the part of asked that was already granted.
 func narrowed(granted, asked string) string {
 	if asked == "" || granted == "mcp" {
 		return granted

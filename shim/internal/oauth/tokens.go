@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// ErrInvalidToken says that a token is unknown, expired or revoked. Which of
-// them is not told.
+// ErrInvalidToken means that a token is unknown, expired or revoked, without
+// telling which.
 var ErrInvalidToken = errors.New("invalid token")
 
 const (
@@ -20,9 +20,8 @@ const (
 	sweepInterval = time.Hour
 )
 
-// Tokens checks access tokens and ends grants, for all origins together. It
-// holds a bounded number of live tokens in memory; any other is one look into
-// the store away.
+// Tokens checks access tokens and ends grants, for all origins. It caches a
+// bounded number of live tokens and reads others from the store.
 type Tokens struct {
 	Log *slog.Logger // nil means no log
 
@@ -32,16 +31,16 @@ type Tokens struct {
 
 	mu    sync.RWMutex
 	cache map[Digest]*Access
-	// live are, by grant, the Access objects that are cached and those that no
-	// longer are but are still in use: ending a grant must reach both.
+	// live holds, by grant, the Access objects that are cached or still in
+	// use: ending a grant must reach both.
 	live map[string][]*Access
-	// ends counts what was ended. Who read the store while it changed must
-	// read again, or an ended grant could come back into the cache.
+	// ends counts endings. If it changed while the store was read, the read
+	// must be repeated, or an ended grant could return to the cache.
 	ends uint64
 
 	touchMu sync.Mutex
 	touched []*Access
-	wake    chan struct{} // tells Run that touched is no longer empty
+	wake    chan struct{} // signals Run that touched is not empty
 }
 
 // NewTokens returns Tokens over s. now may be nil.
@@ -59,8 +58,8 @@ func NewTokens(s Store, now func() time.Time) *Tokens {
 	}
 }
 
-// An Access is an access token that was found good. It is shared by all
-// requests that use the token; each calls Release when it is over.
+// An Access is a valid access token. All requests that use the token share it;
+// each calls Release when it is over.
 type Access struct {
 	Grant   Grant // as it was when the token was read
 	Scope   string
@@ -70,7 +69,7 @@ type Access struct {
 	digest  Digest
 	done    chan struct{}
 	users   atomic.Int32
-	dropped atomic.Bool // not in the cache any more
+	dropped atomic.Bool // no longer in the cache
 
 	touched atomic.Bool
 	used    atomic.Int64 // Unix nanoseconds
@@ -80,7 +79,7 @@ type Access struct {
 // the token expires.
 func (a *Access) Done() <-chan struct{} { return a.done }
 
-// Release says that one user of a is gone. a must not be used after that.
+// Release gives up one use of a. The caller must not use a afterwards.
 func (a *Access) Release() {
 	if a.users.Add(-1) == 0 && a.dropped.Load() {
 		a.tokens.mu.Lock()
@@ -89,7 +88,7 @@ func (a *Access) Release() {
 	}
 }
 
-// Touch notes that the grant was used now. The time is saved within seconds.
+// Touch records that the grant was used now. The time is saved within seconds.
 func (a *Access) Touch() {
 	t := a.tokens
 	a.used.Store(t.now().UnixNano())
@@ -105,7 +104,8 @@ func (a *Access) Touch() {
 	}
 }
 
-// LastUsed is when g was used last, including what is not saved yet.
+// LastUsed returns when g was last used, including times that are not saved
+// yet.
 func (t *Tokens) LastUsed(g Grant) time.Time {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -118,9 +118,8 @@ func (t *Tokens) LastUsed(g Grant) time.Time {
 	return last
 }
 
-// Verify checks an access token. The error is ErrInvalidToken, or the store's
-// own. It does not know on which origin and for which endpoint the token is
-// used: see Server.Authenticate.
+// Verify checks an access token. The error is ErrInvalidToken, or the store's.
+// It does not check origin and endpoint: see Server.Authenticate.
 func (t *Tokens) Verify(bearer string) (*Access, error) {
 	if len(bearer) > maxTokenLen {
 		return nil, ErrInvalidToken
@@ -176,8 +175,8 @@ func (t *Tokens) load(bearer string, d Digest, now time.Time) (*Access, error) {
 	}
 }
 
-// keep puts a into the cache and returns it, or what another request put there
-// first. It returns nil if something was ended since ends was read.
+// keep caches a and returns it, or what another request cached first. It
+// returns nil if something was ended since ends was read.
 func (t *Tokens) keep(a *Access, ends uint64) *Access {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -189,7 +188,7 @@ func (t *Tokens) keep(a *Access, ends uint64) *Access {
 		return first
 	}
 	if len(t.cache) >= t.max {
-		for _, victim := range t.cache { // in no order: as good as any, and free
+		for _, victim := range t.cache { // any will do
 			t.drop(victim)
 			break
 		}
@@ -200,7 +199,7 @@ func (t *Tokens) keep(a *Access, ends uint64) *Access {
 	return a
 }
 
-// drop takes a out of the cache. t.mu must be held.
+// drop removes a from the cache. t.mu must be held.
 func (t *Tokens) drop(a *Access) {
 	delete(t.cache, a.digest)
 	a.dropped.Store(true)
@@ -209,8 +208,8 @@ func (t *Tokens) drop(a *Access) {
 	}
 }
 
-// forgetLive takes a, which nobody uses and which is not cached, out of live.
-// t.mu must be held.
+// forgetLive removes a from live, once it is unused and not cached. t.mu must
+// be held.
 func (t *Tokens) forgetLive(a *Access) {
 	id := a.Grant.ID
 	rest := slices.DeleteFunc(t.live[id], func(b *Access) bool { return a == b })
@@ -221,7 +220,8 @@ func (t *Tokens) forgetLive(a *Access) {
 	}
 }
 
-// EndGrant deletes a grant with all its tokens and cuts who uses them now.
+// EndGrant deletes a grant with all its tokens, and ends the requests that use
+// them.
 func (t *Tokens) EndGrant(id string) error {
 	err := t.store.DeleteGrant(id)
 	if err == nil || errors.Is(err, ErrNotFound) {
@@ -230,7 +230,8 @@ func (t *Tokens) EndGrant(id string) error {
 	return err
 }
 
-// EndEndpoint cuts who uses an endpoint whose grants were deleted.
+// EndEndpoint ends the requests that use an endpoint whose grants were
+// deleted.
 func (t *Tokens) EndEndpoint(slug string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -242,8 +243,8 @@ func (t *Tokens) EndEndpoint(slug string) {
 	}
 }
 
-// Forget makes the next call of a grant read it again, because it was changed.
-// Requests that are under way go on with what they have.
+// Forget makes the next call of a grant read it again, after a change.
+// Requests in progress continue with what they have.
 func (t *Tokens) Forget(grant string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -255,8 +256,8 @@ func (t *Tokens) Forget(grant string) {
 	}
 }
 
-// end cuts those of a grant's tokens that match. They must be gone from the
-// store already.
+// end ends the uses of a grant's matching tokens, which must already be
+// deleted from the store.
 func (t *Tokens) end(grant string, match func(*Access) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -283,9 +284,8 @@ func (t *Tokens) closeLive(grant string, match func(*Access) bool) {
 	}
 }
 
-// Run saves last-used times about once a second while there are any, and
-// deletes every hour what has expired. It returns when ctx is done and all is
-// saved.
+// Run saves last-used times about once a second, and deletes expired tokens
+// every hour. It returns when ctx is done and everything is saved.
 func (t *Tokens) Run(ctx context.Context) {
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
@@ -324,7 +324,7 @@ func (t *Tokens) flush() {
 		}
 	}
 	if err := t.store.TouchGrants(used); err != nil {
-		t.log().Warn("last-used times are not saved", "err", err)
+		t.log().Warn("cannot save last-used times", "err", err)
 	}
 }
 
@@ -338,7 +338,7 @@ func (t *Tokens) sweep() {
 	}
 	t.mu.Unlock()
 	if err := t.store.Sweep(now); err != nil {
-		t.log().Warn("expired tokens are not deleted", "err", err)
+		t.log().Warn("cannot delete expired tokens", "err", err)
 	}
 }
 

@@ -5,38 +5,38 @@ import (
 	"time"
 )
 
-// A Digest is the SHA-256 of a token. Stores know tokens by nothing else.
+// A Digest is the SHA-256 of a token. Stores know tokens only by their digest.
 type Digest [32]byte
 
-// A Kind tells tokens apart.
+// A Kind is a kind of token.
 type Kind uint8
 
-// The kinds of token. Codes are kept like tokens, so that a crash between
-// consent and the token request loses nothing.
+// The kinds of token. Codes are stored like tokens, so a crash between consent
+// and token request loses nothing.
 const (
 	Code Kind = iota + 1
 	AccessToken
 	RefreshToken
 )
 
-// A Grant is what one consent makes: one client may use one endpoint with one
-// credential. Tokens belong to it and end with it.
+// A Grant is the result of one consent: one client may use one endpoint with
+// one credential. Tokens belong to it and end with it.
 type Grant struct {
 	ID           string
 	Slug         string // the endpoint
-	Origin       string // issuer that it was made on; tokens are good there only
+	Origin       string // its issuer; tokens are valid only there
 	ClientID     string
 	ClientName   string // self-declared unless Verified
 	Verified     bool
 	RedirectURI  string // as requested, port included
-	Credential   string // id of the credential that calls are made with
+	Credential   string // id of the credential that calls use
 	Scope        string
 	Created      time.Time
 	LastUsed     time.Time
 	CodeRedeemed bool // false until the code was exchanged
 }
 
-// A Token is what is kept of a code, an access token or a refresh token.
+// A Token is the stored part of a code, an access token or a refresh token.
 type Token struct {
 	Kind    Kind
 	Expires time.Time
@@ -45,20 +45,20 @@ type Token struct {
 	// Of a code.
 	RedirectURI string
 	Challenge   string // RFC 7636 S256
-	Used        bool   // kept after use so that a replay is noticed
+	Used        bool   // kept after use to detect a replay
 
-	// Of a refresh token. Parent is the refresh token it replaced.
-	// SuccessorUsed is when a successor was first used; it is zero before.
+	// Of a refresh token. Parent is the refresh token that it replaced.
+	// SuccessorUsed is when a successor was first used, or zero.
 	Parent        Digest
 	SuccessorUsed time.Time
 	Superseded    bool
 }
 
-// ErrNotFound says that a store has no such grant.
+// ErrNotFound means that a store has no such grant.
 var ErrNotFound = errors.New("no such grant")
 
-// ErrUnavailable wraps what a store answers when the disk is full or cannot be
-// written: the request failed, nothing changed, and trying again may work.
+// ErrUnavailable wraps a store's error when the disk is full or not writable:
+// the request failed, nothing changed, and a retry may succeed.
 var ErrUnavailable = errors.New("the state cannot be written")
 
 // A Store keeps grants and their tokens. Each method is atomic, and durable
@@ -72,21 +72,20 @@ type Store interface {
 	Grants() ([]Grant, error)
 	// Token reads one token of a grant. ok is false if there is none.
 	Token(grant string, d Digest) (t Token, ok bool, err error)
-	// UpdateGrant runs f in one read-write transaction. What f did is kept if
-	// f returns nil and dropped otherwise. ErrNotFound if there is no such
-	// grant.
+	// UpdateGrant runs f in one read-write transaction, and commits if f
+	// returns nil. It returns ErrNotFound if there is no such grant.
 	UpdateGrant(id string, f func(tx Tx) error) error
-	// DeleteGrant deletes a grant with its tokens, and the credential that
-	// belongs to it alone. ErrNotFound if there is none.
+	// DeleteGrant deletes a grant with its tokens, and a credential that only
+	// this grant uses. It returns ErrNotFound if there is none.
 	DeleteGrant(id string) error
-	// TouchGrants saves last-used times. It may be batched.
+	// TouchGrants saves last-used times. It may batch them.
 	TouchGrants(used map[string]time.Time) error
-	// Sweep deletes tokens that expired before now, some time after if it
-	// likes, and grants that have no token left.
+	// Sweep deletes tokens that expired before now, possibly some time later,
+	// and grants without tokens.
 	Sweep(now time.Time) error
 }
 
-// A Tx is one grant inside a transaction.
+// A Tx is a transaction on one grant.
 type Tx interface {
 	// Grant is a copy; SetGrant saves it.
 	Grant() Grant
@@ -94,7 +93,7 @@ type Tx interface {
 	Token(Digest) (Token, bool)
 	SetToken(Digest, Token)
 	DeleteToken(Digest)
-	// Delete ends the grant: it goes with its tokens and the credential that
-	// belongs to it alone.
+	// Delete ends the grant and deletes its tokens and a credential that only
+	// this grant uses.
 	Delete()
 }
