@@ -59,7 +59,7 @@ var layers = map[string][]string{
 
 	"shim/api": {},
 	"shim": {
-		"shim/api", "shim/atomicfile", "shim/display", "shim/internal/...",
+		"shim/api", "shim/atomicfile", "shim/display", "shim/internal/...", "tunnel",
 	},
 	"shim/atomicfile": {},
 	"shim/display":    {}, // and nothing of shim's, since cmd imports it too
@@ -78,6 +78,9 @@ var layers = map[string][]string{
 	},
 	"shim/internal/endpoint": {
 		"shim/display", "shim/internal/safedial",
+	},
+	"shim/internal/reach": {
+		"shim/api", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/problem", "shim/internal/vault", "shim/internal/web", "tunnel",
 	},
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},

@@ -14,6 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // A phone is a browser on another device that has the owner asked.
@@ -281,7 +282,7 @@ func (p *prompts) list() []api.Prompt {
 func TestL09Prompts(t *testing.T) {
 	told := new(prompts)
 	p := startConfig(t, shim.Config{Dir: t.TempDir(), Prompter: told,
-		Tunnel: shim.TunnelConfig{Mode: api.TunnelNgrok, Authtoken: shim.NewSecret("t")}}, "127.0.0.1:0")
+		Tunnel: shim.TunnelConfig{Mode: api.TunnelNgrok, Authtoken: tunnel.NewAuthtoken("t")}}, "127.0.0.1:0")
 	p.waitOnline()
 	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
 	c := p.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)

@@ -59,8 +59,7 @@ func (s *Shim) renderDeleteEverything(w http.ResponseWriter, r *http.Request, st
 		return s.control.Explain(err)
 	}
 	p.Apps = len(grants)
-	_, err = s.vault.Secret(secretNgrok)
-	p.Authtoken = !errors.Is(err, vault.ErrNotFound)
+	p.Authtoken = s.reach.KeepsAuthtoken()
 	web.Render(w, status, p)
 	return nil
 }

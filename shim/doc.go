@@ -11,7 +11,7 @@
 // origin and the endpoint that it was issued for. What is for the owner is not
 // part of a public origin's handler at all, so no header can reach it there.
 //
-// A public origin (ServePublic) is served on the listener of a tunnel. Its name
+// A public origin is served on the listener of a tunnel. Its name
 // comes from what the owner configured and from the tunnel, never from a
 // request.
 //

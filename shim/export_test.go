@@ -38,21 +38,8 @@ func ClientAddr(r *http.Request, header string) (netip.Addr, bool) {
 // Sender names who an address stands for.
 func Sender(addr netip.Addr) string { return sender(addr) }
 
-// CleanAuthtoken is what becomes of an authtoken that somebody pasted.
-func CleanAuthtoken(s string) (string, error) {
-	token := cleanAuthtoken(s)
-	return token, checkAuthtoken(token)
-}
-
-// Drive is what s does about the tunnel whenever anything about it may have
-// changed.
-func (s *Shim) Drive() { s.drive() }
-
 // AgeVisits lets d pass for all that came from the internet.
 func (s *Shim) AgeVisits(d time.Duration) { s.signIns.AgeVisits(d) }
-
-// UsageWarning is what is said of a month's use.
-func UsageWarning(u api.TunnelUsage) string { return usageWarning(u) }
 
 // SetExaminer makes f examine in the doctor's place.
 func (s *Shim) SetExaminer(f func(ctx context.Context, tell func(api.Finding))) { s.exams.Examine = f }

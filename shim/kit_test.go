@@ -49,12 +49,11 @@ func startConfig(t testing.TB, cfg shim.Config, addr string) *program {
 	p := &program{t: t, dir: cfg.Dir, log: new(testenv.Output), wire: &wire{t: t}}
 	cfg.Keychain, cfg.Version = cmp.Or(cfg.Keychain, "file"), "test"
 	cfg.Log = slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	cfg.Tunnel.Control = p.wire
+	cfg.Tunnel.New, cfg.Outside = p.wire.tunnel, p.wire.client
 	var err error
 	if p.shim, err = shim.Open(cfg); err != nil {
 		t.Fatal(err)
 	}
-	p.wire.shim = p.shim
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +65,6 @@ func startConfig(t testing.TB, cfg shim.Config, addr string) *program {
 	go func() { done <- p.shim.ServeLocal(ctx, ln, func() { close(ready) }) }()
 	<-ready
 	p.stop = sync.OnceFunc(func() {
-		p.wire.stop()
 		cancel()
 		if err := <-done; err != nil && !errors.Is(err, shim.ErrDeleted) {
 			t.Errorf("ServeLocal: %v", err)

@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // An Overview is all that a tray shows.
@@ -66,10 +66,7 @@ func (s *Shim) Overview() (Overview, error) {
 		}
 		o.Clients = append(o.Clients, sum)
 	}
-	p := &s.side
-	p.mu.Lock()
-	o.WasOnline = cmp.Or(p.settings.Last, p.settings.Domain, p.settings.Seen) != ""
-	p.mu.Unlock()
+	o.WasOnline = s.reach.WasOnline()
 	return o, nil
 }
 
@@ -117,11 +114,11 @@ func (s *Shim) Revoke(grant string) error { return s.control.Disconnect(grant) }
 // SetOnline opens the tunnel that was on before, or closes it. It waits until
 // it is known how that went.
 func (s *Shim) SetOnline(ctx context.Context, online bool) error {
-	wish := TunnelWish{Provider: api.TunnelOff}
+	wish := tunnel.Wish{Provider: tunnel.ProviderOff}
 	if online {
-		wish, _ = s.onFromForm(nil)
+		wish = s.reach.Last()
 	}
-	st, err := s.setTunnel(ctx, wish)
+	st, err := s.reach.Set(ctx, wish)
 	if err == nil && st.State == api.TunnelFailed {
 		err = httpx.New(http.StatusBadGateway, problem.Join(st.Words, st.Next))
 	}

@@ -3,8 +3,11 @@ package shim_test
 import (
 	"cmp"
 	"context"
+	"io"
 	"net"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,100 +25,81 @@ const (
 	farAddr      = "203.0.113.9"
 )
 
-// A wire is a tunnel that tests open and close by hand: it says what it is
-// told to, and serves what comes to its listener.
+// A wire is the service behind the tunnels of a test.
 type wire struct {
-	t    testing.TB
-	shim *shim.Shim
-
-	// answer is what comes of a wish. nil means that it works.
-	answer func(shim.TunnelWish) api.TunnelStatus
+	t testing.TB
 
 	mu     sync.Mutex
-	addr   string // of the listener while there is one
-	wishes []shim.TunnelWish
-	status api.TunnelStatus
-	told   chan struct{} // closed when the shim knows of status
-	close  func()
+	refuse func(tunnel.Wish) error // nil lets all wishes come true
+	moved  string                  // the origin that every tunnel gets, "" for what is asked
+	addr   string                  // of the listener that was opened last
+	wishes []tunnel.Wish
 }
 
-func (w *wire) ParseURL(s string) (string, error) { return tunnel.ParseOrigin(s) }
-
-func (w *wire) Want(wish shim.TunnelWish) {
+// tunnel returns a tunnel that listens on loopback.
+func (w *wire) tunnel(wish tunnel.Wish) tunnel.Tunnel {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wishes = append(w.wishes, wish)
-	if w.close != nil {
-		w.close()
-		w.close = nil
-	}
-	switch {
-	case wish.Provider == api.TunnelOff:
-		w.status = api.TunnelStatus{Provider: wish.Provider, State: api.TunnelOff}
-	case wish.Paused:
-		w.status = api.TunnelStatus{Provider: wish.Provider, State: api.TunnelPaused}
-	case w.answer != nil:
-		w.status = w.answer(wish)
-	default:
-		origin := cmp.Or(wish.URL, wish.Known, publicOrigin)
-		w.serve(origin)
-		w.status = api.TunnelStatus{Provider: wish.Provider, State: api.TunnelOnline, Origin: origin, Plan: "Free", MaxRequests: 20_000, MaxBytes: 1 << 30}
-	}
-	// In the order of the wishes, as the supervisor tells it.
-	before, told, status := w.told, make(chan struct{}), w.status
-	w.told = told
-	go func() {
-		defer close(told)
-		if before != nil {
-			<-before
-		}
-		w.shim.SetTunnelStatus(status)
-	}()
+	return &wiredTunnel{w, wish}
 }
 
-// serve opens the tunnel. The caller holds mu.
-func (w *wire) serve(origin string) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+// move gives another origin to the tunnels that open from now on.
+func (w *wire) move(origin string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moved = origin
+}
+
+func (w *wire) wished() []tunnel.Wish {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.wishes)
+}
+
+// client answers every self-test as the tunnel would if it worked.
+func (w *wire) client() *http.Client { return &http.Client{Transport: selfTestEcho{}} }
+
+type selfTestEcho struct{}
+
+func (selfTestEcho) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := io.NopCloser(strings.NewReader(path.Base(r.URL.Path)))
+	return &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: body, Request: r}, nil
+}
+
+type wiredTunnel struct {
+	wire *wire
+	wish tunnel.Wish
+}
+
+func (x *wiredTunnel) Provider() string                { return x.wish.Provider }
+func (*wiredTunnel) ClientHeader() tunnel.ClientHeader { return tunnel.LastForwardedFor }
+
+func (x *wiredTunnel) Open(ctx context.Context, known string) (net.Listener, string, error) {
+	w := x.wire
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.refuse != nil {
+		if err := w.refuse(x.wish); err != nil {
+			return nil, "", err
+		}
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		w.t.Error(err)
-		return
+		return nil, "", err
 	}
 	w.addr = ln.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- w.shim.ServePublic(ctx, ln, shim.PublicConfig{Origin: origin, AddrHeader: "X-Forwarded-For"})
-	}()
-	w.close = func() {
-		cancel()
-		if err := <-done; err != nil {
-			w.t.Errorf("ServePublic: %v", err)
-		}
-	}
+	return &wiredListener{Listener: ln}, cmp.Or(w.moved, x.wish.URL, known, publicOrigin), nil
 }
 
-func (w *wire) Settled(context.Context) api.TunnelStatus {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.status
-}
+// A wiredListener is a tunnel.Link of ngrok's free plan that never breaks.
+type wiredListener struct{ net.Listener }
 
-func (w *wire) Test(context.Context) (string, bool) { return "", true }
-
-func (w *wire) wished() []shim.TunnelWish {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]shim.TunnelWish(nil), w.wishes...)
-}
-
-func (w *wire) stop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.close != nil {
-		w.close()
-		w.close = nil
-	}
-}
+func (*wiredListener) Changes() <-chan struct{} { return nil }
+func (*wiredListener) State() tunnel.LinkState  { return tunnel.LinkState{Online: true, Plan: "Free"} }
+func (*wiredListener) Kick() bool               { return true }
+func (*wiredListener) Alive() bool              { return true }
+func (*wiredListener) Disconnect()              {}
 
 // far is somebody on the internet with this address.
 func (p *program) far(from string) *shimtest.Far {
@@ -142,7 +126,7 @@ func (p *program) farClient(redirect, resource string) *shimtest.OAuthClient {
 // startPublic runs a shim with its tunnel turned on.
 func startPublic(t testing.TB) *program {
 	t.Helper()
-	p := startConfig(t, shim.Config{Dir: t.TempDir(), Tunnel: shim.TunnelConfig{Mode: api.TunnelNgrok, Authtoken: shim.NewSecret("canary-authtoken")}}, "127.0.0.1:0")
+	p := startConfig(t, shim.Config{Dir: t.TempDir(), Tunnel: shim.TunnelConfig{Mode: api.TunnelNgrok, Authtoken: tunnel.NewAuthtoken("canary-authtoken")}}, "127.0.0.1:0")
 	p.waitOnline()
 	return p
 }

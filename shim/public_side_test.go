@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // get fetches a path of the public origin as somebody on the internet.
@@ -484,7 +484,7 @@ func TestPauseClosesTunnel(t *testing.T) {
 	if status, _ := p.api("POST", "/api/pause", nil); status != http.StatusOK {
 		t.Fatalf("POST /api/pause = %d", status)
 	}
-	last := func() shim.TunnelWish { w := p.wire.wished(); return w[len(w)-1] }
+	last := func() tunnel.Wish { w := p.wire.wished(); return w[len(w)-1] }
 	if w := last(); !w.Paused || w.Provider != api.TunnelNgrok {
 		t.Errorf("after a pause the tunnel is wanted as %+v, want it paused", w)
 	}

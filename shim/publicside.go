@@ -9,41 +9,33 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/reach"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
-
-// A PublicConfig says what a tunnel is.
-type PublicConfig struct {
-	// Origin is what the world calls us: https://HOST, without a slash at the
-	// end. It is the issuer, and Host must name it.
-	Origin string
-	// AddrHeader is the header whose last element is the address of whoever
-	// sent a request. Empty means that the tunnel does not say.
-	AddrHeader string
-}
 
 // maxConns bounds the connections of a public side. One person's clients have
 // dozens; each costs about 20 kB while it waits.
 const maxConns = 2048
 
-// ServePublic serves what the world may reach, and nothing else, on ln until
+// servePublic serves what the world may reach, and nothing else, on ln until
 // ctx ends or ln fails. Calls then have two seconds to finish; what still runs,
 // as every stream does, is cut. A write to a client that does not read may
 // outlive that: it ends when the caller closes the tunnel under it.
-func (s *Shim) ServePublic(ctx context.Context, ln net.Listener, c PublicConfig) error {
-	u, err := url.Parse(c.Origin)
+func (s *Shim) servePublic(ctx context.Context, ln net.Listener, f tunnel.Front) error {
+	u, err := url.Parse(f.Origin)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
-		return fmt.Errorf("%q is no public origin", c.Origin)
+		return fmt.Errorf("%q is no public origin", f.Origin)
 	}
-	o := s.newPublicOrigin(u, c.AddrHeader)
+	o := s.newPublicOrigin(u, string(f.ClientHeader))
 	s.public.Store(o)
 	s.control.Changed()
 
 	calls, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	srv := newServer(s.meter.count(o), s.log)
+	srv := newServer(s.reach.Meter.Count(o), s.log)
 	srv.BaseContext = func(net.Listener) context.Context { return calls }
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(&publicListener{Listener: ln, meter: &s.meter}) }()
+	go func() { done <- srv.Serve(&publicListener{Listener: ln, meter: &s.reach.Meter}) }()
 	select {
 	case err = <-done: // the caller may close ln first, and end ctx then
 	case <-ctx.Done():
@@ -77,7 +69,7 @@ func (s *Shim) issuer(name string) *oauth.Server {
 // goes out by them.
 type publicListener struct {
 	net.Listener
-	meter *meter
+	meter *reach.Meter
 	open  atomic.Int64
 }
 
@@ -103,7 +95,7 @@ type publicConn struct {
 
 func (c *publicConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	c.l.meter.bytes.Add(int64(n))
+	c.l.meter.Wrote(n)
 	return n, err
 }
 

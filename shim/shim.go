@@ -29,6 +29,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
+	"github.com/key2oauth/key2oauth/shim/internal/reach"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 	"github.com/key2oauth/key2oauth/shim/internal/signin"
@@ -57,7 +58,8 @@ type Config struct {
 	// shows on the home page and in the status.
 	Prompter Prompter
 	Tunnel   TunnelConfig
-	// Outside goes out to the internet as any client does, for an examination.
+	// Outside goes out to the internet as any client does, for an examination
+	// and for the test of a tunnel that has opened.
 	// nil means that there is no special way.
 	Outside func() *http.Client
 	// Login is shown among the settings; nil hides it.
@@ -98,8 +100,7 @@ type Shim struct {
 	ownAddr atomic.Pointer[netip.Addr] // ours in the world, as a self-test saw it
 	own     atomic.Pointer[[]netip.AddrPort]
 	tests   selfTests
-	meter   meter
-	side    publicSide
+	reach   *reach.Reach
 }
 
 // Open opens the data folder. Its errors are sentences for people; when it
@@ -174,9 +175,8 @@ func (s *Shim) init(cfg Config) error {
 		Changes: s.changes, Prompter: cfg.Prompter, Log: s.log,
 		Issuer: s.issuer, Local: func() *oauth.Server { return s.local.Load().as },
 	})
-	s.loadMeter()
 	s.initDoctor(cfg)
-	return s.initTunnel(cfg.Tunnel)
+	return s.initReach(cfg)
 }
 
 const (
@@ -211,7 +211,7 @@ func (s *Shim) newControl(cfg Config) *control.Control {
 		Vault: s.vault, Tokens: s.tokens, Trials: s.trials, Timeline: s.timeline, Changes: s.changes,
 		Login: cfg.Login, LogLevel: cfg.LogLevel, Dir: cfg.Dir, Log: s.log,
 		LocalOrigin: s.localOrigin, PublicOrigin: s.PublicOrigin,
-		Pause: s.paused.set, Forget: s.lines.Clear, Steer: s.drive, CloseTunnel: s.closeTunnel,
+		Pause: s.paused.set, Forget: s.lines.Clear, Steer: func() { s.reach.Drive() }, CloseTunnel: func() { s.reach.Close() },
 		RemoveToken: func() error { return removeToken(cfg.Dir) },
 	})
 }
@@ -221,13 +221,6 @@ func (s *Shim) localOrigin() string {
 		return o.as.Issuer
 	}
 	return ""
-}
-
-// closeTunnel closes the way in without a change of what the owner wants.
-func (s *Shim) closeTunnel() {
-	if s.side.control != nil {
-		s.side.control.Want(TunnelWish{Provider: api.TunnelOff})
-	}
 }
 
 // SetPaused stops every call, or lets calls through again. It survives a
@@ -252,9 +245,9 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	background.Go(func() { s.tokens.Run(ctx) })
 	background.Go(func() { s.watch(ctx) })
 	background.Go(func() { s.documents.Run(ctx) })
-	background.Go(func() { s.runMeter(ctx) })
 	s.vault.Start(ctx)
-	s.drive()
+	s.reach.Drive()
+	background.Go(func() { s.reach.Run(ctx) })
 
 	srv := newServer(s.Local(), s.log)
 	srv.ConnContext = owner.WithPeer

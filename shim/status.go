@@ -31,7 +31,7 @@ func (s *Shim) Status() api.Status {
 	st := api.Status{
 		Version:       s.version,
 		LocalOrigin:   s.localOrigin(),
-		Tunnel:        s.tunnelStatus(),
+		Tunnel:        s.reach.Status(),
 		Keychain:      s.control.Keychain(),
 		Disk:          s.control.Disk(),
 		Paused:        s.paused.is(),
@@ -57,19 +57,13 @@ func (s *Shim) watch(ctx context.Context) {
 	for {
 		changed := s.vault.Changed()
 		s.control.Changed()
-		s.drive()
+		s.reach.Drive()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-// changed drops what was remembered of the state and wakes those who show it.
-func (s *Shim) changed() {
-	s.lines.Clear()
-	s.changes.Notify()
 }
 
 // A pauser holds the pause switch. Calls and streams that run watch its

@@ -9,14 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
-
-// publicProvider is the way in that is on.
-func (s *Shim) publicProvider() string {
-	s.side.mu.Lock()
-	defer s.side.mu.Unlock()
-	return s.side.provider()
-}
 
 // observe notes what the authorization server of an origin saw. Examinations
 // are no attempts.
@@ -62,16 +56,9 @@ func (s *Shim) noteBlocked(grant, why string) {
 	}
 }
 
-// offline reports whether the public address cannot be reached.
-func (s *Shim) offline() bool {
-	s.side.mu.Lock()
-	defer s.side.mu.Unlock()
-	return s.side.provider() == api.TunnelOff || s.side.status.State != api.TunnelOnline
-}
-
 // publicVia is how clients on the internet come.
 func (s *Shim) publicVia() string {
-	if s.publicProvider() == api.TunnelNgrok {
+	if s.reach.Provider() == tunnel.ProviderNgrok {
 		return timeline.Ngrok
 	}
 	return timeline.External
@@ -88,7 +75,7 @@ func (s *Shim) newTimeline() *timeline.Recorder {
 			_, err := s.vault.Grant(grant)
 			return errors.Is(err, oauth.ErrNotFound)
 		},
-		Offline: s.offline, PublicVia: s.publicVia, Changed: s.changes.Notify,
+		Offline: func() bool { return !s.reach.Online() }, PublicVia: s.publicVia, Changed: s.changes.Notify,
 	}, s.log)
 }
 

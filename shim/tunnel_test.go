@@ -2,19 +2,17 @@ package shim_test
 
 import (
 	"bytes"
-	"cmp"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 const (
@@ -23,21 +21,17 @@ const (
 )
 
 // judgeToken is ngrok: it knows one token.
-func judgeToken(w *wire) func(shim.TunnelWish) api.TunnelStatus {
-	return func(wish shim.TunnelWish) api.TunnelStatus {
-		if wish.Provider == api.TunnelNgrok && wish.Authtoken.Reveal() != goodToken {
-			return api.TunnelStatus{Provider: wish.Provider, State: api.TunnelFailed, Code: "ERR_NGROK_107", Words: "ngrok does not accept this authtoken.", Next: "Paste it again."}
-		}
-		origin := cmp.Or(wish.URL, wish.Known, publicOrigin)
-		w.serve(origin)
-		return api.TunnelStatus{Provider: wish.Provider, State: api.TunnelOnline, Origin: origin}
+func judgeToken(w tunnel.Wish) error {
+	if w.Provider == tunnel.ProviderNgrok && w.Authtoken.Reveal() != goodToken {
+		return tunnel.NewFault("107", nil)
 	}
+	return nil
 }
 
 // TestPutTunnel turns the tunnel on and off as the owner does.
 func TestPutTunnel(t *testing.T) {
 	p := start(t)
-	p.wire.answer = judgeToken(p.wire)
+	p.wire.refuse = judgeToken
 	put := func(in map[string]any) (int, map[string]any) { return p.api("PUT", "/api/tunnel", in) }
 	public := func() string {
 		_, st := p.api("GET", "/api/status", nil)
@@ -125,7 +119,7 @@ func TestTunnelAtStart(t *testing.T) {
 	}
 	state := func(p *program) string { return p.shim.Status().Tunnel.State }
 	t.Run("an authtoken in the environment turns nothing on", func(t *testing.T) {
-		p := begin(t, t.TempDir(), shim.TunnelConfig{Mode: "auto", Authtoken: shim.NewSecret(goodToken)})
+		p := begin(t, t.TempDir(), shim.TunnelConfig{Mode: "auto", Authtoken: tunnel.NewAuthtoken(goodToken)})
 		if got := state(p); got != api.TunnelOff {
 			t.Errorf("state %q, want off", got)
 		}
@@ -137,7 +131,7 @@ func TestTunnelAtStart(t *testing.T) {
 	})
 	t.Run("off is for this run", func(t *testing.T) {
 		dir := t.TempDir()
-		p := begin(t, dir, shim.TunnelConfig{Mode: api.TunnelNgrok, Authtoken: shim.NewSecret(goodToken)})
+		p := begin(t, dir, shim.TunnelConfig{Mode: api.TunnelNgrok, Authtoken: tunnel.NewAuthtoken(goodToken)})
 		p.waitOnline()
 		p.stop()
 		p = begin(t, dir, shim.TunnelConfig{Mode: api.TunnelOff})
@@ -184,78 +178,14 @@ func TestN06DomainChange(t *testing.T) {
 	if got := p.shim.Status().Tunnel.Stranded; len(got) != 0 {
 		t.Errorf("stranded %q, want none", got)
 	}
-	p.shim.SetTunnelStatus(api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelOnline, Origin: "https://other.ngrok-free.dev"})
+	p.wire.move("https://other.ngrok-free.dev")
+	if status, out := p.api("PUT", "/api/tunnel", map[string]any{"provider": "ngrok"}); status != http.StatusOK || out["state"] != "online" {
+		t.Fatalf("opened again = %d %v", status, out)
+	}
 	if got, want := p.shim.Status().Tunnel.Stranded, []string{"Test client"}; !slices.Equal(got, want) {
 		t.Errorf("after the address changed: stranded %q, want %q", got, want)
 	}
 	if got := *p.shim.Status().PublicOrigin; got != "https://other.ngrok-free.dev" {
 		t.Errorf("public origin %q, want the new one", got)
-	}
-}
-
-// TestN02UsageWarning: the owner is warned at 80 percent of what his plan has,
-// and of nothing that it does not limit.
-// TestOpenedOnce compares the wish with the last one in each moment in which
-// the tunnel may learn where it is: what it learned is no reason to open it
-// anew, and neither is it that this could not be kept.
-func TestOpenedOnce(t *testing.T) {
-	p := startPublic(t)
-	waitFor(t, "the start", func() bool { p.shim.Drive(); return len(p.wire.wished()) > 0 })
-	before := len(p.wire.wished())
-	online := func(origin string) {
-		p.shim.SetTunnelStatus(api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelOnline, Origin: origin})
-	}
-	stop := make(chan struct{})
-	var driving sync.WaitGroup
-	for range 2 {
-		driving.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					p.shim.Drive()
-				}
-			}
-		})
-	}
-	for i := range 20 {
-		online(fmt.Sprintf("https://heron-%d.ngrok-free.dev", i))
-	}
-	close(stop)
-	driving.Wait()
-	if err := p.shim.Close(); err != nil { // from now on nothing is kept
-		t.Fatal(err)
-	}
-	online(publicOrigin)
-	p.shim.Drive()
-	if got := p.wire.wished()[before:]; len(got) > 0 {
-		t.Errorf("the tunnel was opened %d times more, for %+v", len(got), got[0].Known)
-	}
-}
-
-func TestN02UsageWarning(t *testing.T) {
-	free := func(requests, bytes int64) api.TunnelUsage {
-		return api.TunnelUsage{Requests: requests, Bytes: bytes, MaxRequests: 20_000, MaxBytes: 1e9}
-	}
-	for _, tt := range []struct {
-		name string
-		u    api.TunnelUsage
-		want string // in the warning; "" if there is none
-	}{
-		{"nothing", free(0, 0), ""},
-		{"requests below", free(15_999, 0), ""},
-		{"requests", free(16_000, 0), "16,000 of the 20,000 requests"},
-		{"bytes below", free(0, 799_999_999), ""},
-		{"bytes", free(0, 800_000_000), "MB"},
-		{"all requests", free(20_000, 0), "used up"},
-		{"all bytes", free(0, 1e9), "used up"},
-		{"no limits", api.TunnelUsage{Requests: 1e9, Bytes: 1e15}, ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := shim.UsageWarning(tt.u); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
 	}
 }

@@ -14,8 +14,9 @@ import (
 // External is a tunnel that the owner runs himself, and that passes requests
 // on to an address of this computer.
 type External struct {
-	URL  string // the public origin
-	Addr string // where to listen, on loopback; "" means DefaultAddr
+	URL    string // the public origin
+	Addr   string // where to listen, on loopback; "" means DefaultAddr
+	Preset string // the ID of the program that makes the tunnel; "" is any
 }
 
 // DefaultAddr is where an external tunnel leads unless it is told otherwise.
@@ -23,6 +24,12 @@ const DefaultAddr = "127.0.0.1:7451"
 
 // Provider returns ProviderExternal.
 func (*External) Provider() string { return ProviderExternal }
+
+// ClientHeader returns that of the preset.
+func (x *External) ClientHeader() ClientHeader {
+	p, _ := PresetByID(x.Preset, x.URL, x.Addr)
+	return p.ClientHeader
+}
 
 // Open listens. It does not try whether anything arrives; see Probe.
 func (x *External) Open(ctx context.Context, _ string) (net.Listener, string, error) {
@@ -128,9 +135,6 @@ const (
 	LastForwardedFor ClientHeader = "X-Forwarded-For"  // the last element
 	CfConnectingIP   ClientHeader = "Cf-Connecting-Ip" // the only element
 )
-
-// NgrokClientHeader is that of requests through an ngrok tunnel.
-const NgrokClientHeader = LastForwardedFor
 
 // A Preset is what there is to know of one program that makes a tunnel.
 type Preset struct {

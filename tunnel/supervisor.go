@@ -31,7 +31,7 @@ type Supervisor struct {
 	// it must be told to Shutdown, and be left alone after DrainTime: what is
 	// still connected then, loses its connection by the tunnel's own end.
 	// Server.Close is never needed. Serve must return soon after that.
-	Serve func(ctx context.Context, ln net.Listener, origin string) error
+	Serve func(ctx context.Context, ln net.Listener, f Front) error
 	// Notify is told each Status, from one goroutine. Those that came while it
 	// ran are left out, except for the last.
 	Notify func(Status)
@@ -340,7 +340,7 @@ func (s *Supervisor) generation(ctx context.Context, w Want) error {
 	sctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(sctx, ln, origin) }()
+	go func() { served <- s.Serve(sctx, ln, Front{origin, w.Tunnel.ClientHeader()}) }()
 	s.showOnline(w, origin, lk)
 
 	err = s.attend(ctx, w, lk, origin, served)

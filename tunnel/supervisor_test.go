@@ -87,7 +87,8 @@ type fake struct {
 	open   func(ctx context.Context, n int64) (net.Listener, string, error)
 }
 
-func (f *fake) Provider() string { return ProviderNgrok }
+func (f *fake) Provider() string           { return ProviderNgrok }
+func (f *fake) ClientHeader() ClientHeader { return LastForwardedFor }
 
 func (f *fake) Open(ctx context.Context, _ string) (net.Listener, string, error) {
 	return f.open(ctx, f.opened.Add(1))
@@ -133,9 +134,9 @@ func TestServeAgain(t *testing.T) {
 	t.Parallel()
 	var running, calls atomic.Int64
 	s := &Supervisor{Pace: Pace{MinWait: time.Millisecond, MaxWait: time.Millisecond, Drain: time.Second}}
-	s.Serve = func(ctx context.Context, ln net.Listener, o string) error {
-		if running.Add(1) > 1 || o != "https://mcp.example.com" {
-			t.Errorf("called while it runs, or for %q", o)
+	s.Serve = func(ctx context.Context, ln net.Listener, f Front) error {
+		if running.Add(1) > 1 || f.Origin != "https://mcp.example.com" {
+			t.Errorf("called while it runs, or for %q", f.Origin)
 		}
 		defer running.Add(-1)
 		if calls.Add(1) < 5 {

@@ -20,6 +20,8 @@ import (
 type Tunnel interface {
 	// Provider is the name of who provides it, one of those below.
 	Provider() string
+	// ClientHeader is where its requests tell the address of their client.
+	ClientHeader() ClientHeader
 	// Open opens the tunnel and returns its listener and the public origin
 	// that leads there: https, host, without a slash at the end. Known is the
 	// origin that it had before, or ""; a Tunnel that may choose takes it again.
@@ -27,6 +29,12 @@ type Tunnel interface {
 	// Open alone; the listener stays open until it is closed. The error is a
 	// *Fault where there is something to say to people.
 	Open(ctx context.Context, known string) (net.Listener, string, error)
+}
+
+// A Front is what the world sees of an open tunnel.
+type Front struct {
+	Origin       string // https, host, without a slash at the end
+	ClientHeader ClientHeader
 }
 
 // A Link is a listener with a connection to a service behind it, which can
@@ -75,6 +83,7 @@ const (
 	Online     State = "online"
 	Retrying   State = "retrying" // it broke, and is tried again by itself
 	Failed     State = "failed"   // it is not tried again until the owner did something
+	Locked     State = "locked"   // its authtoken is in a keychain that has not answered
 )
 
 // A Status says how the tunnel is, for people and programs. It holds no
@@ -113,6 +122,9 @@ func (a Authtoken) Reveal() string {
 	}
 	return *a.p
 }
+
+// IsZero reports whether there is no authtoken, or an empty one.
+func (a Authtoken) IsZero() bool { return a.Reveal() == "" }
 
 func (a Authtoken) String() string       { return redacted }
 func (a Authtoken) GoString() string     { return redacted }

@@ -144,7 +144,7 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	defer lock.Release()
 
 	log := p.logger(o)
-	public, err := newPublicSide(o.publicAddr, log, p.sayTunnel())
+	edge, err := readTestEdge()
 	if err != nil {
 		return err
 	}
@@ -153,20 +153,19 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		Version:        version(),
 		Keychain:       o.keychain,
 		KeychainHelper: keychainHelper(),
-		Tunnel:         public.config(o),
+		Tunnel:         p.tunnelConfig(o, edge, log),
 		Prompter:       prompter,
-		Outside:        public.test.client,
+		Outside:        edge.client,
 		Login:          o.login,
 		LogLevel:       &p.level,
 		Log:            log,
 	})
-	if e, ok := errors.AsType[*shim.TunnelError](err); ok {
+	if e, ok := errors.AsType[*tunnel.WishError](err); ok {
 		return usage("name it with --public-url https://mcp.example.com", "--tunnel %s: %w", o.tunnel, e)
 	}
 	if err != nil {
 		return failed(err, "nothing was changed; --data-dir chooses another data folder")
 	}
-	public.shim = s
 	ln, err := p.listen(o.addr, s)
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -175,7 +174,6 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var after sync.WaitGroup
-	after.Go(func() { public.run(ctx) })
 	err = s.ServeLocal(ctx, ln, func() {
 		origin := "http://" + ln.Addr().String()
 		if err := lock.Publish(instance.Info{PID: os.Getpid(), LocalOrigin: origin, Version: version()}); err != nil {

@@ -68,8 +68,8 @@ func (k *kit) run() *kit {
 }
 
 // serve is what the program does with a tunnel.
-func serve(h http.Handler) func(context.Context, net.Listener, string) error {
-	return func(ctx context.Context, ln net.Listener, _ string) error {
+func serve(h http.Handler) func(context.Context, net.Listener, tunnel.Front) error {
+	return func(ctx context.Context, ln net.Listener, _ tunnel.Front) error {
 		srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 		done := make(chan struct{})
 		stop := context.AfterFunc(ctx, func() {

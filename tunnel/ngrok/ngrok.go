@@ -68,6 +68,9 @@ var notTheirs = []tunnel.Cause{"313", "314", "319", "320"}
 // Provider returns tunnel.ProviderNgrok.
 func (*Tunnel) Provider() string { return tunnel.ProviderNgrok }
 
+// ClientHeader returns the header that ngrok's edge appends to.
+func (*Tunnel) ClientHeader() tunnel.ClientHeader { return tunnel.LastForwardedFor }
+
 // Open connects, once: what can be tried again is the caller's to try again.
 func (n *Tunnel) Open(ctx context.Context, known string) (net.Listener, string, error) {
 	if n.Authtoken.Reveal() == "" {

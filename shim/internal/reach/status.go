@@ -1,0 +1,223 @@
+package reach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+	"github.com/key2oauth/key2oauth/tunnel"
+)
+
+// notice takes a status over from the supervisor. Each time that the tunnel
+// comes online it is tested from outside, since a service may accept us and
+// still pass nothing on.
+func (r *Reach) notice(ctx context.Context, st tunnel.Status) {
+	r.tell(st)
+	if st.State != tunnel.Online {
+		return
+	}
+	r.mu.Lock()
+	tested := r.tested.Equal(st.Since)
+	r.tested, r.found = st.Since, ""
+	r.mu.Unlock()
+	if tested {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, testTime)
+	defer cancel()
+	words, ok := r.test(ctx)
+	r.mu.Lock()
+	if !ok && r.tested.Equal(st.Since) {
+		r.found = words
+	}
+	r.mu.Unlock()
+	r.tell(r.supervisor.Status())
+}
+
+func (r *Reach) tell(st tunnel.Status) {
+	r.take(st)
+	if r.c.Tell != nil {
+		r.mu.Lock()
+		out := r.describe(st)
+		r.mu.Unlock()
+		r.c.Tell(out)
+	}
+}
+
+// take makes st the status. What worked is kept before it is shown.
+func (r *Reach) take(st tunnel.Status) {
+	ngrok := st.State == tunnel.Online && st.Provider == tunnel.ProviderNgrok
+	r.mu.Lock()
+	// A status of the wish before the last one says nothing any more.
+	if r.pushed == nil || r.pushed.Provider != st.Provider || st.Provider == tunnel.ProviderOff {
+		r.mu.Unlock()
+		return
+	}
+	if ngrok {
+		r.keepOrigin(st.Origin)
+		r.keepAuthtoken()
+	}
+	r.status = st
+	r.mu.Unlock()
+	r.c.Changed()
+}
+
+// keepOrigin keeps the public origin that ngrok gave us. The caller holds mu.
+func (r *Reach) keepOrigin(origin string) {
+	seen := r.settings.Seen
+	if seen == origin {
+		return
+	}
+	if seen != "" {
+		r.c.Log.Warn("the public address has changed; apps that use the old one must be added again", "old", seen, "new", origin)
+	}
+	if err := r.keep(func(t *settings) { t.Seen = origin }); err != nil {
+		r.c.Log.Warn("the public address was not saved", "err", err)
+	}
+}
+
+// keepAuthtoken seals an authtoken that is not saved yet and has just worked.
+// The caller holds mu.
+func (r *Reach) keepAuthtoken() {
+	if r.env.IsZero() || !r.c.Keychain().Usable() {
+		return
+	}
+	if kept, err := r.c.Vault.Secret(secretNgrok); err == nil && kept.Reveal() == r.env.Reveal() {
+		return
+	}
+	if err := r.saveAuthtoken(r.env); err != nil {
+		r.c.Log.Info("the ngrok authtoken was not saved", "err", err)
+	}
+}
+
+// describe puts a status of the tunnel into the words of the API. The caller
+// holds mu.
+func (r *Reach) describe(st tunnel.Status) api.TunnelStatus {
+	out := api.TunnelStatus{
+		Provider: st.Provider, State: string(st.State), Words: st.Words, Next: st.Next, Link: st.Link, Code: st.Code, Whose: string(st.Whose),
+		Account: st.Account, Plan: st.Plan, Region: st.Region, Origin: st.Origin,
+	}
+	if st.State == tunnel.Online {
+		since := st.Since.UTC()
+		out.Since = &since
+		if st.Provider == tunnel.ProviderNgrok {
+			out.Words = "Apps on the internet reach this computer at " + st.Origin + "."
+		}
+		if r.tested.Equal(st.Since) {
+			out.Test = r.found
+		}
+	}
+	if st.Provider == tunnel.ProviderExternal {
+		out.Listener = "http://" + r.c.Listener
+	}
+	if limits, ok := tunnel.LimitsOf(st.Plan); ok {
+		out.MaxRequests, out.MaxBytes = limits.Requests, limits.Out
+	}
+	return out
+}
+
+// Status is how the internet reaches us, for those who show it.
+func (r *Reach) Status() api.TunnelStatus {
+	r.mu.Lock()
+	st, provider, seen, origin := r.status, r.provider(), r.settings.Seen, r.origin()
+	switch {
+	case provider == tunnel.ProviderOff || st.State == "":
+		st = tunnel.Status{Provider: tunnel.ProviderOff, State: tunnel.Off, Words: web.TextTunnelOff}
+	case r.c.Paused():
+		st = tunnel.Status{Provider: provider, State: tunnel.Paused, Words: web.TextTunnelPaused}
+	}
+	out := r.describe(st)
+	r.mu.Unlock()
+	if u := r.Meter.add(time.Now()); provider != tunnel.ProviderOff || u.Requests > 0 {
+		out.Usage = &api.TunnelUsage{Month: u.Month, Requests: u.Requests, Bytes: u.Bytes, MaxRequests: out.MaxRequests, MaxBytes: out.MaxBytes}
+		out.Usage.Warning = usageWarning(*out.Usage)
+	}
+	names, err := r.c.Vault.GrantedNames()
+	if err != nil {
+		r.c.Log.Warn("which apps are connected cannot be read", "err", err)
+	}
+	out.Stranded = stranded(names, seen, origin)
+	return out
+}
+
+// stranded names the apps that signed in at a public origin which is not ours
+// any more.
+func stranded(names []vault.GrantedName, ours ...string) []string {
+	var all []string
+	for _, n := range names {
+		if strings.HasPrefix(n.Origin, "https:") && !slices.Contains(ours, n.Origin) {
+			all = append(all, web.ClientName(n.Name, n.VerifiedID, n.VerifiedID != ""))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// usageWarning says that a monthly limit is near.
+func usageWarning(u api.TunnelUsage) string {
+	near := func(used, limit int64) bool { return limit > 0 && used >= limit/5*4 }
+	switch {
+	case u.MaxRequests > 0 && u.Requests >= u.MaxRequests, u.MaxBytes > 0 && u.Bytes >= u.MaxBytes:
+		return web.TextUsageOver
+	case near(u.Requests, u.MaxRequests):
+		return fmt.Sprintf(web.TextUsageRequests, web.Number(u.Requests), web.Number(u.MaxRequests))
+	case near(u.Bytes, u.MaxBytes):
+		return fmt.Sprintf(web.TextUsageBytes, web.Number(u.Bytes/1e6), web.Number(u.MaxBytes/1e6))
+	}
+	return ""
+}
+
+// noticeUsage tells those who show the status when a limit comes near.
+func (r *Reach) noticeUsage() {
+	u := r.Status().Usage
+	near := u != nil && u.Warning != ""
+	r.mu.Lock()
+	changed := near != r.warned
+	r.warned = near
+	r.mu.Unlock()
+	if changed && near {
+		r.c.Log.Warn("this month's limit of the tunnel is near", "requests", u.Requests, "bytes", u.Bytes)
+	}
+	if changed {
+		r.c.Changed()
+	}
+}
+
+const testTime = 20 * time.Second
+
+// Test goes out to the internet and back in by the public address. It returns
+// what a person should know, and whether all is well.
+func (r *Reach) Test(ctx context.Context) (words string, ok bool, err error) {
+	if r.supervisor == nil || r.Origin() == "" {
+		return "", false, httpx.New(http.StatusConflict, web.TextTunnelOff)
+	}
+	words, ok = r.test(ctx)
+	return words, ok, nil
+}
+
+func (r *Reach) test(ctx context.Context) (words string, ok bool) {
+	path, nonce, end := r.c.BeginSelfTest()
+	defer end()
+	var client *http.Client
+	if r.c.Outside != nil {
+		client = r.c.Outside()
+	}
+	err := tunnel.Probe(ctx, client, r.Origin(), path, nonce)
+	if err == nil {
+		return "The public address leads to this computer.", true
+	}
+	f, isFault := errors.AsType[*tunnel.Fault](err)
+	if !isFault {
+		return "The public address could not be tested: " + err.Error(), false
+	}
+	return problem.Join(f.Problem.Words, f.Problem.Next), false
+}
