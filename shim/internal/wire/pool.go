@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// A conn is one connection to a host. It carries one exchange at a time.
+// A conn is a connection to a host. It carries one request at a time.
 type conn struct {
 	net.Conn
-	now  *now // nil if it cannot be asked
-	t    *Transport
-	host string
-	in   *bufio.Reader
+	probe *probe // nil if the system cannot tell
+	t     *Transport
+	host  string
+	in    *bufio.Reader
 
-	reused bool // it carried an exchange before
-	wrote  bool // something of the present one went out
-	torn   bool // the peer takes no more of it, and may have answered before
-	got    bool // and something came back
+	reused bool // it carried a request before
+	wrote  bool // some of the current request was sent
+	torn   bool // the peer takes no more of it, but may have answered
+	got    bool // some of the answer came back
 
-	limited bool  // the head of an answer is being read
-	left    int64 // of it
+	limited bool  // the header of an answer is being read
+	left    int64 // bytes that it may still have
 
-	since time.Time // it waits since then
+	since time.Time // when it became idle
 }
 
-// Read reads from the peer, not more than the head of an answer may have while
-// that is read.
+// Read reads from the peer. While the header of an answer is read, it reads no
+// more than MaxHeader.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.limited {
 		if c.left <= 0 {
@@ -45,8 +45,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A sink writes to a connection. It has no ReadFrom: net's would copy the
-// body through a buffer of 32 kB that it makes for each.
+// A sink writes to a connection. It hides net's ReadFrom, which would allocate
+// a buffer of 32 kB for each body.
 type sink struct{ c *conn }
 
 func (s sink) Write(p []byte) (int, error) {
@@ -54,24 +54,25 @@ func (s sink) Write(p []byte) (int, error) {
 	if n > 0 {
 		s.c.wrote = true
 	}
-	// Not when our own deadline ended it.
+	// A deadline of our own does not count.
 	if err != nil && s.c.wrote && !errors.Is(err, os.ErrDeadlineExceeded) {
 		s.c.torn = true
 	}
 	return n, err
 }
 
-// cancel ends what is being read or written.
+// cancel ends a Read or Write in progress.
 func (c *conn) cancel() { c.Conn.SetDeadline(time.Unix(1, 0)) }
 
-// A pool holds connections that wait for a request.
+// A pool holds idle connections.
 type pool struct {
 	mu    sync.Mutex
-	hosts map[string][]*conn // the one that was used last is the last
-	sweep *time.Timer        // nil while nothing waits
+	hosts map[string][]*conn // the most recently used is the last
+	sweep *time.Timer        // nil while there are no idle connections
 }
 
-// get returns the connection to a host that was used last, or nil.
+// get takes the most recently used connection to a host out of the pool, or
+// returns nil.
 func (p *pool) get(host string) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,7 +86,7 @@ func (p *pool) get(host string) *conn {
 	return c
 }
 
-// put lets a connection wait.
+// put adds an idle connection.
 func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,13 +102,13 @@ func (p *pool) put(c *conn) {
 	p.hosts[c.host] = append(waiting, c)
 	if p.sweep == nil {
 		idle := c.t.IdleTimeout
-		p.sweep = time.AfterFunc(idle, func() { p.swept(idle) })
+		p.sweep = time.AfterFunc(idle, func() { p.expire(idle) })
 	}
 }
 
-// swept closes what has waited for too long, and comes again while anything
-// waits.
-func (p *pool) swept(idle time.Duration) {
+// expire closes connections that were idle for too long. It schedules itself
+// while there are any.
+func (p *pool) expire(idle time.Duration) {
 	p.close(time.Now().Add(-idle))
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +119,8 @@ func (p *pool) swept(idle time.Duration) {
 	p.sweep.Reset(idle / 2)
 }
 
-// close closes what waits since before a time; the zero time closes all.
+// close closes the connections that are idle since before a time; the zero time
+// means all of them.
 func (p *pool) close(before time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -4,13 +4,13 @@ package wire
 
 import "net"
 
-// canProbe says that now.quiet can tell. Without that a request could be written
-// to a connection that was closed long ago, and would be lost.
+// canProbe says that probe.quiet works here. Without it a request could be
+// written to a connection that was closed long ago, and would be lost.
 const canProbe = false
 
-// A now is never made here.
-type now struct{}
+// A probe is never made here.
+type probe struct{}
 
-func (*now) quiet() bool { return false }
+func (*probe) quiet() bool { return false }
 
-func nowOf(net.Conn) *now { return nil }
+func newProbe(net.Conn) *probe { return nil }

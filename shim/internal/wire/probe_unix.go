@@ -3,34 +3,23 @@
 package wire
 
 import (
-	"io"
 	"net"
 	"syscall"
 )
 
-// canProbe says that now.quiet can tell.
+// canProbe says that probe.quiet works here.
 const canProbe = true
 
-// quiet reports whether a connection is open and its peer has sent nothing on
-// it that nobody asked for.
-func (r *now) quiet() bool {
-	var b [1]byte
-	_, err := r.read(b[:])
-	return err == errNothing
+// A probe looks at a connection without waiting. It is kept with the
+// connection: a function made for each look would be garbage.
+type probe struct {
+	raw   syscall.RawConn
+	try   func(fd uintptr) bool
+	empty bool
 }
 
-// A now reads what has arrived on a connection. It is kept with the connection,
-// since a function made for each read would be garbage after it.
-type now struct {
-	raw syscall.RawConn
-	try func(fd uintptr) bool
-	p   []byte
-	n   int
-	err error
-}
-
-// nowOf returns nil if c is none that can be asked.
-func nowOf(c net.Conn) *now {
+// newProbe returns nil if c cannot be probed.
+func newProbe(c net.Conn) *probe {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return nil
@@ -39,34 +28,24 @@ func nowOf(c net.Conn) *now {
 	if err != nil {
 		return nil
 	}
-	r := &now{raw: raw}
-	r.try = func(fd uintptr) bool {
+	p := &probe{raw: raw}
+	p.try = func(fd uintptr) bool {
+		var b [1]byte
 		for {
-			switch n, err := syscall.Read(int(fd), r.p); {
-			case err == syscall.EINTR:
+			_, err := syscall.Read(int(fd), b[:])
+			if err == syscall.EINTR {
 				continue
-			case err == syscall.EAGAIN:
-				r.err = errNothing
-			case err != nil:
-				r.err = err
-			case n == 0:
-				r.err = io.EOF
-			default:
-				r.n = n
 			}
+			p.empty = err == syscall.EAGAIN
 			return true
 		}
 	}
-	return r
+	return p
 }
 
-// read reads what has arrived. The error is errNothing if nothing has. It is
-// for one goroutine at a time.
-func (r *now) read(p []byte) (int, error) {
-	r.p, r.n, r.err = p, 0, nil
-	if err := r.raw.Read(r.try); err != nil {
-		return 0, err
-	}
-	r.p = nil
-	return r.n, r.err
+// quiet reports whether the connection is open and its peer has sent nothing
+// since the last answer. It is for one goroutine at a time.
+func (p *probe) quiet() bool {
+	p.empty = false
+	return p.raw.Read(p.try) == nil && p.empty
 }

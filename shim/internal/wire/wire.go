@@ -1,16 +1,14 @@
-// Package wire sends the small requests that most calls are over plain
-// HTTP/1.1. It does on the caller's own goroutine what http.Transport does on
-// three: there, a call is handed to one that writes and to one that reads,
-// which costs more than all the rest of it.
+// Package wire sends small requests, as most calls are, over plain HTTP/1.1. It
+// works on the caller's goroutine. http.Transport hands a call to a goroutine
+// that writes and to one that reads, which costs more than the rest of the call.
 //
-// It parses nothing itself: answers come in through http.ReadResponse, so a
-// peer that sends something odd meets the same code as with http.Transport.
-// What is ours is how a request is written, which connection it goes to, and
-// when a connection may be used again: after an answer that was read to its
-// end, with nothing after it.
+// It parses nothing itself: http.ReadResponse reads the answers, as it does for
+// http.Transport. Ours is how a request is written, which connection it goes
+// to, and when a connection may be used again: after an answer that was read to
+// its end, with nothing after it.
 //
-// Fits says which requests it takes; the rest is http.Transport's. It speaks
-// no TLS.
+// Fits reports which requests it takes; http.Transport sends the others. It
+// speaks no TLS.
 package wire
 
 import (
@@ -28,20 +26,19 @@ import (
 	"time"
 )
 
-// maxBody is the longest body that is sent before the answer is looked at. It
-// fits into what a peer's kernel takes without its program, so that the two
-// cannot wait for each other.
+// maxBody is the longest body that is sent before the answer is read. It fits
+// into the socket buffers, so the two sides cannot block each other.
 const maxBody = 32 << 10
 
-// A Transport sends requests and keeps connections. It is safe for concurrent
-// use. Its fields must not be changed after the first request.
+// A Transport sends requests and keeps idle connections. It is safe for
+// concurrent use. Its fields must not be changed after the first request.
 type Transport struct {
 	// DialContext makes a connection.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
-	// MaxHeader bounds the head of an answer, in bytes.
+	// MaxHeader bounds the header of an answer, in bytes.
 	MaxHeader int64
-	// MaxIdlePerHost bounds the connections of one host that wait for a request,
-	// IdleTimeout how long one does.
+	// MaxIdlePerHost bounds the idle connections of one host, IdleTimeout how
+	// long a connection may be idle.
 	MaxIdlePerHost int
 	IdleTimeout    time.Duration
 
@@ -49,9 +46,8 @@ type Transport struct {
 }
 
 // Fits reports whether RoundTrip takes a request: a method that MCP uses, no
-// trailers, a body that is short and of known length, and a plain host name.
-// It does so only where the system can tell whether a connection that waited
-// was closed meanwhile.
+// trailers, a short body of known length, and a plain host name. It is false
+// where the system cannot tell whether an idle connection was closed.
 func Fits(req *http.Request) bool {
 	switch req.Method {
 	case http.MethodGet, http.MethodHead, http.MethodDelete:
@@ -69,7 +65,7 @@ func Fits(req *http.Request) bool {
 }
 
 // plainQuery reports whether a query can be put into a request line: url.URL
-// escapes the path, and leaves the query to who set it.
+// escapes only the path.
 func plainQuery(q string) bool {
 	for _, c := range []byte(q) {
 		if c <= ' ' || c == 0x7f {
@@ -80,8 +76,8 @@ func plainQuery(q string) bool {
 }
 
 // plainHost reports whether a URL's host can be dialed and sent as it is: a
-// name in ASCII or an address, with or without a port. http.Transport knows
-// what to do with zones and with other scripts.
+// name in ASCII or an address, with or without a port. Zones and other scripts
+// are left to http.Transport.
 func plainHost(host string) bool {
 	for _, c := range []byte(host) {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("-._:[]", c) < 0 {
@@ -91,8 +87,8 @@ func plainHost(host string) bool {
 	return host != ""
 }
 
-// validHeader holds a header to what http.Transport accepts, and refuses what
-// frames a message.
+// validHeader reports whether http.Transport would accept a header, and it holds
+// no field that frames a message.
 func validHeader(h http.Header) bool {
 	for name, values := range h {
 		switch textproto.CanonicalMIMEHeaderKey(name) {
@@ -116,12 +112,12 @@ func validHeader(h http.Header) bool {
 	return true
 }
 
-// CloseIdleConnections closes the connections that wait for a request.
+// CloseIdleConnections closes the idle connections.
 func (t *Transport) CloseIdleConnections() { t.pool.close(time.Time{}) }
 
-// RoundTrip sends a request that Fits. It follows http.RoundTripper: the
-// request's body is closed in any case, and the context ends the exchange
-// until the answer's body was read to its end or closed.
+// RoundTrip sends a request that Fits. As http.RoundTripper demands, it always
+// closes the request's body, and the context can end the exchange until the
+// answer's body was read to its end or closed.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for {
 		c, err := t.conn(req)
@@ -143,11 +139,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// again returns the request that is to be sent on another connection, or why
-// there is none. A connection that was used before may have been closed by the
-// peer at the very moment when we used it again. A request is only repeated if
-// nothing of it was written, or if RFC 9110, Section 9.2.2 says that doing it
-// twice is as good as once.
+// again returns the request to send on another connection, or the error if it
+// must not be repeated. A peer may close an idle connection at the very moment
+// when we use it again. A request is repeated only if nothing of it was
+// written, or if it is idempotent (RFC 9110, Section 9.2.2).
 func (t *Transport) again(c *conn, req *http.Request, err error) (*http.Request, error) {
 	if !c.reused || c.got {
 		return nil, err
@@ -180,7 +175,7 @@ func (t *Transport) conn(req *http.Request) (*conn, error) {
 		if c == nil {
 			break
 		}
-		if c.now.quiet() {
+		if c.probe.quiet() {
 			c.reused, c.wrote, c.torn, c.got = true, false, false, false
 			return c, nil
 		}
@@ -190,7 +185,7 @@ func (t *Transport) conn(req *http.Request) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: nc, now: nowOf(nc), t: t, host: req.URL.Host}
+	c := &conn{Conn: nc, probe: newProbe(nc), t: t, host: req.URL.Host}
 	c.in = bufio.NewReaderSize(c, 2<<10)
 	return c, nil
 }
@@ -209,16 +204,14 @@ func closeBody(req *http.Request) {
 	}
 }
 
-var errNothing = errors.New("nothing has arrived")
+var errHeader = errors.New("the header of the answer is too long")
 
-var errHeader = errors.New("the head of the answer is too long")
-
-// writers are used while a request is written: an event stream that stays open
-// for hours needs none.
+// writers are pooled and used only while a request is written: an event stream
+// that stays open for hours needs none.
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
 
-// roundTrip sends a request over c and returns its answer, the body of which
-// gives c back.
+// roundTrip sends a request over c and returns its answer, whose body returns c
+// to the pool.
 func (c *conn) roundTrip(req *http.Request) (*http.Response, error) {
 	uncancel := context.AfterFunc(req.Context(), c.cancel)
 	sent := c.send(req)
@@ -231,7 +224,7 @@ func (c *conn) roundTrip(req *http.Request) (*http.Response, error) {
 		uncancel()
 		return nil, cmp.Or(sent, err)
 	}
-	a := &answer{body: resp.Body, ctx: req.Context(), uncancel: uncancel, c: c}
+	a := &answerBody{body: resp.Body, ctx: req.Context(), uncancel: uncancel, c: c}
 	a.last = sent != nil || resp.Close || resp.StatusCode == http.StatusSwitchingProtocols
 	if resp.Body == http.NoBody || resp.ContentLength == 0 || req.Method == http.MethodHead {
 		a.end(true)
@@ -251,11 +244,11 @@ func (c *conn) send(req *http.Request) error {
 	return err
 }
 
-// receive reads the head of the answer.
+// receive reads the header of the answer.
 func (c *conn) receive(req *http.Request) (*http.Response, error) {
 	c.limited, c.left = true, c.t.MaxHeader
 	defer func() { c.limited = false }()
-	for { // over answers of the 1xx kind, all of which MaxHeader bounds together
+	for { // skip interim answers (1xx), which count toward MaxHeader too
 		resp, err := http.ReadResponse(c.in, req)
 		if err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) && !c.got {
@@ -269,20 +262,20 @@ func (c *conn) receive(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// An answer is the body of an answer. It gives its connection back when it was
-// read to its end, and closes it if it is closed before.
-type answer struct {
+// An answerBody is the body of an answer. It returns its connection to the pool
+// when it was read to its end, and closes the connection if it is closed before.
+type answerBody struct {
 	body     io.ReadCloser
 	ctx      context.Context
 	uncancel func() bool
-	last     bool // the connection carries no exchange after this one
+	last     bool // the connection must not be used again
 
-	mu    sync.Mutex // Close may come while somebody reads
-	c     *conn      // nil once it is over
+	mu    sync.Mutex // Close may come during a Read
+	c     *conn      // nil at the end
 	whole bool       // it was read to its end
 }
 
-func (a *answer) Read(p []byte) (int, error) {
+func (a *answerBody) Read(p []byte) (int, error) {
 	a.mu.Lock()
 	over, whole := a.c == nil, a.whole
 	a.mu.Unlock()
@@ -305,14 +298,14 @@ func (a *answer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (a *answer) Close() error {
+func (a *answerBody) Close() error {
 	a.end(false)
 	return nil
 }
 
-// end ends the exchange. The connection waits for the next one if the answer
-// was read to its end, nothing came after it, and nobody has canceled.
-func (a *answer) end(whole bool) {
+// end ends the exchange. The connection is kept if the answer was read to its
+// end, nothing came after it, and the request was not canceled.
+func (a *answerBody) end(whole bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := a.c
@@ -320,7 +313,7 @@ func (a *answer) end(whole bool) {
 		return
 	}
 	a.c, a.whole = nil, whole
-	if calm := a.uncancel(); whole && calm && !a.last && c.in.Buffered() == 0 && c.now != nil {
+	if calm := a.uncancel(); whole && calm && !a.last && c.in.Buffered() == 0 && c.probe != nil {
 		c.t.pool.put(c)
 		return
 	}

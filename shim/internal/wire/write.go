@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// writeRequest writes a request that Fits, as http.Request.Write does, which
-// sorts and copies what needs neither. Every name and value of the header was
-// checked by Fits; what frames a request is written here alone.
+// writeRequest writes a request that Fits. http.Request.Write would do the same,
+// but sorts and copies the header. Fits has checked every name and value; the
+// fields that frame a request are written only here.
 func writeRequest(w *bufio.Writer, req *http.Request) error {
 	w.WriteString(req.Method)
 	w.WriteByte(' ')
@@ -24,7 +24,7 @@ func writeRequest(w *bufio.Writer, req *http.Request) error {
 	w.WriteString("\r\n")
 	for name, values := range req.Header {
 		if name == "User-Agent" && len(values) == 1 && values[0] == "" {
-			continue // net/http's way of saying that there is none
+			continue // net/http's convention for no User-Agent
 		}
 		for _, v := range values {
 			w.WriteString(name)
@@ -52,8 +52,8 @@ func writeRequest(w *bufio.Writer, req *http.Request) error {
 	return w.Flush()
 }
 
-// writeBody writes as much of the body as was announced. A body that is longer
-// is none to send a part of: what is left out might be what matters.
+// writeBody writes ContentLength bytes of the body. A longer body is an error:
+// never send a truncated request.
 func writeBody(w *bufio.Writer, req *http.Request) error {
 	n, err := io.CopyN(w, req.Body, req.ContentLength)
 	if err == io.EOF {
