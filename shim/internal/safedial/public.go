@@ -2,8 +2,8 @@ package safedial
 
 import "net/netip"
 
-// special holds the blocks of RFC 6890 and of the registries that continue it
-// which are not globally reachable, beyond those that forbidden refuses.
+// special holds the blocks of RFC 6890 and its registries that are not globally
+// reachable, in addition to those that forbidden refuses.
 var special = prefixes(
 	"0.0.0.0/8",       // RFC 791, Section 3.2
 	"10.0.0.0/8",      // RFC 1918
@@ -25,9 +25,8 @@ var special = prefixes(
 	"3fff::/20",       // RFC 9637
 )
 
-// global is where IPv6 addresses of the public internet come from, RFC 4291,
-// Section 2.4. What lies outside is local, reserved, or carries an IPv4
-// address.
+// global is the block of public IPv6 addresses (RFC 4291, Section 2.4). The rest
+// is local, reserved, or carries an IPv4 address.
 var global = netip.MustParsePrefix("2000::/3")
 
 func prefixes(all ...string) []netip.Prefix {
@@ -38,8 +37,8 @@ func prefixes(all ...string) []netip.Prefix {
 	return ps
 }
 
-// isPublic reports whether addr is reached over the public internet by
-// everybody. An address that carries an IPv4 address is judged by that one.
+// isPublic reports whether addr is globally reachable. An address that carries
+// an IPv4 address is judged by that one.
 func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if forbidden(addr) != "" {
@@ -50,7 +49,7 @@ func isPublic(addr netip.Addr) bool {
 		return false
 	}
 	for _, p := range special {
-		// Teredo lies inside of 2001::/23 and 6to4 is no special block.
+		// Teredo lies inside 2001::/23; 6to4 is not a special block.
 		if p.Contains(addr) && !(carries && teredo.Contains(addr)) {
 			return false
 		}

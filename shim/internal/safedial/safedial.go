@@ -1,10 +1,10 @@
-// Package safedial connects to upstreams and refuses addresses that no
-// upstream of the owner's can have: cloud metadata, link-local, our own
-// listeners, and for plain http everything outside the private network.
+// Package safedial connects to upstreams and refuses addresses that a user's
+// upstream cannot have: cloud metadata, link-local, our own listeners, and for
+// plain http everything outside this computer and private networks.
 //
-// The check runs in net.Dialer.Control, after name resolution and on the very
-// address about to be connected, so a name that resolves differently the
-// second time (DNS rebinding) gains nothing.
+// The check runs in net.Dialer.Control, after name resolution and on the address
+// that is about to be connected to. A name that resolves differently the second
+// time (DNS rebinding) gains nothing.
 package safedial
 
 import (
@@ -22,17 +22,17 @@ const dialTimeout = 10 * time.Second
 
 // A Guard decides which addresses may be connected to. The zero Guard works.
 type Guard struct {
-	// Own lists the addresses that we listen on ourselves: a call that came
-	// back to us would carry a key to our own logs, or loop. nil means none.
+	// Own lists the addresses that we listen on: a call that came back to us
+	// would carry a key into our own logs, or loop. nil means none.
 	Own func() []netip.AddrPort
-	// Public allows nothing but addresses of the public internet: for what a
-	// stranger asks us to fetch, whereas upstreams are the owner's word.
+	// Public allows only addresses of the public internet. It is for URLs that
+	// a stranger asks us to fetch; the owner chooses upstreams.
 	Public bool
 	// Resolver resolves names; nil means the system's.
 	Resolver *net.Resolver
 }
 
-// Refused is the error for an address that may not be connected to.
+// Refused is the error for an address that must not be connected to.
 type Refused struct {
 	Addr netip.AddrPort
 	Why  string // what the address is; for people
@@ -43,8 +43,8 @@ func (r *Refused) Error() string {
 }
 
 // DialContext returns a dial function for URLs of a scheme. "https" may go to
-// any address but the forbidden ones; everything else is treated as plain text
-// and may go to loopback and private networks only.
+// any address except the forbidden ones; every other scheme counts as
+// unencrypted and may go only to loopback and private networks.
 func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := &net.Dialer{
 		Timeout:  dialTimeout,
@@ -89,9 +89,9 @@ func (g *Guard) check(scheme, network, address string) error {
 	return nil
 }
 
-// isOwn reports whether a connection to ap would arrive at a listener on own.
-// A listener on the unspecified address is reached through every address of
-// this machine, so there the port alone decides.
+// isOwn reports whether a connection to ap would reach a listener on own. A
+// listener on the unspecified address is reached through every address of this
+// computer, so there only the port counts.
 func isOwn(own, ap netip.AddrPort) bool {
 	if own.Port() != ap.Port() {
 		return false
@@ -100,8 +100,8 @@ func isOwn(own, ap netip.AddrPort) bool {
 	return a == b || a.IsUnspecified()
 }
 
-// metadata holds addresses at which cloud machines hand out credentials to
-// whoever asks from inside, beyond those that are link-local.
+// metadata holds the addresses where cloud machines get their own credentials,
+// in addition to the link-local ones.
 var metadata = []netip.Prefix{
 	netip.MustParsePrefix("fd00:ec2::/32"),      // AWS
 	netip.MustParsePrefix("fd20:ce::254/128"),   // Google Cloud
@@ -111,20 +111,21 @@ var metadata = []netip.Prefix{
 	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle Cloud
 }
 
-// thisNetwork is RFC 1122, Section 3.2.1.3: Linux takes 0.0.0.0 for loopback.
+// thisNetwork is from RFC 1122, Section 3.2.1.3. Linux treats 0.0.0.0 as
+// loopback.
 var thisNetwork = netip.MustParsePrefix("0.0.0.0/8")
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// Judge says why a URL of the scheme may not lead to addr, in words for people;
+// Judge says in words for people why a URL of the scheme must not lead to addr;
 // "" means that it may.
 func Judge(addr netip.Addr, scheme string) string {
 	addr = addr.Unmap().WithZone("")
 	if why := forbidden(addr); why != "" {
 		return why
 	}
-	// An address that a gateway turns into IPv4 is as good as that IPv4
-	// address, and no better.
+	// An address that a gateway translates to IPv4 is judged as that IPv4
+	// address.
 	if v4, ok := embedded(addr); ok {
 		if why := Judge(v4, "https"); why != "" {
 			return why
@@ -164,12 +165,12 @@ var (
 	teredo     = netip.MustParsePrefix("2001::/32") // RFC 4380
 )
 
-// isatap is how the interface identifiers of RFC 5214, Section 6.1 begin, with
+// isatap is the prefix of interface identifiers of RFC 5214, Section 6.1, with
 // the universal bit cleared.
 const isatap = 0x00005efe
 
 // embedded returns the IPv4 address that a transition mechanism would deliver
-// to. A v4-mapped address is not one of them: callers unmap it.
+// to. Callers have unmapped v4-mapped addresses.
 func embedded(addr netip.Addr) (v4 netip.Addr, ok bool) {
 	if !addr.Is6() || addr.IsLoopback() {
 		return netip.Addr{}, false
@@ -180,9 +181,9 @@ func embedded(addr netip.Addr) (v4 netip.Addr, ok bool) {
 	case nat64.Contains(addr), compatible.Contains(addr), translated.Contains(addr):
 		return at(12)
 	case nat64Local.Contains(addr):
-		// RFC 6052, Section 2.2 spreads the address around a zero byte where
-		// the operator's prefix is a /48; a /96 has it at the end. The end is
-		// the usual choice, so the other is looked at only if it is empty.
+		// With a /48 prefix the address is spread around a zero byte (RFC 6052,
+		// Section 2.2); with a /96 it is at the end, which is the usual choice.
+		// So the spread form is used only if the end is empty.
 		if binary.BigEndian.Uint32(b[12:]) == 0 {
 			return netip.AddrFrom4([4]byte{b[6], b[7], b[9], b[10]}), true
 		}
