@@ -12,18 +12,16 @@ const (
 	maxEchoed   = 64
 )
 
-// Shared by all answers. Their capacity is their length, so that appending to
-// one makes a copy.
+// Shared by all answers. Capacity equals length, so an append makes a copy.
 var (
 	corsAny    = []string{"*"}
 	corsExpose = []string{"WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"}
 )
 
-// CORS lets pages of any origin use next, errors included. It is for routes
-// that know no cookie, where a page can do nothing that its author could not
-// do without a browser; never for authorize, consent and administration.
-// OPTIONS is answered here, before any authentication: browsers send none
-// along with a preflight.
+// CORS lets pages of any origin use next, and read its errors. It is for routes
+// without cookies, where a page can do no more than its author could without a
+// browser; never for authorize, consent and administration. OPTIONS is answered
+// here, before any authentication: browsers send none with a preflight.
 func CORS(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -41,9 +39,8 @@ func CORS(next http.Handler) http.Handler {
 	})
 }
 
-// allowedHeaders is the fixed list and those of the requested ones whose names
-// cannot be known beforehand. A "*" would not do: it does not cover
-// Authorization.
+// allowedHeaders returns the fixed list, and the requested headers whose names
+// cannot be known in advance. "*" would not cover Authorization.
 func allowedHeaders(r *http.Request) string {
 	list := corsHeaders
 	var echoed []string

@@ -1,5 +1,7 @@
-// Package httpx is what every handler shares: errors that keep apart what the
-// peer and what the log may see, JSON answers, and refusal of unclean paths.
+// Package httpx holds what every handler shares: errors that separate what the
+// peer may see from what only the log may see, JSON answers, CORS, and the
+// refusal of unclean paths. It knows nothing of OAuth, MCP or the owner; each
+// room decides how its errors are shown.
 package httpx
 
 import (
@@ -16,7 +18,7 @@ import (
 type Error struct {
 	Status int
 	Code   string // of OAuth answers: RFC 6749, Section 5.2; else empty
-	Msg    string // what is wrong and what to do
+	Msg    string // what is wrong, and what to do
 	Header http.Header
 	Err    error
 }
@@ -30,15 +32,16 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// New returns an Error for the peer with nothing more for the log.
+// New returns an Error that says the same to the peer and the log.
 func New(status int, msg string) *Error { return &Error{Status: status, Msg: msg} }
 
-// A HandlerFunc may fail; how the failure is shown is the caller's choice.
+// A HandlerFunc is an http.HandlerFunc that may fail. Handle shows the error.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// Handle runs h and shows what it returns with show. It logs the route's
-// pattern and never the URL: the query of /authorize is sensitive. Mistakes of
-// peers are Info at most, so that a stranger cannot fill the log with errors.
+// Handle runs h and answers its errors with show. It logs the route's pattern
+// and never the URL: the query of /authorize is sensitive. An *Error is a
+// mistake of the peer and is logged at debug level, so a stranger cannot fill
+// the log.
 func Handle(log *slog.Logger, show func(http.ResponseWriter, *http.Request, *Error), h HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := h(w, r)
@@ -59,7 +62,7 @@ func Handle(log *slog.Logger, show func(http.ResponseWriter, *http.Request, *Err
 	})
 }
 
-// WriteJSON answers with v. Nothing that it writes may be cached.
+// WriteJSON answers with v as JSON. The answer must not be cached.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -76,8 +79,8 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return err
 }
 
-// RefuseUncleanPaths answers 404 where ServeMux would redirect with 307: a
-// client that follows such a redirect repeats its POST somewhere else.
+// RefuseUncleanPaths answers 404 where ServeMux would redirect with 307. A client
+// that follows such a redirect would repeat its POST somewhere else.
 func RefuseUncleanPaths(next http.Handler, notFound http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !CleanPath(r.URL) {
