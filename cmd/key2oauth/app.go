@@ -23,7 +23,7 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// appOptions are the flags of the app.
+// appOptions are the flags of the program itself, as opposed to its commands.
 type appOptions struct {
 	addr       string // explicit; "" means the remembered or the default one
 	keychain   string // "" means the keychain, and memory on a first run without one
@@ -31,56 +31,56 @@ type appOptions struct {
 	publicURL  string
 	publicAddr string
 	logLevel   string
-	atLogin    bool       // login started the program; of the desktop app alone
-	login      shim.Login // not a flag; nil where login can start nothing
+	atLogin    bool       // login started the program; of the desktop program alone
+	login      shim.Login // not a flag; nil where login cannot start programs
 }
 
 func (o *appOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
-	fs.StringVar(&o.addr, "addr", "", "serve on this loopback `address`, this once; :0 picks a free port\n(default the address of the first run, "+defaultAddr+" if it was free)")
-	fs.StringVar(&o.keychain, "keychain", "", "keep the encryption key in the keychain, a file or nowhere: `os|file|memory`\n(default os)")
-	fs.StringVar(&o.tunnel, "tunnel", "auto", "how clients on the internet reach the app: `auto|ngrok|external|off`\n(auto is what you last turned on)")
-	fs.StringVar(&o.publicURL, "public-url", "", "the public `URL` of your own tunnel, or the ngrok domain to ask for")
-	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` that your own tunnel leads to\n(default "+tunnel.DefaultAddr+")")
-	fs.StringVar(&o.logLevel, "log-level", api.LogInfo, "log this and worse: `debug|info|warn|error`")
+	fs.StringVar(&o.addr, "addr", "", "the loopback `address` to serve on, this time only; :0 picks a free port\n(default the address of the first run: "+defaultAddr+" if it was free)")
+	fs.StringVar(&o.keychain, "keychain", "", "where the encryption key is kept: `os|file|memory`\n(default os, the system's keychain)")
+	fs.StringVar(&o.tunnel, "tunnel", "auto", "how apps on the internet connect: `auto|ngrok|external|off`\n(auto is what you last turned on)")
+	fs.StringVar(&o.publicURL, "public-url", "", "the public `URL` of your own tunnel, or the ngrok domain to use")
+	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` your own tunnel leads to\n(default "+tunnel.DefaultAddr+")")
+	fs.StringVar(&o.logLevel, "log-level", api.LogInfo, "log level: `debug|info|warn|error`")
 	withEnv(fs, "addr", "keychain", "tunnel", "public-url", "public-addr", "log-level")
 }
 
-// check finds what is wrong with the options before anything is touched.
+// check finds what is wrong with the options before anything is changed.
 func (o *appOptions) check() error {
 	if o.addr != "" {
 		if _, err := parseAddr(o.addr); err != nil {
-			return usage("the app serves this machine alone: --addr 127.0.0.1:7450, or --addr :0 for a free port", "--addr %s: %w", o.addr, err)
+			return usage("only this computer can be served: use --addr 127.0.0.1:7450, or --addr :0 for a free port", "--addr %s: %w", o.addr, err)
 		}
 	}
 	if o.keychain != "" && !slices.Contains([]string{api.ModeOS, api.ModeFile, api.ModeMemory}, o.keychain) {
-		return usage("it is one of os, file, memory", "--keychain %s is unknown", o.keychain)
+		return usage("use os, file or memory", "--keychain %s: no such place", o.keychain)
 	}
 	if err := o.checkTunnel(); err != nil {
 		return err
 	}
 	if _, ok := logLevels[o.logLevel]; !ok {
-		return usage("it is one of debug, info, warn, error", "--log-level %s is unknown", o.logLevel)
+		return usage("use debug, info, warn or error", "--log-level %s: no such level", o.logLevel)
 	}
 	return nil
 }
 
-// checkTunnel checks what belongs to the tunnel.
+// checkTunnel checks the options of the tunnel.
 func (o *appOptions) checkTunnel() error {
 	if !slices.Contains([]string{"auto", api.TunnelNgrok, api.TunnelExternal, api.TunnelOff}, o.tunnel) {
-		return usage("it is one of auto, ngrok, external, off", "--tunnel %s is unknown", o.tunnel)
+		return usage("use auto, ngrok, external or off", "--tunnel %s: no such tunnel", o.tunnel)
 	}
 	if o.publicURL != "" {
 		if o.tunnel != api.TunnelNgrok && o.tunnel != api.TunnelExternal {
-			return usage("say which tunnel has it: --tunnel external for your own, --tunnel ngrok for a domain of your account", "--public-url without a tunnel")
+			return usage("add --tunnel external for your own tunnel, or --tunnel ngrok for a domain in your ngrok account", "--public-url needs --tunnel")
 		}
 		if _, err := tunnel.ParseOrigin(o.publicURL); err != nil {
-			return usage("write it as https://mcp.example.com, with nothing after the host", "--public-url %s: %w", o.publicURL, err)
+			return usage("use the form https://mcp.example.com, with nothing after the host", "--public-url %s: %w", o.publicURL, err)
 		}
 	}
 	if o.publicAddr != "" {
 		if err := tunnel.CheckAddr(o.publicAddr); err != nil {
-			return usage("for example --public-addr "+tunnel.DefaultAddr, "--public-addr: %w", err)
+			return usage("for example: --public-addr "+tunnel.DefaultAddr, "--public-addr: %w", err)
 		}
 	}
 	return nil
@@ -97,10 +97,10 @@ func (p *program) serveCommand() *cobra.Command {
 	var o appOptions
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
-		Short: "Run the app without a tray",
-		Long: `Run the app without a tray, until it is ended by Ctrl-C or SIGTERM.
+		Short: "Run Key2OAuth without a tray icon",
+		Long: `Run Key2OAuth without a tray icon, until Ctrl-C or SIGTERM.
 
-When it serves, it prints one line to standard output:
+Once it is ready, it prints one line to standard output:
 
   ready local=http://127.0.0.1:7450 public=- dashboard=http://127.0.0.1:7450/`,
 		Example: `  key2oauth serve
@@ -119,17 +119,18 @@ When it serves, it prints one line to standard output:
 }
 
 func (p *program) secondServe() error {
-	const hint = `"key2oauth status" asks the running one; another --data-dir runs a second one`
+	const hint = "see how it is doing with: key2oauth status"
 	info, err := instance.Find(p.dataDir)
 	if err != nil {
-		return failed(fmt.Errorf("another program holds the data folder %s", p.dataDir), hint)
+		return failed(fmt.Errorf("another program is using the data folder %s", p.dataDir), hint)
 	}
-	return failed(fmt.Errorf("already running on the data folder %s: %s (pid %d)", p.dataDir, info.LocalOrigin, info.PID), hint)
+	return failed(fmt.Errorf("Key2OAuth is already running at %s (data folder %s, pid %d)", info.LocalOrigin, p.dataDir, info.PID), hint)
 }
 
-// serve runs the app until ctx ends. It returns instance.ErrRunning if another
-// app has the data folder. The prompter may be nil. If ready is not nil it is
-// called once the app serves, on a goroutine that serve waits for.
+// serve runs Key2OAuth until ctx ends. It returns instance.ErrRunning if it is
+// already running on the data folder. The prompter may be nil. If ready is not
+// nil, it is called once the local side is served, on a goroutine that serve
+// waits for.
 func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompter, ready func(*shim.Shim)) error {
 	if err := o.check(); err != nil {
 		return err
@@ -139,7 +140,7 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		return err
 	}
 	if err != nil {
-		return failed(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err), "it must be a folder that you may write to; --data-dir chooses another")
+		return failed(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err), "it must be a folder you can write to; choose another one with --data-dir")
 	}
 	defer lock.Release()
 
@@ -161,10 +162,10 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		Log:            log,
 	})
 	if e, ok := errors.AsType[*tunnel.WishError](err); ok {
-		return usage("name it with --public-url https://mcp.example.com", "--tunnel %s: %w", o.tunnel, e)
+		return usage("add --public-url https://mcp.example.com", "--tunnel %s: %w", o.tunnel, e)
 	}
 	if err != nil {
-		return failed(err, "nothing was changed; --data-dir chooses another data folder")
+		return failed(err, "nothing was changed; choose another data folder with --data-dir")
 	}
 	ln, err := p.listen(o.addr, s)
 	if err != nil {
@@ -198,7 +199,7 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	return errors.Join(err, s.Close())
 }
 
-// leaveNothing removes what is left after the owner has had everything deleted.
+// leaveNothing removes what is left after the owner deleted everything.
 func (p *program) leaveNothing(s *shim.Shim, lock *instance.Lock) error {
 	left, err := p.forgetLogin()
 	if err = errors.Join(s.Close(), lock.Destroy(), err); err != nil {
@@ -207,45 +208,45 @@ func (p *program) leaveNothing(s *shim.Shim, lock *instance.Lock) error {
 	if left != "" {
 		p.remark("%s", left)
 	}
-	p.remark("everything was deleted; the app has ended")
+	p.remark("everything was deleted, and Key2OAuth has quit")
 	return nil
 }
 
-// logger writes to standard error what o asks for.
+// logger writes to standard error at the level in o.
 func (p *program) logger(o appOptions) *slog.Logger {
 	p.level.Set(logLevels[o.logLevel])
 	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: &p.level}))
 }
 
-// keychainHelper is how the app asks the keychain in a child process: on Linux
-// a keyring that waits for a prompt cannot be given up otherwise.
+// keychainHelper is the command that asks the keychain in a child process. On
+// Linux there is no other way to give up on a keyring that waits for a prompt.
 func keychainHelper() []string {
 	if runtime.GOOS != "linux" {
 		return nil
 	}
 	exe, err := os.Executable()
 	if err != nil {
-		return nil // asked in this process, then
+		return nil // then it is asked in this process
 	}
 	return []string{exe, "keychain-helper"}
 }
 
-// listen takes the explicit address, else the one that clients on this machine
-// already know, else that of a first run.
+// listen uses the explicit address, else the one that apps on this computer
+// already use, else that of a first run.
 func (p *program) listen(explicit string, s *shim.Shim) (net.Listener, error) {
 	if explicit != "" {
-		return listenOn(explicit, "--addr chooses another address; --addr :0 picks a free port")
+		return listenOn(explicit, "choose another address with --addr, or a free port with --addr :0")
 	}
 	if addr := s.RememberedAddr(); addr != "" {
-		return listenOn(addr, "clients on this machine know this address, so no other is taken silently: free it, or choose another for this once with --addr 127.0.0.1:PORT")
+		return listenOn(addr, "apps on this computer use this address, so Key2OAuth does not change it: free it, or choose another one for this time with --addr 127.0.0.1:PORT")
 	}
 	ln, err := listenOn(defaultAddr, "")
 	if err != nil {
 		taken := err
-		if ln, err = listenOn("127.0.0.1:0", "--addr chooses an address"); err != nil {
+		if ln, err = listenOn("127.0.0.1:0", "choose an address with --addr"); err != nil {
 			return nil, err
 		}
-		p.remark("%v; this first run takes %s, and later ones keep it", taken, ln.Addr())
+		p.remark("%v; this first run uses %s, and later runs keep it", taken, ln.Addr())
 	}
 	if err := s.RememberAddr(ln.Addr().String()); err != nil {
 		return nil, errors.Join(err, ln.Close())
@@ -253,29 +254,29 @@ func (p *program) listen(explicit string, s *shim.Shim) (net.Listener, error) {
 	return ln, nil
 }
 
-// sayWithout tells what the app does without.
+// sayWithout says what does not work, and how to go on.
 func (p *program) sayWithout(ctx context.Context, s *shim.Shim, public string) {
 	if public == "-" {
-		p.remark("no tunnel is open: clients on this machine can connect, others cannot")
+		p.remark("only apps on this computer can connect")
 	}
 	if words := keychainWords(ctx, s); words != "" {
 		p.remark("%s", words)
 	}
 	if ctx.Err() == nil {
-		p.remark(`"key2oauth open" opens the dashboard; Ctrl-C ends the app`)
+		p.remark("open the Key2OAuth window with: key2oauth open; quit with Ctrl-C")
 	}
 }
 
-// sayTunnel tells how the tunnel is, each thing once.
+// sayTunnel says how the tunnel is, each thing once.
 func (p *program) sayTunnel() func(api.TunnelStatus) {
 	var last string
 	return func(st api.TunnelStatus) {
 		var words string
 		switch st.State {
 		case api.TunnelOnline:
-			words = "clients on the internet reach the app at " + st.Origin
+			words = "apps on the internet can connect at " + st.Origin
 			if st.Listener != "" {
-				words += ", by your tunnel to " + st.Listener
+				words += ", through your tunnel to " + st.Listener
 			}
 			if st.Test != "" {
 				words += "; but: " + st.Test

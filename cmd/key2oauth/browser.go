@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// hasBrowser reports whether a browser could show something to the person who
-// started us. A text browser in a remote shell would take the terminal over.
+// hasBrowser reports whether there is a screen for a browser. A text browser in
+// a remote shell would take over the terminal.
 func hasBrowser() bool {
 	switch runtime.GOOS {
 	case "windows", "darwin":

@@ -7,8 +7,7 @@ import (
 )
 
 // openURL opens link in the desktop's browser. The browser gets a session of
-// its own, since it may outlive us: Ctrl-C in our terminal must not end it. What
-// it prints is nobody's.
+// its own, since Ctrl-C in our terminal must not end it. Its output is dropped.
 func openURL(link string) error {
 	for _, name := range []string{"xdg-open", "x-www-browser", "www-browser"} {
 		if _, err := exec.LookPath(name); err != nil {

@@ -17,8 +17,8 @@ func openURL(link string) error {
 	return browser.OpenURL(link)
 }
 
-// silenceBrowsers keeps what browsers print from our output. One may outlive
-// us, so it gets a file to write to: a pipe of ours would break under it.
+// silenceBrowsers keeps the output of browsers out of ours. A browser may outlive
+// us, so it gets a file to write to, since our pipe would break.
 var silenceBrowsers = sync.OnceValue(func() error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err == nil {

@@ -18,20 +18,28 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
-const hintStart = `start it with "key2oauth serve", or name its data folder with --data-dir`
+// notRunning says that there is no Key2OAuth to talk to.
+func (p *program) notRunning() error {
+	return &failure{code: exitNotRunning, err: fmt.Errorf("Key2OAuth is not running (data folder %s). Start it with: key2oauth serve", p.dataDir)}
+}
 
-// A client talks to the admin API of the running app.
+// noAnswer says that Key2OAuth has just been there.
+func noAnswer(origin string, err error) error {
+	return &failure{code: exitNotRunning, err: fmt.Errorf("Key2OAuth at %s does not answer: %w", origin, errors.Unwrap(err)), hint: "if it has ended, start it with: key2oauth serve"}
+}
+
+// A client talks to the admin API of the running Key2OAuth.
 type client struct {
 	origin string
-	token  string // the admin token; never printed but by "key2oauth token"
+	token  string // the admin token; only "key2oauth token" prints it
 	http   *http.Client
 }
 
-// connect finds the app that runs on the data folder.
+// connect finds the Key2OAuth that is running on the data folder.
 func (p *program) connect() (*client, error) {
 	info, err := instance.Find(p.dataDir)
 	if errors.Is(err, instance.ErrNotRunning) {
-		return nil, &failure{exitNotRunning, fmt.Errorf("no app is running on the data folder %s", p.dataDir), hintStart}
+		return nil, p.notRunning()
 	}
 	if err != nil {
 		return nil, err
@@ -44,12 +52,12 @@ func (p *program) connect() (*client, error) {
 		origin: info.LocalOrigin,
 		token:  token,
 		http: &http.Client{
-			// The app tries a new key against its upstream before it answers.
+			// A new key is tried at its server before the answer comes.
 			Timeout: time.Minute,
-			// No proxy: the token must not leave this machine. No connection is
-			// kept: an app that ends would wait for it.
+			// No proxy, since the token must not leave this computer. No
+			// connection is kept, since quitting would wait for it.
 			Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true},
-			// A redirect is never expected, and must not carry the token on.
+			// A redirect is never expected, and must not get the token.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
@@ -58,12 +66,12 @@ func (p *program) connect() (*client, error) {
 func (p *program) adminToken() (string, error) {
 	b, err := os.ReadFile(shim.TokenFile(p.dataDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", &failure{exitNotRunning, fmt.Errorf("no app has run on the data folder %s", p.dataDir), hintStart}
+		return "", p.notRunning()
 	}
 	return strings.TrimSpace(string(b)), err
 }
 
-// An apiError is what the app answered when it refused.
+// An apiError is an answer that is not a success.
 type apiError struct {
 	status int
 	words  string
@@ -99,19 +107,19 @@ func (c *client) call(ctx context.Context, method, path string, body any) ([]byt
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, &failure{exitNotRunning, fmt.Errorf("the app at %s does not answer: %w", c.origin, errors.Unwrap(err)), hintStart}
+		return nil, noAnswer(c.origin, err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
 	if err != nil {
-		return nil, fmt.Errorf("reading the app's answer: %w", err)
+		return nil, fmt.Errorf("reading the answer of Key2OAuth: %w", err)
 	}
 	if res.StatusCode/100 == 2 {
 		return answer, nil
 	}
 	var said api.Error
 	if json.Unmarshal(answer, &said) != nil || said.Error == "" {
-		said.Error = fmt.Sprintf("the app at %s answered %s", c.origin, res.Status)
+		said.Error = fmt.Sprintf("Key2OAuth at %s answered %s", c.origin, res.Status)
 	}
 	return nil, &apiError{status: res.StatusCode, words: said.Error, body: answer}
 }
@@ -127,12 +135,12 @@ func (c *client) getInto(ctx context.Context, path string, v any) (raw []byte, e
 
 func decode(raw []byte, v any) error {
 	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("reading the app's answer: %w", err)
+		return fmt.Errorf("reading the answer of Key2OAuth: %w", err)
 	}
 	return nil
 }
 
-// notFound makes a 404 an error that names what was looked for.
+// notFound turns a 404 into an error that names what was asked for.
 func notFound(err error, what, hint string) error {
 	if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusNotFound {
 		return failed(fmt.Errorf("there is no %s", what), hint)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim"
 )
 
-// A program is what every command has at hand.
+// A program is what every command works with.
 type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer // results go to stdout, remarks to stderr
@@ -23,21 +22,21 @@ type program struct {
 	level          slog.LevelVar
 }
 
-// remark tells a person something that no script should read.
+// remark tells a person something that scripts should not read.
 func (p *program) remark(format string, args ...any) {
 	fmt.Fprintf(p.stderr, "key2oauth: "+format+"\n", args...)
 }
 
 // The groups that help shows.
 const (
-	groupApp       = "app"
-	groupEndpoints = "endpoints"
-	groupGrants    = "grants"
-	groupAbout     = "about"
+	groupApp     = "app"
+	groupServers = "servers"
+	groupGrants  = "grants"
+	groupAbout   = "about"
 )
 
 func init() {
-	cobra.MousetrapHelpText = "" // else it refuses to be started from the Explorer
+	cobra.MousetrapHelpText = "" // or it refuses to start from the Explorer
 	cobra.EnableCommandSorting = false
 }
 
@@ -45,17 +44,17 @@ func newRoot(p *program) *cobra.Command {
 	var opts appOptions
 	root := &cobra.Command{
 		Use:   "key2oauth [flags]",
-		Short: "Use API-key MCP servers from clients that know only OAuth",
-		Long: `Key2OAuth lets MCP clients that know only OAuth (claude.ai, ChatGPT, Cursor)
-use MCP servers that know only API keys. It runs on your machine, and your API
-keys stay there, sealed.
+		Short: "Use MCP servers that need an API key in apps that sign in with OAuth",
+		Long: `Key2OAuth lets apps that sign in with OAuth, such as claude.ai and ChatGPT, use
+MCP servers that only take an API key. It runs on your computer, and your keys
+stay there, encrypted.
 
-Without a command it is the app: it serves until it is ended. The commands
-below talk to the app that runs on the same data folder.`,
-		Example: `  key2oauth                                  start the app
-  key2oauth add https://example.com/mcp      make an endpoint, print its URL
-  key2oauth open                             open the dashboard
-  key2oauth demo                             try it with nothing else`,
+Without a command, Key2OAuth starts, with an icon in the tray. The commands talk
+to the Key2OAuth that is running on the same data folder.`,
+		Example: `  key2oauth                                  start Key2OAuth
+  key2oauth add https://example.com/mcp      add a server, print its address
+  key2oauth open                             open the Key2OAuth window
+  key2oauth demo                             try it with a sample server`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -73,23 +72,23 @@ below talk to the app that runs on the same data folder.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(fmt.Sprintf("%q shows the flags", cmd.CommandPath()+" --help"), "%w", err)
+		return usage("see "+cmd.CommandPath()+" --help", "%w", err)
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		return p.prepare(cmd)
 	}
 	pf := root.PersistentFlags()
 	pf.SortFlags = false
-	pf.StringVar(&p.dataDir, "data-dir", "", "the `folder` that holds everything (default "+dirForPeople()+")")
+	pf.StringVar(&p.dataDir, "data-dir", "", "the `folder` for all data (default "+dirForPeople()+")")
 	withEnv(pf, "data-dir")
 	opts.addFlags(root.Flags())
-	root.Flags().BoolVar(&opts.atLogin, atLoginFlag, false, "open nothing by itself")
+	root.Flags().BoolVar(&opts.atLogin, atLoginFlag, false, "open no window")
 	root.Flags().MarkHidden(atLoginFlag)
 
 	root.AddGroup(
-		&cobra.Group{ID: groupApp, Title: "The app:"},
-		&cobra.Group{ID: groupEndpoints, Title: "Endpoints and their API keys:"},
-		&cobra.Group{ID: groupGrants, Title: "Connected clients:"},
+		&cobra.Group{ID: groupApp, Title: "Key2OAuth:"},
+		&cobra.Group{ID: groupServers, Title: "Servers and keys:"},
+		&cobra.Group{ID: groupGrants, Title: "Connected apps:"},
 		&cobra.Group{ID: groupAbout, Title: "Other:"},
 	)
 	add := func(group string, cmds ...*cobra.Command) {
@@ -99,8 +98,8 @@ below talk to the app that runs on the same data folder.`,
 		}
 	}
 	add(groupApp, p.serveCommand(), p.openCommand(), p.statusCommand(), p.doctorCommand(), p.pauseCommand(), p.resumeCommand(), p.quitCommand(), p.tunnelCommand(), p.demoCommand())
-	add(groupEndpoints, p.addCommand(), p.listCommand(), p.urlCommand(), p.keyCommand(), p.removeCommand())
-	add(groupGrants, p.grantsCommand(), p.revokeCommand())
+	add(groupServers, p.addCommand(), p.listCommand(), p.urlCommand(), p.keyCommand(), p.removeCommand())
+	add(groupGrants, p.grantsCommand(), p.disconnectCommand())
 	add(groupAbout, p.tokenCommand(), p.deleteCommand(), p.versionCommand())
 	root.AddCommand(p.keychainHelperCommand(), p.manualCommand())
 	root.AddCommand(p.installerCommands()...)
@@ -108,7 +107,7 @@ below talk to the app that runs on the same data folder.`,
 	return root
 }
 
-// prepare runs before every command: it reads the environment and settles the
+// prepare runs before every command. It reads the environment and chooses the
 // data folder.
 func (p *program) prepare(cmd *cobra.Command) error {
 	if err := readEnv(cmd.Flags()); err != nil {
@@ -117,7 +116,7 @@ func (p *program) prepare(cmd *cobra.Command) error {
 	if p.dataDir == "" {
 		dir, err := os.UserConfigDir()
 		if err != nil {
-			return usage("name the data folder with --data-dir", "there is no default data folder: %w", err)
+			return usage("choose one with --data-dir", "there is no default data folder: %w", err)
 		}
 		p.dataDir = filepath.Join(dir, "key2oauth")
 	}
@@ -129,16 +128,16 @@ func (p *program) prepare(cmd *cobra.Command) error {
 	return nil
 }
 
-// atLoginFlag is what login passes to the program.
+// atLoginFlag is the flag that the program is started with at login.
 const atLoginFlag = "at-login"
 
-// dirForPeople is the default data folder as help shows it. The real one may
-// hold the user's name, which does not belong in a pasted help text.
+// dirForPeople is the default data folder as help shows it. The real path may
+// contain the user's name, which does not belong in a pasted help text.
 func dirForPeople() string { return "key2oauth in your configuration folder" }
 
 const envAnnotation = "key2oauth_env"
 
-// withEnv makes the named flags readable from the environment too.
+// withEnv lets the environment set the named flags too.
 func withEnv(fs *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		f := fs.Lookup(name)
@@ -148,7 +147,8 @@ func withEnv(fs *pflag.FlagSet, names ...string) {
 	}
 }
 
-// readEnv sets the flags that the command line left out from the environment.
+// readEnv sets the flags that the command line does not name from the
+// environment.
 func readEnv(fs *pflag.FlagSet) error {
 	var err error
 	fs.VisitAll(func(f *pflag.Flag) {
@@ -165,29 +165,32 @@ func readEnv(fs *pflag.FlagSet) error {
 	return err
 }
 
-// wants checks that a command has just the named arguments.
+// wants checks that a command has exactly the named arguments.
 func wants(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == len(names) {
 			return nil
 		}
-		hint := fmt.Sprintf("%q says more", cmd.CommandPath()+" --help")
+		hint := "see " + cmd.CommandPath() + " --help"
 		if len(args) < len(names) {
 			return usage(hint, "%s: %s is missing", cmd.Name(), names[len(args)])
 		}
-		// What is too much is not repeated: it may be an API key.
+		// Extra arguments are not repeated: one may be an API key.
 		if cmd.Name() == "key" || cmd.Name() == "add" {
-			hint = "an API key is read from standard input, never from the command line; " + hint
+			hint = "a key is read from standard input, never from the command line; " + hint
 		}
-		return usage(hint, "%s: more arguments than %s", cmd.Name(), cmp.Or(strings.Join(names, " "), "none"))
+		if len(names) == 0 {
+			return usage(hint, "%s takes no arguments", cmd.Name())
+		}
+		return usage(hint, "%s takes only %s", cmd.Name(), strings.Join(names, " "))
 	}
 }
 
-// helpCommand is cobra's, but that what is unknown is wrong usage.
+// helpCommand is cobra's, except that an unknown command is a usage error.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
-		Short:   "Show how a command is used",
+		Short:   "Show how to use a command",
 		GroupID: groupAbout,
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
@@ -205,22 +208,22 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 }
 
 func unknownCommand(root *cobra.Command, name string) error {
-	hint := `"key2oauth help" lists the commands`
+	hint := "see key2oauth help"
 	if like := root.SuggestionsFor(name); len(like) > 0 {
-		hint = fmt.Sprintf("did you mean %q?", "key2oauth "+like[0])
+		hint = fmt.Sprintf("did you mean: key2oauth %s", like[0])
 	}
 	return usage(hint, "unknown command %q", name)
 }
 
 // jsonFlag adds --json to a command that lists something.
 func jsonFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("json", false, "print the app's own JSON answer")
+	return cmd.Flags().Bool("json", false, "print JSON, as the admin API answers")
 }
 
 func (p *program) keychainHelperCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "keychain-helper",
-		Short:  "Ask the keychain for the app, which must not wait for it",
+		Short:  "Ask the keychain in a process of its own",
 		Hidden: true,
 		Args:   wants(),
 		RunE: func(*cobra.Command, []string) error {

@@ -18,7 +18,7 @@ import (
 func (p *program) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [flags]",
-		Short: "Show how the running app is doing",
+		Short: "Show how Key2OAuth is doing",
 		Args:  wants(),
 	}
 	asJSON := jsonFlag(cmd)
@@ -40,42 +40,43 @@ func (p *program) statusCommand() *cobra.Command {
 			public = *s.PublicOrigin
 		}
 		if s.Paused {
-			paused = `yes; "key2oauth resume" lets calls through again`
+			paused = "yes; resume with: key2oauth resume"
 		}
 		rows := [][]string{
 			{"version", s.Version},
-			{"local", s.LocalOrigin},
-			{"public", public},
+			{"this computer", s.LocalOrigin},
+			{"internet", public},
 		}
 		rows = append(rows, tunnelRows(s.Tunnel)...)
 		rows = append(rows, [][]string{
 			{"keychain", phrase(s.Keychain.State, s.Keychain.Words)},
 			{"paused", paused},
-			{"endpoints", strconv.Itoa(s.Endpoints)},
-			{"clients", strconv.Itoa(s.Grants)},
+			{"servers", strconv.Itoa(s.Endpoints)},
+			{"connected apps", strconv.Itoa(s.Grants)},
 		}...)
 		if s.Disk.Words != "" {
 			rows = append(rows, []string{"disk", s.Disk.Words + " " + s.Disk.Next})
 		}
 		if s.Rejected > 0 {
-			rows = append(rows, []string{"rejected", fmt.Sprintf(`API keys: %d; "key2oauth key SLUG" replaces one`, s.Rejected)})
+			rows = append(rows, []string{"rejected keys", fmt.Sprintf("%d; replace one with: key2oauth key SLUG", s.Rejected)})
 		}
 		for _, r := range s.Pending {
-			waits := "waits at " + r.URL
+			waits := "is waiting at " + r.URL
 			if r.Asked {
-				waits = `asks from another device; "key2oauth open" leads to it`
+				waits = "is asking from another device; answer it with: key2oauth open"
 			}
 			rows = append(rows, []string{"request", fmt.Sprintf("%s (%s) %s", r.ClientName, r.RedirectHost, waits)})
 		}
 		for _, a := range s.Attempts {
-			rows = append(rows, []string{"attempt", strings.TrimSpace(a.Diagnosis.Words + " " + a.Diagnosis.Next)})
+			rows = append(rows, []string{"could not connect", strings.TrimSpace(a.Diagnosis.Words + " " + a.Diagnosis.Next)})
 		}
 		return p.printTable(rows)
 	}
 	return cmd
 }
 
-// phrase joins a state and the words for people that explain it.
+// phrase is the sentence that explains a state, or the state where there is
+// none.
 func phrase(state, words string) string {
 	if words == "" {
 		return strings.ReplaceAll(state, "_", " ")
@@ -84,8 +85,8 @@ func phrase(state, words string) string {
 }
 
 func (p *program) pauseCommand() *cobra.Command {
-	return p.switchCommand("pause", "Stop every call until resume, also across restarts",
-		`paused: every call is answered with 503 until "key2oauth resume"`)
+	return p.switchCommand("pause", "Stop all calls until you resume, even after a restart",
+		"paused: all calls are refused; resume with: key2oauth resume")
 }
 
 func (p *program) resumeCommand() *cobra.Command {
@@ -95,14 +96,14 @@ func (p *program) resumeCommand() *cobra.Command {
 func (p *program) quitCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "quit",
-		Short: "End the running app",
-		Long: `End the app that runs, as Quit in its menu does, and wait until it has ended. It
-is no error if none runs. Start at login stays as it is.`,
+		Short: "Quit Key2OAuth",
+		Long: `Quit Key2OAuth, as Quit in its menu does, and wait until it has ended. It is not
+an error if it is not running. Whether it starts at login does not change.`,
 		Args: wants(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.connect()
 			if f, ok := errors.AsType[*failure](err); ok && f.code == exitNotRunning {
-				p.remark("%v", err)
+				p.remark("Key2OAuth is not running (data folder %s)", printable(p.dataDir))
 				return nil
 			}
 			if err != nil {
@@ -111,17 +112,17 @@ is no error if none runs. Start at login stays as it is.`,
 			if _, err := c.call(cmd.Context(), http.MethodPost, "/api/quit", nil); err != nil {
 				return err
 			}
-			if err := p.waitEnded("the app has not ended yet"); err != nil {
+			if err := p.waitEnded("Key2OAuth has not quit yet"); err != nil {
 				return err
 			}
-			p.remark("the app has ended")
+			p.remark("Key2OAuth has quit")
 			return nil
 		},
 	}
 }
 
-// waitEnded waits until the app on the data folder has ended, since whoever
-// removes or replaces the program next must not find it running.
+// waitEnded waits until Key2OAuth on the data folder has ended, since the next
+// command may remove or replace the program.
 func (p *program) waitEnded(otherwise string) error {
 	const patience = 15 * time.Second
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
@@ -129,7 +130,7 @@ func (p *program) waitEnded(otherwise string) error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return failed(errors.New(otherwise), "end it by its tray menu, or restart the machine")
+			return failed(errors.New(otherwise), "choose Quit in its tray menu, or restart the computer")
 		}
 	}
 }
@@ -157,25 +158,25 @@ func (p *program) openCommand() *cobra.Command {
 	var print bool
 	cmd := &cobra.Command{
 		Use:   "open [flags]",
-		Short: "Open the dashboard in a browser",
-		Long: `Open the dashboard in a browser, by a link that works once and for 30 seconds.
-Where there is no browser the link is printed.`,
+		Short: "Open the Key2OAuth window in your browser",
+		Long: `Open the Key2OAuth window in your browser, with a link that works once, for 30
+seconds. If there is no browser, the link is printed.`,
 		Args: wants(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.connect()
 			if err != nil {
 				return err
 			}
-			return p.openDashboard(cmd.Context(), c, print)
+			return p.openWindow(cmd.Context(), c, print)
 		},
 	}
-	cmd.Flags().BoolVar(&print, "print", false, "print the link, open nothing")
+	cmd.Flags().BoolVar(&print, "print", false, "print the link instead of opening it")
 	return cmd
 }
 
-// openDashboard opens a one-time link to the dashboard, or prints it where
-// there is no browser to open it with.
-func (p *program) openDashboard(ctx context.Context, c *client, print bool) error {
+// openWindow opens a one-time link to the owner's pages, or prints it where
+// there is no browser.
+func (p *program) openWindow(ctx context.Context, c *client, print bool) error {
 	raw, err := c.call(ctx, http.MethodPost, "/api/open", nil)
 	if err != nil {
 		return err
@@ -187,12 +188,12 @@ func (p *program) openDashboard(ctx context.Context, c *client, print bool) erro
 	if !print && hasBrowser() {
 		err := openBrowser(ctx, answer.Link)
 		if err == nil {
-			p.remark("the dashboard opens in your browser")
+			p.remark("Key2OAuth opens in your browser")
 			return nil
 		}
-		p.remark("no browser could be opened: %v", err)
+		p.remark("could not open a browser: %v", err)
 	}
-	p.remark("open this link in a browser on this machine; it works once and for 30 seconds")
+	p.remark("open this link in a browser on this computer; it works once, for 30 seconds")
 	fmt.Fprintln(p.stdout, answer.Link)
 	return nil
 }
@@ -201,8 +202,8 @@ func (p *program) tokenCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "token",
 		Short: "Print the token of the admin API",
-		Long: `Print the token of the admin API. Whoever has it can do all that you can do with
-the app on this machine.`,
+		Long: `Print the token of the admin API. It gives full control of Key2OAuth on this
+computer, so keep it secret.`,
 		Example: `  curl -H "Authorization: Bearer $(key2oauth token)" http://127.0.0.1:7450/api/status`,
 		Args:    wants(),
 		RunE: func(*cobra.Command, []string) error {

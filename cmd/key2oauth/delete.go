@@ -19,15 +19,15 @@ func (p *program) deleteCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "delete-everything [flags]",
-		Short: "Delete all that the app keeps on this machine, and end it",
-		Long: `Delete all that the app keeps on this machine: endpoints, API keys, connections,
+		Short: "Delete all data of Key2OAuth on this computer, and quit it",
+		Long: `Delete all data of Key2OAuth on this computer: servers, keys, connected apps,
 activity, the ngrok authtoken, settings, the encryption key in the keychain, and
-what starts the app at login. An app that runs is ended. What is left is the
-program itself.
+the entry that starts it at login. If Key2OAuth is running, it quits. Only the
+program itself is left.
 
-On a terminal it asks first; elsewhere it needs --yes. It is no error if there
-is nothing to delete. Other data folders (--data-dir) of yours use the same
-encryption key of the keychain: their API keys have to be pasted again.`,
+On a terminal it asks first; elsewhere it needs --yes. It is not an error if
+there is nothing to delete. If you use other data folders (--data-dir), they
+share the encryption key in the keychain: paste their keys again.`,
 		Example: `  key2oauth delete-everything
   key2oauth delete-everything --yes          before an uninstall`,
 		Args: wants(),
@@ -37,9 +37,9 @@ encryption key of the keychain: their API keys have to be pasted again.`,
 		ctx := cmd.Context()
 		if !yes {
 			if _, ok := p.terminal(); !ok {
-				return usage("nobody can be asked here", "delete-everything needs --yes")
+				return usage("add --yes to delete everything", "cannot ask for confirmation here (no terminal)")
 			}
-			question := fmt.Sprintf("Delete every endpoint, API key, connection and setting in %s, and the encryption key in the keychain?", printable(p.dataDir))
+			question := fmt.Sprintf("Delete all servers, keys, connected apps and settings in %s, and the encryption key in the keychain?", printable(p.dataDir))
 			if ok, err := p.confirm(ctx, question); err != nil || !ok {
 				return err
 			}
@@ -56,8 +56,8 @@ encryption key of the keychain: their API keys have to be pasted again.`,
 	return cmd
 }
 
-// deleteEverything has the app that runs do it, and does it itself where none
-// does.
+// deleteEverything lets the running Key2OAuth do it, or does it here if none is
+// running.
 func (p *program) deleteEverything(ctx context.Context) (left []string, err error) {
 	c, err := p.connect()
 	if f, ok := errors.AsType[*failure](err); ok && f.code == exitNotRunning {
@@ -74,23 +74,23 @@ func (p *program) deleteEverything(ctx context.Context) (left []string, err erro
 	if err := decode(raw, &answer); err != nil {
 		return nil, err
 	}
-	if err := p.waitEnded("everything was deleted, but the app has not ended yet"); err != nil {
+	if err := p.waitEnded("everything was deleted, but Key2OAuth has not quit yet"); err != nil {
 		return nil, err
 	}
-	p.remark("everything in %s was deleted, and the app has ended", printable(p.dataDir))
+	p.remark("everything in %s was deleted, and Key2OAuth has quit", printable(p.dataDir))
 	return answer.Left, nil
 }
 
-// deleteOffline deletes the data of an app that does not run.
+// deleteOffline deletes the data while Key2OAuth is not running.
 func (p *program) deleteOffline() (left []string, err error) {
 	_, err = os.Stat(shim.TokenFile(p.dataDir))
 	if errors.Is(err, fs.ErrNotExist) && !p.isDefaultDir() {
-		p.remark("no app has run on %s: there is nothing to delete", printable(p.dataDir))
+		p.remark("there is nothing to delete in %s", printable(p.dataDir))
 		return nil, nil
 	}
 	lock, err := instance.Acquire(p.dataDir)
 	if err != nil {
-		return nil, failed(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err), "another program may be at work on it; try again in a moment")
+		return nil, failed(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err), "another program may be using it; try again in a moment")
 	}
 	left, err = shim.DeleteEverything(p.dataDir, keychainHelper())
 	started, e := p.forgetLogin()
@@ -98,7 +98,7 @@ func (p *program) deleteOffline() (left []string, err error) {
 		left = append(left, started)
 	}
 	if err = errors.Join(err, lock.Destroy(), e); err != nil {
-		return left, failed(fmt.Errorf("not everything was deleted: %w", err), "delete the data folder "+p.dataDir+" by hand")
+		return left, failed(fmt.Errorf("not everything was deleted: %w", err), "delete the data folder "+p.dataDir+" yourself")
 	}
 	p.remark("everything in %s was deleted", printable(p.dataDir))
 	return left, nil

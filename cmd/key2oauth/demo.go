@@ -21,10 +21,10 @@ func (p *program) demoCommand() *cobra.Command {
 	var o appOptions
 	cmd := &cobra.Command{
 		Use:   "demo [flags]",
-		Short: "Try it: a sample MCP server that knows only an API key",
-		Long: `Run a sample MCP server that knows only an API key, with an endpoint for it in the
-running app. If no app is running, run it too. Ctrl-C ends the demo and removes
-its endpoint again.`,
+		Short: "Try Key2OAuth with a sample MCP server",
+		Long: `Run a sample MCP server that needs an API key, and add it to Key2OAuth. If
+Key2OAuth is not running, run it too. Ctrl-C ends the demo and removes the
+server.`,
 		Args: wants(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.demo(cmd.Context(), o) },
 	}
@@ -44,7 +44,7 @@ func (p *program) demo(ctx context.Context, o appOptions) error {
 		return err
 	}
 
-	// The app outlives the demo, whose last act is to remove its endpoint.
+	// Key2OAuth outlives the demo, which removes its server in the end.
 	appCtx, endApp := context.WithCancel(context.WithoutCancel(ctx))
 	defer endApp()
 	var demoErr error
@@ -60,7 +60,7 @@ func (p *program) demo(ctx context.Context, o appOptions) error {
 		demoErr = p.runDemo(ctx, c)
 	})
 	if errors.Is(err, instance.ErrRunning) && !ran {
-		return p.secondServe() // somebody was quicker
+		return p.secondServe() // another one was quicker
 	}
 	return errors.Join(demoErr, err)
 }
@@ -92,19 +92,19 @@ func (p *program) runDemo(ctx context.Context, c *client) (err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if _, e := c.call(ctx, http.MethodDelete, slugPath(e.Slug), nil); e != nil {
-			err = errors.Join(err, fmt.Errorf("the demo's endpoint is still there: %w", e))
+			err = errors.Join(err, fmt.Errorf("the demo server is still there: %w", e))
 			return
 		}
-		p.remark("the demo is over; its endpoint is removed")
+		p.remark("the demo is over, and its server was removed")
 	}()
 
 	fmt.Fprintf(p.stdout, `
-A sample MCP server is running. It knows one API key, and no OAuth:
+A sample MCP server is running. It takes an API key and knows no OAuth:
 
-  MCP URL   %s
+  Address   %s
   API key   %s
 
-Add the URL to a client on this machine, for example to Claude Code:
+Add the address to an app on this computer, for example Claude Code:
 
   claude mcp add --transport http demo %s
 

@@ -20,33 +20,33 @@ import (
 	"github.com/key2oauth/key2oauth/tray/notify"
 )
 
-// A desk is the app as its owner sees it on the desktop: the tray, the
+// A desk is Key2OAuth as its owner sees it on the desktop: the tray, the
 // notifications, and what their clicks do.
 type desk struct {
 	p       *program
 	log     *slog.Logger
-	atLogin bool              // nobody waits for something to happen
-	self    autostart.Command // what login is to start
+	atLogin bool              // login started it, and no person expects a window
+	self    autostart.Command // what to start at login
 
 	quit  func()
 	shim  *shim.Shim // nil until it serves
 	begun time.Time
 
-	stale         chan struct{} // has an element if the state is to be shown anew
+	stale         chan struct{} // has an element if the state must be shown again
 	tray, notices chan tray.State
 	visible       chan struct{} // closed once the desktop shows the icon
 	seen          sync.Once     // closes visible
 
-	clicks    sync.WaitGroup // what clicks have begun
+	clicks    sync.WaitGroup // work that clicks have started
 	switching *switching     // of the last click on Go online or Go offline
 }
 
-// desktop is the program without a command: the app with a tray where there is
-// one.
+// desktop is the program without a command: Key2OAuth with a tray icon, where
+// there is a place for one.
 func (p *program) desktop(ctx context.Context, o appOptions, flags *pflag.FlagSet) error {
 	err := p.runDesktop(ctx, o, flags)
 	if err != nil && ctx.Err() == nil && !isTerminal(p.stderr) {
-		// Whoever started the program by a click sees no standard error.
+		// A program that was started by a click shows no standard error.
 		if e := notify.Tell(tray.StartFailed(display.Text(err.Error(), tray.MaxReason))); e != nil {
 			p.logger(o).Debug("no notification says why the program ends", "err", e)
 		}
@@ -67,11 +67,11 @@ func (p *program) runDesktop(ctx context.Context, o appOptions, flags *pflag.Fla
 	}
 	serving := make(chan *shim.Shim, 1)
 	done := make(chan error, 1)
-	// The tray must be on the first goroutine, which some systems insist on, so
-	// the app is on another.
+	// Some systems insist that the tray is on the first goroutine, so the rest is
+	// on another one.
 	go func() {
 		err := p.serve(running, o, d, func(s *shim.Shim) { serving <- s })
-		quit() // no tray without the app
+		quit() // no tray without a server behind it
 		done <- err
 	}()
 	select {
@@ -87,8 +87,8 @@ func (p *program) runDesktop(ctx context.Context, o appOptions, flags *pflag.Fla
 	}
 }
 
-// secondDesktop leads to the app that runs already. Who starts the program
-// again does not see it, so it always opens the dashboard; login is nobody.
+// secondDesktop leads to the Key2OAuth that is already running. A person who
+// starts it again may not see it, so the window opens, except at login.
 func (p *program) secondDesktop(ctx context.Context, o appOptions) error {
 	c, err := p.connect()
 	if err != nil {
@@ -98,11 +98,11 @@ func (p *program) secondDesktop(ctx context.Context, o appOptions) error {
 	if o.atLogin {
 		return nil
 	}
-	return p.openDashboard(ctx, c, false)
+	return p.openWindow(ctx, c, false)
 }
 
 // run shows the tray until ctx, or the owner's session, ends. Where there is no
-// tray it says so, and the app goes on without.
+// tray, it says so and keeps running.
 func (d *desk) run(ctx context.Context) {
 	var group sync.WaitGroup
 	defer d.clicks.Wait()
@@ -119,34 +119,33 @@ func (d *desk) run(ctx context.Context) {
 	switch {
 	case err == nil:
 	case errors.Is(err, tray.ErrBusGone) && d.atLogin:
-		// Login starts it again. If it went on until then, that one would find
-		// this one running, and there would be no tray.
-		d.p.remark("the desktop session has ended, and the app with it")
+		// The next login starts it again. If this one were still running then,
+		// there would be no tray.
+		d.p.remark("the desktop session has ended, so Key2OAuth quits")
 	default:
 		d.p.remark("running without a tray: %v", err)
 		<-ctx.Done()
 	}
 }
 
-// repairLogin makes login start the program where it is now, if it is no
-// longer where it was.
+// repairLogin updates what login starts, if the program has moved.
 func (d *desk) repairLogin() {
 	st, err := autostart.Enabled(d.self)
 	if err != nil || st != autostart.Moved {
 		return
 	}
 	if err := autostart.Enable(d.self); err != nil {
-		d.log.Warn("login starts the program where it was before", "err", err)
+		d.log.Warn("login starts the program in its old place", "err", err)
 	}
 }
 
-// greet opens the dashboard where whoever started the program waits for
-// something to happen: on a first run, and where no icon comes up.
+// greet opens the window on a first run and where no icon appears, since the
+// person who started the program expects to see something.
 func (d *desk) greet(ctx context.Context) {
 	if d.atLogin || !hasBrowser() {
 		return
 	}
-	patience := 3 * time.Second // for a panel that has just been started too
+	patience := 3 * time.Second // for a panel that was just started too
 	o, err := d.shim.Overview()
 	firstRun := err == nil && len(o.Endpoints) == 0
 	if firstRun {
@@ -158,7 +157,7 @@ func (d *desk) greet(ctx context.Context) {
 			d.open(ctx, "/")
 		}
 	case <-time.After(patience):
-		d.open(ctx, "/?done=notray") // which says how to come back
+		d.open(ctx, "/?done=notray") // which says how to open it again
 	case <-ctx.Done():
 	}
 }
@@ -169,14 +168,14 @@ func (d *desk) host(shown bool) {
 		d.seen.Do(func() { close(d.visible) })
 		return
 	}
-	d.p.remark(`this desktop shows no tray icons now; "key2oauth open" opens the dashboard`)
+	d.p.remark("this desktop shows no tray icons now; open the Key2OAuth window with: key2oauth open")
 }
 
-// Prompt implements shim.Prompter. The state has what waits, so it is only to
-// be shown without delay.
+// Prompt implements shim.Prompter. The state lists what is waiting, so it only
+// has to be shown without delay.
 func (d *desk) Prompt(api.Prompt) { d.refresh() }
 
-// refresh has the state shown anew.
+// refresh has the state shown again.
 func (d *desk) refresh() {
 	select {
 	case d.stale <- struct{}{}:
@@ -184,7 +183,7 @@ func (d *desk) refresh() {
 	}
 }
 
-// show passes the state on whenever it is stale.
+// show passes the state to the tray and the notifications whenever it is stale.
 func (d *desk) show(ctx context.Context) {
 	for {
 		select {
@@ -194,7 +193,7 @@ func (d *desk) show(ctx context.Context) {
 		}
 		o, err := d.shim.Overview()
 		if err != nil {
-			d.log.Warn("the tray cannot be told how things are", "err", err)
+			d.log.Warn("the tray could not be updated", "err", err)
 			continue
 		}
 		if d.tooEarly(ctx, o) {
@@ -204,7 +203,7 @@ func (d *desk) show(ctx context.Context) {
 		state.Login = d.login()
 		for _, c := range []chan tray.State{d.tray, d.notices} {
 			select {
-			case <-c: // not looked at yet, and out of date
+			case <-c: // not read yet, and out of date
 			default:
 			}
 			c <- state
@@ -212,9 +211,8 @@ func (d *desk) show(ctx context.Context) {
 	}
 }
 
-// tooEarly reports whether the keychain may still be about to answer for the
-// first time. Until then an icon would tell everybody at each start that
-// something is wrong.
+// tooEarly reports whether the keychain may still answer for the first time.
+// Until then, the icon would show a problem at each start.
 func (d *desk) tooEarly(ctx context.Context, o shim.Overview) bool {
 	const patience = time.Second
 	left := patience - time.Since(d.begun)
@@ -231,7 +229,7 @@ func (d *desk) tooEarly(ctx context.Context, o shim.Overview) bool {
 	return true
 }
 
-// do does what a click asks for. What may take long goes on in the background,
+// do does what a click asks for. What may take long runs in the background,
 // since the next click may be Quit.
 func (d *desk) do(ctx context.Context, a tray.Action) {
 	var err error
@@ -274,13 +272,13 @@ func (d *desk) do(ctx context.Context, a tray.Action) {
 		d.quit()
 	}
 	if err != nil {
-		d.log.Warn("a click came to nothing", "what", string(a.Verb), "err", err)
-		d.open(ctx, "/") // which says what is wrong
+		d.log.Warn("a click had no effect", "what", string(a.Verb), "err", err)
+		d.open(ctx, "/") // it says what is wrong
 	}
 }
 
-// open opens a page of the owner's by a one-time link. Without a browser the
-// link is printed, for whoever has a terminal.
+// open opens one of the owner's pages with a one-time link. Without a browser,
+// the link is printed on the terminal.
 func (d *desk) open(ctx context.Context, path string) {
 	link := d.shim.OwnerLink(path)
 	d.clicks.Go(func() {
@@ -289,21 +287,21 @@ func (d *desk) open(ctx context.Context, path string) {
 			if err == nil || ctx.Err() != nil {
 				return
 			}
-			d.p.remark("no browser could be opened: %v", err)
+			d.p.remark("could not open a browser: %v", err)
 		}
-		d.p.remark("open this link in a browser on this machine; it works once and for 30 seconds: %s", link)
+		d.p.remark("open this link in a browser on this computer; it works once, for 30 seconds: %s", link)
 	})
 }
 
-// cardOf is where the home page shows an endpoint.
+// cardOf is where the Servers page shows an endpoint.
 func cardOf(slug string) string { return "/#e-" + slug }
 
-// copyURL puts an endpoint's address on the clipboard. Where there is none, the
-// home page shows it, and says why.
+// copyURL copies an endpoint's address to the clipboard. Where there is none,
+// the Servers page shows the address and says why.
 func (d *desk) copyURL(ctx context.Context, slug string) {
 	o, err := d.shim.Overview()
 	if err != nil {
-		d.log.Warn("an address cannot be copied", "err", err)
+		d.log.Warn("an address was not copied", "err", err)
 		return
 	}
 	for _, e := range o.Endpoints {
@@ -311,21 +309,21 @@ func (d *desk) copyURL(ctx context.Context, slug string) {
 			continue
 		}
 		if err := clipboard.CopyURL(ctx, e.URL); err != nil && ctx.Err() == nil {
-			d.log.Info("the address could not be copied, so its page opens", "err", err)
+			d.log.Info("the address was not copied, so its page opens", "err", err)
 			d.open(ctx, "/?done=copy"+cardOf(slug)[1:])
 		}
 	}
 }
 
-// A switching is a change of the tunnel that is under way.
+// A switching is a change of the tunnel in progress.
 type switching struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
 // setOnline opens or closes the tunnel, which may take half a minute. A later
-// click counts for more: nobody waits any longer for how the earlier one goes.
-// It is called for clicks on the menu alone, one after the other.
+// click replaces an earlier one. It is called only for clicks on the menu, one
+// after the other.
 func (d *desk) setOnline(ctx context.Context, online bool) {
 	before := d.switching
 	ctx, cancel := context.WithCancel(ctx)
@@ -339,13 +337,13 @@ func (d *desk) setOnline(ctx context.Context, online bool) {
 			<-before.done
 		}
 		if err := d.shim.SetOnline(ctx, online); err != nil && ctx.Err() == nil {
-			d.log.Warn("the tunnel is not as it was asked for", "online", online, "err", err)
-			d.open(ctx, "/tunnel") // which says why
+			d.log.Warn("the tunnel could not be switched", "online", online, "err", err)
+			d.open(ctx, "/tunnel") // it says why
 		}
 	})
 }
 
-// setLogin says how a change of what login starts went.
+// setLogin reports a change of what login starts.
 func (d *desk) setLogin(err error) {
 	if err != nil {
 		d.log.Warn("what login starts was not changed", "err", err)
@@ -358,11 +356,11 @@ func (d *desk) setLogin(err error) {
 	d.refresh()
 }
 
-// loginCommand is what login starts: this program, with the same flags.
+// loginCommand is what login starts: this program with the same flags.
 func (p *program) loginCommand(flags *pflag.FlagSet) autostart.Command {
 	exe, err := autostart.Self()
 	if err != nil {
-		return autostart.Command{} // which cannot be started at login
+		return autostart.Command{} // it cannot be started at login
 	}
 	c := autostart.Command{Program: exe, Args: []string{"--" + atLoginFlag}}
 	flags.Visit(func(f *pflag.Flag) {
@@ -378,7 +376,7 @@ func (p *program) loginCommand(flags *pflag.FlagSet) autostart.Command {
 	return c
 }
 
-// login says whether login starts the program, be it another copy of it.
+// login reports whether login starts the program, or another copy of it.
 func (d *desk) login() tray.Login {
 	st, err := autostart.Enabled(d.self)
 	switch {

@@ -21,13 +21,14 @@ import (
 func (p *program) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [flags]",
-		Short: "Check everything, and say whose fault it is",
-		Long: `Check everything: play a client on this computer and through the public address,
-try each server with its keys, and look at keychain, disk, clock and tunnel.
-The report holds no key and no token, so it can be shown to others.
+		Short: "Check everything, and say what to fix",
+		Long: `Run a complete sign-in, as an app would, on this computer and over the internet.
+Test every key at its server, and check the keychain, disk, clock and tunnel.
+Each problem comes with who has to fix it, and how. The report contains no keys
+or tokens, so you can show it to others.
 
-It ends with 1 if something does not work, and with 3 if the app does not run;
-then it says what keeps it from running.`,
+The exit code is 1 if something does not work, and 3 if Key2OAuth is not running;
+then the report says what keeps it from starting.`,
 		Args: wants(),
 	}
 	asJSON := jsonFlag(cmd)
@@ -60,12 +61,12 @@ then it says what keeps it from running.`,
 				n++
 			}
 		}
-		return failed(fmt.Errorf("%d of %d checks failed", n, len(report.Findings)), "each says above what to do")
+		return failed(fmt.Errorf("%d of %d checks failed", n, len(report.Findings)), "see above what to do")
 	}
 	return cmd
 }
 
-// examineStopped looks for what keeps the app from running, and reports why as
+// examineStopped looks for what keeps Key2OAuth from running, and returns why as
 // the error.
 func (p *program) examineStopped(why error, asJSON bool) error {
 	now := time.Now().UTC()
@@ -83,20 +84,20 @@ func (p *program) examineStopped(why error, asJSON bool) error {
 	return why
 }
 
-// stopped looks at what the app needs in order to run. It takes the address for
-// a moment.
+// stopped examines what Key2OAuth needs in order to run. It listens on the
+// address for a moment.
 func stopped(dir string) []api.Finding {
 	app := api.Finding{
 		ID: "computer.app", What: "Key2OAuth", State: api.FindingFailed, Whose: api.WhoseYours,
-		Words: "It does not run.", Next: `Start it as you start other programs, or with "key2oauth serve".`,
+		Words: "Key2OAuth is not running.", Next: `Start it as you start other programs, or run "key2oauth serve".`,
 	}
 	folder := api.Finding{ID: "computer.folder", What: "Data folder", State: api.FindingOK}
-	port := api.Finding{ID: "computer.port", What: "Address for apps on this computer", State: api.FindingSkipped, Words: "None has been chosen yet."}
+	port := api.Finding{ID: "computer.port", What: "Address for apps on this computer", State: api.FindingSkipped, Words: "No address has been chosen yet."}
 	addr, err := shim.StoredAddr(dir)
 	if err != nil {
 		folder.State, folder.Whose = api.FindingFailed, api.WhoseYours
-		folder.Words, folder.Next = printable(err.Error()), "Do that, and start Key2OAuth again."
-		port.Words = "It is kept in the data folder."
+		folder.Words, folder.Next = printable(err.Error()), "Fix that, then start Key2OAuth again."
+		port.Words = "The address is kept in the data folder."
 	}
 	if addr != "" {
 		port.State, port.Words = api.FindingOK, addr+" is free."
@@ -105,13 +106,13 @@ func stopped(dir string) []api.Finding {
 			err = ln.Close()
 		}
 		if err != nil {
-			port.State, port.Whose, port.Words = api.FindingFailed, api.WhoseYours, err.Error()+". Apps on this computer know this address, so Key2OAuth takes no other."
-			port.Next = `End that program, and start Key2OAuth again. For this once "key2oauth serve --addr :0" serves elsewhere.`
+			port.State, port.Whose, port.Words = api.FindingFailed, api.WhoseYours, err.Error()+". Apps on this computer use this address, so Key2OAuth does not change it."
+			port.Next = `Quit that program, then start Key2OAuth again. To use another address this time, run "key2oauth serve --addr :0".`
 		}
 	}
 	if folder.State == api.FindingFailed || port.State == api.FindingFailed {
 		app.State, app.Whose, app.Next = api.FindingSkipped, "", ""
-		app.Words = "It does not run, and what is said below keeps it from that."
+		app.Words = "Key2OAuth is not running. The problem below keeps it from starting."
 	}
 	all := []api.Finding{app, folder, port}
 	for i := range all {
@@ -120,8 +121,8 @@ func stopped(dir string) []api.Finding {
 	return all
 }
 
-// examine has the app examine everything, and prints each finding as it comes
-// if show is true.
+// examine has the running Key2OAuth examine everything. If show is true, it
+// prints each finding as it arrives.
 func (p *program) examine(ctx context.Context, c *client, show bool) (report api.Report, raw []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.origin+"/api/doctor", nil)
 	if err != nil {
@@ -129,14 +130,14 @@ func (p *program) examine(ctx context.Context, c *client, show bool) (report api
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	patient := *c.http
-	patient.Timeout = 0 // servers are slow when they are ill
+	patient.Timeout = 0 // servers with a problem are slow
 	res, err := patient.Do(req)
 	if err != nil {
-		return report, nil, &failure{exitNotRunning, fmt.Errorf("the app at %s does not answer: %w", c.origin, errors.Unwrap(err)), hintStart}
+		return report, nil, noAnswer(c.origin, err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return report, nil, fmt.Errorf("the app at %s answered %s", c.origin, res.Status)
+		return report, nil, fmt.Errorf("Key2OAuth at %s answered %s", c.origin, res.Status)
 	}
 	out := p.newReportPrinter()
 	lines := bufio.NewReader(res.Body)
@@ -147,11 +148,11 @@ func (p *program) examine(ctx context.Context, c *client, show bool) (report api
 		}
 		if err != nil {
 			out.clear()
-			return report, nil, fmt.Errorf("reading the app's answer: %w", err)
+			return report, nil, fmt.Errorf("reading the answer of Key2OAuth: %w", err)
 		}
 		report = api.Report{}
 		if err := json.Unmarshal(line, &report); err != nil {
-			return report, nil, fmt.Errorf("reading the app's answer: %w", err)
+			return report, nil, fmt.Errorf("reading the answer of Key2OAuth: %w", err)
 		}
 		raw = line
 		if show {
@@ -160,19 +161,19 @@ func (p *program) examine(ctx context.Context, c *client, show bool) (report api
 	}
 	out.clear()
 	if report.Ended == nil {
-		return report, nil, &failure{exitNotRunning, errors.New("the app ended before the report was complete"), hintStart}
+		return report, nil, &failure{exitNotRunning, errors.New("Key2OAuth quit before the report was complete"), "start it with: key2oauth serve"}
 	}
 	return report, raw, nil
 }
 
-// A reportPrinter prints each finding once it is known. On a terminal the one
-// that is looked at stands below them meanwhile.
+// A reportPrinter prints each finding once it is known. On a terminal, the one
+// being examined stands below them meanwhile.
 type reportPrinter struct {
 	p       *program
 	printed map[string]bool
 	group   string
 	live    bool
-	shown   int // how many characters of what is looked at stand on the last line
+	shown   int // how many characters of it stand on the last line
 }
 
 func (p *program) newReportPrinter() *reportPrinter {
@@ -204,7 +205,7 @@ func (r *reportPrinter) print(findings []api.Finding) {
 	}
 }
 
-// clear takes away what is looked at.
+// clear removes the one being examined.
 func (r *reportPrinter) clear() {
 	if r.shown > 0 {
 		fmt.Fprint(r.p.stdout, "\r"+strings.Repeat(" ", r.shown)+"\r")

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// A testEdge stands in for ngrok in tests. The shipped program knows of none: a
-// setting for it would let whoever can write it read all that passes.
+// A testEdge stands in for ngrok in tests. The shipped program has none, since
+// a setting for it would let another program read everything that passes.
 type testEdge struct {
 	addr string
 	cas  *x509.CertPool

@@ -12,8 +12,8 @@ import (
 	"os"
 )
 
-// A testEdge stands in for ngrok: the address of its agents' side, which is
-// that of its public side too, and who signed its certificates.
+// A testEdge stands in for ngrok. Agents and the public connect to the same
+// address; cas signed its certificates.
 type testEdge struct {
 	addr string
 	cas  *x509.CertPool

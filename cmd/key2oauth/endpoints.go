@@ -14,7 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
-const hintList = `"key2oauth list" shows the endpoints`
+const hintList = "list your servers with: key2oauth list"
 
 func slugPath(slug string) string { return "/api/slugs/" + url.PathEscape(slug) }
 
@@ -22,24 +22,24 @@ func (p *program) addCommand() *cobra.Command {
 	var name, header, prefix string
 	var keyStdin, force bool
 	cmd := &cobra.Command{
-		Use:   "add UPSTREAM_URL [flags]",
-		Short: "Make an endpoint for an MCP server, print the MCP URL to paste",
-		Long: `Make an endpoint for an MCP server and print the MCP URL to paste into clients.
+		Use:   "add URL [flags]",
+		Short: "Add an MCP server, print its address for your apps",
+		Long: `Add an MCP server and print the address to paste into your apps.
 
-The API key is asked for on the page that opens when a client connects. If you
-have it at hand, --key-stdin saves it now, after trying it; it is never taken
+You paste the API key on the page that opens when an app connects. To save it
+now, use --key-stdin: the key is tested at the server first. It is never taken
 from the command line, where other programs could read it.`,
 		Example: `  key2oauth add https://example.com/mcp --name Example
   key2oauth add https://example.com/mcp --header X-API-Key
   pass show example | key2oauth add https://example.com/mcp --key-stdin`,
-		Args: wants("UPSTREAM_URL"),
+		Args: wants("URL"),
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&name, "name", "", "what to call the endpoint (default the upstream's host)")
-	f.StringVar(&header, "header", "Authorization", "the `header` that carries the API key")
-	f.StringVar(&prefix, "prefix", "", "what stands before the key in it (default \"Bearer \" in Authorization, else nothing)")
-	f.BoolVar(&keyStdin, "key-stdin", false, "read the API key from standard input")
+	f.StringVar(&name, "name", "", "a name for the server (default its host)")
+	f.StringVar(&header, "header", "Authorization", "the `header` for the key")
+	f.StringVar(&prefix, "prefix", "", "text before the key in the header (default \"Bearer \" in Authorization, else nothing)")
+	f.BoolVar(&keyStdin, "key-stdin", false, "read the key from standard input, test it and save it")
 	f.BoolVar(&force, "force", false, forceUsage)
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -72,15 +72,15 @@ from the command line, where other programs could read it.`,
 			p.remark("%s", printable(e.Note))
 		}
 		if strings.Contains(args[0], "?") {
-			p.remark("the app keeps the URL's query sealed, but your shell may have it in its history")
+			p.remark("the part of the URL after ? is kept encrypted, but it may be in your shell's history")
 		}
 		if *asJSON {
 			return p.printJSON(raw)
 		}
 		if keyStdin {
-			p.remark("paste this URL into your client:")
+			p.remark("paste this address into your app:")
 		} else {
-			p.remark("paste this URL into your client; the page that opens when it connects asks for the API key:")
+			p.remark("paste this address into your app; when it connects, a page opens and asks for the key:")
 		}
 		fmt.Fprintln(p.stdout, e.MCPEndpoint)
 		return nil
@@ -88,12 +88,12 @@ from the command line, where other programs could read it.`,
 	return cmd
 }
 
-const forceUsage = "save the key even if the server does not look like an MCP server"
+const forceUsage = "save the key even if this does not look like an MCP server"
 
 func (p *program) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [flags]",
-		Short: "List the endpoints",
+		Short: "List your servers",
 		Args:  wants(),
 	}
 	asJSON := jsonFlag(cmd)
@@ -111,10 +111,10 @@ func (p *program) listCommand() *cobra.Command {
 			return p.printJSON(raw)
 		}
 		if len(answer.Slugs) == 0 {
-			p.remark(`no endpoints yet; "key2oauth add UPSTREAM_URL" makes one`)
+			p.remark("no servers yet; add one with: key2oauth add URL")
 			return nil
 		}
-		rows := [][]string{{"SLUG", "NAME", "STATE", "KEYS", "LAST USED", "UPSTREAM", "MCP URL"}}
+		rows := [][]string{{"SLUG", "NAME", "STATE", "KEYS", "LAST USED", "SERVER", "ADDRESS"}}
 		for _, e := range answer.Slugs {
 			rows = append(rows, []string{e.Slug, e.DisplayName, e.State, labels(e.Credentials), day(e.LastUsed), e.UpstreamURL, e.MCPEndpoint})
 		}
@@ -134,7 +134,7 @@ func labels(credentials []api.Credential) string {
 func (p *program) urlCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "url SLUG",
-		Short:   "Print the MCP URL of an endpoint",
+		Short:   "Print the address of a server for your apps",
 		Example: `  claude mcp add --transport http example "$(key2oauth url 0123456789ab)"`,
 		Args:    wants("SLUG"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -144,7 +144,7 @@ func (p *program) urlCommand() *cobra.Command {
 			}
 			var e api.Endpoint
 			if _, err := c.getInto(cmd.Context(), slugPath(args[0]), &e); err != nil {
-				return notFound(err, "endpoint "+args[0], hintList)
+				return notFound(err, "server "+args[0], hintList)
 			}
 			fmt.Fprintln(p.stdout, e.MCPEndpoint)
 			return nil
@@ -156,8 +156,8 @@ func (p *program) removeCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "remove SLUG [flags]",
-		Short: "Remove an endpoint, its API keys and its clients' access",
-		Long: `Remove an endpoint, its API keys and its clients' access. On a terminal it asks
+		Short: "Remove a server and its keys, and disconnect its apps",
+		Long: `Remove a server and its keys, and disconnect its apps. On a terminal it asks
 first.`,
 		Args: wants("SLUG"),
 	}
@@ -170,18 +170,18 @@ first.`,
 		}
 		var e api.Endpoint
 		if _, err := c.getInto(ctx, slugPath(args[0]), &e); err != nil {
-			return notFound(err, "endpoint "+args[0], hintList)
+			return notFound(err, "server "+args[0], hintList)
 		}
 		if !yes {
-			question := fmt.Sprintf("Remove %q with its API keys, and cut off every client that uses it?", printable(e.DisplayName))
+			question := fmt.Sprintf("Remove %s with its keys, and disconnect every app that uses it?", printable(e.DisplayName))
 			if ok, err := p.confirm(ctx, question); err != nil || !ok {
 				return err
 			}
 		}
 		if _, err := c.call(ctx, http.MethodDelete, slugPath(e.Slug), nil); err != nil {
-			return notFound(err, "endpoint "+args[0], hintList)
+			return notFound(err, "server "+args[0], hintList)
 		}
-		p.remark("removed %q", printable(e.DisplayName))
+		p.remark("removed %s", printable(e.DisplayName))
 		return nil
 	}
 	return cmd
@@ -192,15 +192,15 @@ func (p *program) keyCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "key SLUG [flags]",
-		Short: "Save or replace an API key, read from standard input",
-		Long: `Save or replace the API key of an endpoint. The key is read from standard input;
-on a terminal it is asked for and not shown. Clients that are connected go on
-with the new key by themselves.`,
+		Short: "Save or replace a key, read from standard input",
+		Long: `Save or replace the key of a server. The key is read from standard input; on a
+terminal it is asked for and not shown. It is tested at the server first.
+Connected apps keep working with the new key.`,
 		Example: `  key2oauth key 0123456789ab
   pass show example | key2oauth key 0123456789ab`,
 		Args: wants("SLUG"),
 	}
-	cmd.Flags().StringVar(&credential, "credential", "", "the `ID` of the key to replace, where the endpoint has several")
+	cmd.Flags().StringVar(&credential, "credential", "", "the `ID` of the key to replace, if the server has several")
 	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
@@ -208,10 +208,10 @@ with the new key by themselves.`,
 		if err != nil {
 			return err
 		}
-		// Nobody should paste a key before hearing that the endpoint is gone.
+		// A server that is gone is reported before a key is pasted.
 		var e api.Endpoint
 		if _, err := c.getInto(ctx, slugPath(args[0]), &e); err != nil {
-			return notFound(err, "endpoint "+args[0], hintList)
+			return notFound(err, "server "+args[0], hintList)
 		}
 		key, err := p.readKey(ctx)
 		if err != nil {
@@ -225,13 +225,13 @@ with the new key by themselves.`,
 		if err != nil {
 			return err
 		}
-		p.remark("saved the key of %q; connected clients go on with it", printable(e.DisplayName))
+		p.remark("key saved for %s; connected apps keep working", printable(e.DisplayName))
 		return p.remarkUnverified(ctx, c, e.Slug, credential)
 	}
 	return cmd
 }
 
-// remarkUnverified says so if the key that was just saved could not be tried.
+// remarkUnverified says so if the key that was just saved could not be tested.
 func (p *program) remarkUnverified(ctx context.Context, c *client, slug, credential string) error {
 	var e api.Endpoint
 	if _, err := c.getInto(ctx, slugPath(slug), &e); err != nil {
@@ -239,13 +239,13 @@ func (p *program) remarkUnverified(ctx context.Context, c *client, slug, credent
 	}
 	for _, cred := range e.Credentials {
 		if cred.State == api.CredentialUnverified && (cred.ID == credential || credential == "" && cred.For == api.ForOwner) {
-			p.remark("whether it is good is not known: the server could not be asked, or answers without a key too")
+			p.remark("the key could not be tested: the server did not answer, or it needs no key")
 		}
 	}
 	return nil
 }
 
-// severalKeys shows the keys to choose from.
+// severalKeys lists the keys to choose from.
 func (p *program) severalKeys(e *apiError) error {
 	var answer api.SeveralKeys
 	if json.Unmarshal(e.body, &answer) == nil && len(answer.Credentials) > 0 {
@@ -257,5 +257,5 @@ func (p *program) severalKeys(e *apiError) error {
 			return err
 		}
 	}
-	return failed(e, "name the key to replace with --credential ID")
+	return failed(e, "choose the key to replace with --credential ID")
 }

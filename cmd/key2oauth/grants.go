@@ -12,9 +12,9 @@ import (
 func (p *program) grantsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grants [flags]",
-		Short: "List the clients that may use an endpoint",
-		Long: `List the clients that may use an endpoint. Each consent makes a grant of its own,
-so a client that was connected twice is listed twice.`,
+		Short: "List the connected apps",
+		Long: `List the connected apps. Each approval is listed by itself, so an app that was
+approved twice is listed twice.`,
 		Args: wants(),
 	}
 	asJSON := jsonFlag(cmd)
@@ -32,10 +32,10 @@ so a client that was connected twice is listed twice.`,
 			return p.printJSON(raw)
 		}
 		if len(answer.Grants) == 0 {
-			p.remark("no client is connected yet; paste the URL of an endpoint into one")
+			p.remark("no app is connected yet; paste the address of a server into one")
 			return nil
 		}
-		rows := [][]string{{"GRANT", "CLIENT", "ANSWERS GO TO", "ENDPOINT", "CREATED", "LAST USED"}}
+		rows := [][]string{{"GRANT", "APP", "RETURNS TO", "SERVER", "CONNECTED", "LAST USED"}}
 		for _, g := range answer.Grants {
 			rows = append(rows, []string{g.ID, g.ClientName, g.RedirectHost, g.Slug, day(&g.Created), day(g.LastUsed)})
 		}
@@ -44,20 +44,21 @@ so a client that was connected twice is listed twice.`,
 	return cmd
 }
 
-func (p *program) revokeCommand() *cobra.Command {
+func (p *program) disconnectCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "revoke GRANT",
-		Short: "End a client's access at once",
-		Args:  wants("GRANT"),
+		Use:     "disconnect GRANT",
+		Aliases: []string{"revoke"},
+		Short:   "Disconnect an app at once",
+		Args:    wants("GRANT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := p.connect()
 			if err != nil {
 				return err
 			}
 			if _, err := c.call(cmd.Context(), http.MethodDelete, "/api/grants/"+url.PathEscape(args[0]), nil); err != nil {
-				return notFound(err, "grant "+args[0], `"key2oauth grants" lists them`)
+				return notFound(err, "connected app "+args[0], "list them with: key2oauth grants")
 			}
-			p.remark("revoked; the client must connect again to go on")
+			p.remark("disconnected; to use it again, connect it again")
 			return nil
 		},
 	}

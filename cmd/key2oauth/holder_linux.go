@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// holder names the program that listens where we wanted to, as "nginx (pid
-// 42)", or returns "" if that cannot be known: other users' programs do not
-// show their open files to us.
+// holder names the program that listens on an address, as "nginx (pid 42)". It
+// returns "" if that cannot be known, since the open files of other users'
+// programs are not visible to us.
 func holder(want netip.AddrPort) string {
 	inode := ""
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
@@ -70,8 +70,8 @@ func listenerInode(table string, want netip.AddrPort) string {
 }
 
 // parseProcAddr reads "0100007F:1D1A": the address in words of four bytes,
-// each in the byte order of the machine, which is little-endian wherever we
-// run.
+// each in the byte order of the machine, which is little-endian on every system
+// we support.
 func parseProcAddr(s string) (netip.AddrPort, bool) {
 	addr, port, ok := strings.Cut(s, ":")
 	if !ok {

@@ -19,14 +19,14 @@ func parseAddr(s string) (netip.AddrPort, error) {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%q is no port number", port)
+		return netip.AddrPort{}, fmt.Errorf("%q is not a port number", port)
 	}
 	if host == "" || host == "localhost" {
 		host = "127.0.0.1"
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%q is no IP address", host)
+		return netip.AddrPort{}, fmt.Errorf("%q is not an IP address", host)
 	}
 	if ip = ip.Unmap(); !ip.IsLoopback() || ip.Zone() != "" {
 		return netip.AddrPort{}, fmt.Errorf("%s is not a loopback address", host)
@@ -34,8 +34,8 @@ func parseAddr(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip, uint16(n)), nil
 }
 
-// listenOn listens on addr. Where that fails it names who has the port, if
-// that can be known.
+// listenOn listens on addr. If the port is taken, the error names the program
+// that has it, where that can be known.
 func listenOn(addr, hint string) (net.Listener, error) {
 	ap, err := parseAddr(addr)
 	if err != nil {

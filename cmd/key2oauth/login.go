@@ -7,11 +7,10 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/autostart"
 )
 
-// A loginSetting is start at login, as the settings page changes it.
+// A loginSetting is "start at login", as the settings page changes it.
 type loginSetting struct{ self autostart.Command }
 
-// Enabled says of another copy of the program too that it is started, as the
-// tray does.
+// Enabled is true for another copy of the program too, as in the tray.
 func (l loginSetting) Enabled() (bool, error) {
 	st, err := autostart.Enabled(l.self)
 	return st != autostart.Off, err
@@ -24,20 +23,19 @@ func (l loginSetting) Set(on bool) error {
 	return autostart.Disable()
 }
 
-// isDefaultDir reports whether the data folder is the one that the program
-// takes if none is named.
+// isDefaultDir reports whether the data folder is the default one.
 func (p *program) isDefaultDir() bool {
 	dir, err := os.UserConfigDir()
 	return err == nil && p.dataDir == filepath.Join(dir, "key2oauth")
 }
 
-// forgetLogin makes login start nothing, if what it starts is the program on
-// this data folder, or a program that is gone. It may have been told other
-// flags than those that are tried here; then left says so.
+// forgetLogin removes the login entry, if it starts the program on this data
+// folder, or a program that is gone. An entry with other flags than those tried
+// here is kept, and left says so.
 func (p *program) forgetLogin() (left string, err error) {
 	exe, err := autostart.Self()
 	if err != nil {
-		return "", nil // then it could not be made to start anything either
+		return "", nil // then there can be no entry either
 	}
 	folders := [][]string{{"--data-dir=" + p.dataDir}}
 	if p.isDefaultDir() {
@@ -57,7 +55,7 @@ func (p *program) forgetLogin() (left string, err error) {
 		}
 	}
 	if p.isDefaultDir() {
-		left = "Login starts a copy of the program with flags of its own. The settings of your desktop turn that off."
+		left = "Your login still starts Key2OAuth, with other flags. Turn that off in the settings of your desktop."
 	}
 	return left, nil
 }

@@ -1,8 +1,9 @@
-// Key2oauth lets MCP clients that know only OAuth use MCP servers that know
-// only API keys. It runs on the machine of the person who owns the keys.
+// Key2oauth lets apps that sign in with OAuth use MCP servers that only take an
+// API key. It runs on the computer of the person who owns the keys.
 //
-// "key2oauth help" lists the commands. Without a command it is the app itself;
-// the other commands talk to the app that runs on the same data folder.
+// "key2oauth help" lists the commands. Without a command, the program is the
+// server itself, with an icon in the tray; the commands talk to the one that is
+// running on the same data folder.
 package main
 
 import (
@@ -22,8 +23,8 @@ func main() {
 	os.Exit(report(os.Stderr, err))
 }
 
-// run is the whole program. It returns when the command is done or, once ctx
-// ends, has cleaned up.
+// run is the whole program. It returns when the command is done or, after ctx
+// has ended, cleaned up.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	root := newRoot(&program{stdin: stdin, stdout: stdout, stderr: stderr})
 	root.SetArgs(args)
@@ -40,8 +41,8 @@ const (
 	exitNotRunning = 3
 )
 
-// A failure is an error with the exit code that it makes and, mostly, with
-// what a person can do about it. Other errors make exit code 1.
+// A failure is an error with its exit code and, mostly, what a person can do
+// about it. Other errors have the exit code 1.
 type failure struct {
 	code int
 	err  error
@@ -61,13 +62,13 @@ func failed(err error, hint string) error {
 	return &failure{code: exitFailed, err: err, hint: hint}
 }
 
-// report tells a person why the program ends and returns the exit code.
+// report says why the program ends, and returns the exit code.
 func report(stderr io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
 	if errors.Is(err, context.Canceled) {
-		return exitFailed // by Ctrl-C: who pressed it knows why
+		return exitFailed // the person who pressed Ctrl-C knows why
 	}
 	fmt.Fprintf(stderr, "key2oauth: %s\n", printable(err.Error()))
 	f, ok := errors.AsType[*failure](err)

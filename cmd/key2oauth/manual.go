@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// manualCommand is for whoever packs the program: it prints the manual page.
-// There is one page for all commands, as their help is short.
+// manualCommand prints the manual page, for packages. There is one page for all
+// commands, since their help is short.
 func (p *program) manualCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "manual",
@@ -33,7 +33,7 @@ func writeManual(w io.Writer, root *cobra.Command) error {
 	m.line(".B key2oauth\n.RI [ flags ]\n.br\n.B key2oauth\n.IR \"command \" [ arguments ]")
 	m.line(".SH DESCRIPTION")
 	m.paragraphs(root.Long)
-	m.line(".SH OPTIONS\nA flag that names a variable in brackets can be set by it as well.")
+	m.line(".SH OPTIONS\nA flag with a variable in brackets can also be set by that variable.")
 	m.flags(root.LocalNonPersistentFlags(), nil)
 	m.flags(root.PersistentFlags(), nil)
 	m.line(".SH COMMANDS")
@@ -52,7 +52,7 @@ func writeManual(w io.Writer, root *cobra.Command) error {
 	}
 	m.line(".SH EXAMPLES")
 	m.example(root.Example)
-	m.line(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 no running app to talk to.")
+	m.line(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 Key2OAuth is not running.")
 	_, err := io.WriteString(w, m.String())
 	return err
 }
@@ -60,11 +60,11 @@ func writeManual(w io.Writer, root *cobra.Command) error {
 // A manual is a page in the language of man(7).
 type manual struct{ strings.Builder }
 
-// line adds a line; what is not ours in its arguments goes through roff.
+// line adds a line. Its arguments must have gone through roff.
 func (m *manual) line(format string, args ...any) { fmt.Fprintf(m, format+"\n", args...) }
 
-// paragraphs adds text as help shows it. Where lines are indented all keep
-// their breaks.
+// paragraphs adds text as help shows it. A paragraph with indented lines keeps
+// its line breaks.
 func (m *manual) paragraphs(text string) {
 	for _, par := range strings.Split(strings.TrimSpace(text), "\n\n") {
 		if strings.Contains("\n"+par, "\n ") {
@@ -89,7 +89,7 @@ func (m *manual) example(text string) {
 	m.line(".fi")
 }
 
-// flags adds those of fs that stand not yet among known.
+// flags adds the flags of fs that are not in known.
 func (m *manual) flags(fs, known *pflag.FlagSet) {
 	again := false
 	fs.VisitAll(func(f *pflag.Flag) {
@@ -105,11 +105,11 @@ func (m *manual) flags(fs, known *pflag.FlagSet) {
 		m.line("%s", roff(strings.ReplaceAll(usage, "\n", " ")))
 	})
 	if again {
-		m.line(".PP\nIt takes the flags of the app too, which stand under OPTIONS.")
+		m.line(".PP\nIt also takes the flags under OPTIONS.")
 	}
 }
 
-// roff makes text stand for itself.
+// roff escapes text for man(7).
 func roff(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
 	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {

@@ -14,8 +14,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// requireKey is all that the sample server knows of authorization: the API key
-// of most MCP servers that have nothing else.
+// requireKey is the only authorization of the sample server: an API key, as on
+// most MCP servers.
 func requireKey(key string, next http.Handler) http.Handler {
 	want := sha256.Sum256([]byte("Bearer " + key))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +97,7 @@ func convertUnits(_ context.Context, _ *mcp.CallToolRequest, in unitsIn) (*mcp.C
 	return nil, unitsOut{Value: in.Value*u[0] + u[1], Unit: in.To}, nil
 }
 
-// notes are kept in memory; every client of the demo sees the same ones.
+// notes are kept in memory. Every client of the demo sees the same ones.
 type notes struct {
 	mu  sync.Mutex
 	all []string

@@ -18,8 +18,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/display"
 )
 
-// maxKey is more than any API key is long; the app refuses far shorter ones
-// with better words.
+// maxKey is longer than any API key. The server refuses much shorter ones with
+// better words.
 const maxKey = 64 << 10
 
 // readKey reads an API key from standard input.
@@ -31,8 +31,8 @@ func (p *program) readKey(ctx context.Context) (string, error) {
 	return key, err
 }
 
-// readSecret reads a secret from standard input: on a terminal a line that is
-// not shown, else all there is. It may be empty.
+// readSecret reads a secret from standard input: on a terminal one line, which
+// is not shown, else everything. It may be empty.
 func (p *program) readSecret(ctx context.Context, what string) (string, error) {
 	var b []byte
 	var err error
@@ -61,8 +61,8 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// readHidden reads a line without echo, and shows what is typed again when ctx
-// ends first.
+// readHidden reads a line without echo, and turns echo on again if ctx ends
+// first.
 func readHidden(ctx context.Context, fd int) ([]byte, error) {
 	before, err := term.GetState(fd)
 	if err != nil {
@@ -71,7 +71,7 @@ func readHidden(ctx context.Context, fd int) ([]byte, error) {
 	return await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) }, func() { term.Restore(fd, before) })
 }
 
-// confirm asks a yes-or-no question. Where nobody can answer it is a yes:
+// confirm asks a yes-or-no question. Without a terminal the answer is yes, since
 // a script that says remove means it.
 func (p *program) confirm(ctx context.Context, question string) (bool, error) {
 	f, ok := p.terminal()
@@ -92,7 +92,7 @@ func (p *program) confirm(ctx context.Context, question string) (bool, error) {
 }
 
 // await returns what read returns, or gives up when ctx ends. A read from a
-// terminal cannot be interrupted, so it is left behind then: the program ends.
+// terminal cannot be interrupted, so it is left behind when the program ends.
 func await[T any](ctx context.Context, read func() (T, error), giveUp func()) (T, error) {
 	type result struct {
 		v   T
@@ -136,18 +136,18 @@ func printTable(w io.Writer, rows [][]string) error {
 	return tw.Flush()
 }
 
-// printJSON prints the app's answer, with line breaks.
+// printJSON prints an answer of the admin API, with line breaks.
 func (p *program) printJSON(raw []byte) error {
 	var b bytes.Buffer
 	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
-		return fmt.Errorf("reading the app's answer: %w", err)
+		return fmt.Errorf("reading the answer of Key2OAuth: %w", err)
 	}
 	b.WriteByte('\n')
 	_, err := b.WriteTo(p.stdout)
 	return err
 }
 
-// day shows a time to people in their own time zone.
+// day shows a time in the local time zone.
 func day(t *time.Time) string {
 	if t == nil || t.IsZero() {
 		return ""

@@ -87,7 +87,7 @@ func TestOnTerminal(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(stderr.String(), `saved the key of "Sample"`) {
+		if !strings.Contains(stderr.String(), "key saved for Sample") {
 			t.Errorf("got stderr %q", stderr.String())
 		}
 		if !echoes(t, tty) {
@@ -118,7 +118,7 @@ func TestOnTerminal(t *testing.T) {
 		for _, tt := range []struct{ answer, want string }{
 			{"", "nothing was removed"},
 			{"no", "nothing was removed"},
-			{"y", `removed "Sample"`},
+			{"y", "removed Sample"},
 		} {
 			done := start(t.Context(), "remove", slug)
 			asked := strings.Count(stderr.String(), "[y/N]")

@@ -35,8 +35,8 @@ func trayState(o shim.Overview) tray.State {
 // trayName is a name for a line of the menu.
 func trayName(s string) string { return display.Text(s, tray.MaxName) }
 
-// trayKeychain translates the state of the keychain. One that is not known here
-// is shown: better once too often than never.
+// trayKeychain translates the state of the keychain. An unknown one counts as
+// unusable: a warning too many is better than one too few.
 func trayKeychain(state string) tray.Keychain {
 	switch state {
 	case api.KeychainReady, api.KeychainFile:
@@ -49,14 +49,13 @@ func trayKeychain(state string) tray.Keychain {
 	return tray.KeychainUnusable
 }
 
-// told are causes that the menu tells of anyway, or that are no news to the
-// owner.
+// told are causes that the menu shows anyway, or that the owner knows already.
 var told = []string{
 	api.CauseDenied, api.CauseDiskApprove, api.CauseDiskExchange, api.CauseDiskRefresh,
 	api.CauseKeyRejected, api.CausePaused, api.CauseLocked, api.CauseLockedConsent,
 }
 
-// trayStopped finds the last attempt that the owner should know of.
+// trayStopped finds the last attempt that the owner should know about.
 func trayStopped(all []api.Attempt) tray.Attempt {
 	for _, a := range all { // the newest comes first
 		if slices.Contains(told, a.Diagnosis.Cause) {
@@ -71,9 +70,9 @@ func trayStopped(all []api.Attempt) tray.Attempt {
 	return tray.Attempt{}
 }
 
-// trayKey translates the state of an endpoint. Those that wait for the keychain
-// do not need the owner one by one, and one without a saved key is fine: each
-// connection brings its own.
+// trayKey translates the state of an endpoint. One that waits for the keychain
+// does not need the owner by itself, and one without a saved key is fine, since
+// each connection brings its own.
 func trayKey(state string) tray.Key {
 	switch state {
 	case api.EndpointRejected:
@@ -84,8 +83,8 @@ func trayKey(state string) tray.Key {
 	return tray.KeyFine
 }
 
-// trayTunnel translates the state of the tunnel. Words are for where the state
-// alone does not say what is wrong.
+// trayTunnel translates the state of the tunnel. It has words only where the
+// state alone does not say what is wrong.
 func trayTunnel(o shim.Overview) tray.Tunnel {
 	var t tray.Tunnel
 	if p := o.Status.PublicOrigin; p != nil {

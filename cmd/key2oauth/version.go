@@ -13,7 +13,7 @@ import (
 // release is set by the linker in released binaries.
 var release string
 
-// version is the released version, else what the Go toolchain noted in the
+// version is the released version, else what the Go toolchain recorded in the
 // binary: a module version, or "devel" with the commit.
 func version() string {
 	if release != "" {
