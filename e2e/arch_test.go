@@ -77,7 +77,7 @@ var layers = map[string][]string{
 		"shim/internal/httpx",
 	},
 	"shim/internal/endpoint": {
-		"shim/display", "shim/internal/safedial",
+		"shim/display", "shim/internal/problem", "shim/internal/safedial",
 	},
 	"shim/internal/reach": {
 		"shim/api", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/problem", "shim/internal/vault", "shim/internal/web", "tunnel",

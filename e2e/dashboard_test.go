@@ -240,7 +240,7 @@ func TestSettingsInChromium(t *testing.T) {
 		t.Fatal(err)
 	}
 	send(other)
-	b.waitFor("not a file that Key2OAuth has exported")
+	b.waitFor("not exported by Key2OAuth")
 	b.look("import-error")
 	send(name)
 	b.waitFor(shimtest.Text("import.added"))

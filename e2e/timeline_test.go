@@ -198,7 +198,7 @@ var stops = []stop{
 		w.begin()
 		w.up.Close()
 		w.answer(map[string]string{"api_key": otherKey, "action": "approve"})
-	}, "key unreachable", "upstream", "Look whether the server works"},
+	}, "key unreachable", "upstream", "Check that the server works"},
 	{"server is a web page", func(w *walk) {
 		w.begin()
 		w.up.Break(shimtest.HTML())
@@ -224,14 +224,14 @@ var stops = []stop{
 		}
 		w.DoRefresh(w.Refresh)
 	}, "refresh unknown", "yours", "Press Connect"},
-	{"key pasted for a token", func(w *walk) { w.signIn(); w.post(otherKey) }, "token unknown", "client", "renew it by itself"},
+	{"key pasted for a token", func(w *walk) { w.signIn(); w.post(otherKey) }, "token unknown", "client", "refresh it automatically"},
 
 	{"key died", func(w *walk) { w.signIn(); w.up.SetKey(otherKey); w.post(w.Access) }, "call 401", "yours", "press Replace"},
 	{"403 on initialize", brokenServer(shimtest.Status(http.StatusForbidden, "blocked")), "call 403", "upstream", "whether the key may do this"},
 	{"wrong path", brokenServer(shimtest.Status(http.StatusNotFound, "not here")), "call 404", "yours", "Look up the address"},
 	{"GET-only server", brokenServer(shimtest.Status(http.StatusMethodNotAllowed, "GET only")), "call 405", "yours", "Look up the address"},
 	{"limit of the server", brokenServer(shimtest.Status(http.StatusTooManyRequests, "slow down")), "call 429", "upstream", "look up the limits"},
-	{"server fails", brokenServer(shimtest.Status(http.StatusInternalServerError, "panic")), "call 5xx", "upstream", "ask whoever runs"},
+	{"server fails", brokenServer(shimtest.Status(http.StatusInternalServerError, "panic")), "call 5xx", "upstream", "contact the server's operator"},
 	{"server overloaded", brokenServer(shimtest.Status(http.StatusServiceUnavailable, "later")), "call busy", "upstream", "Wait"},
 	{"redirecting server", brokenServer(shimtest.Redirect(http.StatusFound, elsewhere)), "call 502", "upstream", "Press Check everything"},
 	{"server down", func(w *walk) { w.signIn(); w.up.Close(); w.post(w.Access) }, "call 502", "upstream", "Press Check everything"},

@@ -1,6 +1,6 @@
-// Package activity remembers the calls that were made: who called what, when,
-// how long it took and how it ended. It never sees what was sent or answered.
-// It lives in memory alone; package vault keeps what outlives the program.
+// Package activity remembers calls: who called what, when, how long it took
+// and how it ended. It never sees what was sent or answered. It is in memory
+// only; package vault stores what has to outlive the program.
 package activity
 
 import (
@@ -11,43 +11,43 @@ import (
 	"github.com/key2oauth/key2oauth/shim/display"
 )
 
-// What is kept: the last Keep calls, and none that is older than MaxAge.
+// The log keeps the last Keep calls, and none older than MaxAge.
 const (
 	Keep   = 10_000
 	MaxAge = 30 * 24 * time.Hour
 )
 
-// maxWord bounds, in bytes, each text of a call. They are a client's own words,
-// and nobody's tool has a longer name.
+// maxWord bounds each text of a call, in bytes. Clients choose these texts,
+// and no real tool has a longer name.
 const maxWord = 128
 
-// A Call is one call that is over.
+// A Call is one finished call.
 type Call struct {
-	Time   time.Time `json:"time"` // of its end, so that new calls are the newest ones
+	Time   time.Time `json:"time"` // of its end, which keeps new calls the newest
 	Slug   string    `json:"slug"`
 	Grant  string    `json:"grant"`
-	Client string    `json:"client"` // as it called itself when it was approved
+	Client string    `json:"client"` // the name it gave when it was approved
 	Method string    `json:"method"` // of JSON-RPC, else of HTTP
 	Tool   string    `json:"tool"`   // "" unless a tool was called
 	Status int       `json:"status"` // see proxy.Outcome
 	MS     int64     `json:"ms"`
 }
 
-// A Log holds the last calls. Its zero value is an empty one, and it is safe
-// for concurrent use.
+// A Log holds the last calls. The zero value is empty. A Log is safe for
+// concurrent use.
 type Log struct {
 	Now func() time.Time // nil means time.Now
 
 	mu    sync.Mutex
 	calls []Call // a ring, once it holds Keep calls
-	first int    // of calls, the one that was added first
+	first int    // index of the oldest call
 	added uint64 // how many were ever added
 	last  time.Time
-	wake  chan struct{} // closed at the next call; nil while nobody waits
+	wake  chan struct{} // closed at the next call; nil while no one waits
 }
 
-// Load puts calls of former runs into an empty log, the oldest first. The slice
-// is the log's from then on.
+// Load fills an empty log with calls of earlier runs, oldest first. The log
+// owns the slice afterwards.
 func (l *Log) Load(calls []Call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,8 +58,8 @@ func (l *Log) Load(calls []Call) {
 	}
 }
 
-// Add adds a call that ended now and returns it as it was added. It waits for
-// nothing but a moment's lock.
+// Add adds a finished call and returns it as stored. It only waits for a short
+// lock.
 func (l *Log) Add(c Call) Call {
 	c.Client, c.Method, c.Tool = clean(c.Client), clean(c.Method), clean(c.Tool)
 	c.MS = max(c.MS, 0)
@@ -67,7 +67,7 @@ func (l *Log) Add(c Call) Call {
 	defer l.mu.Unlock()
 	c.Time = l.now()
 	// No two calls have the same time, or a page that ends between them would
-	// lose one. A clock that was set back is believed.
+	// lose one. If the clock was set back, the new time counts.
 	if d := l.last.Sub(c.Time); 0 <= d && d < time.Second {
 		c.Time = l.last.Add(1)
 	}
@@ -93,19 +93,19 @@ func (l *Log) now() time.Time {
 	return time.Now().UTC().Round(0)
 }
 
-// A Query says which calls are wanted. Its zero value wants all.
+// A Query selects calls. The zero value selects all.
 type Query struct {
 	Slug, Grant string
 	Before      time.Time        // only calls before it; zero means up to now
-	Limit       int              // at most so many; 0 means no limit
+	Limit       int              // the maximum number; 0 means no limit
 	Match       func(*Call) bool // nil matches all
 }
 
-// Query returns the calls that are wanted, the newest first, and whether there
-// are more before them.
+// Query returns the selected calls, newest first, and whether there are older
+// ones.
 func (l *Log) Query(q Query) (found []Call, more bool) {
 	found = l.pick(&q)
-	// Where the clock was set back, calls are not in the order of their times.
+	// If the clock was set back, calls are not in the order of their times.
 	newestFirst := func(a, b Call) int { return b.Time.Compare(a.Time) }
 	if !slices.IsSortedFunc(found, newestFirst) {
 		slices.SortStableFunc(found, newestFirst)
@@ -129,7 +129,7 @@ func (l *Log) Query(q Query) (found []Call, more bool) {
 	return found, false
 }
 
-// pick copies the calls that q's cheap conditions let through: callers of Add
+// pick copies the calls that pass q's cheap conditions, because callers of Add
 // wait meanwhile.
 func (l *Log) pick(q *Query) []Call {
 	found := []Call{}
@@ -146,20 +146,20 @@ func (l *Log) pick(q *Query) []Call {
 	return found
 }
 
-// at returns the call that was added as number i of those that are held. The
-// caller holds mu.
+// at returns the i-th of the calls that are held, oldest first. The caller
+// holds mu.
 func (l *Log) at(i int) *Call { return &l.calls[(l.first+i)%len(l.calls)] }
 
-// End is the present end of the log, for Since.
+// End returns the current end of the log, for Since.
 func (l *Log) End() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.added
 }
 
-// Since returns the calls that were added after end, the oldest first, the new
-// end, and a channel that is closed when there is more. Who comes back too
-// late finds the last Keep calls.
+// Since returns the calls that were added after end, oldest first, the new
+// end, and a channel that is closed when there are more. A caller that comes
+// too late gets the last Keep calls.
 func (l *Log) Since(end uint64) (calls []Call, next uint64, more <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,5 +173,5 @@ func (l *Log) Since(end uint64) (calls []Call, next uint64, more <-chan struct{}
 	return calls, l.added, l.wake
 }
 
-// clean makes a client's word one that can be kept and shown.
+// clean makes a client's text safe to keep and to show.
 func clean(s string) string { return display.Bounded(s, maxWord, maxWord) }

@@ -1,15 +1,15 @@
 // Package cimd finds OAuth clients whose id is the URL of a document that
 // describes them: OAuth Client ID Metadata Document, draft 00, which MCP pins.
-// A client proves its name by the host that the document lies on, and has
-// nothing to register.
+// A client proves its name by the host that serves the document, and need not
+// register.
 //
-// Fetching such a document means to open a connection because a stranger named
-// an address. So nothing is fetched but for a person who looks at a consent
-// page (Fetch), or behind such a page to renew what is at hand (Refresh); only
-// from the public internet, judged at the dial; and only a few times a minute.
-// Recall, which everybody may cause, fetches nothing.
+// Fetching such a document opens a connection to an address that a stranger
+// named. So a fetch happens only for a person who looks at a consent page
+// (Fetch), or after such a page to renew a stored copy (Refresh); only from
+// the public internet, checked when dialing; and only a few times a minute.
+// Recall, which anyone can trigger, fetches nothing.
 //
-// The documents of the best-known clients come with the program, as their
+// The documents of the best-known clients are built into the program, as their
 // makers served them: some of those hosts answer programs with a challenge for
 // browsers, and all have outages.
 package cimd
@@ -43,18 +43,19 @@ const (
 	retryBehind = 5 * time.Minute
 )
 
-// Clients knows clients by their documents. The zero value works. Its fields
+// Clients finds clients by their documents. The zero value works. Its fields
 // must not be changed after the first fetch.
 type Clients struct {
-	// Listeners are the addresses that we listen on ourselves; nil means none.
+	// Listeners returns the addresses that we listen on ourselves; nil means
+	// none.
 	Listeners func() []netip.AddrPort
-	// OwnHost reports whether a host name is one that the world reaches us at.
-	// nil means that there is none.
+	// OwnHost reports whether a host name is one of our public ones. nil means
+	// that there are none.
 	OwnHost func(host string) bool
 	Log     *slog.Logger     // nil means no log
 	Now     func() time.Time // nil means time.Now
-	// Transport sends the requests. nil means one that connects to the public
-	// internet alone, without a proxy.
+	// Transport sends the requests. nil means one that connects only to the
+	// public internet, without a proxy.
 	Transport http.RoundTripper
 
 	timeout  time.Duration // of one fetch; 0 means 10 seconds
@@ -69,17 +70,17 @@ type Clients struct {
 	mu      sync.Mutex
 	entries map[string]*entry
 	flights map[string]*flight
-	tried   map[string]time.Time // last refresh behind
+	tried   map[string]time.Time // time of the last refresh
 }
 
-// An entry is a document that was fetched.
+// An entry is a fetched document.
 type entry struct {
 	client  oauth.Client
 	fetched time.Time
 	until   time.Time // fresh until then
 }
 
-// A flight is a fetch under way, which others may wait for.
+// A flight is a fetch in progress, which others may wait for.
 type flight struct {
 	done   chan struct{}
 	client oauth.Client
@@ -115,10 +116,10 @@ func (c *Clients) log() *slog.Logger {
 //go:embed pins.json
 var pinsFile []byte
 
-// pins are the clients whose documents come with the program.
+// pins are the clients whose documents are built into the program.
 var pins = sync.OnceValue(func() map[string]oauth.Client {
 	var all []struct {
-		Seen     string // when the document was served like this
+		Seen     string // when the document was served in this form
 		Document json.RawMessage
 	}
 	if err := json.Unmarshal(pinsFile, &all); err != nil {
@@ -140,9 +141,9 @@ var pins = sync.OnceValue(func() map[string]oauth.Client {
 	return m
 })
 
-// IsBuiltInRedirect reports whether uri is, to the letter, a redirect URI of a
-// client whose document comes with the program. Clients that register with the
-// same URI get their answer at the same place, whatever they call themselves.
+// IsBuiltInRedirect reports whether uri is exactly a redirect URI of a
+// built-in client. A client that registers with that URI gets its answer at
+// the same place, no matter what it calls itself.
 func IsBuiltInRedirect(uri string) bool {
 	for _, c := range pins() {
 		if slices.Contains(c.RedirectURIs, uri) {
@@ -152,10 +153,10 @@ func IsBuiltInRedirect(uri string) bool {
 	return false
 }
 
-// errOwn is for a document that we would have to serve ourselves.
-var errOwn = errors.New("the client id is an address of our own")
+// errOwn rejects a document that we would have to serve ourselves.
+var errOwn = errors.New("the client id is one of our own addresses")
 
-// Check says what is wrong with a client id, if anything.
+// Check returns what is wrong with a client id, if anything.
 func (c *Clients) Check(id string) error {
 	if err := checkURL(id); err != nil {
 		return err
@@ -166,9 +167,9 @@ func (c *Clients) Check(id string) error {
 	return nil
 }
 
-// Recall returns what is at hand of a client: a document that was fetched
-// within the last seven days, or the copy that came with the program. fresh is
-// false if it should be fetched again before it is relied on to be complete.
+// Recall returns a stored client: from a document fetched in the last seven
+// days, or from the built-in copy. fresh is false if it should be fetched
+// again before it counts as complete.
 func (c *Clients) Recall(id string) (cl oauth.Client, fresh, ok bool) {
 	c.init()
 	now := c.now()
@@ -185,15 +186,16 @@ func (c *Clients) Recall(id string) (cl oauth.Client, fresh, ok bool) {
 	return cl, false, ok
 }
 
-// Fetch returns a client: from memory if its document is fresh, else by a
-// fetch, else from an older copy. It must be called for a person alone who
-// looks at a page of ours.
+// Fetch returns a client: from memory if its document is fresh, else from a
+// fetch, else from an older copy. Call it only for a person who looks at a
+// page of ours.
 func (c *Clients) Fetch(ctx context.Context, id string) (oauth.Client, error) {
-	// Others may wait for this fetch when the browser that began it has gone.
+	// Others may still wait for this fetch after the browser that started it
+	// has gone.
 	return c.fetch(ctx, context.WithoutCancel(ctx), id)
 }
 
-// fetch waits until ctx ends and works until life does.
+// fetch waits until ctx ends. The work continues until life ends.
 func (c *Clients) fetch(ctx, life context.Context, id string) (oauth.Client, error) {
 	if err := c.Check(id); err != nil {
 		return oauth.Client{}, err
@@ -204,7 +206,7 @@ func (c *Clients) fetch(ctx, life context.Context, id string) (oauth.Client, err
 	cl, err := c.join(ctx, life, id)
 	if err != nil {
 		if old, _, ok := c.Recall(id); ok {
-			c.log().Info("an older copy of a client's metadata document is used", "host", old.Host, "err", err)
+			c.log().Info("using an older copy of a client's metadata document", "host", old.Host, "err", err)
 			return old, nil
 		}
 		return oauth.Client{}, err
@@ -212,7 +214,7 @@ func (c *Clients) fetch(ctx, life context.Context, id string) (oauth.Client, err
 	return cl, nil
 }
 
-// join fetches a document, or waits for whoever is fetching it already.
+// join fetches a document, or waits for the fetch in progress.
 func (c *Clients) join(ctx, life context.Context, id string) (oauth.Client, error) {
 	c.mu.Lock()
 	f := c.flights[id]
@@ -225,7 +227,7 @@ func (c *Clients) join(ctx, life context.Context, id string) (oauth.Client, erro
 			return oauth.Client{}, ctx.Err()
 		}
 	}
-	f = &flight{done: make(chan struct{}), err: errors.New("the fetch was broken off")}
+	f = &flight{done: make(chan struct{}), err: errors.New("the fetch was interrupted")}
 	c.flights[id] = f
 	c.mu.Unlock()
 	defer func() {
@@ -238,8 +240,8 @@ func (c *Clients) join(ctx, life context.Context, id string) (oauth.Client, erro
 	return f.client, f.err
 }
 
-// keep remembers a document for as long as its server says, within bounds.
-// What must not be stored is not: it serves the one sign-in that asked for it.
+// keep stores a document for as long as its server says, within bounds. A
+// document that must not be stored serves only the sign-in that asked for it.
 func (c *Clients) keep(cl oauth.Client, fresh time.Duration) {
 	now := c.now()
 	c.mu.Lock()
@@ -256,8 +258,8 @@ func (c *Clients) keep(cl oauth.Client, fresh time.Duration) {
 	c.entries[cl.ID] = &entry{client: cl, fetched: now, until: now.Add(min(max(fresh, minFresh), maxFresh))}
 }
 
-// Refresh has Run fetch a document again of which there is only an old copy at
-// hand. It does not wait. It must be called for a person alone, as Fetch.
+// Refresh lets Run fetch a document of which there is only an old copy. It
+// does not wait. Call it only for a person, like Fetch.
 func (c *Clients) Refresh(id string) {
 	if _, fresh, ok := c.Recall(id); !ok || fresh || c.Check(id) != nil {
 		return
@@ -280,7 +282,7 @@ func (c *Clients) Refresh(id string) {
 	}
 }
 
-// Run does what Refresh asks for until ctx ends.
+// Run does the fetches that Refresh asks for, until ctx ends.
 func (c *Clients) Run(ctx context.Context) {
 	c.init()
 	for {
@@ -288,7 +290,7 @@ func (c *Clients) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case id := <-c.behind:
-			c.fetch(ctx, ctx, id) // what fails has been logged, and the older copy stays
+			c.fetch(ctx, ctx, id) // a failure is logged, and the older copy stays
 		}
 	}
 }

@@ -9,6 +9,6 @@ import (
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dial is where tests of the built program step in; see dial_k2otest.go, which
-// no released program has.
+// dial is a hook for tests of the built program; see dial_k2otest.go, which no
+// release contains.
 func dial(guarded dialFunc) dialFunc { return guarded }

@@ -11,7 +11,7 @@ import (
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dial lets tests of the built program serve documents on this machine:
+// dial lets tests of the built program serve documents on this computer:
 // KEY2OAUTH_TEST_CIMD_DIAL holds host=address pairs, separated by commas.
 func dial(guarded dialFunc) dialFunc {
 	places := make(map[string]string)

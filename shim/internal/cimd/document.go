@@ -11,17 +11,17 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// parse reads the document that was found at the URL id, as Section 4 of the
-// draft wants it. The members are those of RFC 7591, Section 2. What is unknown
-// is ignored, and so are grant and response types that do not exist here: the
-// documents of ChatGPT and Claude list some.
+// parse parses the document at the URL id, as Section 4 of the draft requires.
+// The members are those of RFC 7591, Section 2. Unknown members are ignored,
+// and so are unknown grant and response types: the documents of ChatGPT and
+// Claude list some.
 func parse(id string, body []byte) (oauth.Client, error) {
 	var doc members
 	if err := json.Unmarshal(body, &doc); err != nil || doc == nil {
 		return oauth.Client{}, errors.New("the document is not a JSON object")
 	}
-	// Section 4.1: a document that names another id may be one that somebody
-	// managed to have served under this address.
+	// Section 4.1: a document that names another id may have been placed at
+	// this address by someone else.
 	if doc.text("client_id") != id {
 		return oauth.Client{}, errors.New("the document is about another client_id")
 	}
@@ -45,21 +45,21 @@ func parse(id string, body []byte) (oauth.Client, error) {
 		}
 	}
 	if !doc.public() {
-		return oauth.Client{}, errors.New("the client does not offer to be a public one (token_endpoint_auth_method none)")
+		return oauth.Client{}, errors.New("the client does not support token_endpoint_auth_method none")
 	}
 	return oauth.Client{ID: id, Name: name, RedirectURIs: uris, AuthMethod: "none", Host: hostOf(id), Verified: true}, nil
 }
 
-// hostOf is the host of a URL that checkURL let pass.
+// hostOf returns the host of a URL that checkURL accepted.
 func hostOf(id string) string {
 	host, _, _ := strings.Cut(strings.TrimPrefix(id, "https://"), "/")
 	return strings.ToLower(strings.TrimSuffix(host, ":443"))
 }
 
-// members are those of a document, by their exact names.
+// members are a document's members, by their exact names.
 type members map[string]json.RawMessage
 
-// text is "" for what is missing or no string.
+// text returns a string member, or "" if it is missing or not a string.
 func (m members) text(name string) string {
 	var s string
 	if json.Unmarshal(m[name], &s) != nil {
@@ -68,16 +68,16 @@ func (m members) text(name string) string {
 	return s
 }
 
-// list is empty for what is missing or null. ok is false for what is no list of
-// strings.
+// list returns a list of strings, empty if it is missing or null. ok is false
+// if it is anything else.
 func (m members) list(name string) (vs []string, ok bool) {
 	raw, there := m[name]
 	return vs, !there || json.Unmarshal(raw, &vs) == nil
 }
 
-// public reports whether the client may go without a secret. The method is the
-// preferred one and the list are all that the client can do: ChatGPT prefers
-// private_key_jwt and lists none.
+// public reports whether the client can do without a secret. The method is the
+// preferred one, and the list has all that the client supports: ChatGPT
+// prefers private_key_jwt and lists none.
 func (m members) public() bool {
 	if m.text("token_endpoint_auth_method") == "none" {
 		return true
@@ -86,8 +86,8 @@ func (m members) public() bool {
 	return slices.Contains(methods, "none")
 }
 
-// checkSecrets refuses what has no place in a document that all the world
-// reads, Section 4.1: a secret, or a key that is not a public one.
+// checkSecrets rejects what must not be in a public document, Section 4.1: a
+// secret, or a key that is not a public one.
 func (m members) checkSecrets() error {
 	for name := range m {
 		if strings.HasPrefix(name, "client_secret") {
@@ -100,7 +100,7 @@ func (m members) checkSecrets() error {
 	}
 	var set struct{ Keys []members }
 	if json.Unmarshal(raw, &set) != nil {
-		return errors.New("jwks is no key set")
+		return errors.New("jwks is not a key set")
 	}
 	for _, key := range set.Keys {
 		if key.text("kty") == "oct" {

@@ -22,10 +22,10 @@ const (
 	fetchTimeout = 10 * time.Second
 )
 
-// newHTTP makes the client for fetches. It has no cookies, follows no redirect
-// (Section 4 of the draft: the id itself has to be the document's address), and
-// uses no proxy that the environment names: the proxy would connect to where
-// we would not.
+// newHTTP makes the HTTP client for fetches. It has no cookies, follows no
+// redirect (Section 4 of the draft: the id itself must be the document's
+// address), and uses no proxy from the environment, which could connect where
+// we must not.
 func (c *Clients) newHTTP() *http.Client {
 	rt := c.Transport
 	if rt == nil {
@@ -46,9 +46,10 @@ func (c *Clients) newHTTP() *http.Client {
 	}
 }
 
-var errBusy = errors.New("too many documents were asked for within a minute")
+var errBusy = errors.New("too many documents were requested within a minute")
 
-// load fetches a document and keeps it if it is good. Failures are not kept.
+// load fetches a document and stores it if it is valid. Failures are not
+// stored.
 func (c *Clients) load(ctx context.Context, id string) (oauth.Client, error) {
 	if !c.limiter.AllowN(c.now(), 1) {
 		return oauth.Client{}, errBusy
@@ -80,8 +81,8 @@ func (c *Clients) load(ctx context.Context, id string) (oauth.Client, error) {
 	return cl, nil
 }
 
-// get fetches a document. Nothing but 200 and JSON will do: a page that asks
-// browsers to prove themselves is no document.
+// get fetches a document. It accepts only 200 with JSON: a page with a
+// challenge for browsers is not a document.
 func (c *Clients) get(ctx context.Context, id string) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, id, nil)
 	if err != nil {
@@ -102,7 +103,7 @@ func (c *Clients) get(ctx context.Context, id string) ([]byte, http.Header, erro
 	}
 	mt, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil || mt != "application/json" && !(strings.HasPrefix(mt, "application/") && strings.HasSuffix(mt, "+json")) {
-		return nil, nil, errors.New("the server answered with something else than JSON")
+		return nil, nil, errors.New("the server did not answer with JSON")
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
 	switch {
@@ -114,8 +115,8 @@ func (c *Clients) get(ctx context.Context, id string) ([]byte, http.Header, erro
 	return body, resp.Header, nil
 }
 
-// freshness is for how long a document may be used without asking again, as
-// its server says it, RFC 9111, Section 5.2.2. ok is false if it must not be
+// freshness returns how long a document may be used without fetching it again,
+// as its server says, RFC 9111, Section 5.2.2. ok is false if it must not be
 // stored.
 func freshness(h http.Header) (d time.Duration, ok bool) {
 	shared := false

@@ -11,11 +11,11 @@ const (
 	maxLabel = 63
 )
 
-// checkURL says what is wrong with a client id that is a URL, if anything. It
-// looks at the text as it came: a parser that repairs what it reads would let
-// two ids stand for one document, and see another host than the one that is
-// asked later. Beyond the draft's rules (Section 3) it wants a host that can
-// be on the public internet, and the port of https.
+// checkURL returns what is wrong with a client id that is a URL, if anything.
+// It checks the text itself: a parser that repairs its input would let two ids
+// name one document, and could see another host than a later request does.
+// Beyond the draft's rules (Section 3) it requires a host that can be on the
+// public internet, and the https port.
 func checkURL(raw string) error {
 	if len(raw) > maxID {
 		return errors.New("the client id is longer than 2,000 bytes")
@@ -60,9 +60,9 @@ func checkURL(raw string) error {
 	return nil
 }
 
-// checkHost wants the name of a host, RFC 1123, Section 2.1, with at least two
-// labels. Numbers are refused in all the spellings that some resolvers take
-// for an address: no client lives at one.
+// checkHost requires a host name, RFC 1123, Section 2.1, with at least two
+// labels. Numbers are rejected in every spelling that some resolver takes for
+// an address: no client is at one.
 func checkHost(host string) error {
 	if strings.Contains(host, "@") {
 		return errors.New("user information is not allowed in a client id")
@@ -88,8 +88,8 @@ func checkHost(host string) error {
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-// checkEscapes refuses escapes that are none, and those of characters that
-// servers disagree about: an escaped slash may or may not end a segment.
+// checkEscapes rejects invalid escapes, and escapes of characters that servers
+// treat differently: an escaped slash may or may not end a segment.
 func checkEscapes(s string) error {
 	for i := 0; i < len(s); i++ {
 		if s[i] != '%' {
@@ -111,7 +111,7 @@ func checkEscapes(s string) error {
 	return nil
 }
 
-// unhex is -1 for what is no hexadecimal digit.
+// unhex returns the value of a hexadecimal digit, or -1.
 func unhex(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':

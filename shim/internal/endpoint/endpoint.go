@@ -1,25 +1,25 @@
-// Package endpoint holds the owner's things: endpoints, the credentials saved
-// for them, and the rules for what may be typed into either. It does no I/O.
+// Package endpoint has the owner's endpoints and their credentials, and the
+// rules for what people may type into either. It does no I/O.
 package endpoint
 
 import "time"
 
-// An Endpoint is one upstream that clients may reach through us. Its MCP URL
-// is the origin plus "/" + Slug + "/mcp".
+// An Endpoint is one upstream that clients reach through us. Its MCP URL is
+// the origin plus "/" + Slug + "/mcp".
 type Endpoint struct {
 	Slug string `json:"slug"`
 	// BaseURL is the upstream URL without its query. Some vendors put the key
-	// into the query, so the query is sealed apart from the rest and is only
-	// known while the vault is open.
+	// into the query, so the query is encrypted separately and known only
+	// while the vault is open.
 	BaseURL  string `json:"base_url"`
 	HasQuery bool   `json:"has_query,omitempty"`
-	Name     string `json:"name"` // display name, at most MaxName runes; never empty
+	Name     string `json:"name"` // display name, at most MaxName characters, never empty
 	Header   Header `json:"header"`
 	Created  time.Time
 	LastUsed time.Time
 }
 
-// A Header says how an upstream wants its key: Name: Prefix + key.
+// A Header is how an upstream wants its key: Name: Prefix + key.
 type Header struct {
 	Name   string `json:"name"`   // canonical form
 	Prefix string `json:"prefix"` // "" sends the bare key
@@ -28,8 +28,8 @@ type Header struct {
 // DefaultHeader is what most upstreams want.
 var DefaultHeader = Header{Name: "Authorization", Prefix: "Bearer "}
 
-// UsualHeaders are tried in this order when the default header is answered
-// with 401 and the owner did not choose a header himself.
+// UsualHeaders are tried in this order if the default header is answered with
+// 401 and the owner did not choose a header.
 var UsualHeaders = []Header{
 	DefaultHeader,
 	{Name: "Authorization"},
@@ -37,12 +37,12 @@ var UsualHeaders = []Header{
 	{Name: "Api-Key"},
 }
 
-// A CredentialState says whether a credential is believed to work.
+// A CredentialState is whether a credential works, as far as we know.
 type CredentialState string
 
 // The states of a credential. "rejected" means that the upstream answered 401
-// and a probe confirmed it; "key needed" that the record is sealed under a
-// master key which is not the present one.
+// and a probe confirmed it; "key needed" means that the record was encrypted
+// with a different master key.
 const (
 	Working    CredentialState = "ok"
 	Unverified CredentialState = "unverified"
@@ -50,14 +50,14 @@ const (
 	KeyNeeded  CredentialState = "key needed"
 )
 
-// A Credential is what may be shown of one saved API key.
+// A Credential is the visible part of a saved API key.
 type Credential struct {
 	ID    string          `json:"id"`
 	Slug  string          `json:"-"`
 	Label string          `json:"label"` // "key 1"; never part of the key
 	State CredentialState `json:"state"`
 	// Grant is the only grant that may use the credential: the key was pasted
-	// by somebody who had not proven to be the owner. Empty means that the key
+	// by someone who had not proven to be the owner. Empty means that the key
 	// is the owner's and can be offered again at consent.
 	Grant   string    `json:"-"`
 	Created time.Time `json:"-"`

@@ -10,18 +10,19 @@ import (
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 )
 
-// An Export is endpoints as a file: without keys, and without the queries of
-// upstream URLs, which may be keys. Slugs are in it, so that clients find the
-// endpoints at the addresses that they know.
+// An Export is a file of endpoints, without keys, and without the queries of
+// upstream URLs, which may be keys. It has the slugs, so clients find the
+// endpoints at the same addresses.
 type Export struct {
-	Format    string     `json:"format"` // exportFormat
-	Endpoints []Exported `json:"endpoints"`
+	Format    string             `json:"format"` // exportFormat
+	Endpoints []ExportedEndpoint `json:"endpoints"`
 }
 
-// An Exported is one endpoint of a file.
-type Exported struct {
+// An ExportedEndpoint is one endpoint of a file.
+type ExportedEndpoint struct {
 	Slug        string `json:"slug"`
 	DisplayName string `json:"display_name"`
 	UpstreamURL string `json:"upstream_url"`
@@ -31,21 +32,21 @@ type Exported struct {
 	AuthHeaderPrefix string `json:"auth_header_prefix"`
 }
 
-// exportFormat names the format and its version. A file of a newer version may
-// mean something that we do not know, so it is refused.
+// exportFormat is the format and its version. A file of a newer version is
+// rejected, because it may mean something that this version does not know.
 const exportFormat = "key2oauth endpoints 1"
 
-// MaxExport bounds a file, and MaxEndpoints what is in it.
+// MaxExport bounds a file's size, and MaxEndpoints its number of endpoints.
 const (
 	MaxExport    = 1 << 20
 	MaxEndpoints = 1000
 )
 
-// NewExport makes what ParseExport reads.
+// NewExport returns the Export of all, for ParseExport.
 func NewExport(all []Endpoint) Export {
-	x := Export{Format: exportFormat, Endpoints: []Exported{}}
+	x := Export{Format: exportFormat, Endpoints: []ExportedEndpoint{}}
 	for _, e := range all {
-		x.Endpoints = append(x.Endpoints, Exported{
+		x.Endpoints = append(x.Endpoints, ExportedEndpoint{
 			Slug: e.Slug, DisplayName: e.Name, UpstreamURL: e.BaseURL, QueryLeftOut: e.HasQuery,
 			AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
 		})
@@ -53,40 +54,40 @@ func NewExport(all []Endpoint) Export {
 	return x
 }
 
-// ParseExport reads a file. HasQuery of what it returns says that the query is
-// missing. One endpoint that cannot be is enough to refuse it as a whole: who
-// reads that some of it was taken does not know which. Errors are sentences for
-// people and repeat nothing of the file but names.
+// ParseExport parses a file. HasQuery in its result says that the query is
+// missing. One invalid endpoint rejects the whole file: people would not know
+// which part was imported. Errors are sentences for people and repeat nothing
+// of the file but names.
 func ParseExport(b []byte) ([]Endpoint, error) {
 	if len(b) > MaxExport {
-		return nil, errors.New("This file is larger than any that Key2OAuth makes.")
+		return nil, problem.Sentence("This file is too large to be an export of Key2OAuth.")
 	}
-	b = bytes.TrimPrefix(b, []byte("\ufeff")) // of an editor on Windows
+	b = bytes.TrimPrefix(b, []byte("\ufeff")) // from an editor on Windows
 	var x Export
 	d := json.NewDecoder(bytes.NewReader(b))
 	if err := d.Decode(&x); err != nil {
-		return nil, errors.New("This is not a file that Key2OAuth has exported.")
+		return nil, problem.Sentence("This file was not exported by Key2OAuth.")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("There is something after the end of what Key2OAuth has exported.")
+		return nil, problem.Sentence("There is extra text after the end of the export.")
 	}
 	switch name, _, _ := strings.Cut(exportFormat, " 1"); {
 	case !strings.HasPrefix(x.Format, name+" "):
-		return nil, errors.New("This is not a file that Key2OAuth has exported.")
+		return nil, problem.Sentence("This file was not exported by Key2OAuth.")
 	case x.Format != exportFormat:
-		return nil, errors.New("This file comes from a newer version of Key2OAuth. Install that version first.")
+		return nil, problem.Sentence("This file comes from a newer version of Key2OAuth. Install that version first.")
 	case len(x.Endpoints) > MaxEndpoints:
-		return nil, fmt.Errorf("There are more than %d servers in this file.", MaxEndpoints)
+		return nil, problem.Sentence(fmt.Sprintf("There are more than %d servers in this file.", MaxEndpoints))
 	}
 	seen := make(map[string]bool)
 	all := make([]Endpoint, 0, len(x.Endpoints))
 	for i, in := range x.Endpoints {
 		e, err := in.parse()
 		if err == nil && seen[e.Slug] {
-			err = errors.New("Its address is that of another server in the file.")
+			err = problem.Sentence("Another server in the file has the same address.")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("Server %d in the file, %q, cannot be taken: %w", i+1, display.Text(in.DisplayName, MaxName), err)
+			return nil, problem.Sentence(fmt.Sprintf("Server %d in the file, %q, can't be imported: %s", i+1, display.Text(in.DisplayName, MaxName), err))
 		}
 		seen[e.Slug] = true
 		all = append(all, e)
@@ -94,12 +95,12 @@ func ParseExport(b []byte) ([]Endpoint, error) {
 	return all, nil
 }
 
-// parse checks one endpoint by the rules for what is typed. The query is
-// dropped: in a file that somebody wrote himself it is as little a secret as
-// the file.
-func (in Exported) parse() (e Endpoint, err error) {
+// parse checks one endpoint by the rules for typed input. It drops the query:
+// someone may have written the file by hand, and a query in it is as little a
+// secret as the file.
+func (in ExportedEndpoint) parse() (e Endpoint, err error) {
 	if !IsSlug(in.Slug) {
-		return e, errors.New("Its \"slug\" is not 12 characters of a to z and 0 to 9.")
+		return e, problem.Sentence("Its \"slug\" is not 12 characters of a to z and 0 to 9.")
 	}
 	u, _, err := ParseUpstream(in.UpstreamURL)
 	if err != nil {
@@ -123,7 +124,7 @@ func withoutQuery(u *url.URL) string {
 	return base.String()
 }
 
-// IsSlug reports whether s could have come from NewSlug.
+// IsSlug reports whether s has the form of a slug.
 func IsSlug(s string) bool {
 	return len(s) == slugLen && strings.Trim(s, slugAlphabet) == ""
 }

@@ -2,57 +2,59 @@ package endpoint
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/textproto"
 	"slices"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 )
 
 // maxHeader bounds the name of a key header, and its prefix.
 const maxHeader = 64
 
-// notForKeys are headers that carry the request itself, or that proxies on the
-// way take out. With a key in one of them nothing would work.
+// notForKeys are headers of the request itself, and headers that proxies on
+// the way remove. A key in one of them would break everything.
 var notForKeys = []string{
 	"Host", "Connection", "Keep-Alive", "Te", "Trailer", "Trailers", "Transfer-Encoding", "Upgrade",
 	"Cookie", "Cookie2", "Set-Cookie", "Origin", "Referer", "Expect", "Forwarded", "Via", "User-Agent",
 	"Http2-Settings", "Last-Event-Id", "Date", "Range", "Cache-Control",
 }
 
-// notForKeysPrefix are families of the same.
+// notForKeysPrefix has the prefixes of more such headers.
 var notForKeysPrefix = []string{
 	"Content-", "Accept", "Mcp-", "Proxy-", "Sec-", "X-Forwarded-", "If-", "Access-Control-", "Ngrok-", "X-Ngrok-",
 }
 
-// ParseHeader checks the name of the header that carries the key, and what
-// stands in front of the key. Errors are sentences for people.
+// ParseHeader checks the name of the key's header, and the text in front of
+// the key. Errors are sentences for people.
 func ParseHeader(name, prefix string) (Header, error) {
 	name = strings.TrimSuffix(clean(name), ":")
 	switch {
 	case name == "":
-		return Header{}, errors.New("Enter the name of the header, for example Authorization or X-API-Key.")
+		return Header{}, problem.Sentence("Enter the name of the header, for example Authorization or X-API-Key.")
 	case len(name) > maxHeader:
-		return Header{}, fmt.Errorf("The header name is longer than %d characters.", maxHeader)
+		return Header{}, problem.Sentence(fmt.Sprintf("The header name is longer than %d characters.", maxHeader))
 	case !isToken(name):
-		return Header{}, errors.New("The header name may contain only letters, digits and hyphens, for example X-API-Key.")
+		return Header{}, problem.Sentence("The header name may contain only letters, digits and hyphens, for example X-API-Key.")
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
-	// Servers behind CGI or WSGI cannot tell '_' from '-'.
+	// Servers behind CGI or WSGI can't distinguish '_' from '-'.
 	folded := textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
 	if slices.Contains(notForKeys, folded) || slices.ContainsFunc(notForKeysPrefix, func(p string) bool { return strings.HasPrefix(folded, p) }) {
-		return Header{}, fmt.Errorf("The header %s cannot carry a key: it is needed for the connection itself. Most servers want Authorization or X-API-Key.", name)
+		return Header{}, problem.Sentence(fmt.Sprintf("The header %s can't carry a key: the connection itself needs it. Most servers want Authorization or X-API-Key.", name))
 	}
 	prefix = strings.TrimLeft(strings.TrimRight(prefix, "\t\r\n"), " \t\r\n")
 	if len(prefix) > maxHeader {
-		return Header{}, fmt.Errorf("What stands in front of the key is longer than %d characters.", maxHeader)
+		return Header{}, problem.Sentence(fmt.Sprintf("The text in front of the key is longer than %d characters.", maxHeader))
 	}
 	for _, c := range prefix {
 		if c < ' ' || c > '~' {
-			return Header{}, errors.New("What stands in front of the key may contain only plain letters, digits and signs.")
+			return Header{}, problem.Sentence("The text in front of the key may contain only plain letters, digits and punctuation.")
 		}
 	}
-	// RFC 9110, Section 11.4 has a space after the scheme; people forget it.
+	// RFC 9110, Section 11.4 requires a space after the scheme; people forget
+	// it.
 	if name == "Authorization" && prefix != "" && isToken(prefix) {
 		prefix += " "
 	}
@@ -75,41 +77,42 @@ func isToken(s string) bool {
 // MaxKey bounds an API key, in bytes.
 const MaxKey = 8192
 
-// ParseKey takes a key as it was pasted: with spaces and line ends around it,
-// in quotes, with "Bearer " or the whole header in front. Errors are sentences
-// for people and never hold any of the key.
+// ParseKey accepts a key as it was pasted: with spaces and line ends around
+// it, in quotes, with "Bearer " or the whole header in front. Errors are
+// sentences for people and never contain any of the key.
 func ParseKey(pasted string, h Header) (Secret, error) {
-	// Twice the limit leaves room for what is trimmed; more is not looked at.
+	// Twice the limit leaves room for what is trimmed. Longer text is not
+	// parsed.
 	if len(pasted) > 2*MaxKey {
 		return Secret{}, tooLong(len(pasted))
 	}
 	key := unwrap(pasted, h)
 	if key == "" {
-		return Secret{}, errors.New("Paste the API key: the field is empty.")
+		return Secret{}, problem.Sentence("Paste the API key: the field is empty.")
 	}
 	for i, c := range key {
 		switch {
 		case c == '\r' || c == '\n':
-			return Secret{}, errors.New("The key has a line break in it. Copy the key alone, without the lines around it.")
+			return Secret{}, problem.Sentence("The key contains a line break. Copy only the key, without the lines around it.")
 		case c < ' ' || c == 0x7f:
-			return Secret{}, fmt.Errorf("The key has an invisible control character in it, after %s. Copy it again.", characters(i))
+			return Secret{}, problem.Sentence(fmt.Sprintf("The key contains an invisible control character, after %s. Copy it again.", characters(i)))
 		case c > '~':
-			return Secret{}, fmt.Errorf("The key has a character in it that keys never have: %s, after %s. Copy it again, best with the server's own copy button.",
-				describe(c), characters(len([]rune(key[:i]))))
+			return Secret{}, problem.Sentence(fmt.Sprintf("The key contains a character that keys never have: %s, after %s. Copy it again, with the server's copy button if it has one.",
+				describe(c), characters(len([]rune(key[:i])))))
 		}
 	}
 	if len(key) > MaxKey {
 		return Secret{}, tooLong(len(key))
 	}
-	// RFC 7617, Section 2: user name and password travel encoded. A key that
-	// is encoded already has no colon.
+	// RFC 7617, Section 2: user name and password are sent encoded. An encoded
+	// key has no colon.
 	if strings.EqualFold(h.Prefix, "Basic ") && strings.Contains(key, ":") {
 		key = base64.StdEncoding.EncodeToString([]byte(key))
 	}
 	return NewSecret(key), nil
 }
 
-// unwrap removes everything around a key that people copy with it.
+// unwrap removes what people copy along with a key.
 func unwrap(s string, h Header) string {
 	fronts := []string{h.Name + ":", "Authorization:", h.Prefix, "Bearer "}
 	for range 4 {
@@ -132,7 +135,7 @@ func unwrap(s string, h Header) string {
 			break
 		}
 	}
-	// "Bearer" with nothing behind it is no key.
+	// "Bearer" alone is not a key.
 	for _, f := range fronts {
 		if f = strings.TrimSpace(f); f != "" && strings.EqualFold(s, f) {
 			return ""
@@ -142,7 +145,7 @@ func unwrap(s string, h Header) string {
 }
 
 func tooLong(n int) error {
-	return fmt.Errorf("The key is too long: %d bytes, and %d at most can be sent. Did you copy more than the key?", n, MaxKey)
+	return problem.Sentence(fmt.Sprintf("The key is too long: %d bytes, but at most %d can be sent. Did you copy more than the key?", n, MaxKey))
 }
 
 func characters(n int) string {

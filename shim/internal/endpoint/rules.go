@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,19 +10,20 @@ import (
 	"unicode"
 
 	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 )
 
-// slugLen characters of 36 are 62 bits: nobody finds a slug by trying.
+// slugLen characters of 36 are 62 bits, too many to guess.
 const slugLen = 12
 
 const slugAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
 
-// NewSlug returns a random path segment. It says nothing about the endpoint,
-// since metadata is public.
+// NewSlug returns a random path segment. It reveals nothing about the
+// endpoint, since metadata is public.
 func NewSlug() string {
-	// 252 is the largest multiple of 36 in a byte: bytes from there on would
-	// favor the first letters, so they are drawn again.
+	// 252 is the largest multiple of 36 in a byte. Larger bytes would favor
+	// the first letters, so they are drawn again.
 	const limit = 256 - 256%len(slugAlphabet)
 	slug := make([]byte, 0, slugLen)
 	var draw [2 * slugLen]byte
@@ -41,43 +41,43 @@ func NewSlug() string {
 	}
 }
 
-// MCPURL returns what people paste into a client.
+// MCPURL returns the address that people paste into a client.
 func MCPURL(origin, slug string) string { return origin + "/" + slug + "/mcp" }
 
 // maxURL bounds an upstream URL.
 const maxURL = 2048
 
-// plainNote goes with every http upstream.
-const plainNote = "This address starts with http://, so the key travels unencrypted to it. That is all right on this computer and on a network you trust."
+// plainNote comes with an http upstream on the network.
+const plainNote = "This address is not encrypted. Others on this network could read the key."
 
-// ParseUpstream checks what was typed as an upstream URL. Errors and note are
-// sentences for people. The note is not empty if the key will travel
-// unencrypted; whether a name really leads to the private network is decided
-// when it is connected to, on the address.
+// ParseUpstream checks a typed upstream URL. Errors and note are sentences for
+// people. note is not empty if the key will cross the network unencrypted.
+// Whether a name really leads to the private network is decided when
+// connecting, by its address.
 func ParseUpstream(s string) (u *url.URL, note string, err error) {
 	s = clean(s)
 	switch {
 	case s == "":
-		return nil, "", errors.New("Enter the URL of the MCP server, for example https://mcp.example.com/mcp.")
+		return nil, "", problem.Sentence("Enter the URL of the MCP server, for example https://mcp.example.com/mcp.")
 	case len(s) > maxURL:
-		return nil, "", fmt.Errorf("The URL is longer than %d characters.", maxURL)
+		return nil, "", problem.Sentence(fmt.Sprintf("The URL is longer than %d characters.", maxURL))
 	}
 	if !strings.Contains(s, "://") {
-		return nil, "", errors.New("The URL must begin with https:// (or http:// for a server on this computer or network).")
+		return nil, "", problem.Sentence("The URL must begin with https:// (or http:// for a server on this computer or network).")
 	}
 	u, err = url.Parse(s)
 	if err != nil || u.Opaque != "" {
-		// What url.Parse says repeats the URL, whose query may be a secret.
-		return nil, "", errors.New("This is not a valid URL. Copy it again from the server's documentation.")
+		// The error of url.Parse repeats the URL, whose query may be a secret.
+		return nil, "", problem.Sentence("This is not a valid URL. Copy it again from the server's documentation.")
 	}
 	u.Scheme = strings.ToLower(u.Scheme)
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, "", errors.New("The URL must begin with https:// (or http:// for a server on this computer or network).")
+		return nil, "", problem.Sentence("The URL must begin with https:// (or http:// for a server on this computer or network).")
 	case u.User != nil:
-		return nil, "", errors.New("The URL must not contain a user name or password. Remove the part before the @ and paste the key where it is asked for.")
+		return nil, "", problem.Sentence("The URL must not contain a user name or password. Remove the part before the @, and paste the key into the key field.")
 	case u.Fragment != "" || strings.Contains(s, "#"):
-		return nil, "", errors.New("The URL must not contain a #. Remove it and what follows.")
+		return nil, "", problem.Sentence("The URL must not contain a #. Remove it and everything after it.")
 	}
 	if u.Host, err = parseHost(u); err != nil {
 		return nil, "", err
@@ -86,14 +86,20 @@ func ParseUpstream(s string) (u *url.URL, note string, err error) {
 		u.Path = "/"
 	}
 	u.RawQuery = escapeQuery(u.RawQuery)
-	if u.Scheme == "http" {
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		note = plainNote
 	}
 	return u, note, nil
 }
 
-// escapeQuery escapes what may not stand in a request line. The rest of a
-// query stays as it was typed: what it means is the upstream's business.
+// isLoopback reports whether a host is this computer by its name alone.
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
+// escapeQuery escapes characters that a request line must not contain. The
+// rest of a query stays as typed: only the upstream knows what it means.
 func escapeQuery(q string) string {
 	var b strings.Builder
 	for _, c := range []byte(q) {
@@ -110,26 +116,26 @@ func escapeQuery(q string) string {
 func parseHost(u *url.URL) (string, error) {
 	host, port := strings.ToLower(u.Hostname()), u.Port()
 	if host == "" {
-		return "", errors.New("The URL names no server. It should look like https://mcp.example.com/mcp.")
+		return "", problem.Sentence("The URL has no server name. It should look like https://mcp.example.com/mcp.")
 	}
 	if n := strings.TrimLeft(port, "0123456789"); n != "" || len(port) > 5 || strings.HasSuffix(u.Host, ":") {
-		return "", errors.New("The number after the colon (the port) is not valid.")
+		return "", problem.Sentence("The number after the colon (the port) is not valid.")
 	}
 	if p := atoi(port); port != "" && (p < 1 || p > 65535) {
-		return "", errors.New("The number after the colon (the port) must be between 1 and 65535.")
+		return "", problem.Sentence("The number after the colon (the port) must be between 1 and 65535.")
 	}
 	if addr, err := netip.ParseAddr(host); err == nil {
 		if addr.Zone() != "" {
-			return "", errors.New("The address must not contain a zone (the part after %).")
+			return "", problem.Sentence("The address must not contain a zone (the part after %).")
 		}
 		if why := safedial.Judge(addr, u.Scheme); why != "" {
 			if safedial.Judge(addr, "https") == "" {
-				return "", errors.New("Use https:// for this address: it is public, and over http the key would travel unencrypted.")
+				return "", problem.Sentence("Use https:// for this address: it is public, and http would send the key unencrypted.")
 			}
-			return "", fmt.Errorf("Key2OAuth does not connect to %s: %s.", addr, why)
+			return "", problem.Sentence(fmt.Sprintf("Key2OAuth does not connect to %s: %s.", addr, why))
 		}
 	} else if !isName(host) {
-		return "", errors.New("The server's name is not valid. Names with letters beyond a to z must be written in their xn-- form.")
+		return "", problem.Sentence("The server's name is not valid. Names with letters beyond a to z must be written in their xn-- form.")
 	}
 	if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
 		port = ""
@@ -144,7 +150,7 @@ func parseHost(u *url.URL) (string, error) {
 }
 
 // isName reports whether host can be a DNS name. Names that end in a number
-// are none: some resolvers read 0x7f.1 or 2130706433 as an address.
+// cannot: some resolvers read 0x7f.1 or 2130706433 as an address.
 func isName(host string) bool {
 	if len(host) > 253 {
 		return false
@@ -172,7 +178,7 @@ func atoi(s string) (n int) {
 // MaxName bounds a display name, in characters.
 const MaxName = 80
 
-// ParseName checks a display name. Where nothing is left of s the name is the
+// ParseName checks a display name. If nothing is left of s, the name is the
 // upstream's host.
 func ParseName(s, fallbackHost string) (string, error) {
 	s = oneLine(s)
@@ -180,31 +186,31 @@ func ParseName(s, fallbackHost string) (string, error) {
 		s = oneLine(fallbackHost)
 	}
 	if s == "" {
-		return "", errors.New("Enter a name.")
+		return "", problem.Sentence("Enter a name.")
 	}
 	if display.Text(s, MaxName) != s {
-		return "", fmt.Errorf("The name is longer than %d characters.", MaxName)
+		return "", problem.Sentence(fmt.Sprintf("The name is longer than %d characters.", MaxName))
 	}
 	return s, nil
 }
 
-// ParseLabel checks what the owner calls a key.
+// ParseLabel checks the owner's name for a key.
 func ParseLabel(s string) (string, error) {
 	s = oneLine(s)
 	switch {
 	case s == "":
-		return "", errors.New("Enter a name for the key.")
+		return "", problem.Sentence("Enter a name for the key.")
 	case display.Text(s, MaxName) != s:
-		return "", fmt.Errorf("The name is longer than %d characters.", MaxName)
+		return "", problem.Sentence(fmt.Sprintf("The name is longer than %d characters.", MaxName))
 	}
 	return s, nil
 }
 
-// oneLine is a name as it was typed, as far as it can be shown.
+// oneLine returns the visible part of a typed name.
 func oneLine(s string) string { return display.Text(s, display.NoLimit) }
 
-// clean trims what copying leaves around a value: spaces, line ends and what
-// is not seen.
+// clean trims spaces, line ends and invisible characters that copying leaves
+// around a value.
 func clean(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool {
 		return r == 0 || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)

@@ -7,10 +7,9 @@ import (
 	"log/slog"
 )
 
-// A Secret is an API key, a token or a key of ours. It prints, logs and
-// marshals as "[redacted]" or not at all; code that must send it says so by
-// calling Reveal. The string sits behind a pointer because fmt ignores the
-// methods of unexported fields.
+// A Secret is an API key, a token or a key of ours. It never prints, logs or
+// marshals its value; code that must send it calls Reveal. The string is
+// behind a pointer because fmt ignores the methods of unexported fields.
 type Secret struct{ p *string }
 
 const redacted = "[redacted]"
@@ -18,7 +17,7 @@ const redacted = "[redacted]"
 // NewSecret wraps s.
 func NewSecret(s string) Secret { return Secret{&s} }
 
-// Reveal returns the secret itself. Every call is a place to audit.
+// Reveal returns the secret itself. Audit every call.
 func (s Secret) Reveal() string {
 	if s.p == nil {
 		return ""
@@ -33,10 +32,10 @@ func (s Secret) String() string       { return redacted }
 func (s Secret) GoString() string     { return redacted }
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Format keeps every verb from reaching the pointer.
+// Format keeps all verbs from printing the pointer.
 func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 
-// MarshalText refuses: a secret is written by code that calls Reveal.
+// MarshalText always fails: code that writes a secret calls Reveal.
 func (s Secret) MarshalText() ([]byte, error) {
 	return nil, errors.New("refusing to marshal a secret")
 }

@@ -2,14 +2,15 @@ package endpoint
 
 import (
 	"encoding/json"
-	"errors"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 )
 
-// A Snippet is what could be read from a pasted mcp.json or command line.
-// Fields that it did not hold are zero.
+// A Snippet is the content of a pasted mcp.json or command line. Fields that
+// it did not contain are zero.
 type Snippet struct {
 	Name   string
 	URL    string // as ParseUpstream returns it, query included
@@ -17,22 +18,22 @@ type Snippet struct {
 	Key    Secret
 }
 
-// maxSnippet bounds what is looked at.
+// maxSnippet bounds the text that is parsed.
 const maxSnippet = 64 << 10
 
-var errNoServer = errors.New("No MCP server with a URL was found in this text. Paste the server's entry from mcp.json, or its URL.")
+var errNoServer = problem.Sentence("No MCP server URL was found in this text. Paste the server's entry from mcp.json, or its URL.")
 
-// ParseSnippet reads what vendors tell people to paste into a client: an
-// mcp.json in its common shapes, comments and trailing commas included, a
-// "claude mcp add" or mcp-remote command line, or a bare URL. Errors are
-// sentences for people and hold nothing of the text.
+// ParseSnippet parses what vendors tell people to paste into a client: an
+// mcp.json in its common forms, with comments and trailing commas, a "claude
+// mcp add" or mcp-remote command line, or a bare URL. Errors are sentences for
+// people and contain nothing of the text.
 func ParseSnippet(text string) (Snippet, error) {
 	text = clean(text)
 	switch {
 	case text == "":
-		return Snippet{}, errors.New("Paste the server's entry from mcp.json, or its URL.")
+		return Snippet{}, problem.Sentence("Paste the server's entry from mcp.json, or its URL.")
 	case len(text) > maxSnippet:
-		return Snippet{}, errors.New("The text is too long. Paste only the entry of one server.")
+		return Snippet{}, problem.Sentence("The text is too long. Paste only the entry of one server.")
 	}
 	raw, err := readSnippet(text)
 	if err != nil {
@@ -41,11 +42,11 @@ func ParseSnippet(text string) (Snippet, error) {
 	return raw.check()
 }
 
-// A rawSnippet is what a text says, before any of it is believed.
+// A rawSnippet is the content of a text before it is checked.
 type rawSnippet struct {
 	name, url string
 	headers   []rawHeader
-	others    int // further servers with a URL in the same text
+	others    int // number of other servers with a URL in the text
 }
 
 type rawHeader struct{ name, value string }
@@ -60,14 +61,14 @@ func readSnippet(text string) (rawSnippet, error) {
 	return rawSnippet{url: text}, nil
 }
 
-// check turns raw into a Snippet. A placeholder in place of the key, such as
-// YOUR_API_KEY or ${input:key}, is no key.
+// check turns raw into a Snippet. A placeholder such as YOUR_API_KEY or
+// ${input:key} is not a key.
 func (raw rawSnippet) check() (Snippet, error) {
 	if raw.url == "" {
 		return Snippet{}, errNoServer
 	}
 	if raw.others > 0 {
-		return Snippet{}, errors.New("The text has more than one server in it. Paste only the entry of one.")
+		return Snippet{}, problem.Sentence("The text contains more than one server. Paste only one entry.")
 	}
 	u, _, err := ParseUpstream(raw.url)
 	if err != nil {
@@ -85,8 +86,8 @@ func (raw rawSnippet) check() (Snippet, error) {
 	return s, err
 }
 
-// keyHeader picks the header that carries the key: one of the usual ones if
-// there is one, else the first that could.
+// keyHeader returns the header with the key: a usual one if there is one, else
+// the first that can carry a key.
 func (raw rawSnippet) keyHeader() (rawHeader, bool) {
 	for _, usual := range UsualHeaders {
 		for _, h := range raw.headers {
@@ -103,8 +104,8 @@ func (raw rawSnippet) keyHeader() (rawHeader, bool) {
 	return rawHeader{}, false
 }
 
-// splitHeader tells a header's prefix from its key: "Bearer abc" is a scheme
-// and a key, and so is every other pair of words in Authorization.
+// splitHeader separates a header's prefix from its key: "Bearer abc" is a
+// scheme and a key, and so is any other pair of words in Authorization.
 func splitHeader(raw rawHeader) (Header, Secret, error) {
 	prefix, key := "", clean(raw.value)
 	scheme, rest, two := strings.Cut(key, " ")
@@ -122,7 +123,7 @@ func splitHeader(raw rawHeader) (Header, Secret, error) {
 	return h, secret, err
 }
 
-// placeholder reports whether s stands where a key belongs.
+// placeholder reports whether s stands in for a key.
 func placeholder(s string) bool {
 	if strings.Contains(s, "${") || strings.HasPrefix(s, "$") || strings.HasPrefix(s, "<") && strings.HasSuffix(s, ">") ||
 		strings.HasPrefix(s, "{{") || strings.HasPrefix(s, "%") && strings.HasSuffix(s, "%") {
@@ -133,15 +134,15 @@ func placeholder(s string) bool {
 		strings.HasSuffix(up, "_HERE") || strings.Trim(up, "X") == "" || strings.Trim(up, "*.") == ""
 }
 
-// readJSON finds the one server in an mcp.json.
+// readJSON finds the only server in an mcp.json.
 func readJSON(text string) (rawSnippet, error) {
 	if strings.HasPrefix(text, `"`) {
-		text = "{" + strings.TrimRight(text, ", \t\r\n") + "}" // an entry cut out of its object
+		text = "{" + strings.TrimRight(text, ", \t\r\n") + "}" // an entry without its object
 	}
 	var root map[string]json.RawMessage
 	dec := json.NewDecoder(strings.NewReader(plainJSON(text)))
 	if err := dec.Decode(&root); err != nil {
-		return rawSnippet{}, errors.New("This looks like JSON but cannot be read. Copy the whole entry, from the first { to the last }.")
+		return rawSnippet{}, problem.Sentence("This looks like JSON but cannot be read. Copy the whole entry, from the first { to the last }.")
 	}
 	return findServer("", root, 0), nil
 }
@@ -183,14 +184,14 @@ func findServer(name string, obj map[string]json.RawMessage, depth int) rawSnipp
 	for k := range obj {
 		names = append(names, k)
 	}
-	slices.Sort(names) // so that the same text gives the same answer
+	slices.Sort(names) // makes the answer depend only on the text
 	for _, k := range names {
 		visit(k, obj[k])
 	}
 	return found
 }
 
-// readServer reads one server's object, if it is one.
+// readServer reads the object of one server, if it is one.
 func readServer(name string, obj map[string]json.RawMessage) rawSnippet {
 	raw := rawSnippet{name: name}
 	for _, k := range []string{"url", "serverUrl", "server_url", "httpUrl", "endpoint"} {
@@ -233,8 +234,8 @@ func jsonString(v json.RawMessage) (s string) {
 	return s
 }
 
-// expandEnv puts the values of "env" where an mcp-remote command line names
-// them, as its own documentation advises.
+// expandEnv inserts the values of "env" where an mcp-remote command line names
+// them, as its documentation advises.
 func expandEnv(raw *rawSnippet, env json.RawMessage) {
 	var vars map[string]string
 	if json.Unmarshal(env, &vars) != nil {
@@ -245,8 +246,8 @@ func expandEnv(raw *rawSnippet, env json.RawMessage) {
 	}
 }
 
-// expand replaces ${NAME} once; what it puts in is not looked at again. An
-// unknown name stays and makes the whole a placeholder.
+// expand replaces ${NAME} once and does not expand what it inserted. An
+// unknown name stays, which makes the whole a placeholder.
 func expand(s string, vars map[string]string) string {
 	var b strings.Builder
 	rest := s
@@ -291,7 +292,7 @@ func readCommand(words []string) rawSnippet {
 			raw.url = value
 		case strings.HasPrefix(w, "-"):
 			last = ""
-			// A flag's value is no name.
+			// A flag's value is not a name.
 			if !joined && i+1 < len(words) && takesValue(flag) {
 				i++
 			}
@@ -315,8 +316,8 @@ func isURL(s string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-// splitCommand splits a command line as a shell would: quotes, backslashes and
-// continued lines, nothing else.
+// splitCommand splits a command line as a shell would, with quotes,
+// backslashes and continued lines only.
 func splitCommand(s string) []string {
 	var words []string
 	var word strings.Builder
@@ -355,8 +356,8 @@ func splitCommand(s string) []string {
 	return words
 }
 
-// plainJSON removes comments and trailing commas, which editors' settings
-// allow, outside of strings.
+// plainJSON removes comments and trailing commas outside of strings, which
+// editors' settings allow.
 func plainJSON(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
@@ -386,7 +387,7 @@ func plainJSON(s string) string {
 	return b.String()
 }
 
-// stringEnd returns the index behind the JSON string that begins at i.
+// stringEnd returns the index after the JSON string that begins at i.
 func stringEnd(s string, i int) int {
 	for j := i + 1; j < len(s); j++ {
 		switch s[j] {
@@ -399,8 +400,8 @@ func stringEnd(s string, i int) int {
 	return len(s)
 }
 
-// closes reports whether what comes next in s, comments aside, is a closing
-// bracket or the end.
+// closes reports whether a closing bracket or the end comes next in s, after
+// comments.
 func closes(s string) bool {
 	for {
 		s = strings.TrimLeft(s, " \t\r\n")

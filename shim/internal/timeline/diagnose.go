@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// Whose says who can do something about it.
+// Whose is who has to fix a problem.
 type Whose string
 
 // Who that can be.
 const (
 	Yours     Whose = "yours"    // the owner's
-	Clients   Whose = "client"   // the app's that connects
-	Upstreams Whose = "upstream" // the server's that knows only API keys
-	Ngroks    Whose = "ngrok"    // or whoever runs the tunnel
+	Clients   Whose = "client"   // the connecting app's
+	Upstreams Whose = "upstream" // the MCP server's
+	Ngroks    Whose = "ngrok"    // or another tunnel's
 	Ours      Whose = "ours"
 	Nobodys   Whose = ""
 )
 
-// A Diagnosis says where an attempt stopped, and what to do.
+// A Diagnosis is where an attempt stopped, and what to do.
 type Diagnosis struct {
-	// State is "done" once a tool was used, "connected" if all that is missing
-	// is that somebody uses one, "going" while it may well go on by itself, and
-	// else "stopped".
+	// State is "done" once a tool was used, "connected" if only the first tool
+	// call is missing, "going" while the next step may still come, and else
+	// "stopped".
 	State   string `json:"state"`
-	Stopped Step   `json:"stopped,omitempty"` // the step that did not come to be
-	Cause   string `json:"cause,omitempty"`   // stands for Words
+	Stopped Step   `json:"stopped,omitempty"` // the step that failed or did not come
+	Cause   string `json:"cause,omitempty"`   // a code for Words
 	Whose   Whose  `json:"whose,omitempty"`
-	Words   string `json:"words"`          // what is likely the matter
+	Words   string `json:"words"`          // the likely problem
 	Next    string `json:"next,omitempty"` // what to do
 }
 
@@ -42,10 +42,10 @@ const (
 // Circumstances are what a diagnosis depends on besides the attempt.
 type Circumstances struct {
 	Now     time.Time
-	Offline bool // the public address is not reachable just now
+	Offline bool // the public address can't be reached right now
 }
 
-// Diagnose says how it stands with an attempt.
+// Diagnose returns the diagnosis of an attempt.
 func Diagnose(a Attempt, c Circumstances) Diagnosis {
 	if a.Done() {
 		return Diagnosis{State: Done, Words: "It works."}
@@ -71,8 +71,8 @@ func Diagnose(a Attempt, c Circumstances) Diagnosis {
 	return d
 }
 
-// refusal is what keeps an attempt from going on: a refusal that came no
-// earlier on the way, and later in time, than what went well.
+// refusal returns what stops an attempt: a refusal no earlier on the way, and
+// later in time, than the last success.
 func (a *Attempt) refusal(top Step) (found Event, ok bool) {
 	var since time.Time
 	for _, e := range a.Events {
@@ -91,18 +91,18 @@ func (a *Attempt) refusal(top Step) (found Event, ok bool) {
 	return found, ok
 }
 
-// patience is how long the next step may take.
+// patience returns how long the next step may take.
 func patience(after Step) time.Duration {
 	switch after {
 	case Asked, Waiting, Shown, Number, Key:
-		return patient // a person reads, or looks for a key
+		return patient // a person is reading, or looking for a key
 	case Approved, Exchanged:
 		return 30 * time.Second
 	}
 	return time.Minute
 }
 
-// refusalCause names the cause of a refusal.
+// refusalCause returns the cause of a refusal.
 func refusalCause(a Attempt, e Event) string {
 	if e.Step == Called {
 		return callCause(e)
@@ -125,7 +125,7 @@ func refusalCause(a Attempt, e Event) string {
 	return string(e.Step)
 }
 
-// callCause names the cause of a call that failed.
+// callCause returns the cause of a failed call.
 func callCause(e Event) string {
 	if e.Why == "paused" || e.Why == "locked" {
 		return "call " + e.Why
@@ -141,7 +141,7 @@ func callCause(e Event) string {
 	return "call"
 }
 
-// count is how often a step went well.
+// count returns how often a step succeeded.
 func (a *Attempt) count(step Step) (n int) {
 	for _, e := range a.Events {
 		if e.Step == step && e.Why == "" {
@@ -151,8 +151,8 @@ func (a *Attempt) count(step Step) (n int) {
 	return n
 }
 
-// silence names the cause if nothing was refused and nothing came any more, and
-// the step that was to come.
+// silence returns the cause if nothing was refused and nothing came any more,
+// and the step that is missing.
 func silence(a Attempt, top Step, c Circumstances) (next Step, cause string) {
 	public := a.Via != Local
 	switch top {

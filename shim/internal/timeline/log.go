@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// What is kept of attempts that made no grant. Strangers have a room of their
-// own, and each of them a corner of it, so that no flood pushes out an attempt
-// that the owner has seen.
+// Bounds on attempts without a grant. Strangers have their own limit, in total
+// and for each sender, so a flood never pushes out an attempt that the owner
+// has seen.
 const (
 	maxStrangers = 200
 	maxFromOne   = 20
@@ -22,41 +22,41 @@ const (
 	keepFor      = 24 * time.Hour
 )
 
-// How far apart the steps of one attempt may be.
+// The longest time between two steps of one attempt.
 const (
 	soon    = 2 * time.Minute  // without a person
 	patient = 15 * time.Minute // while a person is asked
 )
 
-// A Sight is one step as somebody saw it. What is not known is "".
+// A Sight is one observed step. Unknown fields are empty.
 type Sight struct {
 	From  string // who sends, by address; "" on this computer
 	Agent string // see Agent
 	Via   string
 
 	Step    Step
-	Why     string // it was refused
-	Status  int    // with which the upstream refused it
+	Why     string // why it was refused
+	Status  int    // the upstream's status, if it refused
 	Client  string // id
-	Name    string // of the client
+	Name    string // what the client calls itself
 	Request string // id of the authorization request
-	Host    string // that the answer goes to
+	Host    string // where the answer goes
 	Grant   string
 	Slug    string
 }
 
-// A Log holds attempts. Its zero value is empty, and it is safe for concurrent
+// A Log holds attempts. The zero value is empty. A Log is safe for concurrent
 // use.
 type Log struct {
 	Now func() time.Time // nil means time.Now
-	// Save keeps the attempt that led to a grant; done means that this was the
-	// last of it. It must not wait, and may be nil.
+	// Save stores the attempt that led to a grant; done means that it is
+	// complete. It must not block, and may be nil.
 	Save func(grant string, record []byte, done bool)
-	// Changed is told after each change but a mere look, which strangers take
-	// all the time. It must not wait, and may be nil.
+	// Changed is called after each change except a mere look, which strangers
+	// take all the time. It must not block, and may be nil.
 	Changed func()
 
-	watched atomic.Int64 // grants that are watched
+	watched atomic.Int64 // number of watched grants
 
 	mu     sync.Mutex
 	last   uint64
@@ -71,8 +71,8 @@ func (l *Log) now() time.Time {
 	return time.Now()
 }
 
-// Load takes over what was saved of a grant. It reports false if that is not to
-// be gone on with: the grant has used a tool, or the record is none.
+// Load restores the saved attempt of a grant. It returns false if there is
+// nothing to continue: the grant has used a tool, or the record is invalid.
 func (l *Log) Load(grant string, record []byte) (open bool) {
 	a, ok := Parse(record)
 	if !ok || a.Done() {
@@ -87,13 +87,13 @@ func (l *Log) Load(grant string, record []byte) (open bool) {
 	return true
 }
 
-// Parse reads a record that was saved.
+// Parse decodes a saved record.
 func Parse(record []byte) (a Attempt, ok bool) {
 	return a, json.Unmarshal(record, &a) == nil && len(a.Events) <= maxEvents
 }
 
-// Watches reports whether calls of a grant are still of interest. A call waits
-// for the answer, which costs next to nothing once all grants have used a tool.
+// Watches reports whether calls of a grant are still of interest. Every call
+// asks; it costs next to nothing once all grants have used a tool.
 func (l *Log) Watches(grant string) bool {
 	if l.watched.Load() == 0 {
 		return false
@@ -103,7 +103,7 @@ func (l *Log) Watches(grant string) bool {
 	return l.grants[grant] != nil
 }
 
-// Note adds a step to the attempt that it belongs to, or begins one.
+// Note adds a step to its attempt, or starts a new attempt.
 func (l *Log) Note(s Sight) {
 	if !l.note(s) {
 		return
@@ -121,13 +121,13 @@ func (l *Log) note(s Sight) (changed bool) {
 	a := l.find(&s, now)
 	if a == nil {
 		if order[s.Step] > order[Asked] && s.Client == "" && s.Grant == "" {
-			return false // of a request that is not remembered any more
+			return false // of a request that is forgotten
 		}
 		a = l.begin(&s, now)
 	}
 	a.know(&s)
 	a.note(s.Step, s.Why, s.Status, now)
-	a.Over = false // it goes on
+	a.Over = false // it continues
 	if s.Step == Approved && s.Why == "" && s.Grant != "" {
 		a.Grant = s.Grant
 		l.all = slices.DeleteFunc(l.all, func(b *Attempt) bool { return a == b })
@@ -145,11 +145,11 @@ func (l *Log) note(s Sight) (changed bool) {
 	return true
 }
 
-// know adds what s tells of a.
+// know adds what s says about a.
 func (a *Attempt) know(s *Sight) {
 	a.Client = cmp.Or(clip(s.Name, maxName), a.Client)
 	a.Slug, a.Host = cmp.Or(s.Slug, a.Slug), cmp.Or(clip(s.Host, maxHost), a.Host)
-	if s.Step != Asked { // which a browser sends
+	if s.Step != Asked { // sent by a browser
 		a.Agent = cmp.Or(a.Agent, clip(s.Agent, maxAgent))
 	}
 	a.own = a.own || order[s.Step] >= order[Shown] && s.Request != ""
@@ -161,7 +161,7 @@ func (a *Attempt) know(s *Sight) {
 	}
 }
 
-// remember keeps the last few of something.
+// remember appends x to a short list without its oldest entries.
 func remember[T comparable](all []T, x T) []T {
 	if slices.Contains(all, x) {
 		return all
@@ -179,8 +179,7 @@ func (l *Log) begin(s *Sight, now time.Time) *Attempt {
 	return a
 }
 
-// find looks for the attempt that s belongs to: by the surest thing that s
-// says.
+// find returns the attempt of s, by the most certain thing that s says.
 func (l *Log) find(s *Sight, now time.Time) *Attempt {
 	if a := l.grants[s.Grant]; a != nil {
 		return a
@@ -193,7 +192,8 @@ func (l *Log) find(s *Sight, now time.Time) *Attempt {
 	recent := func(a *Attempt, within time.Duration) bool { return now.Sub(a.Last) <= within }
 	if s.Client != "" && s.Step != Registered {
 		id := digest(sha256.Sum256([]byte(s.Client)))
-		// An app that registers each time alike has one id for all servers.
+		// An app that always registers the same way has one id for all
+		// servers.
 		a := l.newest(func(a *Attempt) bool {
 			return slices.Contains(a.clients, id) && recent(a, patient) && a.mayBeFor(s.Slug) && (s.Step != Refreshed || a.has(Refreshed))
 		})
@@ -203,13 +203,13 @@ func (l *Log) find(s *Sight, now time.Time) *Attempt {
 	}
 	switch s.Step {
 	case Asked:
-		// A client that needs no registration has not told its id before.
+		// A client that need not register has not told its id before.
 		return l.newest(func(a *Attempt) bool {
 			return s.Slug != "" && a.Slug == s.Slug && len(a.clients) == 0 && a.Via == s.Via && recent(a, soon)
 		})
 	case Found, Registered, Token:
 		a := l.bySender(s, func(a *Attempt) bool {
-			// Who registers after a browser came begins again.
+			// A registration after a browser came starts a new attempt.
 			return recent(a, soon) && a.Via == s.Via && a.mayBeFor(s.Slug) && (s.Step != Registered || !a.has(Asked))
 		})
 		if a == nil && s.Step != Registered {
@@ -223,11 +223,11 @@ func (l *Log) find(s *Sight, now time.Time) *Attempt {
 	return nil
 }
 
-// mayBeFor reports whether nothing speaks against a's being for this server.
+// mayBeFor reports whether a can be for this server.
 func (a *Attempt) mayBeFor(slug string) bool { return a.Slug == "" || slug == "" || a.Slug == slug }
 
-// bySender finds the attempt of whoever sent s. Clients in a cloud come from
-// several addresses, and those on this computer all from none.
+// bySender returns the attempt of the sender of s. Clients in a cloud come
+// from several addresses, and those on this computer from none.
 func (l *Log) bySender(s *Sight, fits func(*Attempt) bool) *Attempt {
 	agent := clip(s.Agent, maxAgent)
 	for _, same := range []func(a *Attempt) bool{
@@ -251,8 +251,8 @@ func (l *Log) newest(fits func(*Attempt) bool) *Attempt {
 	return nil
 }
 
-// connected finds the attempt that led to a grant and whose client looks again:
-// many ask for metadata once more before their first call.
+// connected returns the attempt that led to a grant and whose client looks
+// again: many ask for metadata once more before their first call.
 func (l *Log) connected(fits func(*Attempt) bool) *Attempt {
 	for _, a := range l.grants {
 		if fits(a) {
@@ -262,7 +262,7 @@ func (l *Log) connected(fits func(*Attempt) bool) *Attempt {
 	return nil
 }
 
-// over marks what the app of a tried before.
+// over marks earlier attempts of a's app.
 func (l *Log) over(a *Attempt) {
 	for b := range l.each() {
 		if b != a && b.Slug == a.Slug && (b.Client == "" || b.Client == a.Client) {
@@ -271,7 +271,7 @@ func (l *Log) over(a *Attempt) {
 	}
 }
 
-// each is every attempt that is remembered.
+// each iterates over all attempts.
 func (l *Log) each() iter.Seq[*Attempt] {
 	return func(yield func(*Attempt) bool) {
 		for _, a := range l.all {
@@ -287,7 +287,7 @@ func (l *Log) each() iter.Seq[*Attempt] {
 	}
 }
 
-// watch begins to follow the calls of a grant.
+// watch starts to follow the calls of a grant.
 func (l *Log) watch(a *Attempt) {
 	if l.grants == nil {
 		l.grants = make(map[string]*Attempt)
@@ -314,7 +314,7 @@ func (l *Log) save(a *Attempt) {
 	}
 }
 
-// Forget drops what is known of a grant that has ended.
+// Forget removes the attempt of a grant that has ended.
 func (l *Log) Forget(grant string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -326,7 +326,7 @@ func (l *Log) expire(now time.Time) {
 	l.all = slices.DeleteFunc(l.all, func(a *Attempt) bool { return now.Sub(a.Last) > keepFor })
 }
 
-// makeRoom drops attempts, but never kept, which was added just now.
+// makeRoom drops attempts, but never kept, which was just added.
 func (l *Log) makeRoom(kept *Attempt) {
 	strangers, own, fromOne := 0, 0, 0
 	for _, a := range l.all {
@@ -355,7 +355,7 @@ func (l *Log) makeRoom(kept *Attempt) {
 	}
 }
 
-// Unfinished lists the attempts that have not led to a tool yet, the newest
+// Unfinished lists the attempts that have not led to a tool call, newest
 // first.
 func (l *Log) Unfinished() []Attempt {
 	l.mu.Lock()

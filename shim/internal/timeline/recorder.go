@@ -17,7 +17,7 @@ type Store interface {
 	Timeline(grant string) (record []byte, err error)
 }
 
-// A World is what a Recorder has to know about everything else.
+// A World is what a Recorder needs to know about everything else.
 type World struct {
 	Server    func(slug string) (name string)
 	GrantGone func(grant string) bool
@@ -35,8 +35,8 @@ type Recorder struct {
 	log   *slog.Logger
 }
 
-// NewRecorder returns a recorder that continues with the attempts in the store.
-// A store that cannot be read costs the attempts and nothing else.
+// NewRecorder returns a recorder that continues the attempts in the store. If
+// the store cannot be read, only those attempts are lost.
 func NewRecorder(store Store, world World, log *slog.Logger) *Recorder {
 	r := &Recorder{store: store, world: world, log: log}
 	r.Save, r.Changed = store.SaveTimeline, world.Changed
@@ -116,7 +116,7 @@ func (r *Recorder) Failed() []api.Attempt {
 	return all
 }
 
-// OfGrants reports how each grant came to be, by its id.
+// OfGrants returns how each grant came to be, by its id.
 func (r *Recorder) OfGrants() map[string]api.Attempt {
 	records, err := r.store.Timelines()
 	if err != nil {
@@ -133,7 +133,7 @@ func (r *Recorder) OfGrants() map[string]api.Attempt {
 	return all
 }
 
-// OfGrant reports how one grant came to be; ok is false where that is unknown.
+// OfGrant returns how one grant came to be; ok is false if that is unknown.
 func (r *Recorder) OfGrant(grant string) (report api.Attempt, ok bool, err error) {
 	record, err := r.store.Timeline(grant)
 	if err != nil {
@@ -147,8 +147,8 @@ func (r *Recorder) OfGrant(grant string) (report api.Attempt, ok bool, err error
 	return r.report(a, r.circumstances()), true, nil
 }
 
-// Going reports whether an attempt may still go either way, which only time
-// tells.
+// Going reports whether an attempt is still in progress, so that its state
+// changes with time alone.
 func (r *Recorder) Going() bool {
 	return slices.ContainsFunc(r.Reports(), func(a api.Attempt) bool { return a.Diagnosis.State == Going })
 }

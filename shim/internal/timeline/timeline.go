@@ -1,11 +1,11 @@
-// Package timeline remembers how clients came to be connected: each attempt
-// from the first look at our metadata to the first tool, where it stopped, and
-// why. It is kept for people, so it holds nothing that could be used: no
-// token, code, state, key or query.
+// Package timeline remembers how clients connect: each attempt from the first
+// look at our metadata to the first tool call, where it stopped, and why. It
+// is for people, so it contains nothing that could be used: no token, code,
+// state, key or query.
 //
-// An attempt is put together from what can be known at each step. Before a
-// client has an id it is known by who sends and under what name; then by its
-// id and by the id of its authorization request; after consent by its grant.
+// An attempt is put together from what is known at each step. Before a client
+// has an id, it is known by its sender and its name; then by its id and by the
+// id of its authorization request; after consent by its grant.
 package timeline
 
 import (
@@ -17,40 +17,41 @@ import (
 	"github.com/key2oauth/key2oauth/shim/display"
 )
 
-// A Step is one thing that happens on the way.
+// A Step is one step on the way.
 type Step string
 
-// The steps, in the order in which they come.
+// The steps, in their order.
 const (
 	Found      Step = "found"     // read metadata, or was told where it is
 	Registered Step = "register"  // as a client
 	Asked      Step = "authorize" // a browser brought the authorization request
 	Waiting    Step = "waiting"   // another device waits for the owner
-	Shown      Step = "consent"   // the owner had the consent page before him
+	Shown      Step = "consent"   // the owner opened the consent page
 	Number     Step = "number"    // typed from the other device's screen
 	Key        Step = "key"       // was tried at the upstream
 	Approved   Step = "approve"   // or denied
-	Exchanged  Step = "exchange"  // the code for tokens
+	Exchanged  Step = "exchange"  // exchanged the code for tokens
 	Refreshed  Step = "refresh"
-	Token      Step = "token" // used an access token that is not good
+	Token      Step = "token" // used an invalid access token
 	Called     Step = "call"  // a call that the upstream answered
-	Tool       Step = "tool"  // the first tool: all is well from here on
+	Tool       Step = "tool"  // the first tool call, which completes the attempt
 )
 
-// order ranks the steps. Steps of one rank come in any order.
+// order ranks the steps. Steps of the same rank come in any order.
 var order = map[Step]int{
 	Found: 0, Registered: 1, Asked: 2, Waiting: 3, Shown: 4, Number: 5, Key: 6, Approved: 7,
 	Exchanged: 8, Refreshed: 9, Token: 9, Called: 9, Tool: 10,
 }
 
-// The ways by which a client comes.
+// How a client reaches us.
 const (
 	Local    = "local" // from this computer
 	Ngrok    = "ngrok"
-	External = "external" // by a tunnel of the owner's own
+	External = "external" // by the owner's own tunnel
 )
 
-// An Event is a step, or a refusal of one, however often it happened.
+// An Event is a step, or a refusal of one, with the number of times it
+// happened.
 type Event struct {
 	Step   Step      `json:"step"`
 	Why    string    `json:"why,omitempty"` // it was refused; "" if it went well
@@ -67,13 +68,13 @@ func (e Event) last() time.Time {
 	return e.Last
 }
 
-// An Attempt is one try of one client to be connected.
+// An Attempt is one attempt of a client to connect.
 type Attempt struct {
 	ID     uint64    `json:"id"`
 	Client string    `json:"client"` // as it calls itself; "" if it did not say
 	Agent  string    `json:"agent,omitempty"`
 	Via    string    `json:"via"`
-	Host   string    `json:"host,omitempty"` // that the answer goes to
+	Host   string    `json:"host,omitempty"` // where the answer goes
 	Slug   string    `json:"slug,omitempty"`
 	Grant  string    `json:"grant,omitempty"`
 	Began  time.Time `json:"began"`
@@ -82,7 +83,7 @@ type Attempt struct {
 	Over   bool      `json:"over,omitempty"` // the same app was approved later
 
 	from     string // who sends; "" on this computer
-	own      bool   // the owner has seen it, or it comes from this computer
+	own      bool   // seen by the owner, or from this computer
 	clients  []digest
 	requests []string
 }
@@ -90,7 +91,7 @@ type Attempt struct {
 // Done reports whether the client has used a tool.
 func (a *Attempt) Done() bool { return a.reached() == Tool }
 
-// reached is the last step that went well.
+// reached returns the last step that succeeded.
 func (a *Attempt) reached() Step {
 	var top Step
 	for _, e := range a.Events {
@@ -106,7 +107,7 @@ func (a *Attempt) has(step Step) bool {
 	return slices.ContainsFunc(a.Events, func(e Event) bool { return e.Step == step })
 }
 
-// Who is what the client is called.
+// Who returns the client's name, or a stand-in.
 func (a *Attempt) Who() string {
 	switch {
 	case a.Client != "":
@@ -117,10 +118,10 @@ func (a *Attempt) Who() string {
 	return unnamed
 }
 
-// unnamed is what an app is called that has not said its name.
+// unnamed is the name of an app that did not give one.
 const unnamed = "An app"
 
-// maxEvents is more than there are different ones in any honest attempt.
+// maxEvents is more than an honest attempt has.
 const maxEvents = 24
 
 func (a *Attempt) note(step Step, why string, status int, now time.Time) {
@@ -132,29 +133,29 @@ func (a *Attempt) note(step Step, why string, status int, now time.Time) {
 		return
 	}
 	if len(a.Events) == maxEvents {
-		// The newest says why it does not go on; the oldest say how it began.
+		// The newest says why it stopped; the oldest say how it began.
 		a.Events = slices.Delete(a.Events, maxEvents/2, maxEvents/2+1)
 	}
 	a.Events = append(a.Events, Event{Step: step, Why: why, Status: status, Time: now})
 }
 
-// A digest stands for a client id, which may be as long as a page.
+// A digest stands for a client id, which may be long.
 type digest [sha256.Size]byte
 
-// Agent is the name of the program in a User-Agent header, without its version
-// and what else browsers tell.
+// Agent returns the program's name in a User-Agent header, without its version
+// and the rest.
 func Agent(header string) string {
 	name, _, _ := strings.Cut(strings.TrimSpace(header), "/")
 	name, _, _ = strings.Cut(name, " ")
 	return clip(name, maxAgent)
 }
 
-// Bounds of what a stranger says, in characters and in bytes.
+// Bounds of strangers' texts, in characters and in bytes.
 const (
 	maxAgent = 40
 	maxName  = 100
 	maxHost  = 253 // RFC 1035, Section 3.1
 )
 
-// clip makes a stranger's word fit to be kept.
+// clip makes a stranger's text safe to keep.
 func clip(s string, most int) string { return display.Bounded(s, most, most) }

@@ -2,15 +2,15 @@ package timeline
 
 import "strings"
 
-// A cause is why an attempt does not go on, for people. In its sentences %app
-// stands for the app's name.
+// A cause tells people why an attempt stopped. In its sentences %app stands
+// for the app's name.
 type cause struct {
 	whose       Whose
 	words, next string
 }
 
-// fill puts the app's name into a text. One that has none is "An app" where the
-// text begins with it and beginning says so, and "the app" from then on.
+// fill inserts the app's name into a text. An unnamed app is beginning ("An
+// app") at the start of the text, and "the app" after that.
 func fill(s, beginning string, a Attempt) string {
 	who := a.Who()
 	if who != unnamed {
@@ -37,101 +37,101 @@ const (
 	again    = "Press Connect in %app again."
 )
 
-// causes is every sentence about an attempt. Its keys are steps, and steps with
-// the reason of a refusal.
+// causes has every sentence about an attempt. Its keys are steps, and steps
+// with the reason of a refusal.
 var causes = map[string]cause{
-	// Nothing was refused; it just did not go on.
-	"found":            {Clients, "%app looked at this address and did not try to sign in.", "If that was you, press Connect in %app. If nobody of yours did this, ignore it: nothing was given away."},
-	"register":         {Clients, "%app registered, but no browser ever came to sign in.", again + " A browser window should open; allow pop-ups if it does not."},
-	"register ngrok":   {Ngroks, "%app registered, but no browser came through to sign in. On the free plan ngrok shows a page of its own first.", again + " If a page of ngrok's opens, press Visit Site on it."},
-	"register offline": {Yours, "%app registered, and then the public address went offline.", "Go online again on the page Internet. Then press Connect in %app again."},
-	"authorize":        {Yours, "A browser brought the request of %app, but the page where you approve was not opened.", again + " The page opens in the browser of this computer."},
+	// Nothing was refused; the next step did not come.
+	"found":            {Clients, "A program looked at this address without signing in. Nothing was shared.", "If that was you, press Connect in %app. Otherwise ignore it."},
+	"register":         {Clients, "%app registered, but no browser ever came to sign in.", again + " A browser window should open. If it doesn't, allow pop-ups."},
+	"register ngrok":   {Ngroks, "%app registered, but no browser came to sign in. On the free plan, ngrok shows a page of its own first.", again + " If ngrok's page opens, press Visit Site on it."},
+	"register offline": {Yours, "%app registered, then the public address went offline.", "Go online again on the Internet tab. Then press Connect in %app again."},
+	"authorize":        {Yours, "%app opened a browser, but the approval page was never opened.", again + " The page opens in this computer's browser."},
 	"authorize public": {Yours, "A browser reached the public sign-in page of %app, but never the page on this computer.", again + " If the browser is on this computer, choose Continue on this computer. If it is on a phone, choose the other button."},
-	"waiting":          {Yours, "%app waited on another device for your answer, and none came.", again + " Then open Key2OAuth on this computer and type the number from the other screen."},
-	"consent":          {Yours, "The page where you approve %app was opened and not answered.", again + " A request is good for 15 minutes."},
-	"approve":          {Clients, "You approved, and the answer went to %app, but %app never came for its access.", again + " Leave its window open until it says that it is connected. If it happens again, the app lost the answer on its side."},
-	"approve offline":  {Yours, "You approved, but then the public address was offline, so %app could not come for its access.", "Go online again on the page Internet. Then press Connect in %app again."},
-	"exchange silent":  {Clients, "%app has its access, and has never used it. All that could be done here is done.", "In %app, switch the connector off and on, or start a new conversation. If nothing comes then, the fault is with the makers of %app."},
-	"exchange offline": {Yours, "%app has its access, but the public address is offline, so its calls do not arrive.", "Go online again on the page Internet."},
-	"connected":        {Nobodys, "%app is connected. It has not used a tool yet.", "Ask it for something that needs one of the tools."},
+	"waiting":          {Yours, "%app waited on another device for your answer, but none came.", again + " Then open Key2OAuth on this computer and type the number from the other screen."},
+	"consent":          {Yours, "You opened the request of %app but did not answer it.", again + " A request expires after 15 minutes."},
+	"approve":          {Clients, "You approved, but %app never picked up its access.", again + " Leave its window open until it says it is connected. If it happens again, contact the makers of %app."},
+	"approve offline":  {Yours, "You approved, but then the public address went offline, so %app could not pick up its access.", "Go online again on the Internet tab. Then press Connect in %app again."},
+	"exchange silent":  {Clients, "%app has access but has never used it. Nothing more can be done here.", "In %app, switch the connector off and on, or start a new conversation. If that doesn't help, contact the makers of %app."},
+	"exchange offline": {Yours, "%app has access, but the public address is offline, so its calls don't arrive.", "Go online again on the Internet tab."},
+	"connected":        {Nobodys, "%app is connected. It has not used a tool yet.", "Ask it for something that needs a tool."},
 
 	// Registration.
 	"register too many":     {Clients, "%app registered so often that it was told to wait.", "Wait a minute. Then press Connect in %app again."},
-	"register redirect":     {Clients, "%app wants its answer at an address that is not allowed.", "This is a fault in %app. Tell its makers that its redirect URI was refused."},
-	"register registration": {Clients, "%app registered in a way that is not understood here.", "This is a fault in %app. Tell its makers that its registration was refused."},
+	"register redirect":     {Clients, "%app wants its answer at an address that is not allowed.", "This is a bug in %app. Tell its makers that its redirect URI was refused."},
+	"register registration": {Clients, "Key2OAuth does not understand how %app registered.", "This is a bug in %app. Tell its makers that its registration was refused."},
 
 	// The authorization request.
-	"authorize client":   {Clients, "%app uses a registration that was not made here. It is one from another Key2OAuth, or from another server at this address.", addAgain},
-	"authorize redirect": {Clients, "%app wants the answer at an address that it did not register.", addAgain},
-	"authorize document": {Clients, "%app describes itself at a web address, and what is there cannot be used.", "Wait a minute and press Connect in %app again. If that does not help, tell its makers."},
-	"authorize resource": {Yours, "%app asks for an address that is no server of yours. It was mistyped, or the server was deleted.", "Copy the address of the server from Key2OAuth, and add the connector anew in %app."},
-	"authorize pkce":     {Clients, "%app does not protect its sign-in (PKCE with S256), so it was refused.", "Update %app. If it is up to date, tell its makers."},
-	"authorize refused":  {Clients, "%app sent a sign-in request that is not understood here.", "Update %app. If it is up to date, tell its makers."},
+	"authorize client":   {Clients, "%app uses a registration from another Key2OAuth, or from another server at this address.", addAgain},
+	"authorize redirect": {Clients, "%app wants the answer at an address it did not register.", addAgain},
+	"authorize document": {Clients, "%app describes itself at a web address, but Key2OAuth can't use the description.", "Wait a minute and press Connect in %app again. If that doesn't help, contact its makers."},
+	"authorize resource": {Yours, "%app asks for an address that is not one of your servers. It was mistyped, or the server was deleted.", "Copy the server's address from Key2OAuth, then add the connector again in %app."},
+	"authorize pkce":     {Clients, "%app does not protect its sign-in (PKCE with S256), so it was refused.", "Update %app. If it is up to date, contact its makers."},
+	"authorize refused":  {Clients, "Key2OAuth does not understand the sign-in request of %app.", "Update %app. If it is up to date, contact its makers."},
 
 	// Consent.
 	"key rejected":    {Yours, "The server did not accept the API key that was pasted for %app.", "Copy the whole key from the server's website. Then press Connect in %app again."},
-	"key unreachable": {Upstreams, "The API key for %app could not be checked, because its server did not answer.", "Look whether the server works, and whether its address is right. Then press Connect in %app again."},
-	"key busy":        {Upstreams, "The API key for %app could not be checked, because its server has trouble of its own.", "Wait a while. Then press Connect in %app again."},
-	"key not_mcp":     {Yours, "What answers at the server's address is no MCP server.", "Look up the address in the server's documentation: often it ends in /mcp or /sse. Change it with Edit on the page Servers."},
-	"key redirect":    {Yours, "The server sends its visitors on to another address, and the API key must not follow.", "Change the server's address with Edit on the page Servers to the one that it leads to."},
-	"key refused":     {Yours, "The server's address leads to where no key may be sent.", "Change the server's address with Edit on the page Servers."},
-	"key keyless":     {Yours, "The server answers without a key as well, so the key could not be checked.", "Approve it as the owner: open Key2OAuth from its icon or by the command key2oauth open."},
-	"key header":      {Yours, "The server wants the API key in another header than it is sent in.", "Change the header with Edit on the page Servers. Then press Connect in %app again."},
+	"key unreachable": {Upstreams, "The API key for %app could not be checked, because its server did not answer.", "Check that the server works and that its address is right. Then press Connect in %app again."},
+	"key busy":        {Upstreams, "The API key for %app could not be checked, because its server has a problem.", "Wait a while. Then press Connect in %app again."},
+	"key not_mcp":     {Yours, "There is no MCP server at the server's address.", "Look up the address in the server's documentation: often it ends in /mcp or /sse. Change it with Edit on the Servers tab."},
+	"key redirect":    {Yours, "The server redirects to another address, where the API key must not be sent.", "With Edit on the Servers tab, change the server's address to the one it redirects to."},
+	"key refused":     {Yours, "Keys must not be sent to the server's address.", "Change the server's address with Edit on the Servers tab."},
+	"key keyless":     {Yours, "The server answers without a key as well, so the key could not be checked.", "Approve it as the owner: open Key2OAuth from its icon, or run: key2oauth open"},
+	"key header":      {Yours, "The server wants the API key in another header.", "Change the header with Edit on the Servers tab. Then press Connect in %app again."},
 	"key locked":      {Yours, "The keychain is locked, so no key could be used.", "Unlock it. Then press Connect in %app again."},
 	"key":             {Yours, "No usable API key was given for %app.", again},
-	"number":          {Yours, "A wrong number was typed, which ended the request.", again + " If you did not ask for this, somebody else tried to get in, and did not."},
-	"approve denied":  {Yours, "You said no to %app.", "Nothing. If that was a mistake, press Connect in %app again."},
+	"number":          {Yours, "A wrong number was typed, which ended the request.", again + " If you did not start this, someone else tried to get in and failed."},
+	"approve denied":  {Yours, "You denied %app.", "If that was a mistake, press Connect in %app again."},
 	"approve disk":    {Yours, "Your approval of %app could not be saved.", "Free some space on the disk. Then press Connect in %app again."},
 
 	// The code, and later the refresh token.
-	"exchange client":       {Clients, "%app came for its access with a registration that was not made here.", addAgain},
-	"exchange redirect":     {Clients, "%app came for its access under another address than it had signed in with.", "This is a fault in %app. " + again},
-	"exchange pkce":         {Clients, "%app could not prove that it is the one that signed in. It mixes up two attempts.", "Close all windows of %app that try to connect. " + again},
-	"exchange expired":      {Clients, "%app came for its access after more than 5 minutes, which is too late.", again},
-	"exchange other client": {Clients, "%app signed in under one registration and came for its access under another.", addAgain},
-	"exchange mixed":        {Clients, "%app registered twice, and came for its access under the wrong one of the two.", addAgain},
-	"exchange other origin": {Clients, "%app signed in at one of your addresses and came for its access at another.", addAgain},
-	"exchange reused":       {Clients, "%app used its code twice, so its access was ended: nobody can say which of the two was %app.", again},
-	"exchange resource":     {Clients, "%app signed in for one server and asks for access to another.", addAgain},
-	"exchange unknown":      {Clients, "%app came with a code that is not known here, or not any more.", again},
-	"exchange state":        {Yours, "The access of %app could not be saved.", "Free some space on the disk. %app tries again by itself."},
-	"exchange":              {Clients, "%app asked for its access in a way that is not understood here.", "Update %app. If it is up to date, tell its makers."},
-	"refresh unknown":       {Yours, "The access of %app has ended: it was revoked, or not used for 90 days.", again},
+	"exchange client":       {Clients, "%app asked for access with a registration from elsewhere.", addAgain},
+	"exchange redirect":     {Clients, "%app asked for access with another address than it signed in with.", "This is a bug in %app. " + again},
+	"exchange pkce":         {Clients, "%app could not prove that it is the one that signed in. It mixed up two attempts.", "Close all windows of %app that are trying to connect. " + again},
+	"exchange expired":      {Clients, "%app asked for access after more than 5 minutes, which is too late.", again},
+	"exchange other client": {Clients, "%app signed in with one registration and asked for access with another.", addAgain},
+	"exchange mixed":        {Clients, "%app registered twice and asked for access with the wrong registration.", addAgain},
+	"exchange other origin": {Clients, "%app signed in at one of your addresses and asked for access at another.", addAgain},
+	"exchange reused":       {Clients, "%app used its code twice. One of the two may have been someone else, so its access was ended.", again},
+	"exchange resource":     {Clients, "%app signed in for one server and asked for access to another.", addAgain},
+	"exchange unknown":      {Clients, "%app sent an unknown or expired code.", again},
+	"exchange state":        {Yours, "The access of %app could not be saved.", "Free some space on the disk. %app tries again automatically."},
+	"exchange":              {Clients, "Key2OAuth does not understand how %app asked for access.", "Update %app. If it is up to date, contact its makers."},
+	"refresh unknown":       {Yours, "The access of %app has ended: it was disconnected, or not used for 90 days.", again},
 	"refresh expired":       {Yours, "The access of %app has ended: it was not used for 90 days.", again},
 	"refresh reused":        {Clients, "%app used an old refresh token, so its access was ended.", again},
-	"refresh state":         {Yours, "The access of %app could not be renewed, because the state cannot be written.", "Free some space on the disk. %app tries again by itself."},
-	"refresh":               {Clients, "%app could not renew its access.", again},
+	"refresh state":         {Yours, "The access of %app could not be refreshed, because the data folder can't be written.", "Free some space on the disk. %app tries again automatically."},
+	"refresh":               {Clients, "%app could not refresh its access.", again},
 
 	// Calls.
-	"token unknown":      {Clients, "%app calls with an access token that is not good any more, or never was.", "Nothing at first: it should renew it by itself. If it does not, press Connect in %app again."},
-	"token endpoint":     {Clients, "%app calls this server with the access that it got for another one.", addAgain},
+	"token unknown":      {Clients, "%app calls with an invalid or expired access token.", "It should refresh it automatically. If it doesn't, press Connect in %app again."},
+	"token endpoint":     {Clients, "%app calls this server with access to another one.", addAgain},
 	"token other origin": {Clients, "%app signed in at one of your addresses and calls another.", addAgain},
-	"token":              {Clients, "%app calls with something that is no access token of Key2OAuth.", "If you entered a key or a password in %app, take it out: %app must sign in instead."},
-	"call 401":           {Yours, "The server does not accept the API key any more.", "Paste a new one: press Replace on the page Servers. %app goes on by itself."},
-	"call 403":           {Upstreams, "The server refuses what %app asks, although the key is good.", "Look at the server's website whether the key may do this, and whether it blocks calls from your network."},
-	"call 404":           {Yours, "The server says that there is nothing at its address.", "Look up the address in the server's documentation, and change it with Edit on the page Servers."},
-	"call 405":           {Yours, "The server does not take MCP calls at this address.", "Look up the address in the server's documentation: often it ends in /mcp or /sse. Change it with Edit on the page Servers."},
+	"token":              {Clients, "%app does not use an access token from Key2OAuth.", "If you entered a key or a password in %app, remove it: %app must sign in instead."},
+	"call 401":           {Yours, "The server no longer accepts the API key.", "Paste a new one: press Replace on the Servers tab. %app continues automatically."},
+	"call 403":           {Upstreams, "The server refuses what %app asks, although the key works.", "Check on the server's website whether the key may do this, and whether it blocks calls from your network."},
+	"call 404":           {Yours, "The server says there is nothing at its address.", "Look up the address in the server's documentation, and change it with Edit on the Servers tab."},
+	"call 405":           {Yours, "The server does not accept MCP calls at this address.", "Look up the address in the server's documentation: often it ends in /mcp or /sse. Change it with Edit on the Servers tab."},
 	"call 429":           {Upstreams, "The server turned %app away for too many calls.", "Wait a while, or look up the limits of your key at the server's website."},
-	"call 499":           {Upstreams, "The server took so long that %app gave up.", "Try again. If it stays like this, ask whoever runs the server."},
-	"call 502":           {Upstreams, "The server could not be reached, or it sends its visitors on to another address.", "Press Check everything, which says which of the two it is."},
-	"call busy":          {Upstreams, "The server is not available just now.", "Wait a while and try again."},
-	"call 5xx":           {Upstreams, "The server failed.", "Try again. If it stays like this, ask whoever runs the server."},
-	"call paused":        {Yours, "Everything is paused here, so %app gets no answer.", "Press Resume on the page Servers."},
+	"call 499":           {Upstreams, "The server took so long that %app gave up.", "Try again. If the problem persists, contact the server's operator."},
+	"call 502":           {Upstreams, "The server could not be reached, or it redirects to another address.", "Press Check everything on the Health tab to see which."},
+	"call busy":          {Upstreams, "The server is not available right now.", "Wait a while, then try again."},
+	"call 5xx":           {Upstreams, "The server failed.", "Try again. If the problem persists, contact the server's operator."},
+	"call paused":        {Yours, "Key2OAuth is paused, so %app gets no answer.", "Press Resume on the Servers tab."},
 	"call locked":        {Yours, "The keychain is locked, so %app gets no answer.", "Unlock it."},
-	"call":               {Upstreams, "The server did not understand %app.", "It may speak another version of MCP than %app. Ask whoever runs the server."},
+	"call":               {Upstreams, "The server did not understand %app.", "It may use another version of MCP than %app. Contact the server's operator."},
 }
 
-// going says what an attempt waits for that may well go on.
+// going says what an attempt that is still in progress waits for.
 var going = map[Step]string{
-	"":         "It has begun just now.",
-	Found:      "It has begun just now.",
-	Registered: "It registered just now. A browser should come next.",
-	Asked:      "A browser is at the sign-in page.",
+	"":         "It has just begun.",
+	Found:      "It has just begun.",
+	Registered: "It has just registered. A browser should open next.",
+	Asked:      "A browser is on the sign-in page.",
 	Waiting:    "It waits for you to type the number.",
 	Shown:      "It waits for your answer.",
 	Number:     "It waits for your answer.",
 	Key:        "It waits for your answer.",
-	Approved:   "You approved just now.",
-	Exchanged:  "It got its access just now.",
-	Refreshed:  "It renewed its access just now.",
+	Approved:   "You have just approved it.",
+	Exchanged:  "It has just got access.",
+	Refreshed:  "It has just refreshed its access.",
 }
