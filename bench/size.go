@@ -194,7 +194,8 @@ func (b *bench) scale(of string, n int, dir string, grow func(*process) error) e
 	if err != nil {
 		return err
 	}
-	if _, err := connect(p.origin, mcp); err != nil {
+	c, err := connect(p.origin, mcp)
+	if err != nil {
 		return err
 	}
 	if err := grow(p); err != nil {
@@ -211,8 +212,7 @@ func (b *bench) scale(of string, n int, dir string, grow func(*process) error) e
 
 	// The port is another one now, and with it the issuer: log in again.
 	_, path, _ := strings.Cut(strings.TrimPrefix(mcp, "http://"), "/")
-	c, err := connect(p.origin, p.origin+"/"+path)
-	if err != nil {
+	if c, err = connect(p.origin, p.origin+"/"+path); err != nil {
 		return err
 	}
 	s := &subject{name: "key2oauth", addr: p.addr(), path: "/" + path, token: c.Access, proc: p}

@@ -89,6 +89,23 @@ var layers = map[string][]string{
 		"shim/api", "shim/internal/changes", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
 		"shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
+	"shim/internal/dashboard": {
+		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor", "shim/internal/endpoint",
+		"shim/internal/httpx", "shim/internal/oauth", "shim/internal/owner", "shim/internal/problem", "shim/internal/reach",
+		"shim/internal/timeline", "shim/internal/web", "tunnel",
+	},
+	"shim/internal/adminapi": {
+		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor", "shim/internal/endpoint",
+		"shim/internal/httpx", "shim/internal/owner", "shim/internal/reach", "shim/internal/timeline", "shim/internal/web", "tunnel",
+	},
+	// On the way of a call there is no page, no tunnel and no consent code.
+	"shim/internal/origin": {
+		"shim/internal/httpx", "shim/internal/limits", "shim/internal/oauth",
+	},
+	"shim/internal/calls": {
+		"shim/internal/activity", "shim/internal/changes", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth",
+		"shim/internal/proxy", "shim/internal/timeline", "shim/internal/upstream", "shim/internal/vault",
+	},
 	"shim/internal/signin": {
 		"shim/api", "shim/internal/changes", "shim/internal/cimd", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx",
 		"shim/internal/limits", "shim/internal/oauth", "shim/internal/owner", "shim/internal/problem", "shim/internal/timeline",
@@ -104,7 +121,7 @@ var layers = map[string][]string{
 		"shim/api", "shim/display",
 	},
 	"shim/internal/web": {
-		"shim/api", "shim/display", "shim/internal/endpoint",
+		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/httpx",
 	},
 	"shim/internal/upstream": {
 		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -17,8 +16,8 @@ import (
 func (s *Shim) PublicRoutes() func(method, path string) (status int) {
 	o := s.local.Load()
 	return func(method, path string) int {
-		r := httptest.NewRequest(method, o.as.Issuer+path, nil)
-		r.Host = strings.TrimPrefix(o.as.Issuer, "http://")
+		r := httptest.NewRequest(method, o.Server.Issuer+path, nil)
+		r.Host = strings.TrimPrefix(o.Server.Issuer, "http://")
 		w := httptest.NewRecorder()
 		o.ServeHTTP(w, r)
 		return w.Code
@@ -29,17 +28,11 @@ func (s *Shim) PublicRoutes() func(method, path string) (status int) {
 // documents. It must be called before the first of them.
 func (s *Shim) SetDocumentTransport(t http.RoundTripper) { s.documents.Transport = t }
 
-// ClientAddr reads who sent r, on a public origin whose tunnel says so in
-// header.
-func ClientAddr(r *http.Request, header string) (netip.Addr, bool) {
-	return (&origin{addrHeader: header}).clientAddr(r)
-}
-
-// Sender names who an address stands for.
-func Sender(addr netip.Addr) string { return sender(addr) }
-
 // AgeVisits lets d pass for all that came from the internet.
 func (s *Shim) AgeVisits(d time.Duration) { s.signIns.AgeVisits(d) }
+
+// BeginSelfTest begins a test of the public address.
+func (s *Shim) BeginSelfTest() (path, nonce string, end func()) { return s.selfTests.Begin() }
 
 // SetExaminer makes f examine in the doctor's place.
 func (s *Shim) SetExaminer(f func(ctx context.Context, tell func(api.Finding))) { s.exams.Examine = f }

@@ -1,32 +1,27 @@
 package shim
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
+	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/key2oauth/key2oauth/shim/api"
-	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
+	"github.com/key2oauth/key2oauth/shim/internal/adminapi"
+	"github.com/key2oauth/key2oauth/shim/internal/calls"
 	"github.com/key2oauth/key2oauth/shim/internal/changes"
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
+	"github.com/key2oauth/key2oauth/shim/internal/dashboard"
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
-	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/origin"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/internal/reach"
@@ -37,70 +32,40 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// Config is what a Shim is made from.
-type Config struct {
-	// Dir is the data folder. The caller holds its lock: two programs on one
-	// folder would each believe their own memory.
-	Dir string
-	// Version is shown on pages and in the status; empty means "dev".
-	Version string
-	// Keychain is where the master key is kept: "os", "file" or "memory".
-	// Empty means "os", or "memory" on a first run where there is no keychain
-	// service at all.
-	Keychain string
-	// KeychainHelper is the command that runs RunKeychainHelper in a process
-	// of its own. It is used on Linux, where the keychain and the tray
-	// disturb each other in one process; empty means in this process.
-	KeychainHelper []string
-	// Prompter tells the owner that something waits for him. Without one, it
-	// shows on the home page and in the status.
-	Prompter Prompter
-	Tunnel   TunnelConfig
-	// Outside goes out to the internet as any client does, for an examination
-	// and for the test of a tunnel that has opened.
-	// nil means that there is no special way.
-	Outside func() *http.Client
-	// Login is shown among the settings; nil hides it.
-	Login Login
-	// LogLevel is what Log goes by, if the owner may change that while the
-	// program runs; nil hides it.
-	LogLevel *slog.LevelVar
-	Log      *slog.Logger // nil means slog.Default()
-}
-
 // A Shim is the product without tray and tunnel, which it is given: an
-// authorization server and a reverse proxy, over one state.
+// authorization server and a reverse proxy, over one state. It holds the rooms
+// and does nothing of what they do.
 type Shim struct {
-	version    string
-	dir        string
-	log        *slog.Logger
-	vault      *vault.Vault
+	version string
+	log     *slog.Logger
+
+	vault     *vault.Vault
+	changes   *changes.Feed
+	activity  activity.Log
+	timeline  *timeline.Recorder
+	control   *control.Control
+	reach     *reach.Reach
+	owner     *owner.Owner
+	signIns   *signin.SignIns
+	calls     *calls.Calls
+	dashboard *dashboard.Dashboard
+	adminAPI  *adminapi.API
+
 	clients    *oauth.Clients
 	documents  *cimd.Clients
 	tokens     *oauth.Tokens
 	requests   *oauth.Requests
-	signIns    *signin.SignIns
-	upstream   *upstream.Client
-	trials     *trial.Tester
-	proxy      *proxy.Proxy
-	owner      *owner.Owner
-	control    *control.Control
-	lines      sync.Map // credential id -> *line
-	changes    *changes.Feed
-	activity   activity.Log
-	timeline   *timeline.Recorder
 	selfchecks selfcheck.Servers
+	selfTests  origin.SelfTests
 	exams      doctor.Examinations
-	paused     pauser
 
-	local   atomic.Pointer[origin]     // nil until ServeLocal
-	public  atomic.Pointer[origin]     // the last one that was served, nil before
-	ownAddr atomic.Pointer[netip.Addr] // ours in the world, as a self-test saw it
-	own     atomic.Pointer[[]netip.AddrPort]
-	tests   selfTests
-	reach   *reach.Reach
+	local  atomic.Pointer[origin.Origin]    // nil until ServeLocal
+	public atomic.Pointer[origin.Origin]    // the last one that was served, nil before
+	own    atomic.Pointer[[]netip.AddrPort] // our own listeners, which no upstream may be
 }
 
 // Open opens the data folder. Its errors are sentences for people; when it
@@ -118,229 +83,240 @@ func Open(cfg Config) (*Shim, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shim{
-		version: cfg.Version, dir: cfg.Dir, log: cfg.Log,
-		vault:   v,
-		changes: changes.New(),
-	}
-	if err := s.init(cfg); err != nil {
+	s := &Shim{version: cfg.Version, log: cfg.Log, vault: v, changes: changes.New()}
+	s.own.Store(&[]netip.AddrPort{})
+	if err := s.wire(cfg); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	return s, nil
 }
 
-// init makes what hangs on the state. What is random per install is made on
-// the first run and kept.
-func (s *Shim) init(cfg Config) error {
-	idKey, err := s.vault.Random("client id key", 32)
+// wire makes the rooms, lower ones first. Functions that a room is given may be
+// called only once the program serves.
+func (s *Shim) wire(cfg Config) error {
+	listeners := func() []netip.AddrPort { return *s.own.Load() }
+	client := upstream.New(&safedial.Guard{Own: listeners})
+	trials := &trial.Tester{Client: client}
+	if err := s.wireOAuth(listeners); err != nil {
+		return err
+	}
+	_, paused := s.vault.Setting(control.SettingPaused)
+	s.timeline = s.newTimeline()
+	s.calls = calls.New(calls.Config{
+		Vault: s.vault, Proxy: &proxy.Proxy{Client: client, Log: s.log}, Activity: &s.activity, Timeline: s.timeline,
+		Changes: s.changes, Paused: paused, Log: s.log, Builtin: s.serveSelfcheck,
+	})
+	s.calls.LoadActivity()
+	s.control = control.New(control.Config{
+		Vault: s.vault, Tokens: s.tokens, Trials: trials, Timeline: s.timeline, Changes: s.changes,
+		Login: cfg.Login, LogLevel: cfg.LogLevel, Dir: cfg.Dir, Log: s.log,
+		LocalOrigin: s.localOrigin, PublicOrigin: s.PublicOrigin,
+		Pause: s.calls.Pause.Set, Forget: s.calls.Forget,
+		Steer: func() { s.reach.Drive() }, CloseTunnel: func() { s.reach.Close() },
+		RemoveToken: func() error { return removeToken(cfg.Dir) },
+	})
+	var err error
+	s.reach, err = reach.New(reach.Config{
+		Start: reach.Start(cfg.Tunnel), Vault: s.vault, Log: s.log, Serve: s.servePublic,
+		Keychain: s.control.Keychain, Paused: s.calls.Pause.On, Changed: s.control.Changed,
+		BeginSelfTest: s.selfTests.Begin, Outside: cfg.Outside, Explain: s.control.Explain,
+	})
 	if err != nil {
 		return err
 	}
-	formKey, err := s.vault.Random("form token key", 32)
+	if s.owner, err = s.newOwner(cfg.Dir); err != nil {
+		return err
+	}
+	doc := &doctor.Doctor{
+		Dir: cfg.Dir, Status: s.Status, Save: func() error { return s.control.Explain(s.vault.TryDisk()) },
+		Selfcheck: s.selfcheck, Nonce: s.selfTests.Begin, Outside: cfg.Outside,
+		Servers: s.vault, Keys: trials, Upstream: client,
+	}
+	s.exams.Version, s.exams.Examine, s.exams.Changed = cfg.Version, doc.Examine, s.changes.Notify
+	s.wirePages(cfg)
+	return nil
+}
+
+// wireOAuth makes what issues and recognizes tokens.
+func (s *Shim) wireOAuth(listeners func() []netip.AddrPort) error {
+	key, err := s.vault.Random("client id key", 32)
 	if err != nil {
 		return err
 	}
-	cookie, err := s.vault.Random("cookie name", 4)
-	if err != nil {
-		return err
-	}
-	token, err := adminToken(TokenFile(cfg.Dir))
-	if err != nil {
-		return err
-	}
-	s.clients = &oauth.Clients{Key: [32]byte(idKey)}
+	s.clients = &oauth.Clients{Key: [32]byte(key)}
 	s.selfchecks.Store = s.vault
 	s.tokens = oauth.NewTokens(&s.selfchecks, nil)
 	s.tokens.Log = s.log
 	s.requests = oauth.NewRequests(nil)
-	s.own.Store(&[]netip.AddrPort{})
-	s.documents = &cimd.Clients{
-		Listeners: func() []netip.AddrPort { return *s.own.Load() },
-		OwnHost:   s.isPublicHost, Log: s.log,
+	s.documents = &cimd.Clients{Listeners: listeners, OwnHost: s.isPublicHost, Log: s.log}
+	return nil
+}
+
+// newOwner makes what proves who the owner is. Its keys are made on the first
+// run and kept.
+func (s *Shim) newOwner(dir string) (*owner.Owner, error) {
+	formKey, err := s.vault.Random("form token key", 32)
+	if err != nil {
+		return nil, err
 	}
-	s.upstream = upstream.New(&safedial.Guard{Own: func() []netip.AddrPort { return *s.own.Load() }})
-	s.trials = &trial.Tester{Client: s.upstream}
-	s.proxy = &proxy.Proxy{Client: s.upstream, Log: s.log}
-	s.owner = owner.New(owner.Config{
-		Cookie: fmt.Sprintf("k2o_%x", cookie), FormKey: formKey, AdminToken: token.Reveal(),
-		Sessions: s.vault, Next: nextPath, MaxForm: maxImport,
-	})
-	_, paused := s.vault.Setting(control.SettingPaused)
-	s.paused.init(paused)
-	s.loadActivity()
-	s.timeline = s.newTimeline()
-	s.control = s.newControl(cfg)
+	cookie, err := s.vault.Random("cookie name", 4)
+	if err != nil {
+		return nil, err
+	}
+	token, err := adminToken(TokenFile(dir))
+	if err != nil {
+		return nil, err
+	}
+	return owner.New(owner.Config{
+		Cookie: fmt.Sprintf("k2o_%x", cookie), FormKey: formKey, AdminToken: token,
+		Sessions: s.vault, Next: dashboard.Next, MaxForm: maxImport,
+	}), nil
+}
+
+// wirePages makes the rooms that people and programs of the owner look at.
+func (s *Shim) wirePages(cfg Config) {
 	s.signIns = signin.New(signin.Config{
 		Requests: s.requests, Documents: s.documents, Owner: s.owner, Control: s.control, Timeline: s.timeline,
 		Changes: s.changes, Prompter: cfg.Prompter, Log: s.log,
-		Issuer: s.issuer, Local: func() *oauth.Server { return s.local.Load().as },
+		Issuer: s.issuer, Local: func() *oauth.Server { return s.local.Load().Server },
 	})
-	s.initDoctor(cfg)
-	return s.initReach(cfg)
-}
-
-const (
-	settingAddr = "local address"
-)
-
-// Close ends what Open began. The listeners must have stopped.
-func (s *Shim) Close() error { return s.vault.Close() }
-
-// RememberedAddr is the loopback address that was kept by RememberAddr, or ""
-// on a first run.
-func (s *Shim) RememberedAddr() string {
-	b, _ := s.vault.Setting(settingAddr)
-	return string(b)
-}
-
-// RememberAddr keeps addr for the next start: clients on this machine know it.
-func (s *Shim) RememberAddr(addr string) error {
-	return s.vault.SetSetting(settingAddr, []byte(addr))
-}
-
-// OwnerLink returns a link that proves who opens it to be the owner, and leads
-// to a path of the loopback side. It works once, for 30 seconds. It is empty
-// before ServeLocal.
-func (s *Shim) OwnerLink(path string) string {
-	return s.owner.Link(path)
-}
-
-// newControl gives the owner's hand to what there is.
-func (s *Shim) newControl(cfg Config) *control.Control {
-	return control.New(control.Config{
-		Vault: s.vault, Tokens: s.tokens, Trials: s.trials, Timeline: s.timeline, Changes: s.changes,
-		Login: cfg.Login, LogLevel: cfg.LogLevel, Dir: cfg.Dir, Log: s.log,
-		LocalOrigin: s.localOrigin, PublicOrigin: s.PublicOrigin,
-		Pause: s.paused.set, Forget: s.lines.Clear, Steer: func() { s.reach.Drive() }, CloseTunnel: func() { s.reach.Close() },
-		RemoveToken: func() error { return removeToken(cfg.Dir) },
+	s.dashboard = dashboard.New(dashboard.Config{
+		Owner: s.owner, Control: s.control, Reach: s.reach, Examinations: &s.exams, Timeline: s.timeline,
+		Activity: &s.activity, Changes: s.changes, Status: s.Status, Version: s.version, Log: s.log,
 	})
+	s.adminAPI = adminapi.New(adminapi.Config{
+		Owner: s.owner, Control: s.control, Reach: s.reach, Examinations: &s.exams, Timeline: s.timeline,
+		Activity: &s.activity, Changes: s.changes, Status: s.Status, Log: s.log,
+	})
+}
+
+func (s *Shim) newTimeline() *timeline.Recorder {
+	return timeline.NewRecorder(s.vault, timeline.World{
+		Server: func(slug string) string {
+			e, _ := s.vault.Endpoint(slug)
+			return e.Name
+		},
+		GrantGone: func(grant string) bool {
+			_, err := s.vault.Grant(grant)
+			return errors.Is(err, oauth.ErrNotFound)
+		},
+		Offline: func() bool { return !s.reach.Online() },
+		PublicVia: func() string {
+			if s.reach.Provider() == tunnel.ProviderNgrok {
+				return timeline.Ngrok
+			}
+			return timeline.External
+		},
+		Changed: s.changes.Notify,
+	}, s.log)
+}
+
+// originConfig is what every origin is made of.
+func (s *Shim) originConfig() origin.Config {
+	return origin.Config{
+		NewServer: s.newAuthServer, Endpoint: s.calls.Serve, SelfTests: &s.selfTests, Log: s.log, Observe: s.observe,
+		Person: func(w http.ResponseWriter, o *origin.Origin, slug, rest string) bool {
+			if !s.calls.Exists(slug, rest) {
+				return false
+			}
+			web.Render(w, http.StatusOK, web.ErrorPage{
+				Public: !o.Loopback, Status: http.StatusOK, Title: web.TextMCPOnlyTitle, Words: web.TextMCPOnly, Next: web.TextMCPOnlyNext,
+			})
+			return true
+		},
+		SignIn: func(o *origin.Origin) (authorize, wait, ask httpx.HandlerFunc) {
+			p := s.signIns.Pages(signin.Front{Server: o.Server, Loopback: o.Loopback, Limits: o.Limits, From: o.From, Here: o.Here})
+			return p.Authorize, p.Wait, p.Ask
+		},
+		ShowError: web.ShowError,
+	}
+}
+
+// newAuthServer makes the authorization server of an issuer.
+func (s *Shim) newAuthServer(issuer string) *oauth.Server {
+	return &oauth.Server{
+		Issuer: issuer, Tokens: s.tokens, Clients: s.clients, Requests: s.requests, Log: s.log,
+		Endpoint: func(slug string) (string, bool) {
+			e, ok := s.vault.Endpoint(slug)
+			if c := s.selfchecks.Find(slug); c != nil && c.Origin == issuer {
+				return selfcheck.Answer, true
+			}
+			return e.Name, ok
+		},
+		SoleEndpoint: func() (string, bool) {
+			all := s.vault.Endpoints()
+			if len(all) != 1 {
+				return "", false
+			}
+			return all[0].Slug, true
+		},
+		Known: s.control.KnownRedirect, CIMD: s.documents, KnownClient: s.control.KnownClient,
+		AccessTTL: s.control.AccessTTL,
+	}
+}
+
+// observe notes what the authorization server of an origin saw. What an
+// examination does is not an attempt.
+func (s *Shim) observe(o *origin.Origin, r *http.Request, x oauth.Sight) {
+	if s.selfchecks.Owns(r) || s.selfchecks.Find(x.Slug) != nil {
+		return
+	}
+	s.timeline.Note(timeline.Sight{
+		From: o.From(r), Agent: timeline.Agent(r.UserAgent()), Via: s.timeline.Via(o.Loopback),
+		Step: timeline.Step(x.Step), Why: string(x.Why),
+		Client: x.Client, Name: x.Name, Request: x.Request, Grant: x.Grant, Slug: x.Slug,
+	})
+	if x.Step == oauth.StepExchange && x.Why == "" {
+		s.vault.Flush() // or after a power cut the client would be blamed for not coming
+	}
+}
+
+// serveSelfcheck serves the built-in server of an examination.
+func (s *Shim) serveSelfcheck(w http.ResponseWriter, r *http.Request, as *oauth.Server, slug, sub string) bool {
+	c := s.selfchecks.Find(slug)
+	if c == nil || !c.On(as) {
+		return false
+	}
+	c.Serve(w, r, sub)
+	return true
+}
+
+// selfcheck opens a built-in server for an examination.
+func (s *Shim) selfcheck(public bool) (*selfcheck.Server, error) {
+	o := s.local.Load()
+	if public {
+		o = s.public.Load()
+	}
+	if o == nil {
+		return nil, errors.New("nothing is served there")
+	}
+	return s.selfchecks.Begin(o.Server, s.log), nil
+}
+
+// issuer finds the authorization server that got a request. It is nil if we are
+// no longer reached at that origin.
+func (s *Shim) issuer(name string) *oauth.Server {
+	for _, o := range []*origin.Origin{s.local.Load(), s.public.Load()} {
+		if o != nil && o.Server.Issuer == name {
+			return o.Server
+		}
+	}
+	return nil
 }
 
 func (s *Shim) localOrigin() string {
 	if o := s.local.Load(); o != nil {
-		return o.as.Issuer
+		return o.Server.Issuer
 	}
 	return ""
 }
 
-// SetPaused stops every call, or lets calls through again. It survives a
-// restart.
-func (s *Shim) SetPaused(paused bool) error { return s.control.SetPaused(paused) }
-
-// ServeLocal serves the loopback side on ln until ctx ends or the owner quits,
-// then lets calls finish for a few seconds. It calls ready once connections are
-// accepted. After the owner has had everything deleted it returns ErrDeleted.
-func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) error {
-	ap, err := netip.ParseAddrPort(ln.Addr().String())
-	if err != nil || !ap.Addr().IsLoopback() {
-		return fmt.Errorf("%s is not a loopback address", ln.Addr())
-	}
-	s.own.Store(&[]netip.AddrPort{ap})
-	s.owner.Serve("http://" + ln.Addr().String())
-	s.local.Store(s.newLocalOrigin(ap))
-
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var background sync.WaitGroup
-	background.Go(func() { s.tokens.Run(ctx) })
-	background.Go(func() { s.watch(ctx) })
-	background.Go(func() { s.documents.Run(ctx) })
-	s.vault.Start(ctx)
-	s.reach.Drive()
-	background.Go(func() { s.reach.Run(ctx) })
-
-	srv := newServer(s.Local(), s.log)
-	srv.ConnContext = owner.WithPeer
-	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ln) }()
-	if ready != nil {
-		ready()
-	}
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		err = s.drain(srv)
-		<-done
-	case <-s.control.Quitting():
-		err = s.drain(srv) // which lets the answer that says so go out
-		<-done
-	case <-s.control.Deleted():
-		// The answer that says so is still on its way.
-		if err := s.drain(srv); err != nil {
-			s.log.Debug("ended with calls open", "err", err)
-		}
-		<-done
-		err = ErrDeleted
-	}
-	cancel()
-	background.Wait()
-	return err
+// isPublicHost reports whether the internet reaches us at this host: fetching a
+// document from there would be asking ourselves.
+func (s *Shim) isPublicHost(host string) bool {
+	u, err := url.Parse(s.PublicOrigin())
+	return err == nil && u.Host != "" && strings.EqualFold(u.Hostname(), host)
 }
 
-// drain lets calls finish. Streams that wait for whatever may come would never
-// end by themselves, so they are cut first; their clients come back when we do.
-// A call that takes too long is told so, if there is a way to tell.
-func (s *Shim) drain(srv *http.Server) error {
-	const patience, farewell = 2 * time.Second, time.Second
-	s.changes.Close()
-	s.paused.cutStreams()
-	finished := func(within time.Duration) bool {
-		ctx, cancel := context.WithTimeout(context.Background(), within)
-		defer cancel()
-		return srv.Shutdown(ctx) == nil
-	}
-	if finished(patience) {
-		return nil
-	}
-	s.paused.cutCalls()
-	if finished(farewell) {
-		return nil
-	}
-	return srv.Close()
-}
-
-// newServer has no limit on the time of a whole request: tools may work for
-// many minutes, and streams stay open for days.
-func newServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    256 << 10, // arguments of tools travel in Mcp-Param headers
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}
-
-// TokenFile is the path of the admin token in a data folder. Open makes it.
-func TokenFile(dir string) string { return filepath.Join(dir, "admin-token") }
-
-// adminToken reads the token of the admin API, or makes one. Only the owner's
-// user may read it: knowing it proves to be him.
-func adminToken(file string) (endpoint.Secret, error) {
-	b, err := os.ReadFile(file)
-	if err == nil && len(strings.TrimSpace(string(b))) >= 26 {
-		return endpoint.NewSecret(strings.TrimSpace(string(b))), os.Chmod(file, 0o600)
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return endpoint.Secret{}, fmt.Errorf("the admin token in %s cannot be read: %w", file, err)
-	}
-	token := "k2o_admin_" + rand.Text()
-	if err := atomicfile.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
-		return endpoint.Secret{}, fmt.Errorf("the admin token cannot be written: %w", err)
-	}
-	return endpoint.NewSecret(token), nil
-}
-
-// RunKeychainHelper answers one request about the keychain, read from in, on
-// out. It is what Config.KeychainHelper runs.
-func RunKeychainHelper(in io.Reader, out io.Writer) error { return keychain.RunHelper(in, out) }
-
-// A Prompter tells the owner that something waits. It must not block, and must
-// not open anything: whoever waits may be a stranger, who chose the moment.
-type Prompter interface {
-	// Prompt is called when requests begin to wait for the owner, and with a
-	// zero Prompt once none waits any more. It is not called for each request
-	// that comes in between.
-	Prompt(api.Prompt)
-}
+// Close ends what Open began. The listeners must have stopped.
+func (s *Shim) Close() error { return s.vault.Close() }

@@ -3,10 +3,17 @@ package shim
 import (
 	"context"
 	"net/http"
-	"sync"
+	"slices"
+	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/control"
+	"github.com/key2oauth/key2oauth/shim/internal/doctor"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // SettledKeychain waits until the keychain has answered, or ctx ends, and says
@@ -34,7 +41,7 @@ func (s *Shim) Status() api.Status {
 		Tunnel:        s.reach.Status(),
 		Keychain:      s.control.Keychain(),
 		Disk:          s.control.Disk(),
-		Paused:        s.paused.is(),
+		Paused:        s.calls.Pause.On(),
 		SameUserCheck: owner.ChecksUser,
 		Pending:       s.signIns.Pending(),
 		Attempts:      s.timeline.Failed(),
@@ -52,77 +59,133 @@ func (s *Shim) Status() api.Status {
 	return st
 }
 
-// watch follows the vault's own changes until ctx ends.
-func (s *Shim) watch(ctx context.Context) {
+// PublicOrigin is the origin at which the internet reaches us, or empty while
+// there is none. It stays the same while the tunnel is down.
+func (s *Shim) PublicOrigin() string { return s.reach.Origin() }
+
+// An Overview is all that a tray shows.
+type Overview struct {
+	Status    api.Status
+	Endpoints []EndpointSummary // oldest first
+	Clients   []ClientSummary   // the most recently used or approved first
+	WasOnline bool              // a tunnel was turned on before, and "go online" turns it on again
+}
+
+// An EndpointSummary is one endpoint.
+type EndpointSummary struct {
+	Slug, Name string
+	URL        string    // for clients: the public one if there is one
+	State      string    // as in the admin API
+	LastUsed   time.Time // zero if never
+}
+
+// A ClientSummary is one connection that somebody approved.
+type ClientSummary struct {
+	Grant, Name, Endpoint string
+	LastUsed              time.Time // zero if never
+}
+
+// Overview reports how things stand now.
+func (s *Shim) Overview() (Overview, error) {
+	o := Overview{Status: s.Status()}
+	slugs, grants, err := s.control.Listed()
+	if err != nil {
+		return o, err
+	}
+	names := make(map[string]string)
+	for _, e := range slugs {
+		sum := EndpointSummary{Slug: e.Slug, Name: e.DisplayName, URL: e.MCPEndpoint, State: e.State}
+		if e.LastUsed != nil {
+			sum.LastUsed = *e.LastUsed
+		}
+		names[e.Slug] = e.DisplayName
+		o.Endpoints = append(o.Endpoints, sum)
+	}
+	recent := func(g control.Grant) time.Time {
+		if g.LastUsed != nil {
+			return *g.LastUsed
+		}
+		return g.Created
+	}
+	slices.SortStableFunc(grants, func(a, b control.Grant) int { return recent(b).Compare(recent(a)) })
+	for _, g := range grants {
+		sum := ClientSummary{Grant: g.ID, Name: web.ClientName(g.ClientName, g.ClientID, g.Verified), Endpoint: names[g.Slug]}
+		if g.LastUsed != nil {
+			sum.LastUsed = *g.LastUsed
+		}
+		o.Clients = append(o.Clients, sum)
+	}
+	o.WasOnline = s.reach.WasOnline()
+	return o, nil
+}
+
+// Watch calls f now and after each change, until ctx ends or the program stops
+// serving. Changes that come close together are one. That something was used is
+// a change too, and may be told some seconds later. Nothing fires when a client
+// gives up half way, so while one may, f is called now and then.
+func (s *Shim) Watch(ctx context.Context, f func()) {
+	const atMostEvery, callsAtMostEvery, lookEvery = 200 * time.Millisecond, 5 * time.Second, 30 * time.Second
 	for {
-		changed := s.vault.Changed()
-		s.control.Changed()
-		s.reach.Drive()
+		changed, more := s.changes.Wait()
+		_, _, called := s.activity.Since(s.activity.End())
+		f()
+		if !more {
+			return
+		}
+		var later <-chan time.Time
+		if s.timeline.Going() {
+			later = time.After(lookEvery)
+		}
 		select {
 		case <-changed:
+		case <-later:
+		case <-called:
+			select {
+			case <-changed:
+			case <-time.After(callsAtMostEvery):
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(atMostEvery):
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// A pauser holds the pause switch. Calls and streams that run watch its
-// channels, so that a pause cuts them at once.
-type pauser struct {
-	mu      sync.Mutex
-	paused  bool
-	calls   chan struct{} // closed when calls are cut
-	streams chan struct{} // closed when the streams are cut that no call waits for
-}
+// OwnerLink returns a link that signs its browser in as the owner, and leads to
+// a path of the loopback side. It works once, for 30 seconds. It is empty before
+// ServeLocal.
+func (s *Shim) OwnerLink(path string) string { return s.owner.Link(path) }
 
-func (p *pauser) init(paused bool) {
-	p.paused, p.calls, p.streams = paused, make(chan struct{}), make(chan struct{})
-}
+// SetPaused stops every call, or lets calls through again. It survives a
+// restart.
+func (s *Shim) SetPaused(paused bool) error { return s.control.SetPaused(paused) }
 
-func (p *pauser) is() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.paused
-}
+// Revoke ends a grant, and cuts its streams.
+func (s *Shim) Revoke(grant string) error { return s.control.Disconnect(grant) }
 
-// running returns what is closed when a request that begins now is to be cut;
-// ok is false while paused. By GET, clients open streams that wait for whatever
-// the upstream may have to say.
-func (p *pauser) running(method string) (stop <-chan struct{}, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if method == http.MethodGet {
-		return p.streams, !p.paused
+// SetOnline opens the tunnel that was on before, or closes it. It waits until
+// it is known how that went.
+func (s *Shim) SetOnline(ctx context.Context, online bool) error {
+	wish := tunnel.Wish{Provider: tunnel.ProviderOff}
+	if online {
+		wish = s.reach.Last()
 	}
-	return p.calls, !p.paused
-}
-
-func (p *pauser) set(paused bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if paused && !p.paused {
-		renew(&p.streams)
-		renew(&p.calls)
+	st, err := s.reach.Set(ctx, wish)
+	if err == nil && st.State == api.TunnelFailed {
+		err = httpx.New(http.StatusBadGateway, problem.Join(st.Words, st.Next))
 	}
-	p.paused = paused
+	return err
 }
 
-// cutStreams ends the streams that no call waits for, without pausing.
-func (p *pauser) cutStreams() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	renew(&p.streams)
-}
+// FindingText is a finding over some lines: what it is, who has to fix it, and
+// what to do.
+func FindingText(f api.Finding) string { return doctor.FindingText(f) }
 
-// cutCalls ends the calls that run, without pausing.
-func (p *pauser) cutCalls() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	renew(&p.calls)
-}
-
-// renew cuts what runs.
-func renew(stop *chan struct{}) {
-	close(*stop)
-	*stop = make(chan struct{})
-}
+// GroupTitle is the heading of a group of findings.
+func GroupTitle(group string) string { return doctor.GroupTitle(group) }

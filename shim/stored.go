@@ -1,10 +1,39 @@
 package shim
 
-import "github.com/key2oauth/key2oauth/shim/internal/vault"
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
+	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
+)
+
+// What the data folder holds, and what can be done with it while no Shim runs
+// on it.
+
+const settingAddr = "local address"
+
+// RememberedAddr is the loopback address that RememberAddr kept, or empty on a
+// first run.
+func (s *Shim) RememberedAddr() string {
+	b, _ := s.vault.Setting(settingAddr)
+	return string(b)
+}
+
+// RememberAddr keeps addr for the next start: apps on this computer know it.
+func (s *Shim) RememberAddr(addr string) error {
+	return s.vault.SetSetting(settingAddr, []byte(addr))
+}
 
 // StoredAddr is the loopback address that apps on this computer know, while no
-// program serves it. It is "" if none ever did, and an error is a sentence for
-// people about the data folder. Nothing in that is changed.
+// program serves it. It is empty if none ever did. Its errors are sentences for
+// people about the data folder, in which nothing is changed.
 func StoredAddr(dir string) (string, error) {
 	if !vault.Exists(dir) {
 		return "", nil
@@ -16,3 +45,43 @@ func StoredAddr(dir string) (string, error) {
 	b, _ := v.Setting(settingAddr)
 	return string(b), v.Close()
 }
+
+// ErrDeleted is what ServeLocal returns after the owner has had everything
+// deleted.
+var ErrDeleted = errors.New("everything was deleted, as its owner wished")
+
+// DeleteEverything deletes what a Shim that does not run has kept in a data
+// folder: state, keys, the admin token, and the master key in the keychain if
+// it was there. helper is as in Config. left says in sentences what is still
+// there and what to do about it.
+func DeleteEverything(dir string, helper []string) (left []string, err error) {
+	left, err = vault.Destroy(vault.Config{Dir: dir, Helper: helper})
+	return left, errors.Join(err, removeToken(dir))
+}
+
+func removeToken(dir string) error { return atomicfile.Remove(TokenFile(dir)) }
+
+// TokenFile is the path of the admin token in a data folder. Open makes it.
+func TokenFile(dir string) string { return filepath.Join(dir, "admin-token") }
+
+// adminToken reads the token of the admin API, or makes one. The file is
+// readable only by the owner's OS user; holding the token proves you are the
+// owner.
+func adminToken(file string) (string, error) {
+	b, err := os.ReadFile(file)
+	if token := strings.TrimSpace(string(b)); err == nil && len(token) >= 26 {
+		return token, os.Chmod(file, 0o600)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("cannot read the admin token: %w", err)
+	}
+	token := "k2o_admin_" + rand.Text()
+	if err := atomicfile.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("cannot write the admin token: %w", err)
+	}
+	return token, nil
+}
+
+// RunKeychainHelper answers one request about the keychain, read from in, on
+// out. It is what Config.KeychainHelper runs.
+func RunKeychainHelper(in io.Reader, out io.Writer) error { return keychain.RunHelper(in, out) }

@@ -62,7 +62,7 @@ type LinkState struct {
 	Account, Plan, Region string
 }
 
-// ErrAgain as the Err of a Link ends the tunnel and opens it again at once.
+// ErrAgain, as the Err of a Link, ends the tunnel and opens it again at once.
 var ErrAgain = errors.New("again")
 
 // The names of providers.

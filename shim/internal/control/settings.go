@@ -122,3 +122,24 @@ func (c *Control) SetPaused(paused bool) error {
 	c.cfg.Changes.Notify()
 	return nil
 }
+
+// Flags of the first steps, which the state does not tell otherwise.
+const (
+	StepsHidden = "first steps hidden"
+	StepsLocal  = "first steps local" // all of the owner's apps are on this computer
+)
+
+// Flag reports whether a flag was set.
+func (c *Control) Flag(name string) bool {
+	_, ok := c.cfg.Vault.Setting(name)
+	return ok
+}
+
+// SetFlag sets a flag for good.
+func (c *Control) SetFlag(name string) error {
+	if err := c.cfg.Vault.SetSetting(name, []byte{1}); err != nil {
+		return c.Explain(err)
+	}
+	c.cfg.Changes.Notify()
+	return nil
+}

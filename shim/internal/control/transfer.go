@@ -14,6 +14,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
+// ExportName is the name of the file that Export makes.
+const ExportName = "key2oauth-servers.json"
+
 // Export is all endpoints as a file, without their keys.
 func (c *Control) Export() ([]byte, error) {
 	var b bytes.Buffer

@@ -1,0 +1,76 @@
+package shim
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/tunnel"
+)
+
+// Config is what a Shim is made from.
+type Config struct {
+	// Dir is the data folder. The caller holds its lock: two programs on one
+	// folder would each believe their own memory.
+	Dir string
+	// Version is shown on pages and in the status; empty means "dev".
+	Version string
+	// Keychain is where the master key is kept: api.ModeOS, api.ModeFile or
+	// api.ModeMemory. Empty means api.ModeOS, or api.ModeMemory on a first run
+	// on a computer without a keychain.
+	Keychain string
+	// KeychainHelper is the command that runs RunKeychainHelper in a process of
+	// its own. It is used on Linux, where the keychain and the tray disturb each
+	// other in one process; empty means in this process.
+	KeychainHelper []string
+	// Prompter tells the owner that a request waits for an answer. Without one,
+	// the request shows on the home page and in the status.
+	Prompter Prompter
+	Tunnel   TunnelConfig
+	// Outside returns the client that goes out to the internet as any other
+	// client does, for an examination and for the test of a tunnel that has
+	// opened; nil means http.DefaultClient's way.
+	Outside func() *http.Client
+	// Login is shown among the settings; nil hides it.
+	Login Login
+	// LogLevel is the level of Log if the owner may change it while the program
+	// runs; nil hides the setting.
+	LogLevel *slog.LevelVar
+	Log      *slog.Logger // nil means slog.Default()
+}
+
+// TunnelConfig is what the program says about the tunnel when it starts.
+type TunnelConfig struct {
+	// New returns the tunnel that makes a wish come true, which is not
+	// tunnel.ProviderOff. A nil New means that this program has no tunnel.
+	New func(tunnel.Wish) tunnel.Tunnel
+	// Mode is "auto" or "" for what the owner last turned on, and else a
+	// provider of package tunnel.
+	Mode string
+	// URL is the public URL, with Mode tunnel.ProviderExternal or
+	// tunnel.ProviderNgrok.
+	URL string
+	// Authtoken is for ngrok. It turns nothing on, and is kept once it worked.
+	Authtoken tunnel.Authtoken
+	// Listener is the address where the owner's own tunnel leads; "" means
+	// tunnel.DefaultAddr.
+	Listener string
+	// Tell is told each status of the tunnel; it may be nil.
+	Tell func(api.TunnelStatus)
+}
+
+// A Prompter tells the owner that something waits. It must not block, and must
+// not open anything: whoever waits may be a stranger, who chose the moment.
+type Prompter interface {
+	// Prompt is called when requests begin to wait for the owner, and with a
+	// zero Prompt once none waits any more. It is not called for each request
+	// that comes in between.
+	Prompt(api.Prompt)
+}
+
+// A Login says whether the program starts when its owner logs in, and changes
+// that. How it is done depends on the desktop.
+type Login interface {
+	Enabled() (bool, error)
+	Set(on bool) error
+}

@@ -1,0 +1,15 @@
+package calls
+
+import "testing"
+
+func FuzzSplitRest(f *testing.F) {
+	for _, s := range []string{"", "/", "/mcp", "/mcp/", "/mcp/x", "/mcpx", "//mcp", "/mcp//"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, rest string) {
+		// What is passed on begins a segment of its own.
+		if sub, ok := splitRest(rest); ok && sub != "" && (sub[0] != '/' || "/mcp"+sub != rest) {
+			t.Errorf("splitRest(%q) = %q", rest, sub)
+		}
+	})
+}

@@ -1,0 +1,159 @@
+// Package dashboard is the owner's pages: their routes, what they show and what
+// their forms do. The forms call control and reach, and nothing is decided
+// here. How a page looks, and its words, are package web's.
+package dashboard
+
+import (
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/activity"
+	"github.com/key2oauth/key2oauth/shim/internal/changes"
+	"github.com/key2oauth/key2oauth/shim/internal/control"
+	"github.com/key2oauth/key2oauth/shim/internal/doctor"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/owner"
+	"github.com/key2oauth/key2oauth/shim/internal/reach"
+	"github.com/key2oauth/key2oauth/shim/internal/timeline"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// Config is what the pages show and act on. All of it must be set.
+type Config struct {
+	Owner        *owner.Owner
+	Control      *control.Control
+	Reach        *reach.Reach
+	Examinations *doctor.Examinations
+	Timeline     *timeline.Recorder
+	Activity     *activity.Log
+	Changes      *changes.Feed
+	Status       func() api.Status
+	Version      string
+	Log          *slog.Logger
+}
+
+// A Dashboard serves the owner's pages.
+type Dashboard struct{ cfg Config }
+
+// New returns a Dashboard.
+func New(cfg Config) *Dashboard { return &Dashboard{cfg: cfg} }
+
+// IsPath reports whether a path of the loopback side is for the owner: a page,
+// the consent page, or the admin API.
+func IsPath(p string) bool {
+	if p == "/" {
+		return true
+	}
+	first, _, _ := strings.Cut(p[min(1, len(p)):], "/")
+	switch first {
+	case "activity", "api", "check", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "sign-out",
+		"tunnel", "settings", "steps", "live":
+		return true
+	}
+	return false
+}
+
+// signOut ends the session of this browser.
+func (d *Dashboard) signOut(w http.ResponseWriter, r *http.Request) error {
+	if err := d.cfg.Owner.SignOut(w, r); err != nil {
+		return err
+	}
+	web.Render(w, http.StatusOK, web.SignedOut{})
+	return nil
+}
+
+// Routes registers the pages.
+func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
+	page("GET /{$}", d.cfg.Owner.Page(d.showHome))
+	page("GET /live", d.showLive)
+	page("POST /steps/local", d.cfg.Owner.Form(d.stepsLocalFromForm))
+	page("POST /steps/login", d.cfg.Owner.Form(d.stepsLoginFromForm))
+	page("POST /steps/hide", d.cfg.Owner.Form(d.stepsHideFromForm))
+	page("GET /activity", d.cfg.Owner.Page(d.showActivity))
+	page("GET /open", d.cfg.Owner.ShowLink)
+	page("POST /open", d.cfg.Owner.Redeem)
+	page("POST /sign-out", d.cfg.Owner.Form(d.signOut))
+	page("POST /endpoints", d.cfg.Owner.Form(d.createFromForm))
+	page("GET /endpoints/{slug}", d.cfg.Owner.Page(d.showEdit))
+	page("POST /endpoints/{slug}", d.cfg.Owner.Form(d.editFromForm))
+	page("GET /endpoints/{slug}/key", d.cfg.Owner.Page(d.showKey))
+	page("POST /endpoints/{slug}/key", d.cfg.Owner.Form(d.keyFromForm))
+	page("GET /endpoints/{slug}/delete", d.cfg.Owner.Page(d.showDelete))
+	page("POST /endpoints/{slug}/delete", d.cfg.Owner.Form(d.deleteFromForm))
+	page("GET /endpoints/{slug}/keys/{id}", d.cfg.Owner.Page(d.showLabel))
+	page("POST /endpoints/{slug}/keys/{id}", d.cfg.Owner.Form(d.labelFromForm))
+	page("GET /endpoints/{slug}/keys/{id}/delete", d.cfg.Owner.Page(d.showDeleteKey))
+	page("POST /endpoints/{slug}/keys/{id}/delete", d.cfg.Owner.Form(d.deleteKeyFromForm))
+	page("GET /grants/{id}/revoke", d.cfg.Owner.Page(d.showRevoke))
+	page("POST /grants/{id}/revoke", d.cfg.Owner.Form(d.revokeFromForm))
+	page("POST /pause", d.cfg.Owner.Form(d.pauseFromForm(true)))
+	page("POST /resume", d.cfg.Owner.Form(d.pauseFromForm(false)))
+	page("POST /keychain/unlock", d.cfg.Owner.Form(d.unlockFromForm))
+	page("POST /keychain/keep", d.cfg.Owner.Form(d.keepFromForm))
+	page("GET /tunnel", d.cfg.Owner.Page(d.showTunnel))
+	page("POST /tunnel/ngrok", d.tunnelForm(api.TunnelNgrok, ngrokFromForm))
+	page("POST /tunnel/external", d.tunnelForm(api.TunnelExternal, externalFromForm))
+	page("POST /tunnel/on", d.tunnelForm("", d.onFromForm))
+	page("POST /tunnel/off", d.tunnelForm("", offFromForm))
+	page("POST /tunnel/test", d.cfg.Owner.Form(d.testFromForm))
+	page("GET /check", d.cfg.Owner.Page(d.showCheck))
+	page("POST /check", d.cfg.Owner.Form(d.checkFromForm))
+	page("GET /settings", d.cfg.Owner.Page(d.showSettings))
+	page("POST /settings/login", d.cfg.Owner.Form(d.loginFromForm))
+	page("POST /settings/lifetime", d.cfg.Owner.Form(d.lifetimeFromForm))
+	page("POST /settings/log-level", d.cfg.Owner.Form(d.logLevelFromForm))
+	page("GET /settings/export", d.cfg.Owner.Page(d.downloadExport))
+	page("POST /settings/import", d.cfg.Owner.Form(d.importFromForm))
+	page("GET /settings/delete", d.cfg.Owner.Page(d.showDeleteEverything))
+	page("POST /settings/delete", d.cfg.Owner.Form(d.deleteEverythingFromForm))
+	page("/", func(http.ResponseWriter, *http.Request) error { return httpx.New(http.StatusNotFound, web.TextNoPage) })
+}
+
+// Next decodes where an owner's link leads: a page of ours, or else the home
+// page. The link may say what was done, and name a place on the page.
+func Next(encoded string) string {
+	b, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil || len(b) == 0 {
+		return "/"
+	}
+	u, err := url.Parse(string(b))
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(string(b), "//") || !httpx.CleanPath(u) || !IsPath(u.Path) {
+		return "/"
+	}
+	next := u.EscapedPath()
+	done := u.Query().Get("done")
+	if _, ok := web.DoneNotices[done]; ok {
+		next += "?done=" + done
+	}
+	if anchor.MatchString(u.Fragment) {
+		next += "#" + u.Fragment
+	}
+	return next
+}
+
+var anchor = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
+// doneNotices says what was done, on the page that a form leads to. The words
+// come out of a fixed set, so that no link can make a page say anything else.
+func doneNotices(r *http.Request) []web.Notice {
+	if n, ok := web.DoneNotices[r.URL.Query().Get("done")]; ok {
+		return []web.Notice{n}
+	}
+	return nil
+}
+
+func done(w http.ResponseWriter, r *http.Request, what string) error {
+	http.Redirect(w, r, "/?done="+what, http.StatusSeeOther)
+	return nil
+}
+
+// field returns a form's field for functions in which nil means "not typed".
+func field(r *http.Request, name string) *string {
+	v := r.PostFormValue(name)
+	return &v
+}

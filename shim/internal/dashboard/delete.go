@@ -1,0 +1,56 @@
+package dashboard
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+func (d *Dashboard) showDeleteEverything(w http.ResponseWriter, r *http.Request) error {
+	return d.renderDeleteEverything(w, r, http.StatusOK, "")
+}
+
+func (d *Dashboard) renderDeleteEverything(w http.ResponseWriter, r *http.Request, status int, problem string) error {
+	const action = "/settings/delete"
+	p := web.DeleteEverything{
+		Servers: len(d.cfg.Control.Endpoints()), Kept: keptWhere(d.cfg.Control.Keychain()), DataDir: d.cfg.Control.Settings().DataDir,
+		Error: problem, Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action),
+	}
+	for _, e := range d.cfg.Control.Endpoints() {
+		p.Keys += len(d.cfg.Control.Credentials(e.Slug))
+	}
+	grants, err := d.cfg.Control.Grants()
+	if err != nil {
+		return d.cfg.Control.Explain(err)
+	}
+	p.Apps = len(grants)
+	p.Authtoken = d.cfg.Reach.KeepsAuthtoken()
+	web.Render(w, status, p)
+	return nil
+}
+
+// keptWhere names the place of the master key. A run that keeps nothing has none
+// in the keychain, whatever it would like.
+func keptWhere(k api.Keychain) string {
+	if k.State == api.KeychainMemory {
+		return api.ModeMemory
+	}
+	return k.Mode
+}
+
+func (d *Dashboard) deleteEverythingFromForm(w http.ResponseWriter, r *http.Request) error {
+	if !strings.EqualFold(strings.Trim(r.PostFormValue("word"), " .\u201c\u201d\"'"), web.DeleteWord()) {
+		return d.renderDeleteEverything(w, r, http.StatusUnprocessableEntity, web.TextTypeDelete)
+	}
+	left, err := d.cfg.Control.DeleteEverything()
+	if err != nil {
+		d.cfg.Log.Error("not everything could be deleted", "err", err)
+		left = append(left, web.TextNotAllDeleted)
+	}
+	d.cfg.Owner.DropCookie(w)
+	web.Render(w, http.StatusOK, web.Done{Title: web.TextDeletedTitle, Words: problem.Join(web.TextDeleted, strings.Join(left, " "))})
+	return nil
+}

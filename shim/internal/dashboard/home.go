@@ -1,0 +1,127 @@
+package dashboard
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/control"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/owner"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// showHome draws the owner's home page. Notices of the last action come by the
+// query as words out of a fixed set, so that no link can make the page say
+// anything else.
+func (d *Dashboard) showHome(w http.ResponseWriter, r *http.Request) error {
+	return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, doneNotices(r))
+}
+
+func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status int, form web.CreateForm, notices []web.Notice) error {
+	st := d.cfg.Status()
+	p := web.Home{
+		Version: d.cfg.Version, LocalOrigin: st.LocalOrigin, PublicOrigin: d.cfg.Reach.Origin(),
+		Keychain:      web.ShownKeychain(st.Keychain),
+		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: problem.Join(st.Disk.Words, st.Disk.Next),
+		Paused: st.Paused, Notices: notices, Create: form, Token: d.cfg.Owner.FormTokens(r),
+	}
+	slugs, grants, err := d.cfg.Control.Listed()
+	if err != nil {
+		return err
+	}
+	for _, o := range slugs {
+		p.Endpoints = append(p.Endpoints, d.endpointRow(o, grants))
+	}
+	for _, q := range st.Pending {
+		e, _ := d.cfg.Control.Endpoint(q.Slug)
+		p.Pending = append(p.Pending, web.PendingRow{URL: q.URL, Client: q.ClientName, RedirectHost: q.RedirectHost, Endpoint: e.Name, Age: web.Ago(q.Created), Asked: q.Asked})
+	}
+	d.showWays(&p)
+	p.Steps = d.firstSteps(st, slugs, grants)
+	web.Render(w, status, p)
+	return nil
+}
+
+func (d *Dashboard) endpointRow(o api.Endpoint, grants []control.Grant) web.EndpointRow {
+	e, _ := d.cfg.Control.Endpoint(o.Slug)
+	row := web.EndpointRow{
+		Slug: o.Slug, Name: o.DisplayName, UpstreamHost: e.UpstreamHost(), UpstreamURL: o.UpstreamURL,
+		MCPURL: o.MCPEndpoint, LocalMCPURL: o.LocalMCPEndpoint, State: o.State,
+		Header: web.DescribeHeader(e.Header), Created: web.Ago(o.Created),
+	}
+	if o.LastUsed != nil {
+		row.LastUsed = web.Ago(*o.LastUsed)
+	}
+	labels := make(map[string]string)
+	for _, c := range o.Credentials {
+		labels[c.ID] = c.Label
+		row.Credentials = append(row.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: c.State, For: c.For})
+	}
+	for _, g := range grants {
+		if g.Slug != o.Slug {
+			continue
+		}
+		gr := web.GrantRow{ID: g.ID, Client: web.ClientName(g.ClientName, g.ClientID, g.Verified), Verified: g.Verified, RedirectHost: g.RedirectHost, Created: web.Ago(g.Created), Credential: labels[g.Credential]}
+		if g.LastUsed != nil {
+			gr.LastUsed = web.Ago(*g.LastUsed)
+		}
+		row.Grants = append(row.Grants, gr)
+	}
+	return row
+}
+
+func (d *Dashboard) pauseFromForm(paused bool) httpx.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := d.cfg.Control.SetPaused(paused); err != nil {
+			return err
+		}
+		if paused {
+			return done(w, r, "paused")
+		}
+		return done(w, r, "resumed")
+	}
+}
+
+func (d *Dashboard) unlockFromForm(w http.ResponseWriter, r *http.Request) error {
+	d.cfg.Control.Unlock()
+	return done(w, r, "unlock")
+}
+
+func (d *Dashboard) keepFromForm(w http.ResponseWriter, r *http.Request) error {
+	if err := d.cfg.Control.Keep(); err != nil {
+		return err
+	}
+	return done(w, r, "kept")
+}
+
+// showLive is the home page for the script of the home page, which takes from
+// it what has changed. It is for that script alone: whatever else asks gets
+// what any page of another origin gets.
+func (d *Dashboard) showLive(w http.ResponseWriter, r *http.Request) error {
+	if err := owner.RequireSameOrigin(r); err != nil {
+		return err
+	}
+	if _, ok := d.cfg.Owner.Session(r); !ok {
+		return httpx.New(http.StatusUnauthorized, web.TextNeedOwner)
+	}
+	return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, nil)
+}
+
+// showWays adds to each grant how it came to be.
+func (d *Dashboard) showWays(p *web.Home) {
+	ways := d.cfg.Timeline.OfGrants()
+	for i := range p.Endpoints {
+		for j := range p.Endpoints[i].Grants {
+			g := &p.Endpoints[i].Grants[j]
+			if a, ok := ways[g.ID]; ok {
+				row := attemptRow(a)
+				g.How = &row
+			}
+		}
+	}
+	p.Stopped = slices.ContainsFunc(d.cfg.Timeline.Failed(), func(a api.Attempt) bool {
+		return a.Diagnosis.Cause != api.CauseDenied // which is no news to him who denied
+	})
+}

@@ -1,0 +1,84 @@
+package dashboard
+
+import (
+	"net/http"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+func (d *Dashboard) showLabel(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.cfg.Control.CredentialOf(r.PathValue("slug"), r.PathValue("id"))
+	if err != nil {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	web.Render(w, http.StatusOK, d.labelPage(r, c))
+	return nil
+}
+
+func (d *Dashboard) labelPage(r *http.Request, c endpoint.Credential) web.EditKey {
+	e, _ := d.cfg.Control.Endpoint(c.Slug)
+	p := web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label, Label: c.Label}
+	p.FormToken = d.cfg.Owner.FormTokens(r)(p.Action())
+	return p
+}
+
+func (d *Dashboard) labelFromForm(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.cfg.Control.CredentialOf(r.PathValue("slug"), r.PathValue("id"))
+	if err != nil {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	if err := d.cfg.Control.LabelKey(c.Slug, c.ID, r.PostFormValue("label")); err != nil {
+		e, status, ok := problem.FieldOf(err)
+		if !ok {
+			return err
+		}
+		p := d.labelPage(r, c)
+		p.Label, p.Error = r.PostFormValue("label"), e.Err.Msg
+		if e.Err.Msg == web.TextLabelIsKey {
+			p.Label = "" // a page never carries a key
+		}
+		web.Render(w, status, p)
+		return nil
+	}
+	return done(w, r, "saved")
+}
+
+func (d *Dashboard) showDeleteKey(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.cfg.Control.CredentialOf(r.PathValue("slug"), r.PathValue("id"))
+	if err != nil {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	users, err := d.cfg.Control.UsersOf(c.ID)
+	if err != nil {
+		return d.cfg.Control.Explain(err)
+	}
+	e, _ := d.cfg.Control.Endpoint(c.Slug)
+	p := web.DeleteKey(web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label}, clientNames(users))
+	p.FormToken = d.cfg.Owner.FormTokens(r)(p.Action)
+	web.Render(w, http.StatusOK, p)
+	return nil
+}
+
+// clientNames names grants for people.
+func clientNames(grants []oauth.Grant) []string {
+	var names []string
+	for _, g := range grants {
+		name := web.ClientName(g.ClientName, g.ClientID, g.Verified)
+		if name == "" {
+			name = oauth.RedirectHost(g.RedirectURI)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+func (d *Dashboard) deleteKeyFromForm(w http.ResponseWriter, r *http.Request) error {
+	if err := d.cfg.Control.DeleteKey(r.PathValue("slug"), r.PathValue("id")); err != nil {
+		return err
+	}
+	return done(w, r, "keygone")
+}

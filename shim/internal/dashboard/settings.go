@@ -1,0 +1,66 @@
+package dashboard
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+func (d *Dashboard) showSettings(w http.ResponseWriter, r *http.Request) error {
+	return d.renderSettings(w, r, http.StatusOK, doneNotices(r))
+}
+
+func (d *Dashboard) renderSettings(w http.ResponseWriter, r *http.Request, status int, notices []web.Notice) error {
+	p := web.Settings{
+		Version: d.cfg.Version, Lifetime: int64(d.cfg.Control.AccessTTL() / time.Second), LogLevel: d.cfg.Control.LogLevelName(),
+		DataDir: d.cfg.Control.Settings().DataDir, Keychain: web.ShownKeychain(d.cfg.Control.Keychain()),
+		Notices: notices, Token: d.cfg.Owner.FormTokens(r),
+	}
+	if on := d.cfg.Control.Settings().Login; on != nil {
+		p.HasLogin, p.Login = true, *on
+	}
+	web.Render(w, status, p)
+	return nil
+}
+
+const settingsSaved = "/settings?done=saved"
+
+// settingsForm makes a change come true and goes on to then, or shows the page
+// of settings with what is wrong.
+func (d *Dashboard) settingsForm(w http.ResponseWriter, r *http.Request, c api.SettingsChange, then string) error {
+	err := d.cfg.Control.ChangeSettings(c)
+	if err == nil {
+		http.Redirect(w, r, then, http.StatusSeeOther)
+		return nil
+	}
+	e, status, ok := problem.FieldOf(err)
+	if !ok {
+		return err
+	}
+	if e.Err.Err != nil {
+		d.cfg.Log.Warn("a setting was not changed", "err", e.Err.Err)
+	}
+	return d.renderSettings(w, r, status, []web.Notice{{Kind: "error", Text: e.Err.Msg}})
+}
+
+func (d *Dashboard) loginFromForm(w http.ResponseWriter, r *http.Request) error {
+	on := r.PostFormValue("login") == "on"
+	return d.settingsForm(w, r, api.SettingsChange{Login: &on}, settingsSaved)
+}
+
+func (d *Dashboard) lifetimeFromForm(w http.ResponseWriter, r *http.Request) error {
+	n, err := strconv.ParseInt(r.PostFormValue("lifetime"), 10, 64)
+	if err != nil {
+		n = 0 // out of bounds
+	}
+	return d.settingsForm(w, r, api.SettingsChange{AccessTTL: &n}, settingsSaved)
+}
+
+func (d *Dashboard) logLevelFromForm(w http.ResponseWriter, r *http.Request) error {
+	level := r.PostFormValue("log_level")
+	return d.settingsForm(w, r, api.SettingsChange{LogLevel: &level}, settingsSaved)
+}

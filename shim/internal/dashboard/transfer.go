@@ -1,0 +1,74 @@
+package dashboard
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+
+	"github.com/key2oauth/key2oauth/shim/internal/control"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+func (d *Dashboard) downloadExport(w http.ResponseWriter, r *http.Request) error {
+	file, err := d.cfg.Control.Export()
+	if err != nil {
+		return err
+	}
+	return httpx.WriteFile(w, control.ExportName, "application/json", file)
+}
+
+// importFromForm shows what a file would bring, and on the second form, which
+// carries the file on, brings it.
+func (d *Dashboard) importFromForm(w http.ResponseWriter, r *http.Request) error {
+	file, err := sentFile(r)
+	if err != nil {
+		return err
+	}
+	confirmed := r.PostFormValue("confirm") != ""
+	var in control.ImportPlan
+	if confirmed {
+		in, err = d.cfg.Control.Import(file)
+	} else {
+		in, err = d.cfg.Control.PlanImport(file)
+	}
+	if err != nil {
+		e, status, ok := problem.FieldOf(err)
+		if !ok {
+			return err
+		}
+		return d.renderSettings(w, r, status, []web.Notice{{Kind: "error", Text: e.Err.Msg}})
+	}
+	if confirmed {
+		return done(w, r, "import")
+	}
+	const action = "/settings/import"
+	p := web.Import{File: string(bytes.ToValidUTF8(file, nil)), Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action)}
+	for _, e := range in.Added {
+		p.Added = append(p.Added, web.ImportRow{Name: e.Name, UpstreamHost: e.UpstreamHost(), QueryLeftOut: e.HasQuery})
+	}
+	for _, e := range in.Skipped {
+		p.Skipped = append(p.Skipped, web.ImportRow{Name: e.Name, UpstreamHost: e.UpstreamHost()})
+	}
+	web.Render(w, http.StatusOK, p)
+	return nil
+}
+
+// sentFile is the file that a form sends, as such or as a text.
+func sentFile(r *http.Request) ([]byte, error) {
+	if text := r.PostFormValue("file"); text != "" {
+		return []byte(text), nil
+	}
+	f, _, err := r.FormFile("file")
+	if err != nil {
+		return nil, nil // none was chosen: an empty one is refused with words
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, endpoint.MaxExport+1))
+	if err != nil {
+		return nil, &httpx.Error{Status: http.StatusBadRequest, Msg: web.TextFileTorn, Err: err}
+	}
+	return b, nil
+}

@@ -1,0 +1,16 @@
+package origin
+
+import (
+	"net/http"
+
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+)
+
+// What the person behind an app reads. Pages have words of their own; no page
+// is on the way of a call.
+const (
+	textWrongHost     = "Key2OAuth does not serve this address."
+	textForeignOrigin = "Other sites' pages may not use this address."
+)
+
+var errNothingHere = &httpx.Error{Status: http.StatusNotFound, Code: "not_found", Msg: "There is nothing at this address."}

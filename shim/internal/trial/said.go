@@ -1,0 +1,181 @@
+package trial
+
+import (
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+)
+
+// A saying is what an upstream said in an answer that was no success.
+type saying struct {
+	text string // for people: bounded, without markup and secrets
+	html bool
+	rpc  bool // a JSON-RPC error
+	code int  // its code
+}
+
+func (s saying) quote() string {
+	if s.text == "" {
+		return ""
+	}
+	return fmt.Sprintf(" It said: \"%s\".", strings.TrimRight(s.text, "."))
+}
+
+// How many characters of an upstream's own words, and of its name, are shown.
+const (
+	maxSaid   = 200
+	maxServer = 60
+)
+
+func (a *attempt) said(x exchange) saying {
+	s := parseSaid(x.media, x.excerpt)
+	s.text = printable(s.text, a.target, maxSaid)
+	return s
+}
+
+var (
+	hidden = regexp.MustCompile(`(?is)<!--.*?(-->|$)|<(script|style|template|noscript|svg)\b.*?(</(script|style|template|noscript|svg)\s*>|$)`)
+	tags   = regexp.MustCompile(`(?s)<[^<>]*(>|$)`)
+)
+
+// parseSaid finds the message in an answer.
+func parseSaid(media string, body []byte) saying {
+	text := strings.TrimSpace(string(body))
+	if media == "text/event-stream" {
+		_, text = sse.ReadFirst(strings.NewReader(text + "\n\n"))
+	}
+	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+		var v any
+		if json.Unmarshal([]byte(text), &v) == nil {
+			s := saying{text: jsonMessage(v, 0)}
+			if obj, ok := v.(map[string]any); ok && obj["jsonrpc"] != nil {
+				if e, ok := obj["error"].(map[string]any); ok {
+					code, _ := e["code"].(float64)
+					s.rpc, s.code = true, int(code)
+				}
+			}
+			s.text = strip(s.text)
+			return s
+		}
+	}
+	low := strings.ToLower(text)
+	page := media == "text/html" || media == "application/xhtml+xml" || strings.HasPrefix(low, "<!doctype html") || strings.HasPrefix(low, "<html")
+	return saying{text: strip(text), html: page}
+}
+
+// strip removes markup.
+func strip(s string) string {
+	return html.UnescapeString(tags.ReplaceAllString(hidden.ReplaceAllString(s, " "), " "))
+}
+
+// jsonMessage looks where APIs put the sentence about what went wrong.
+func jsonMessage(v any, depth int) string {
+	if depth > 3 {
+		return ""
+	}
+	switch v := v.(type) {
+	case string:
+		return v
+	case []any:
+		if len(v) > 0 {
+			return jsonMessage(v[0], depth+1)
+		}
+	case map[string]any:
+		for _, k := range []string{"message", "error_description", "detail", "details", "error", "errors", "title", "reason", "msg"} {
+			if s := jsonMessage(v[k], depth+1); s != "" {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+// printable makes one line of at most limit characters out of s, without the
+// target's secrets, that can stand in quotation marks. Secrets are looked for
+// in what is left, since invisible characters could split them.
+func printable(s string, t *upstream.Target, limit int) string {
+	s = scrub(display.Text(s, display.NoLimit), t)
+	return strings.ReplaceAll(display.Text(s, limit), `"`, "'")
+}
+
+// gram is how long a piece of a key must be to be taken for one. Shorter ones
+// are what many keys of a vendor begin with, and often its name.
+const gram = 8
+
+// scrub removes from s whatever could be a piece of the target's secrets:
+// upstreams repeat keys in their errors, whole or shortened, and in any case
+// and encoding.
+func scrub(s string, t *upstream.Target) string {
+	for _, secret := range secrets(t) {
+		s = scrubOne(s, secret)
+	}
+	return s
+}
+
+// secrets are the key and the values of the target's query.
+func secrets(t *upstream.Target) []string {
+	var all []string
+	add := func(v string) {
+		if v != "" {
+			all = append(all, v)
+			if e := url.QueryEscape(v); e != v {
+				all = append(all, e)
+			}
+		}
+	}
+	add(t.Key.Reveal())
+	if t.URL != nil {
+		for _, values := range t.URL.Query() {
+			for _, v := range values {
+				add(v)
+			}
+		}
+	}
+	return all
+}
+
+func scrubOne(s, secret string) string {
+	n := min(gram, len(secret))
+	pieces := make(map[string]bool, len(secret))
+	low := lower(secret)
+	for i := 0; i+n <= len(low); i++ {
+		pieces[low[i:i+n]] = true
+	}
+	text := lower(s)
+	var b strings.Builder
+	done := 0 // bytes of s that are dealt with
+	for i := 0; i+n <= len(text); {
+		if !pieces[text[i:i+n]] {
+			i++
+			continue
+		}
+		end := i + n
+		for j := i + 1; j <= end && j+n <= len(text); j++ {
+			if pieces[text[j:j+n]] {
+				end = j + n
+			}
+		}
+		b.WriteString(s[done:i])
+		b.WriteString("[hidden]")
+		done, i = end, end
+	}
+	return b.String() + s[done:]
+}
+
+// lower is strings.ToLower for ASCII: it keeps the length.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c | 0x20
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,77 @@
+package trial
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+)
+
+func saidBy(media, body, key string) saying {
+	a := &attempt{target: &upstream.Target{URL: &url.URL{Scheme: "https", Host: "mcp.example"}, Key: endpoint.NewSecret(key)}}
+	return a.said(exchange{media: media, excerpt: []byte(body)})
+}
+
+func TestSaid(t *testing.T) {
+	const key = "sk-proj-Ab3dEf6hIj9k"
+	tests := []struct {
+		name, media, body, want string
+		html                    bool
+	}{
+		{"text", "text/plain", "  no\n such\tkey ", "no such key", false},
+		{"string error", "application/json", `{"error":"bad key"}`, "bad key", false},
+		{"object error", "application/json", `{"error":{"type":"x","message":"bad key"}}`, "bad key", false},
+		{"OAuth error", "application/json", `{"error":"invalid_token","error_description":"expired"}`, "expired", false},
+		{"list of errors", "application/json", `{"errors":[{"message":"first"},{"message":"second"}]}`, "first", false},
+		{"JSON labelled as text", "text/plain", `{"message":"bad"}`, "bad", false},
+		{"nothing useful", "application/json", `{"ok":false}`, "", false},
+		{"broken JSON", "application/json", `{"error":"ba`, `{'error':'ba`, false},
+		{"event stream", "text/event-stream", ": hi\nevent: message\ndata: {\"error\":{\"message\":\"bad\"}}\n\n", "bad", false},
+		{"page", "text/html", "<!doctype html><title>Hi &amp; bye</title><script>var a='<b>'</script><p>Text", "Hi & bye Text", true},
+		{"page without a type", "", "<html><body>x", "x", true},
+		{"markup in JSON", "application/json", `{"error":"<b onclick=\"x\">bad</b><script>alert(1)</script>"}`, "bad", false},
+		{"bidi and control characters", "text/plain", "a\u202eb\x00c\u200bd\x1b[31m", "abcd[31m", false},
+		{"whole key", "text/plain", "bad key " + key + "!", "bad key [hidden]!", false},
+		{"key in other case", "text/plain", "bad key " + strings.ToUpper(key), "bad key [hidden]", false},
+		{"beginning of the key", "text/plain", "bad key " + key[:12] + "...", "bad key [hidden]...", false},
+		{"end of the key", "text/plain", "bad key ***" + key[8:], "bad key ***[hidden]", false},
+		{"key split by markup", "text/html", "bad key " + key[:10] + "<b></b>" + key[10:], "bad key [hidden] [hidden]", true},
+		{"long", "text/plain", strings.Repeat("word ", 100), strings.TrimSpace(strings.Repeat("word ", 40))[:199] + "\u2026", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := saidBy(tt.media, tt.body, key); got.text != tt.want || got.html != tt.html {
+				t.Errorf("got %q (html %t), want %q (html %t)", got.text, got.html, tt.want, tt.html)
+			}
+		})
+	}
+}
+
+// FuzzSaid: what is shown of an upstream's answer is short, printable and
+// holds neither markup that it did not escape nor the key.
+func FuzzSaid(f *testing.F) {
+	f.Add("text/html", "<b>x</b>", "sk-0123456789")
+	f.Add("application/json", `{"error":{"message":"sk-0123456789"}}`, "sk-0123456789")
+	f.Add("text/event-stream", "data: {\"error\":\"sk-01\"}\n\n", "sk-0123456789")
+	f.Add("text/plain", "sk-0123<b>456789 &lt;b&gt;", "sk-0123456789")
+	f.Fuzz(func(t *testing.T, media, body, pasted string) {
+		key, err := endpoint.ParseKey(pasted, endpoint.DefaultHeader)
+		if err != nil {
+			key = endpoint.NewSecret("sk-0123456789")
+		}
+		got := saidBy(media, body, key.Reveal()).text
+		if display.Text(got, maxSaid) != got {
+			t.Errorf("%q has more than %d characters", got, maxSaid)
+		}
+		if clean := display.Text(got, display.NoLimit); clean != got {
+			t.Errorf("%q is not clean: %q", got, clean)
+		}
+		// Shorter keys are parts of words, and of "[hidden]".
+		if k := key.Reveal(); len(k) >= gram && strings.Contains(got, k) && !strings.Contains("[hidden]", k) {
+			t.Errorf("%q holds the key %q", got, k)
+		}
+	})
+}
