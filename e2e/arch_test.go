@@ -153,9 +153,13 @@ var layers = map[string][]string{
 	"shim/internal/statefile": {
 		"shim/atomicfile", "shim/internal/datadir", "go.etcd.io/bbolt",
 	},
+	"shim/internal/ledger": {
+		"shim/internal/activity", "shim/internal/oauth", "shim/internal/statefile",
+		"go.etcd.io/bbolt",
+	},
 	"shim/internal/vault": {
-		"shim/atomicfile", "shim/internal/activity", "shim/internal/datadir", "shim/internal/endpoint",
-		"shim/internal/keychain", "shim/internal/oauth", "shim/internal/statefile",
+		"shim/atomicfile", "shim/internal/datadir", "shim/internal/endpoint",
+		"shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/statefile",
 		"go.etcd.io/bbolt",
 	},
 

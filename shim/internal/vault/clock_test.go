@@ -149,7 +149,7 @@ func (w *clockWorld) try(when string) {
 // expired more than two days ago, as far as the program can know.
 func (w *clockWorld) forgetSwept() {
 	for i := len(w.issued) - 1; i >= 0; i-- {
-		if w.ahead-w.issued[i] >= 24*time.Hour+sweepLeeway {
+		if w.ahead-w.issued[i] >= (24+48)*time.Hour {
 			w.access, w.issued = slices.Delete(w.access, i, i+1), slices.Delete(w.issued, i, i+1)
 		}
 	}

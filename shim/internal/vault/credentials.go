@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // Credentials lists the credentials of an endpoint, oldest first, those that
@@ -141,7 +142,7 @@ func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state en
 // ReplaceKey puts another key into a credential. The grants that use it go on.
 func (v *Vault) ReplaceKey(id string, key endpoint.Secret, state endpoint.CredentialState) error {
 	return v.sealKey(key, func(t *transaction) (*endpoint.Credential, error) {
-		r, ok, err := get[credentialRecord](t.Tx, bucketCreds, id)
+		r, ok, err := statefile.Get[credentialRecord](t.Tx, bucketCreds, id)
 		if err == nil && !ok {
 			err = ErrNotFound
 		}
@@ -224,7 +225,7 @@ func (v *Vault) LabelCredential(id, label string) error {
 
 func (v *Vault) changeCredential(id string, f func(c *endpoint.Credential)) error {
 	return v.update(func(t *transaction) error {
-		r, ok, err := get[credentialRecord](t.Tx, bucketCreds, id)
+		r, ok, err := statefile.Get[credentialRecord](t.Tx, bucketCreds, id)
 		if err != nil {
 			return err
 		}

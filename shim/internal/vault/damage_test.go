@@ -255,7 +255,7 @@ func TestDamageFoundLater(t *testing.T) {
 	dir := t.TempDir()
 	v, _ := withGrant(t, dir)
 	closeVault(t, v)
-	edit(t, dir, func(tx *bbolt.Tx) error { return tx.Bucket(bucketGrants).Put([]byte("g1"), []byte("{")) })
+	edit(t, dir, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("grants")).Put([]byte("g1"), []byte("{")) })
 	v = openFileMode(t, dir)
 	_, err := v.Grant("g1")
 	if e, ok := errors.AsType[*datadir.Error](err); !ok || !strings.Contains(e.Words, fmt.Sprintf("%q", "g1")) {

@@ -152,7 +152,7 @@ func noRoomProcess(dir string) error {
 	// Activity is what may be lost then: nobody waits for it, and what comes
 	// later is kept again.
 	v.AppendActivity(testCall(1, time.Now()))
-	v.flushTouches()
+	v.Flush()
 	if calls, err := v.Activity(); err != nil || len(calls) > 1 {
 		return fmt.Errorf("activity on a full disk: %d calls, %w", len(calls), err)
 	}

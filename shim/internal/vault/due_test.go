@@ -134,7 +134,7 @@ func TestOlderFileWorks(t *testing.T) {
 	}
 	checkCount(t, v, 4)
 	checkGranted(t, v, "https://claude.ai/cb", "https://claude.ai/client", true,
-		[]GrantedName{{"https://x.example", "Claude", "https://claude.ai/client"}})
+		[]GrantedName{{Origin: "https://x.example", Name: "Claude", VerifiedID: "https://claude.ai/client"}})
 
 	// What expires is found, each kind in its own time.
 	day := 24 * time.Hour
@@ -204,8 +204,8 @@ func TestGranted(t *testing.T) {
 	addEndpoint(t, v, testSlug, "")
 	const redirect, client = "https://a.example/cb", "https://a.example/client"
 	checkGranted(t, v, redirect, client, false, nil)
-	verified := GrantedName{"https://x.example", "A", client}
-	plain := GrantedName{"http://127.0.0.1:7450", "A", ""}
+	verified := GrantedName{Origin: "https://x.example", Name: "A", VerifiedID: client}
+	plain := GrantedName{Origin: "http://127.0.0.1:7450", Name: "A"}
 	for i, origin := range []string{verified.Origin, verified.Origin, plain.Origin} {
 		err := v.CreateGrant(oauth.Grant{
 			ID: fmt.Sprint("g", i), Slug: testSlug, Origin: origin, ClientID: client, ClientName: "A",
@@ -236,7 +236,7 @@ func TestGranted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkGranted(t, v, redirect, client, true, []GrantedName{{plain.Origin, "B", ""}})
+	checkGranted(t, v, redirect, client, true, []GrantedName{{Origin: plain.Origin, Name: "B"}})
 	if v.HasRedirect(redirect+"/") || v.HasClient(client+"/") || v.HasClient(redirect) {
 		t.Error("something else is taken for it")
 	}

@@ -11,13 +11,15 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/ledger"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // load reads what is kept in memory: all but grants and tokens.
 func (v *Vault) load() error {
 	return v.view(func(tx *bbolt.Tx) error {
 		sealed := tx.Bucket(bucketSealed)
-		err := each(tx, bucketEndpoints, func(r endpointRecord) error {
+		err := statefile.Each(tx, bucketEndpoints, func(r endpointRecord) error {
 			v.endpoints[r.Slug] = &endpointState{
 				Endpoint: r.endpoint(),
 				sealed:   bytes.Clone(sealed.Get(sealedKey(kindQuery, r.Slug))),
@@ -27,7 +29,7 @@ func (v *Vault) load() error {
 		if err != nil {
 			return err
 		}
-		err = each(tx, bucketCreds, func(r credentialRecord) error {
+		err = statefile.Each(tx, bucketCreds, func(r credentialRecord) error {
 			v.creds[r.ID] = &credState{
 				Credential: r.credential(),
 				sealed:     bytes.Clone(sealed.Get(sealedKey(kindKey, r.ID))),
@@ -101,7 +103,7 @@ func (v *Vault) AddEndpoint(e endpoint.Endpoint, query string) error {
 
 // putEndpoint saves an endpoint and seals its query.
 func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) error {
-	if err := put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
+	if err := statefile.Put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
 		return err
 	}
 	b, key := t.Bucket(bucketSealed), sealedKey(kindQuery, e.Slug)
@@ -124,7 +126,7 @@ func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) e
 // its keys: its name and its header. See SetUpstream for its URL.
 func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) error {
 	return v.update(func(t *transaction) error {
-		r, ok, err := get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		r, ok, err := statefile.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
 		if err != nil {
 			return err
 		}
@@ -139,7 +141,7 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 			return errors.New("an update cannot move an endpoint")
 		}
 		r.Name, r.Header, r.Prefix = e.Name, e.Header.Name, e.Header.Prefix
-		if err := put(t.Tx, bucketEndpoints, slug, r); err != nil {
+		if err := statefile.Put(t.Tx, bucketEndpoints, slug, r); err != nil {
 			return err
 		}
 		t.Then(func() {
@@ -161,7 +163,7 @@ func (v *Vault) SetUpstream(slug, baseURL, query string) error {
 		}
 	}
 	return v.update(func(t *transaction) error {
-		r, ok, err := get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		r, ok, err := statefile.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
 		if err != nil {
 			return err
 		}
@@ -214,20 +216,8 @@ func (v *Vault) DeleteEndpoint(slug string) error {
 				}
 			}
 		}
-		var grants []string
-		err := each(t.Tx, bucketGrants, func(r grantRecord) error {
-			if r.Slug == slug {
-				grants = append(grants, r.ID)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := ledger.DropGrantsOf(t.Tx, slug); err != nil {
 			return err
-		}
-		for _, id := range grants {
-			if err := dropGrant(t.Tx, id); err != nil {
-				return err
-			}
 		}
 		t.Then(func() { delete(v.endpoints, slug) })
 		return nil

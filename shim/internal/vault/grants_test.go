@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -327,13 +328,13 @@ func fillGrants(b testing.TB, v *Vault, n int) {
 		err := v.update(func(t *transaction) error {
 			for i := done; i < min(done+10_000, n); i++ {
 				id := fmt.Sprintf("fill%08d", i)
-				g := grantRecord{ID: id, Slug: testSlug, ClientName: "Claude", RedirectURI: "https://claude.ai/api/mcp/auth_callback"}
-				if err := put(t.Tx, bucketGrants, id, g); err != nil {
+				g := oauth.Grant{ID: id, Slug: testSlug, ClientName: "Claude", RedirectURI: "https://claude.ai/api/mcp/auth_callback"}
+				if err := ledger.PutGrant(t.Tx, g); err != nil {
 					return err
 				}
 				for _, kind := range []string{"code", "access", "refresh"} {
-					record := appendToken(nil, oauth.Token{Kind: oauth.AccessToken, Expires: time.Now().Add(time.Hour)})
-					if err := t.Bucket(bucketTokens).Put(tokenKey(id, digestOf(id, kind)), record); err != nil {
+					token := oauth.Token{Kind: oauth.AccessToken, Expires: time.Now().Add(time.Hour)}
+					if err := ledger.PutToken(t.Tx, id, digestOf(id, kind), token); err != nil {
 						return err
 					}
 				}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -143,5 +144,12 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("still not: %s", what)
 		}
+	}
+}
+
+func testCall(n int, at time.Time) activity.Call {
+	return activity.Call{
+		Time: at.UTC().Round(0), Slug: testSlug, Grant: "g1", Client: "Claude Code", Method: "tools/call",
+		Tool: fmt.Sprint("tool", n), Status: 200, MS: int64(n),
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -48,7 +49,7 @@ var (
 	// ErrNotFound says that there is no such endpoint, credential or session.
 	ErrNotFound = errors.New("not found")
 	// ErrExists says that the id of a new record is taken.
-	ErrExists = errors.New("already exists")
+	ErrExists = ledger.ErrExists
 	// ErrClosed says that the vault was closed.
 	ErrClosed = statefile.ErrClosed
 )
@@ -67,6 +68,8 @@ type Config struct {
 
 // A Vault is open state. It is safe for concurrent use.
 type Vault struct {
+	*ledger.Ledger // grants and their tokens, timelines, activity
+
 	cfg  Config
 	log  *slog.Logger
 	path string // of state.db
@@ -74,9 +77,8 @@ type Vault struct {
 	// The maps below mu change only in a transaction of file, of which there is
 	// one at a time, so a transaction may read them without mu. Locks are taken
 	// in this order: the file's, mu, the keychain's.
-	file  *statefile.File
-	keys  *keychain.Keychain
-	touch touches
+	file *statefile.File
+	keys *keychain.Keychain
 
 	mu        sync.RWMutex
 	endpoints map[string]*endpointState
@@ -139,6 +141,11 @@ func Open(cfg Config) (*Vault, error) {
 	if err := datadir.Prepare(cfg.Dir, cfg.Log); err != nil {
 		return nil, err
 	}
+	v.Ledger = ledger.New(ledger.Config{
+		View: v.view, Update: v.update, Write: v.write,
+		Check: checkGrant, Ended: v.dropCredentialOf, Used: v.touchEndpoint,
+		Log: cfg.Log, Now: v.now,
+	})
 	temporary, err := v.openState()
 	if err != nil {
 		return nil, err
@@ -208,7 +215,7 @@ func (v *Vault) Close() error {
 	v.closed = true
 	v.mu.Unlock()
 	v.keys.Close()
-	v.flushTouches()
+	v.Flush()
 	return v.file.Close()
 }
 

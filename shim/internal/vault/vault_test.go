@@ -275,7 +275,7 @@ func TestL08DeleteEndpoint(t *testing.T) {
 		}
 		return nil
 	})
-	for _, name := range [][]byte{bucketEndpoints, bucketCreds, bucketSealed, bucketGrants, bucketTokens} {
+	for _, name := range [][]byte{bucketEndpoints, bucketCreds, bucketSealed, []byte("grants"), []byte("tokens")} {
 		if left[string(name)] != 1 {
 			t.Errorf("%d records in %s, want 1", left[string(name)], name)
 		}

@@ -1,4 +1,4 @@
-package vault
+package ledger
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // What has expired is found from the front of a bucket that is sorted by time,
@@ -36,8 +37,8 @@ func dueKey(at time.Time, grant string) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, nanos(at)), grant...)
 }
 
-// putToken saves a token of a grant, and when to look at it.
-func putToken(tx *bbolt.Tx, grant string, d oauth.Digest, token oauth.Token) error {
+// PutToken saves a token of a grant, and when to look at it.
+func PutToken(tx *bbolt.Tx, grant string, d oauth.Digest, token oauth.Token) error {
 	if err := tx.Bucket(bucketDue).Put(dueKey(keptUntil(token.Kind, token.Expires), grant), nil); err != nil {
 		return err
 	}
@@ -48,9 +49,9 @@ func putToken(tx *bbolt.Tx, grant string, d oauth.Digest, token oauth.Token) err
 const dueAtOnce = 5_000
 
 // due returns the grants to look at, and the keys that say so.
-func (v *Vault) due(now time.Time) (grants []string, keys [][]byte, err error) {
+func (l *Ledger) due(now time.Time) (grants []string, keys [][]byte, err error) {
 	limit := dueKey(now, "")
-	err = v.view(func(tx *bbolt.Tx) error {
+	err = l.cfg.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketDue).Cursor()
 		for k, _ := c.First(); len(k) >= 8 && bytes.Compare(k[:8], limit) < 0 && len(keys) < dueAtOnce; k, _ = c.Next() {
 			grants = append(grants, string(k[8:]))
@@ -62,17 +63,17 @@ func (v *Vault) due(now time.Time) (grants []string, keys [][]byte, err error) {
 }
 
 // sweepGrants deletes what has expired of those grants that are due.
-func (v *Vault) sweepGrants(now time.Time) error {
+func (l *Ledger) sweepGrants(now time.Time) error {
 	for {
-		grants, keys, err := v.due(now)
+		grants, keys, err := l.due(now)
 		if err != nil || len(keys) == 0 {
 			return err
 		}
 		for len(keys) > 0 {
 			n := min(len(keys), sweepAtOnce)
-			err := v.update(func(t *transaction) error {
+			err := l.cfg.Update(func(t *statefile.Tx) error {
 				for i, id := range grants[:n] {
-					if err := v.sweepGrant(t, id, now); err != nil {
+					if err := l.sweepGrant(t, id, now); err != nil {
 						return err
 					}
 					if err := t.Bucket(bucketDue).Delete(keys[i]); err != nil {
@@ -98,8 +99,8 @@ func addGrants(b *bbolt.Bucket, n int) error {
 }
 
 // NumGrants is how many grants there are. It costs the same for any number.
-func (v *Vault) NumGrants() (n int, err error) {
-	err = v.view(func(tx *bbolt.Tx) error {
+func (l *Ledger) NumGrants() (n int, err error) {
+	err = l.cfg.View(func(tx *bbolt.Tx) error {
 		n = int(tx.Bucket(bucketGrants).Sequence())
 		return nil
 	})

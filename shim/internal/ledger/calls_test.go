@@ -1,4 +1,4 @@
-package vault
+package ledger
 
 import (
 	"bytes"
@@ -13,19 +13,19 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
-	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 func testCall(n int, at time.Time) activity.Call {
 	return activity.Call{
-		Time: at.UTC().Round(0), Slug: testSlug, Grant: "g1", Client: "Claude Code", Method: "tools/call",
+		Time: at.UTC().Round(0), Slug: "abcdefghijkl", Grant: "g1", Client: "Claude Code", Method: "tools/call",
 		Tool: fmt.Sprint("tool", n), Status: 200, MS: int64(n),
 	}
 }
 
-func callsOf(t testing.TB, v *Vault) []activity.Call {
+func callsOf(t testing.TB, l *testLedger) []activity.Call {
 	t.Helper()
-	calls, err := v.Activity()
+	calls, err := l.Activity()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,10 +33,10 @@ func callsOf(t testing.TB, v *Vault) []activity.Call {
 }
 
 // batches counts what is on disk: batches, and calls in them.
-func batches(t testing.TB, v *Vault) (n, calls int) {
+func batches(t testing.TB, l *testLedger) (n, calls int) {
 	t.Helper()
-	err := v.view(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketActivity)
+	err := l.cfg.View(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketCalls)
 		if b == nil {
 			return nil
 		}
@@ -56,55 +56,60 @@ func batches(t testing.TB, v *Vault) (n, calls int) {
 // so, by Close at the latest, and come back whole and in order.
 func TestActivityIsKept(t *testing.T) {
 	dir := t.TempDir()
-	v := openFileMode(t, dir)
-	if got := callsOf(t, v); len(got) != 0 {
+	l := openLedger(t, dir)
+	if got := callsOf(t, l); len(got) != 0 {
 		t.Errorf("got %d calls at first, want none", len(got))
 	}
 	var want []activity.Call
-	at, before := time.Now(), txid(v)
+	at, before := time.Now(), txid(l)
 	for n := range 1000 {
 		c := testCall(n, at.Add(time.Duration(n)))
 		want = append(want, c)
-		v.AppendActivity(c)
+		l.AppendActivity(c)
 	}
-	if err := v.TouchGrants(map[string]time.Time{"g1": at}); err != nil {
+	if err := l.TouchGrants(map[string]time.Time{"g1": at}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "written", func() bool { return len(callsOf(t, v)) == len(want) })
-	if got := txid(v) - before; got != 1 {
+	eventually(t, "written", func() bool { return len(callsOf(t, l)) == len(want) })
+	if got := txid(l) - before; got != 1 {
 		t.Errorf("got %d transactions for the calls and the last-used times, want 1", got)
 	}
-	if n, _ := batches(t, v); n != 4 {
+	if n, _ := batches(t, l); n != 4 {
 		t.Errorf("got %d batches, want 4", n)
 	}
 
 	// What is on disk now is what a kill leaves.
 	killed := t.TempDir()
-	if err := os.WriteFile(filepath.Join(killed, stateFile), contents(t, dir, stateFile), 0o600); err != nil {
+	state, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, callsOf(t, openFileMode(t, killed))); diff != "" {
+	if err := os.WriteFile(filepath.Join(killed, stateFile), state, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, callsOf(t, openLedger(t, killed))); diff != "" {
 		t.Errorf("after a kill (-want +got):\n%s", diff)
 	}
 
 	last := testCall(1000, at.Add(time.Minute))
-	v.AppendActivity(last)
-	closeVault(t, v)
-	if diff := cmp.Diff(append(want, last), callsOf(t, openFileMode(t, dir))); diff != "" {
+	l.AppendActivity(last)
+	l.close(t)
+	if diff := cmp.Diff(append(want, last), callsOf(t, openLedger(t, dir))); diff != "" {
 		t.Errorf("after Close (-want +got):\n%s", diff)
 	}
 }
 
 func TestActivityIsBounded(t *testing.T) {
 	now := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
-	v := open(t, Config{Dir: t.TempDir(), Mode: keychain.ModeFile, Now: func() time.Time { return now }})
+	l := openLedger(t, t.TempDir())
+	l.cfg.Now = func() time.Time { return now }
 	total := 0
 	add := func(n int) {
 		for range n {
-			v.AppendActivity(testCall(total, now))
+			l.AppendActivity(testCall(total, now))
 			total++
 		}
-		v.flushTouches()
+		l.Flush()
 	}
 	add(300)
 	for range 40 {
@@ -113,39 +118,39 @@ func TestActivityIsBounded(t *testing.T) {
 	add(activity.Keep)
 	for range 20 {
 		add(300)
-		if _, calls := batches(t, v); calls < activity.Keep || calls > activity.Keep+batchSize {
+		if _, calls := batches(t, l); calls < activity.Keep || calls > activity.Keep+batchSize {
 			t.Fatalf("got %d calls on disk after %d, want about %d", calls, total, activity.Keep)
 		}
 	}
-	got := callsOf(t, v)
+	got := callsOf(t, l)
 	if len(got) != activity.Keep || got[0].MS != int64(total-activity.Keep) || got[len(got)-1].MS != int64(total-1) {
 		t.Errorf("got %d calls up to %d, want the last %d up to %d", len(got), got[len(got)-1].MS, activity.Keep, total-1)
 	}
 
 	now = now.Add(activity.MaxAge - time.Hour)
 	add(5)
-	if got := callsOf(t, v); len(got) != activity.Keep {
+	if got := callsOf(t, l); len(got) != activity.Keep {
 		t.Errorf("after 30 days less an hour: got %d calls, want %d", len(got), activity.Keep)
 	}
 	now = now.Add(2 * time.Hour)
-	if got := callsOf(t, v); len(got) != 5 {
+	if got := callsOf(t, l); len(got) != 5 {
 		t.Errorf("after 30 days: got %d calls, want the 5 new ones", len(got))
 	}
 	// Nobody calls any more, and yet the old ones go.
-	if err := v.Sweep(now); err != nil {
+	if err := l.Sweep(now); err != nil {
 		t.Fatal(err)
 	}
-	if n, calls := batches(t, v); n != 1 || calls != 5 {
+	if n, calls := batches(t, l); n != 1 || calls != 5 {
 		t.Errorf("after Sweep: got %d calls in %d batches on disk, want 5 in 1", calls, n)
 	}
-	if err := v.Sweep(now.Add(activity.MaxAge)); err != nil {
+	if err := l.Sweep(now.Add(activity.MaxAge)); err != nil {
 		t.Fatal(err)
 	}
-	if n, _ := batches(t, v); n != 0 {
+	if n, _ := batches(t, l); n != 0 {
 		t.Errorf("after another 30 days: got %d batches, want none", n)
 	}
 	add(1)
-	if got := callsOf(t, v); len(got) != 1 {
+	if got := callsOf(t, l); len(got) != 1 {
 		t.Errorf("the next call: got %d calls, want 1", len(got))
 	}
 }
@@ -153,30 +158,30 @@ func TestActivityIsBounded(t *testing.T) {
 // TestActivityWaitsForNobody: while the disk hangs, callers go on, memory stays
 // bounded, and one write waits, not one for each second.
 func TestActivityWaitsForNobody(t *testing.T) {
-	v := openFileMode(t, t.TempDir())
+	l := openLedger(t, t.TempDir())
 	var flushes sync.WaitGroup
 	writing, ended := make(chan struct{}), make(chan struct{})
 	flushes.Go(func() {
-		v.update(func(*transaction) error {
+		l.cfg.Update(func(*statefile.Tx) error {
 			close(writing)
 			<-ended // as a write that does not end
 			return nil
 		})
 	})
 	<-writing
-	flushes.Go(v.flushTouches)
+	flushes.Go(l.Flush)
 	for n := range 5 * activity.Keep {
-		v.AppendActivity(testCall(n, time.Now()))
+		l.AppendActivity(testCall(n, time.Now()))
 	}
-	v.touch.mu.Lock()
-	if n := cap(v.touch.calls); n > 3*activity.Keep {
+	l.pending.mu.Lock()
+	if n := cap(l.pending.calls); n > 3*activity.Keep {
 		t.Errorf("got room for %d calls, want it bounded", n)
 	}
-	v.touch.mu.Unlock()
+	l.pending.mu.Unlock()
 	close(ended)
 	flushes.Wait()
-	eventually(t, "written", func() bool { return len(callsOf(t, v)) == activity.Keep })
-	if got := callsOf(t, v); got[len(got)-1].MS != 5*activity.Keep-1 {
+	eventually(t, "written", func() bool { return len(callsOf(t, l)) == activity.Keep })
+	if got := callsOf(t, l); got[len(got)-1].MS != 5*activity.Keep-1 {
 		t.Errorf("got %d as the last call, want %d", got[len(got)-1].MS, 5*activity.Keep-1)
 	}
 }
@@ -185,24 +190,24 @@ func TestActivityWaitsForNobody(t *testing.T) {
 // left out, and goes when its time has come.
 func TestActivityDamaged(t *testing.T) {
 	dir := t.TempDir()
-	v := openFileMode(t, dir)
+	l := openLedger(t, dir)
 	for n := range 3 {
-		v.AppendActivity(testCall(n, time.Now()))
-		v.flushTouches()
+		l.AppendActivity(testCall(n, time.Now()))
+		l.Flush()
 	}
-	closeVault(t, v)
+	l.close(t)
 	edit(t, dir, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketActivity)
+		b := tx.Bucket(bucketCalls)
 		k, _ := b.Cursor().First()
 		return b.Put(bytes.Clone(k), []byte("no batch"))
 	})
-	v = openFileMode(t, dir)
-	if got := callsOf(t, v); len(got) != 2 {
+	l = openLedger(t, dir)
+	if got := callsOf(t, l); len(got) != 2 {
 		t.Errorf("got %d calls, want the 2 that can be read", len(got))
 	}
-	v.AppendActivity(testCall(3, time.Now()))
-	v.flushTouches()
-	if n, calls := batches(t, v); n != 3 || calls != 3 {
+	l.AppendActivity(testCall(3, time.Now()))
+	l.Flush()
+	if n, calls := batches(t, l); n != 3 || calls != 3 {
 		t.Errorf("got %d calls in %d batches, want 3 in 3", calls, n)
 	}
 }
@@ -229,25 +234,25 @@ func FuzzParseCalls(f *testing.F) {
 
 // BenchmarkAppendActivity is what a call waits for.
 func BenchmarkAppendActivity(b *testing.B) {
-	v := openFileMode(b, b.TempDir())
+	l := openLedger(b, b.TempDir())
 	c := testCall(1, time.Now())
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			v.AppendActivity(c)
+			l.AppendActivity(c)
 		}
 	})
 }
 
 // BenchmarkLoadActivity is what a start waits for.
 func BenchmarkLoadActivity(b *testing.B) {
-	v := openFileMode(b, b.TempDir())
+	l := openLedger(b, b.TempDir())
 	for n := range activity.Keep {
-		v.AppendActivity(testCall(n%20, time.Now()))
+		l.AppendActivity(testCall(n%20, time.Now()))
 	}
-	v.flushTouches()
+	l.Flush()
 	for b.Loop() {
-		if got := callsOf(b, v); len(got) != activity.Keep {
+		if got := callsOf(b, l); len(got) != activity.Keep {
 			b.Fatalf("got %d calls", len(got))
 		}
 	}

@@ -1,4 +1,4 @@
-package vault
+package ledger
 
 import (
 	"bytes"
@@ -66,13 +66,13 @@ func putGranted(b *bbolt.Bucket, k []byte, n int64) error {
 }
 
 // HasRedirect reports whether some grant's code went to exactly this URI.
-func (v *Vault) HasRedirect(uri string) bool { return v.hasGranted(digestKey(grantedRedirect, uri)) }
+func (l *Ledger) HasRedirect(uri string) bool { return l.hasGranted(digestKey(grantedRedirect, uri)) }
 
 // HasClient reports whether some grant is this client's.
-func (v *Vault) HasClient(id string) bool { return v.hasGranted(digestKey(grantedClient, id)) }
+func (l *Ledger) HasClient(id string) bool { return l.hasGranted(digestKey(grantedClient, id)) }
 
-func (v *Vault) hasGranted(k []byte) (has bool) {
-	err := v.view(func(tx *bbolt.Tx) error {
+func (l *Ledger) hasGranted(k []byte) (has bool) {
+	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		has = tx.Bucket(bucketGranted).Get(k) != nil
 		return nil
 	})
@@ -96,10 +96,10 @@ func (n GrantedName) key() []byte {
 }
 
 // GrantedNames lists who is connected to which origin, each once.
-func (v *Vault) GrantedNames() ([]GrantedName, error) {
+func (l *Ledger) GrantedNames() ([]GrantedName, error) {
 	var all []GrantedName
 	prefix := []byte{grantedName}
-	err := v.view(func(tx *bbolt.Tx) error {
+	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketGranted).Cursor()
 		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 			if parts := strings.Split(string(k[1:]), "\x00"); len(parts) == 3 {

@@ -1,12 +1,10 @@
-package vault
+package ledger
 
 import (
 	"bytes"
-	"fmt"
 	"testing"
 	"time"
 
-	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -16,7 +14,7 @@ func FuzzParseToken(f *testing.F) {
 	for _, token := range []oauth.Token{
 		{},
 		{Kind: oauth.Code, Expires: now, RedirectURI: "http://localhost/cb", Challenge: "x", Used: true},
-		{Kind: oauth.RefreshToken, Expires: now, Scope: "mcp", Parent: digestOf("p"), SuccessorUsed: now, Superseded: true},
+		{Kind: oauth.RefreshToken, Expires: now, Scope: "mcp", Parent: oauth.Digest{1}, SuccessorUsed: now, Superseded: true},
 	} {
 		f.Add(appendToken(nil, token))
 	}
@@ -36,24 +34,4 @@ func FuzzParseToken(f *testing.F) {
 			t.Errorf("tokenExpires = %v, %v, %v, want %v, %v", kind, at, err, token.Kind, token.Expires)
 		}
 	})
-}
-
-// BenchmarkStart is what the program pays for its state before it can serve.
-func BenchmarkStart(b *testing.B) {
-	for _, n := range []int{10, 100_000} {
-		b.Run(fmt.Sprintf("grants=%d", n), func(b *testing.B) {
-			dir := b.TempDir()
-			v := openFileMode(b, dir)
-			addEndpoint(b, v, testSlug, "")
-			fillGrants(b, v, n)
-			closeVault(b, v)
-			for b.Loop() {
-				v, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
-				if err != nil {
-					b.Fatal(err)
-				}
-				v.Close()
-			}
-		})
-	}
 }

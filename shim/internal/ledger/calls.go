@@ -1,4 +1,4 @@
-package vault
+package ledger
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // Calls are numbered from 1. They are kept in batches, since a record of its
@@ -22,8 +23,8 @@ const batchSize = 256
 
 // AppendActivity notes a call that is over. It never waits: calls are written
 // together, at most once a second, and are lost if that is not possible.
-func (v *Vault) AppendActivity(c activity.Call) {
-	t := &v.touch
+func (l *Ledger) AppendActivity(c activity.Call) {
+	t := &l.pending
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.calls) >= 2*activity.Keep { // the disk is slower than the calls
@@ -33,15 +34,15 @@ func (v *Vault) AppendActivity(c activity.Call) {
 		t.calls = make([]activity.Call, 0, t.batch) // a busy second follows a busy one
 	}
 	t.calls = append(t.calls, c)
-	v.armTouches()
+	l.arm()
 }
 
 // Activity returns the calls that are on disk, the oldest first.
-func (v *Vault) Activity() ([]activity.Call, error) {
+func (l *Ledger) Activity() ([]activity.Call, error) {
 	var all []activity.Call
 	unreadable := 0
-	err := v.view(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketActivity)
+	err := l.cfg.View(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketCalls)
 		if b == nil {
 			return nil
 		}
@@ -57,9 +58,9 @@ func (v *Vault) Activity() ([]activity.Call, error) {
 		})
 	})
 	if unreadable > 0 {
-		v.log.Warn("some activity cannot be read", "batches", unreadable)
+		l.cfg.Log.Warn("some activity cannot be read", "batches", unreadable)
 	}
-	oldest := v.now().Add(-activity.MaxAge)
+	oldest := l.cfg.Now().Add(-activity.MaxAge)
 	all = slices.DeleteFunc(all, func(c activity.Call) bool { return c.Time.Before(oldest) })
 	return all[max(0, len(all)-activity.Keep):], err
 }
@@ -69,7 +70,7 @@ func saveCalls(tx *bbolt.Tx, calls []activity.Call, now time.Time) error {
 	if len(calls) == 0 {
 		return nil
 	}
-	b, err := tx.CreateBucketIfNotExists(bucketActivity)
+	b, err := tx.CreateBucketIfNotExists(bucketCalls)
 	if err != nil {
 		return err
 	}
@@ -110,11 +111,11 @@ func droppable(b *bbolt.Bucket, k, batch []byte, now time.Time) bool {
 	return err != nil || newest.Before(now.Add(-activity.MaxAge))
 }
 
-// sweepActivity drops what has become too old since the last call.
-func (v *Vault) sweepActivity(now time.Time) error {
+// sweepCalls drops what has become too old since the last call.
+func (l *Ledger) sweepCalls(now time.Time) error {
 	due := false
-	err := v.view(func(tx *bbolt.Tx) error {
-		if b := tx.Bucket(bucketActivity); b != nil {
+	err := l.cfg.View(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket(bucketCalls); b != nil {
 			k, batch := b.Cursor().First()
 			due = k != nil && droppable(b, k, batch, now)
 		}
@@ -123,7 +124,7 @@ func (v *Vault) sweepActivity(now time.Time) error {
 	if err != nil || !due {
 		return err
 	}
-	return v.update(func(t *transaction) error { return dropCalls(t.Bucket(bucketActivity), now) })
+	return l.cfg.Update(func(t *statefile.Tx) error { return dropCalls(t.Bucket(bucketCalls), now) })
 }
 
 const batchVersion = 1

@@ -1,4 +1,4 @@
-package vault
+package ledger
 
 import (
 	"bytes"
@@ -11,13 +11,9 @@ import (
 // How grants came to be is in two buckets, so that a start reads only of those
 // that are not there yet, however many grants there are. A record of a file
 // from before there were two is in the first until it is saved again.
-var (
-	bucketTimeline     = []byte("timeline")     // grant id -> how it came to be
-	bucketTimelineDone = []byte("timelinedone") // the same, of which no more comes
-)
 
-// A line is how a grant came to be.
-type line struct {
+// A timeline is how a grant came to be.
+type timeline struct {
 	record []byte
 	done   bool
 }
@@ -25,30 +21,30 @@ type line struct {
 // SaveTimeline keeps how a grant came to be, in a form that is the caller's
 // own, and whether that is all. Like activity it is written soon and together
 // with others, nobody waits for it, and it goes with its grant.
-func (v *Vault) SaveTimeline(grant string, record []byte, done bool) {
-	t := &v.touch
+func (l *Ledger) SaveTimeline(grant string, record []byte, done bool) {
+	t := &l.pending
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.lines == nil {
-		t.lines = make(map[string]line)
+		t.lines = make(map[string]timeline)
 	}
-	t.lines[grant] = line{record, done}
-	v.armTouches()
+	t.lines[grant] = timeline{record, done}
+	l.arm()
 }
 
 // Timelines returns what is kept of all grants, by their ids.
-func (v *Vault) Timelines() (map[string][]byte, error) {
-	return v.timelines(bucketTimeline, bucketTimelineDone)
+func (l *Ledger) Timelines() (map[string][]byte, error) {
+	return l.timelines(bucketTimeline, bucketTimelineDone)
 }
 
 // OpenTimelines returns what is kept of those grants that were not saved as
 // done.
-func (v *Vault) OpenTimelines() (map[string][]byte, error) { return v.timelines(bucketTimeline) }
+func (l *Ledger) OpenTimelines() (map[string][]byte, error) { return l.timelines(bucketTimeline) }
 
-func (v *Vault) timelines(buckets ...[]byte) (map[string][]byte, error) {
-	pending := v.pendingLines()
+func (l *Ledger) timelines(buckets ...[]byte) (map[string][]byte, error) {
+	pending := l.pendingLines()
 	all := make(map[string][]byte)
-	err := v.view(func(tx *bbolt.Tx) error {
+	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		for _, name := range buckets {
 			b := tx.Bucket(name)
 			if b == nil {
@@ -62,12 +58,12 @@ func (v *Vault) timelines(buckets ...[]byte) (map[string][]byte, error) {
 				return err
 			}
 		}
-		for id, l := range pending {
+		for id, p := range pending {
 			switch {
-			case l.done && len(buckets) == 1:
+			case p.done && len(buckets) == 1:
 				delete(all, id)
 			case tx.Bucket(bucketGrants).Get([]byte(id)) != nil:
-				all[id] = l.record
+				all[id] = p.record
 			}
 		}
 		return nil
@@ -76,9 +72,9 @@ func (v *Vault) timelines(buckets ...[]byte) (map[string][]byte, error) {
 }
 
 // Timeline returns what is kept of one grant, or nil.
-func (v *Vault) Timeline(grant string) (record []byte, err error) {
-	pending, ok := v.pendingLines()[grant]
-	err = v.view(func(tx *bbolt.Tx) error {
+func (l *Ledger) Timeline(grant string) (record []byte, err error) {
+	pending, ok := l.pendingLines()[grant]
+	err = l.cfg.View(func(tx *bbolt.Tx) error {
 		if ok && tx.Bucket(bucketGrants).Get([]byte(grant)) != nil {
 			record = pending.record
 			return nil
@@ -93,14 +89,14 @@ func (v *Vault) Timeline(grant string) (record []byte, err error) {
 	return record, err
 }
 
-func (v *Vault) pendingLines() map[string]line {
-	v.touch.mu.Lock()
-	defer v.touch.mu.Unlock()
-	return maps.Clone(v.touch.lines)
+func (l *Ledger) pendingLines() map[string]timeline {
+	l.pending.mu.Lock()
+	defer l.pending.mu.Unlock()
+	return maps.Clone(l.pending.lines)
 }
 
 // saveTimelines writes the records of grants that there still are.
-func saveTimelines(tx *bbolt.Tx, lines map[string]line) error {
+func saveTimelines(tx *bbolt.Tx, lines map[string]timeline) error {
 	for _, id := range slices.Sorted(maps.Keys(lines)) {
 		if tx.Bucket(bucketGrants).Get([]byte(id)) == nil {
 			continue

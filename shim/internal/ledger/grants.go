@@ -1,0 +1,325 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+)
+
+var _ oauth.Store = (*Ledger)(nil)
+
+type grantRecord struct {
+	ID           string    `json:"id"`
+	Slug         string    `json:"slug"`
+	Origin       string    `json:"origin"`
+	ClientID     string    `json:"client_id"`
+	ClientName   string    `json:"client_name,omitempty"`
+	Verified     bool      `json:"verified,omitempty"`
+	RedirectURI  string    `json:"redirect_uri"`
+	Credential   string    `json:"credential,omitempty"`
+	Scope        string    `json:"scope,omitempty"`
+	Created      time.Time `json:"created"`
+	LastUsed     time.Time `json:"last_used,omitzero"`
+	CodeRedeemed bool      `json:"code_redeemed,omitempty"`
+}
+
+// tokensOf is the prefix of the keys of a grant's tokens. A grant's cost does
+// not depend on how many others there are.
+func tokensOf(grant string) []byte { return append([]byte(grant), 0) }
+
+func tokenKey(grant string, d oauth.Digest) []byte { return append(tokensOf(grant), d[:]...) }
+
+// CreateGrant implements oauth.Store. Endpoint and credential must exist: they
+// may have been deleted while the consent page was open.
+func (l *Ledger) CreateGrant(g oauth.Grant, code oauth.Digest, token oauth.Token) error {
+	if g.ID == "" || strings.Contains(g.ID, "\x00") {
+		return errors.New("a grant needs an id")
+	}
+	return l.cfg.Update(func(t *statefile.Tx) error {
+		if err := l.cfg.Check(t.Tx, g); err != nil {
+			return err
+		}
+		if t.Bucket(bucketGrants).Get([]byte(g.ID)) != nil {
+			return ErrExists
+		}
+		if err := PutGrant(t.Tx, g); err != nil {
+			return err
+		}
+		return PutToken(t.Tx, g.ID, code, token)
+	})
+}
+
+// PutGrant saves a new grant.
+func PutGrant(tx *bbolt.Tx, g oauth.Grant) error {
+	if err := statefile.Put(tx, bucketGrants, g.ID, grantRecord(g)); err != nil {
+		return err
+	}
+	if err := addGrants(tx.Bucket(bucketGrants), 1); err != nil {
+		return err
+	}
+	return countGranted(tx, grantRecord(g), 1)
+}
+
+// Grant implements oauth.Store.
+func (l *Ledger) Grant(id string) (oauth.Grant, error) {
+	var g oauth.Grant
+	err := l.cfg.View(func(tx *bbolt.Tx) error {
+		r, ok, err := statefile.Get[grantRecord](tx, bucketGrants, id)
+		if err == nil && !ok {
+			err = oauth.ErrNotFound
+		}
+		g = oauth.Grant(r)
+		return err
+	})
+	return l.pending.overlay(g), err
+}
+
+// Grants implements oauth.Store. It reads every grant, so it has no place
+// where a call waits for it.
+func (l *Ledger) Grants() ([]oauth.Grant, error) {
+	var all []oauth.Grant
+	err := l.cfg.View(func(tx *bbolt.Tx) error {
+		return statefile.Each(tx, bucketGrants, func(r grantRecord) error {
+			all = append(all, l.pending.overlay(oauth.Grant(r)))
+			return nil
+		})
+	})
+	slices.SortStableFunc(all, func(a, b oauth.Grant) int { return a.Created.Compare(b.Created) })
+	return all, err
+}
+
+// Token implements oauth.Store.
+func (l *Ledger) Token(grant string, d oauth.Digest) (token oauth.Token, ok bool, err error) {
+	err = l.cfg.View(func(tx *bbolt.Tx) error {
+		token, ok, err = getToken(tx, grant, d)
+		return err
+	})
+	return token, ok, err
+}
+
+func getToken(tx *bbolt.Tx, grant string, d oauth.Digest) (token oauth.Token, ok bool, err error) {
+	b := tx.Bucket(bucketTokens).Get(tokenKey(grant, d))
+	if b == nil {
+		return token, false, nil
+	}
+	token, err = parseToken(b)
+	if err != nil {
+		return token, false, statefile.DamagedRecord(bucketTokens, []byte(grant), err)
+	}
+	return token, true, nil
+}
+
+// UpdateGrant implements oauth.Store.
+func (l *Ledger) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
+	return l.cfg.Update(func(t *statefile.Tx) error {
+		r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return oauth.ErrNotFound
+		}
+		gt := &grantTx{t: t, grant: oauth.Grant(r)}
+		if err := t.Foreign(func() error { return f(gt) }); err != nil {
+			return err
+		}
+		switch {
+		case gt.err != nil:
+			return gt.err
+		case gt.deleted:
+			return l.endGrant(t, gt.grant)
+		case gt.changed:
+			now := grantRecord(gt.grant)
+			if err := recount(t.Tx, r, now); err != nil {
+				return err
+			}
+			return statefile.Put(t.Tx, bucketGrants, id, now)
+		}
+		return nil
+	})
+}
+
+// A grantTx is the oauth.Tx that UpdateGrant hands out. The interface has no
+// errors, so the first one is kept and fails the transaction.
+type grantTx struct {
+	t       *statefile.Tx
+	grant   oauth.Grant
+	changed bool
+	deleted bool
+	err     error
+}
+
+func (g *grantTx) Grant() oauth.Grant { return g.grant }
+
+// SetGrant keeps what identifies the grant as it is.
+func (g *grantTx) SetGrant(n oauth.Grant) {
+	n.ID, n.Slug = g.grant.ID, g.grant.Slug
+	g.grant, g.changed = n, true
+}
+
+func (g *grantTx) Token(d oauth.Digest) (token oauth.Token, ok bool) {
+	g.do(func() (err error) {
+		token, ok, err = getToken(g.t.Tx, g.grant.ID, d)
+		return err
+	})
+	return token, ok
+}
+
+func (g *grantTx) SetToken(d oauth.Digest, token oauth.Token) {
+	g.do(func() error {
+		return PutToken(g.t.Tx, g.grant.ID, d, token)
+	})
+}
+
+func (g *grantTx) DeleteToken(d oauth.Digest) {
+	g.do(func() error { return g.t.Bucket(bucketTokens).Delete(tokenKey(g.grant.ID, d)) })
+}
+
+func (g *grantTx) Delete() { g.deleted = true }
+
+// do runs our own code inside a caller's function.
+func (g *grantTx) do(f func() error) {
+	if err := g.t.Own(f); err != nil && g.err == nil {
+		g.err = err
+	}
+}
+
+// DeleteGrant implements oauth.Store.
+func (l *Ledger) DeleteGrant(id string) error {
+	return l.cfg.Update(func(t *statefile.Tx) error {
+		r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return oauth.ErrNotFound
+		}
+		return l.endGrant(t, oauth.Grant(r))
+	})
+}
+
+// endGrant deletes a grant with its tokens and what belongs to it alone.
+func (l *Ledger) endGrant(t *statefile.Tx, g oauth.Grant) error {
+	if err := l.cfg.Ended(t, g); err != nil {
+		return err
+	}
+	return dropGrant(t.Tx, g.ID)
+}
+
+// HasGrant reports whether there is a grant of this id.
+func HasGrant(tx *bbolt.Tx, id string) bool {
+	return tx.Bucket(bucketGrants).Get([]byte(id)) != nil
+}
+
+// DropGrantsOf deletes all grants of an endpoint with their tokens.
+func DropGrantsOf(tx *bbolt.Tx, slug string) error {
+	var grants []string
+	err := statefile.Each(tx, bucketGrants, func(r grantRecord) error {
+		if r.Slug == slug {
+			grants = append(grants, r.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range grants {
+		if err := dropGrant(tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropGrant deletes a grant with its tokens.
+func dropGrant(tx *bbolt.Tx, id string) error {
+	grants := tx.Bucket(bucketGrants)
+	if grants.Get([]byte(id)) != nil {
+		if err := addGrants(grants, -1); err != nil {
+			return err
+		}
+	}
+	// One that cannot be read goes all the same.
+	if r, ok, err := statefile.Get[grantRecord](tx, bucketGrants, id); err == nil && ok {
+		if err := countGranted(tx, r, -1); err != nil {
+			return err
+		}
+	}
+	if err := grants.Delete([]byte(id)); err != nil {
+		return err
+	}
+	if err := dropTimeline(tx, id); err != nil {
+		return err
+	}
+	prefix := tokensOf(id)
+	var keys [][]byte // a cursor must not move while keys are deleted
+	c := tx.Bucket(bucketTokens).Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	for _, k := range keys {
+		if err := tx.Bucket(bucketTokens).Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepAtOnce is how many grants one transaction of Sweep looks at, so that
+// nobody waits long for his own.
+const sweepAtOnce = 500
+
+// Sweep implements oauth.Store. It also deletes calls that are too old.
+func (l *Ledger) Sweep(now time.Time) error {
+	if err := l.sweepGrants(now); err != nil {
+		return err
+	}
+	return l.sweepCalls(now)
+}
+
+// tokensAt lists the tokens of a grant that expired long enough ago, and counts
+// the rest.
+func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live int, err error) {
+	prefix := tokensOf(grant)
+	c := tx.Bucket(bucketTokens).Cursor()
+	for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
+		kind, at, err := tokenExpires(b)
+		if err != nil {
+			return nil, 0, statefile.DamagedRecord(bucketTokens, []byte(grant), err)
+		}
+		if keptUntil(kind, at).Before(now) {
+			expired = append(expired, bytes.Clone(k))
+		} else {
+			live++
+		}
+	}
+	return expired, live, nil
+}
+
+// sweepGrant looks again, since the grant may have changed meanwhile.
+func (l *Ledger) sweepGrant(t *statefile.Tx, id string, now time.Time) error {
+	r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
+	if err != nil || !ok {
+		return err
+	}
+	expired, live, err := tokensAt(t.Tx, id, now)
+	if err != nil {
+		return err
+	}
+	if live == 0 {
+		return l.endGrant(t, oauth.Grant(r))
+	}
+	for _, k := range expired {
+		if err := t.Bucket(bucketTokens).Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

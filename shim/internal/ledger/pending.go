@@ -1,0 +1,130 @@
+package ledger
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/activity"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+)
+
+// pending is what was used, called and noted, and is not on disk yet.
+type pending struct {
+	flushing sync.Mutex // one write at a time, and none after the last
+
+	mu    sync.Mutex
+	used  map[string]time.Time // by grant
+	calls []activity.Call
+	lines map[string]timeline // by grant
+	batch int                 // how many calls the last write had
+	timer *time.Timer         // nil while no write is due or under way
+}
+
+// touchEvery is how long last-used times and calls are gathered before one
+// write.
+const touchEvery = time.Second
+
+// overlay puts a pending last-used time into g.
+func (t *pending) overlay(g oauth.Grant) oauth.Grant {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at, ok := t.used[g.ID]; ok && at.After(g.LastUsed) {
+		g.LastUsed = at
+	}
+	return g
+}
+
+// take returns what is pending.
+func (t *pending) take() (used map[string]time.Time, calls []activity.Call, lines map[string]timeline) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	used, calls, lines = t.used, t.calls, t.lines
+	t.used, t.calls, t.lines, t.batch = nil, nil, nil, len(calls)
+	return used, calls, lines
+}
+
+// arm makes sure that what is pending is written. The caller holds
+// touch.mu.
+func (l *Ledger) arm() {
+	if l.pending.timer == nil {
+		l.pending.timer = time.AfterFunc(touchEvery, l.Flush)
+	}
+}
+
+// TouchGrants implements oauth.Store. It never waits: the times of grants and
+// of their endpoints are written together, at most once a second.
+func (l *Ledger) TouchGrants(used map[string]time.Time) error {
+	t := &l.pending
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.used == nil {
+		t.used = make(map[string]time.Time, len(used))
+	}
+	for id, at := range used {
+		if at.After(t.used[id]) {
+			t.used[id] = at
+		}
+	}
+	l.arm()
+	return nil
+}
+
+// Flush writes what is pending. It is called a second after the first of it, and
+// at once for what happens seldom and is to outlive a power cut. Nothing depends
+// on it, so what cannot be written is dropped. While a slow disk holds it up, no
+// other write begins.
+func (l *Ledger) Flush() {
+	l.pending.flushing.Lock()
+	defer l.pending.flushing.Unlock()
+	used, calls, lines := l.pending.take()
+	if len(used) > 0 || len(calls) > 0 || len(lines) > 0 {
+		err := l.cfg.Write(func(t *statefile.Tx) error {
+			if err := saveTimelines(t.Tx, lines); err != nil {
+				return err
+			}
+			if err := l.saveUsed(t, used); err != nil {
+				return err
+			}
+			return saveCalls(t.Tx, calls, l.cfg.Now())
+		})
+		if err != nil && !errors.Is(err, statefile.ErrClosed) {
+			l.cfg.Log.Warn("last-used times and activity were not saved", "calls", len(calls), "err", err)
+		}
+	}
+	l.pending.mu.Lock()
+	defer l.pending.mu.Unlock()
+	l.pending.timer = nil
+	if len(l.pending.used) > 0 || len(l.pending.calls) > 0 || len(l.pending.lines) > 0 {
+		l.arm()
+	}
+}
+
+func (l *Ledger) saveUsed(t *statefile.Tx, used map[string]time.Time) error {
+	latest := make(map[string]time.Time)
+	for id, at := range used {
+		r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
+		if err != nil {
+			return err
+		}
+		if !ok || !at.After(r.LastUsed) {
+			continue
+		}
+		r.LastUsed = at.UTC()
+		if err := statefile.Put(t.Tx, bucketGrants, id, r); err != nil {
+			return err
+		}
+		if at.After(latest[r.Slug]) {
+			latest[r.Slug] = r.LastUsed
+		}
+	}
+	for _, slug := range slices.Sorted(maps.Keys(latest)) {
+		if err := l.cfg.Used(t, slug, latest[slug]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
