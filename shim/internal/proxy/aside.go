@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// maxAsides bounds what waits to get into one stream: a client may post and
-// not read.
+// maxAsides bounds the events that wait for one stream, because a client may
+// post and not read.
 const maxAsides = 64
 
-// asides are events of ours that wait for a stream's next boundary.
+// asides are events of ours that wait for a place between two of the stream's.
 type asides struct {
 	mu      sync.Mutex
 	events  [][]byte
-	waiting atomic.Int64 // how many there are, to be read without the lock
+	waiting atomic.Int64 // their number, readable without the lock
 }
 
 func (a *asides) add(event []byte) bool {
@@ -37,9 +37,8 @@ func (a *asides) take() [][]byte {
 	return events
 }
 
-// say puts an event of ours into the stream, between two of the upstream's. It
-// does not wait for the client, who may be slow to read. It reports whether the
-// stream takes the event.
+// say inserts an event of ours between two of the upstream's. It does not wait
+// for a slow client. It reports whether the stream takes the event.
 func (s *stream) say(event []byte) bool {
 	if !s.asides.add(event) {
 		return false
@@ -47,7 +46,7 @@ func (s *stream) say(event []byte) bool {
 	go func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		// A client that is gone shows when the next event is written.
+		// The next write reports an error too.
 		if !s.ended && s.interject() == nil {
 			s.out.Flush()
 		}
@@ -55,31 +54,31 @@ func (s *stream) say(event []byte) bool {
 	return true
 }
 
-// interject writes what waits if an event may be put here.
+// interject writes the waiting events if an event may be put here.
 func (s *stream) interject() error {
-	if !s.place.Between() {
+	if !s.events.Between() {
 		return nil
 	}
 	for _, event := range s.asides.take() {
 		s.last = time.Now()
-		if _, err := s.e.w.Write(event); err != nil {
+		if _, err := s.call.w.Write(event); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// interrupt puts what waits at the first boundary in p, the next bytes of the
-// stream. It returns what is still to be written of p.
+// interrupt writes p, the next bytes of the stream, up to the first place for an
+// event, and then the waiting events. It returns the rest of p.
 func (s *stream) interrupt(p []byte) (rest []byte, err error) {
 	n := 0
-	for n < len(p) && !s.place.Between() {
-		s.place.Follow(p[n : n+1])
+	for n < len(p) && !s.events.Between() {
+		s.events.Follow(p[n : n+1])
 		n++
 	}
 	if n > 0 {
 		s.last = time.Now()
-		if _, err := s.e.w.Write(p[:n]); err != nil {
+		if _, err := s.call.w.Write(p[:n]); err != nil {
 			return nil, err
 		}
 	}

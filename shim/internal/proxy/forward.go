@@ -12,55 +12,54 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
-// What httputil.ReverseProxy does is done here for what MCP needs of it. It
-// knows nothing of what arrived when, so it would hand every body to another
-// goroutine; and half of its work is for upgrades, trailers and answers of the
-// 1xx kind, none of which pass.
+// This file does what MCP needs of httputil.ReverseProxy. ReverseProxy would
+// hand every body to another goroutine, and half of its work is for upgrades,
+// trailers and interim answers, none of which pass here.
 
-// forward sends the client's request on and the answer back.
-func (e *exchange) forward() {
-	if err := e.gather(); err != nil {
-		e.failed(err)
+// forward sends the client's request to the upstream, and the answer back.
+func (a *activeCall) forward() {
+	if err := a.gather(); err != nil {
+		a.fail(err)
 		return
 	}
-	res, err := e.proxy.Client.Send(e.outgoing())
-	// The transport may go on reading the request's body; the HTTP server does
-	// not allow that after the handler has returned.
-	defer e.left.Store(true)
+	res, err := a.proxy.Client.Send(a.outgoing())
+	// The transport may keep reading the request's body, which the HTTP server
+	// does not allow after the handler has returned.
+	defer a.left.Store(true)
 	if err != nil {
-		e.failed(err)
+		a.fail(err)
 		return
 	}
-	if err := e.answered(res); err != nil {
+	if err := a.receive(res); err != nil {
 		res.Body.Close()
-		e.failed(err)
+		a.fail(err)
 		return
 	}
 	defer res.Body.Close()
-	e.writeHeader(res.StatusCode)
-	flush := e.stream != nil || res.ContentLength < 0
+	a.writeHeader(res.StatusCode)
+	flush := a.stream != nil || res.ContentLength < 0
 	if flush {
-		e.flush() // an error shows at the next write, at the latest
+		a.flush() // the next write reports an error too
 	}
-	if err := e.copy(res.Body, flush); err != nil {
-		// The answer has begun, so only a broken connection can tell.
+	if err := a.copy(res.Body, flush); err != nil {
+		// The answer has begun, so only breaking the connection reports it.
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// outgoing is the client's request as the upstream gets it, but for what the
-// upstream's client does to every request: key, Host, configured query.
-func (e *exchange) outgoing() *http.Request {
-	in := e.in
-	header := cleanRequest(in.Header, e.call.Upstream.Header)
+// outgoing returns the request for the upstream. The upstream's client adds the
+// key, Host and the configured query.
+func (a *activeCall) outgoing() *http.Request {
+	in := a.in
+	header := cleanRequest(in.Header, a.call.Upstream.Header)
 	out := &http.Request{
-		Method: in.Method, URL: e.target(), Header: header,
+		Method: in.Method, URL: a.target(), Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	if in.ContentLength != 0 {
-		out.Body, out.ContentLength = (*requestBody)(e), in.ContentLength
+		out.Body, out.ContentLength = (*requestBody)(a), in.ContentLength
 	}
-	return out.WithContext(e)
+	return out.WithContext(a)
 }
 
 // gatherLimit is the longest body that is read whole before it is sent on.
@@ -69,36 +68,36 @@ const gatherLimit = 32 << 10
 // gather reads a short body to its end. The goroutine that serves the call can
 // then send it in one write; a body that is still arriving needs another one,
 // since the answer may begin first.
-func (e *exchange) gather() error {
-	n := e.in.ContentLength
+func (a *activeCall) gather() error {
+	n := a.in.ContentLength
 	if n <= 0 || n > gatherLimit {
 		return nil
 	}
-	e.reading.Lock()
-	defer e.reading.Unlock()
+	a.bodyMu.Lock()
+	defer a.bodyMu.Unlock()
 	body := make([]byte, n)
 	for got := 0; got < len(body); {
-		m, err := e.read(body[got:])
+		m, err := a.read(body[got:])
 		if got += m; err != nil && got < len(body) {
 			return err
 		}
 	}
-	e.eof.Store(true)
-	e.body = body
+	a.eof.Store(true)
+	a.body = body
 	return nil
 }
 
-// target is where the request goes.
-func (e *exchange) target() *url.URL {
-	if e.message != nil {
-		// Of the query only the upstream's: a second session id that a client
-		// adds to it might count for more.
-		u := *e.message.url
+// target is the URL that the request goes to.
+func (a *activeCall) target() *url.URL {
+	if a.message != nil {
+		// The client's query is dropped: the upstream might prefer a second
+		// session id in it to its own.
+		u := *a.message.url
 		return &u
 	}
-	u := *e.call.Upstream.URL
-	u.RawQuery = cleanQuery(e.in.URL.RawQuery)
-	if sub := e.call.Subpath; sub != "" && sub != "/" {
+	u := *a.call.Upstream.URL
+	u.RawQuery = cleanQuery(a.in.URL.RawQuery)
+	if sub := a.call.Subpath; sub != "" && sub != "/" {
 		escaped := strings.TrimSuffix(u.EscapedPath(), "/") + sub
 		if path, err := url.PathUnescape(escaped); err == nil {
 			u.Path, u.RawPath = path, escaped
@@ -107,7 +106,7 @@ func (e *exchange) target() *url.URL {
 	return &u
 }
 
-// cleanQuery drops the parameters that not every server reads in the same way.
+// cleanQuery drops parameters that servers read in different ways.
 func cleanQuery(query string) string {
 	if strings.ContainsAny(query, ";%") {
 		if known, err := url.ParseQuery(query); err != nil {
@@ -117,7 +116,7 @@ func cleanQuery(query string) string {
 	return query
 }
 
-// dropNamed deletes the headers that Connection names: they are for one hop
+// dropNamed deletes the headers that Connection names. They are for one hop
 // (RFC 9110, Section 7.6.1).
 func dropNamed(h http.Header, connection []string) {
 	for _, v := range connection {
@@ -129,8 +128,8 @@ func dropNamed(h http.Header, connection []string) {
 	}
 }
 
-// Answers are copied through pooled buffers: a small one if the answer is, or
-// if it is an event stream, which may stay open and idle for hours.
+// Answers are copied through pooled buffers. Short answers use a small one, and
+// so do event streams, which may stay open and idle for hours.
 const (
 	smallBuffer = 4 << 10
 	largeBuffer = 32 << 10
@@ -138,33 +137,33 @@ const (
 
 var smallBuffers, largeBuffers sync.Pool
 
-// copy passes the answer's body on, each part at once if flush is set.
-func (e *exchange) copy(body io.Reader, flush bool) error {
-	if e.small {
+// copy passes the answer's body to the client, each part at once if flush is set.
+func (a *activeCall) copy(body io.Reader, flush bool) error {
+	if a.small {
 		buf, ok := smallBuffers.Get().(*[smallBuffer]byte)
 		if !ok {
 			buf = new([smallBuffer]byte)
 		}
 		defer smallBuffers.Put(buf)
-		return e.copyThrough(buf[:], body, flush)
+		return a.copyThrough(buf[:], body, flush)
 	}
 	buf, ok := largeBuffers.Get().(*[largeBuffer]byte)
 	if !ok {
 		buf = new([largeBuffer]byte)
 	}
 	defer largeBuffers.Put(buf)
-	return e.copyThrough(buf[:], body, flush)
+	return a.copyThrough(buf[:], body, flush)
 }
 
-func (e *exchange) copyThrough(buf []byte, body io.Reader, flush bool) error {
+func (a *activeCall) copyThrough(buf []byte, body io.Reader, flush bool) error {
 	for {
 		n, err := body.Read(buf)
 		if n > 0 {
-			if _, err := e.write(buf[:n]); err != nil {
+			if _, err := a.write(buf[:n]); err != nil {
 				return err
 			}
 			if flush {
-				if err := e.flush(); err != nil {
+				if err := a.flush(); err != nil {
 					return err
 				}
 			}
@@ -172,7 +171,7 @@ func (e *exchange) copyThrough(buf []byte, body io.Reader, flush bool) error {
 		switch err {
 		case nil:
 		case io.EOF:
-			e.whole = true
+			a.whole = true
 			return nil
 		default:
 			return err
@@ -180,18 +179,18 @@ func (e *exchange) copyThrough(buf []byte, body io.Reader, flush bool) error {
 	}
 }
 
-// Value gives the upstream's client what it looks for in a request's context.
-func (e *exchange) Value(key any) any {
+// Value returns what the upstream's client looks up in a request's context.
+func (a *activeCall) Value(key any) any {
 	switch key {
 	case upstream.TargetKey{}:
-		return e.call.Upstream
+		return a.call.Upstream
 	case upstream.BodyKey{}:
-		if e.body == nil {
+		if a.body == nil {
 			return nil
 		}
-		return e.body
+		return a.body
 	}
-	return e.Context.Value(key)
+	return a.Context.Value(key)
 }
 
-var _ context.Context = (*exchange)(nil)
+var _ context.Context = (*activeCall)(nil)

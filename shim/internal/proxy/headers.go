@@ -7,30 +7,30 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
-// cleanRequest returns what of a client's header goes to the upstream: not what
-// concerns only the hop between client and us, which is credentials of any
-// kind, what browsers, tunnels and proxies add, and hop-by-hop headers
-// (RFC 9110, Section 7.6.1). Whatever else there is passes unchanged, so that
-// headers of later protocol revisions do. The values are shared with in.
+// cleanRequest returns the part of a client's header that goes to the upstream.
+// It drops what concerns only the hop from client to us: credentials, what
+// browsers, tunnels and proxies add, and hop-by-hop headers (RFC 9110, Section
+// 7.6.1). Everything else passes unchanged, for later protocol revisions. The
+// values are shared with in.
 func cleanRequest(in http.Header, key endpoint.Header) http.Header {
 	own := dashed(key.Name)
 	out := make(http.Header, len(in)+2) // with the key's and Accept-Encoding
 	for name, values := range in {
 		plain := dashed(name)
 		if refusedRequest(plain) || plain == own || plain != name && plain == sessionHeader {
-			continue // the key goes where the upstream's client puts it
+			continue // the upstream's client sets the key
 		}
 		out[name] = values
 	}
 	dropNamed(out, in["Connection"])
 	if out["User-Agent"] == nil {
-		out["User-Agent"] = valueNone // or the transport would say its own
+		out["User-Agent"] = valueNone // or the transport would send its own
 	}
 	return out
 }
 
-// dashed is a name as servers behind CGI or WSGI read it, which cannot tell '_'
-// from '-': what may not come in by one spelling may not by the other.
+// dashed is a name as servers behind CGI or WSGI read it: they cannot tell '_'
+// from '-', so a refused name is refused in both spellings.
 func dashed(name string) string {
 	if strings.IndexByte(name, '_') < 0 {
 		return name
@@ -46,7 +46,7 @@ func refusedRequest(name string) bool {
 		"Accept-Encoding", "Host", "Content-Length":
 		return true
 	}
-	// The first letters tell most names apart from all of the prefixes.
+	// The first two letters rule out the prefixes for most names.
 	switch name[:min(2, len(name))] {
 	case "Pr":
 		return strings.HasPrefix(name, "Proxy-")
@@ -63,10 +63,10 @@ func refusedRequest(name string) bool {
 	return false
 }
 
-// refusedAnswer names what an upstream may not say to a client. The answers
-// share an origin with the authorization server, so nothing may pass that
-// changes how a browser treats that origin; and a challenge would send the
-// client to another authorization server.
+// refusedAnswer reports whether a header of an upstream's answer is dropped. The
+// answers share an origin with our authorization server, so nothing passes that
+// changes how a browser treats that origin. A challenge would send the client to
+// another authorization server.
 func refusedAnswer(name string) bool {
 	switch name {
 	case "Set-Cookie", "Set-Cookie2", "Www-Authenticate", "Authentication-Info",
@@ -84,14 +84,14 @@ func refusedAnswer(name string) bool {
 	case "Pr":
 		return strings.HasPrefix(name, "Proxy-")
 	case "Ng":
-		return strings.HasPrefix(name, "Ngrok-") // only the tunnel itself may say these
+		return strings.HasPrefix(name, "Ngrok-") // reserved for the tunnel itself
 	}
 	return false
 }
 
 const sessionHeader = "Mcp-Session-Id"
 
-// Values that are the same in every answer; header maps share them.
+// Header values that all answers share.
 var (
 	valueNosniff  = []string{"nosniff"}
 	valueSandbox  = []string{"sandbox; default-src 'none'"}
@@ -108,9 +108,9 @@ var (
 	noContentType = []string(nil)
 )
 
-// copyAnswer moves what may pass of an upstream's header into dst, which may
-// hold headers of ours already, and adds what every answer carries. It reports
-// whether the body is an event stream. length is the body's, -1 if unknown.
+// copyAnswer copies the headers that may pass into dst, which may already hold
+// headers of ours, and adds those of every answer. It reports whether the body
+// is an event stream. length is the body's, -1 if unknown.
 func copyAnswer(dst, src http.Header, length int64) (stream bool) {
 	for name, values := range src {
 		if refusedAnswer(name) {
@@ -134,14 +134,14 @@ func copyAnswer(dst, src http.Header, length int64) (stream bool) {
 	return stream
 }
 
-// harden adds what keeps a browser from doing anything with an answer.
+// harden adds headers that keep a browser from acting on an answer.
 func harden(h http.Header) {
 	h["X-Content-Type-Options"] = valueNosniff
 	h["Content-Security-Policy"] = valueSandbox
 }
 
-// setContentType lets the types of MCP pass and declares every other body to
-// be plain text. It reports whether the body is an event stream.
+// setContentType passes the types of MCP and declares every other body plain
+// text. It reports whether the body is an event stream.
 func setContentType(h http.Header, length int64) (stream bool) {
 	values := h["Content-Type"]
 	if len(values) == 0 {
@@ -157,8 +157,8 @@ func setContentType(h http.Header, length int64) (stream bool) {
 	switch {
 	case len(values) > 1:
 	case kind == "application/json", kind == "text/event-stream", passes(kind):
-		// A browser that finds a comma takes what follows it for another,
-		// later type (Fetch, Section 2.2.2, "extract a MIME type").
+		// A browser takes what follows a comma for another type, which wins
+		// (Fetch, Section 2.2.2, "extract a MIME type").
 		if strings.IndexByte(params, ',') >= 0 {
 			h["Content-Type"] = []string{kind}
 		}
@@ -168,8 +168,8 @@ func setContentType(h http.Header, length int64) (stream bool) {
 	return false
 }
 
-// passes reports whether a content type other than the two usual ones is
-// delivered as it is.
+// passes reports whether a content type other than the two usual ones passes
+// unchanged.
 func passes(kind string) bool {
 	kind = strings.ToLower(kind)
 	switch kind {
@@ -203,7 +203,7 @@ func private(values []string) bool {
 	return false
 }
 
-// eventsOnly reports whether a client takes an event stream and no JSON.
+// eventsOnly reports whether a client accepts an event stream but no JSON.
 func eventsOnly(accept []string) bool {
 	events := false
 	for _, v := range accept {

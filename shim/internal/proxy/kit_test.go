@@ -25,7 +25,6 @@ const testKey = "sk-proxy-test-8d1f"
 // A bench is a proxy between a client and an upstream, all real and over
 
 // loopback.
-
 type bench struct {
 	*httptest.Server
 	proxy *Proxy
@@ -37,7 +36,6 @@ type bench struct {
 }
 
 // newBench puts a proxy in front of base.
-
 func newBench(t testing.TB, base string) *bench {
 	t.Helper()
 	u, err := url.Parse(base)
@@ -75,7 +73,6 @@ func newBench(t testing.TB, base string) *bench {
 }
 
 // set changes what the next calls get.
-
 func (b *bench) set(f func(*Call)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -83,7 +80,6 @@ func (b *bench) set(f func(*Call)) {
 }
 
 // last waits for n outcomes and returns the newest.
-
 func (b *bench) last(t *testing.T, n int) Outcome {
 	t.Helper()
 	for range 200 {
@@ -103,7 +99,6 @@ func (b *bench) last(t *testing.T, n int) Outcome {
 }
 
 // request makes a request for the proxy; header is name, value, name, value.
-
 func (b *bench) request(t *testing.T, method, path, body string, header ...string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, b.URL+"/s1/mcp"+path, strings.NewReader(body))
@@ -120,7 +115,6 @@ func (b *bench) request(t *testing.T, method, path, body string, header ...strin
 }
 
 // do sends a request and reads the whole answer.
-
 func (b *bench) do(t *testing.T, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	res, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true}).RoundTrip(r)
@@ -141,7 +135,6 @@ func (b *bench) post(t *testing.T, body string, header ...string) (*http.Respons
 }
 
 // raw sends bytes as they are and returns the answer.
-
 func (b *bench) raw(t *testing.T, request string) *http.Response {
 	t.Helper()
 	conn, err := net.Dial("tcp", b.Listener.Addr().String())
@@ -159,7 +152,6 @@ func (b *bench) raw(t *testing.T, request string) *http.Response {
 }
 
 // An origin is an upstream that keeps the last request and answers as told.
-
 type origin struct {
 	*httptest.Server
 	mu     sync.Mutex

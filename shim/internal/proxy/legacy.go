@@ -11,34 +11,33 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
-// In protocol revision 2024-11-05 a client opens a stream with GET; the
-// stream's first event, named endpoint, says where to post messages, and the
-// answers come down the stream. The upstream's URL would lead the client past
-// us or to nothing, so the event gets one of ours, which holds while the stream
-// is open. Everything else passes as in any other stream.
+// In protocol revision 2024-11-05 a client opens a stream with GET. The stream's
+// first event, named endpoint, says where to post messages, and the answers come
+// down the stream. The upstream's URL would lead the client past us or nowhere,
+// so the event gets a URL of ours, valid while the stream is open.
 
 // messageParam is the query parameter that makes an endpoint's URL a message
-// URL. The path stays the endpoint's own: clients compare it with that of the
-// resource when they have to log in again.
+// URL. The path stays the endpoint's, because clients compare it with the
+// resource's when they have to log in again.
 const messageParam = "k2o_msg"
 
-// maxMessages bounds the message URLs. There is one for each open stream.
+// maxMessages bounds the message URLs, one for each open legacy stream.
 const maxMessages = 10_000
 
 var errMessages = errors.New("too many streams are open")
 
-// messages are the message URLs that are open.
+// messages holds the open message URLs.
 type messages struct {
 	mu   sync.Mutex
 	open map[string]*messageURL
 }
 
-// A messageURL is where one legacy stream's messages go. It is never written
-// after it has been opened.
+// A messageURL is where the messages of one legacy stream go. It does not change
+// after add.
 type messageURL struct {
 	slug, grant string
-	endpoint    url.URL  // the upstream's, when the stream was opened
-	url         *url.URL // the upstream's, for messages; may hold a session's secret
+	endpoint    url.URL  // the upstream's URL when the stream was opened
+	url         *url.URL // the upstream's URL for messages; may hold a session's secret
 	stream      *stream
 }
 
@@ -63,9 +62,9 @@ func (s *messages) remove(id string) {
 	delete(s.open, id)
 }
 
-// find returns the message URL that is open under id for c, or nil. Whoever
-// learns another grant's id can do nothing with it, and a stream opened before
-// the endpoint's upstream was changed is over.
+// find returns the open message URL with this id if it belongs to c, or nil. An
+// id is useless to another grant, and no longer valid when the endpoint's
+// upstream was changed.
 func (s *messages) find(id string, c *Call) *messageURL {
 	s.mu.Lock()
 	m := s.open[id]
@@ -86,16 +85,16 @@ func messageID(query string) (id string, ok bool) {
 	return "", false
 }
 
-// opening returns what looks for an endpoint event in the answer res, or nil:
-// a session or a place to go on from belongs to Streamable HTTP, whose streams
-// are never touched.
-func (e *exchange) opening(res *http.Response) *opening {
-	if e.in.Method != http.MethodGet || e.in.Header[sessionHeader] != nil || e.in.Header["Last-Event-Id"] != nil {
+// rewriter returns the endpointRewriter for the answer res. It is nil for a
+// request with a session or an event to resume after: those belong to
+// Streamable HTTP, whose streams never change.
+func (a *activeCall) rewriter(res *http.Response) *endpointRewriter {
+	if a.in.Method != http.MethodGet || a.in.Header[sessionHeader] != nil || a.in.Header["Last-Event-Id"] != nil {
 		return nil
 	}
 	from := res.Request.URL // after redirects
-	return &opening{rename: func(data string) (string, error) {
-		path, err := e.openMessages(from, data)
+	return &endpointRewriter{rename: func(data string) (string, error) {
+		path, err := a.openMessages(from, data)
 		if err == nil {
 			return path, nil
 		}
@@ -103,24 +102,24 @@ func (e *exchange) opening(res *http.Response) *opening {
 		if !errors.Is(err, errMessages) {
 			words = upstream.Explain(err)
 		}
-		e.proxy.Log.Warn("a stream was ended", "slug", e.call.Slug, "words", words)
-		e.success, e.status = false, http.StatusBadGateway
+		a.proxy.Log.Warn("a stream was ended", "slug", a.call.Slug, "words", words)
+		a.success, a.status = false, http.StatusBadGateway
 		return "", err
 	}}
 }
 
-// openMessages opens a message URL for what an endpoint event in a stream from
-// a URL of the upstream's says, and returns its path and query.
-func (e *exchange) openMessages(from *url.URL, data string) (string, error) {
-	to, err := e.call.Upstream.MessageURL(from, data)
+// openMessages opens a message URL for data, which an endpoint event in a stream
+// from this URL of the upstream's named. It returns its path and query.
+func (a *activeCall) openMessages(from *url.URL, data string) (string, error) {
+	to, err := a.call.Upstream.MessageURL(from, data)
 	if err != nil {
 		return "", err
 	}
-	id, err := e.proxy.messages.add(&messageURL{
-		slug: e.call.Slug, grant: e.call.Grant, endpoint: *e.call.Upstream.URL, url: to, stream: e.stream})
+	id, err := a.proxy.messages.add(&messageURL{
+		slug: a.call.Slug, grant: a.call.Grant, endpoint: *a.call.Upstream.URL, url: to, stream: a.stream})
 	if err != nil {
 		return "", err
 	}
-	e.stream.messages = id
-	return e.in.URL.EscapedPath() + "?" + messageParam + "=" + id, nil
+	a.stream.messages = id
+	return a.in.URL.EscapedPath() + "?" + messageParam + "=" + id, nil
 }

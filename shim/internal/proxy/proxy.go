@@ -1,9 +1,9 @@
-// Package proxy passes authorized requests on to upstreams, and their answers
-// back. It terminates what belongs to one hop, puts the key in through the
-// upstream package, keeps silent event streams alive, and says in a client's
-// own protocol when a key has died. Bodies, statuses, session ids and events
-// pass as they are, but for the event in which an HTTP+SSE upstream of protocol
-// revision 2024-11-05 says where it takes messages.
+// Package proxy passes authorized requests to upstreams, and the answers back.
+// It drops what belongs to one hop, keeps silent event streams alive, and tells
+// a client in its own protocol when the key was rejected; package upstream adds
+// the key. Bodies, statuses, session ids and events pass unchanged, except for
+// the event in which an HTTP+SSE upstream of protocol revision 2024-11-05 says
+// where it takes messages.
 package proxy
 
 import (
@@ -22,44 +22,43 @@ import (
 // A Call is one authorized request.
 type Call struct {
 	Slug         string
-	Name         string // display name of the endpoint, for words to people
+	Name         string // display name of the endpoint, for people
 	Grant        string
 	CredentialID string
 	Upstream     *upstream.Target
 	// Subpath is what follows /{slug}/mcp in the request's escaped path.
 	Subpath string
-	// Done is closed when the grant or the token has ended, Paused when calls
-	// are paused: streams and waiting calls are cut. nil means never.
+	// Done is closed when the grant or the token ends, Paused when calls are
+	// paused. Either cuts streams and waiting calls. nil means never.
 	Done, Paused <-chan struct{}
-	// Expires is when the access token does; streams are cut then. Zero means
+	// Expires is when the access token expires, which cuts streams. Zero means
 	// never.
 	Expires time.Time
-	// Rejected reports whether the credential is known to be rejected and not
-	// due for another try. nil means that it is not.
+	// Rejected reports whether the key is known to be rejected and is not due
+	// for another try. nil means no.
 	Rejected func() bool
 	// Report is called once, when the call is over. It must not block. It may
 	// be nil.
 	Report func(Outcome)
 }
 
-// An Outcome is what became of a call.
+// An Outcome is the result of a call.
 type Outcome struct {
-	// Method is the JSON-RPC method; that of HTTP if there is none. Of a batch
-	// it is the first one.
+	// Method is the JSON-RPC method, the first one of a batch; the HTTP method
+	// if there is none.
 	Method string
 	Tool   string // of tools/call
-	// Status is what the client got; 401 if the key is rejected, although the
-	// client got 200, 202 or 503; 502 if its stream was ended because messages
-	// were to go to another origin than the upstream's; 499 if the client left
-	// before the answer, or the request's context ended without a cause of its
-	// own.
+	// Status is what the client got, except: 401 if the key is rejected, where
+	// the client got 200, 202 or 503; 502 if its stream was ended because the
+	// upstream wanted messages sent to another origin; 499 if the client left
+	// before the answer, or the request's context was canceled without a cause.
 	Status   int
 	Start    time.Time
 	Duration time.Duration
-	// Success says that the upstream took the request, and so the key.
+	// Success means that the upstream accepted the request, and so the key.
 	Success bool
-	// Confirmed401 says that the upstream rejected the key for certain. Answers
-	// for a key that had been rejected before do not say it again.
+	// Confirmed401 means that the upstream certainly rejected the key. It is not
+	// set again for a key that was already known to be rejected.
 	Confirmed401 bool
 }
 
@@ -67,11 +66,11 @@ type Outcome struct {
 type Client interface {
 	// Send sends a request to the target in its context. It owns the request.
 	Send(*http.Request) (*http.Response, error)
-	// Probe asks the upstream once whether it still takes the key.
+	// Probe asks the upstream once whether it still accepts the key.
 	Probe(context.Context, upstream.Target) (rejected bool, err error)
 }
 
-// A Proxy serves calls. Its fields must not be changed after the first one.
+// A Proxy serves calls. Its fields must not be changed after the first call.
 type Proxy struct {
 	Client    Client
 	Log       *slog.Logger  // nil means slog.Default
@@ -97,13 +96,13 @@ func (p *Proxy) init() {
 	p.keys.probe = p.Client.Probe
 }
 
-// ServeHTTP serves one call. r's credentials have been checked, its path has
-// been taken apart, and OPTIONS requests are not calls.
+// ServeHTTP serves one call. The caller has checked r's credentials, split its
+// path, and answered OPTIONS requests.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 	p.once.Do(p.init)
 	e := p.begin(w, r, c)
-	// Deferred, since an aborted stream ends in a panic with
-	// http.ErrAbortHandler, which has to reach the HTTP server.
+	// Deferred because an aborted stream panics with http.ErrAbortHandler, which
+	// must reach the HTTP server.
 	defer e.finish()
 
 	switch r.Method {
@@ -130,10 +129,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 		w.Header()["Allow"] = valuePost
 		e.refuse(http.StatusMethodNotAllowed, "messages are posted here")
 	case isMessage && e.message == nil:
-		// As upstreams say it: the client opens a new stream.
+		// What upstreams answer too: the client opens a new stream.
 		e.refuse(http.StatusNotFound, "session not found")
 	case !p.sessions.allowed(r.Header, c.Slug, c.Grant):
-		// As for a session that has ended: the client starts a new one.
+		// As for an ended session: the client starts a new one.
 		e.refuse(http.StatusNotFound, "session not found")
 	case c.Rejected != nil && c.Rejected():
 		e.rejected()
@@ -143,7 +142,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 }
 
 // upgrades reports whether a client asks for another protocol. An offer of
-// HTTP/2 is one to ignore: Java's HttpClient makes it in every first request.
+// HTTP/2 is ignored: Java's HttpClient sends it with every first request.
 func upgrades(h http.Header) bool {
 	for _, v := range h["Upgrade"] {
 		if !strings.EqualFold(strings.TrimSpace(v), "h2c") {
@@ -162,8 +161,8 @@ func ended(done <-chan struct{}) bool {
 	}
 }
 
-// cleanSubpath reports whether nobody, however often he decodes it, reads sub
-// as leading out of the endpoint's path. sub is escaped.
+// cleanSubpath reports whether sub, which is escaped, stays below the endpoint's
+// path for every server, no matter how often it decodes the path.
 func cleanSubpath(sub string) bool {
 	if sub == "" || sub == "/" {
 		return true
@@ -178,7 +177,7 @@ func cleanSubpath(sub string) bool {
 		}
 	}
 	for segment := range strings.SplitSeq(strings.TrimSuffix(sub[1:], "/"), "/") {
-		// Some servers cut off what follows a semicolon before they resolve dots.
+		// Some servers drop what follows a semicolon before they resolve dots.
 		segment, _, _ = strings.Cut(segment, ";")
 		if segment == "" || segment == "." || segment == ".." {
 			return false

@@ -22,29 +22,29 @@ import (
 
 const (
 	probeEvery = 30 * time.Second
-	// strikes is how many unconfirmed 401 in a row count as confirmed: some
-	// upstreams look at the key in tools/call only, so a probe proves nothing.
+	// strikes is how many unconfirmed 401 in a row count as confirmed. Some
+	// upstreams check the key only in tools/call, so a probe proves nothing.
 	strikes = 3
 )
 
-// keys judges 401 answers. One alone says little: upstreams send it for one
-// tool, for rate limits and for sessions of their own that have ended.
+// keys judges 401 answers. A single one says little: upstreams also send it for
+// one tool, for rate limits, and for sessions that have ended.
 type keys struct {
 	probe func(context.Context, upstream.Target) (bool, error)
 
 	mu    sync.Mutex
 	known map[string]*keyState // by credential
-	// struck counts the credentials with a strike, so that calls that work
-	// need no lock while there is none.
-	struck atomic.Int64
+	// strikers counts the credentials with a strike. While it is 0, successful
+	// calls need no lock.
+	strikers atomic.Int64
 }
 
-// A keyState is what is known of a credential that met a 401.
+// A keyState is what is known of a credential that got a 401.
 type keyState struct {
 	key      endpoint.Secret
 	probed   time.Time
 	rejected bool          // what the last probe said
-	probing  chan struct{} // closed when the probe under way ends; nil if none
+	probeEnd chan struct{} // closed when the probe under way ends; nil if none
 	strikes  int
 	method   string // that the last strike answered
 }
@@ -56,14 +56,14 @@ func (k *keys) dead(ctx context.Context, credential, method string, t *upstream.
 	defer k.mu.Unlock()
 	s := k.state(credential, t)
 	switch {
-	case s.probing != nil:
+	case s.probeEnd != nil:
 	case s.probed.IsZero() || time.Since(s.probed) >= probeEvery:
-		s.probing = make(chan struct{})
-		// It answers everybody who waits for it, so it does not end with the
-		// one who began it; Probe bounds its time.
+		s.probeEnd = make(chan struct{})
+		// Several calls may wait for the answer, so the probe must not end with
+		// the call that began it. Probe bounds its time.
 		go k.ask(context.Background(), s, *t)
 	}
-	if waiting := s.probing; waiting != nil {
+	if waiting := s.probeEnd; waiting != nil {
 		k.mu.Unlock()
 		select {
 		case <-waiting:
@@ -78,7 +78,7 @@ func (k *keys) dead(ctx context.Context, credential, method string, t *upstream.
 		return true
 	}
 	if s.strikes == 0 {
-		k.struck.Add(1)
+		k.strikers.Add(1)
 	}
 	s.strikes++
 	s.method = method
@@ -92,7 +92,7 @@ func (k *keys) state(credential string, t *upstream.Target) *keyState {
 		return s
 	}
 	if s != nil && s.strikes > 0 {
-		k.struck.Add(-1)
+		k.strikers.Add(-1)
 	}
 	if k.known == nil {
 		k.known = map[string]*keyState{}
@@ -108,38 +108,38 @@ func (k *keys) ask(ctx context.Context, s *keyState, t upstream.Target) {
 	defer k.mu.Unlock()
 	s.rejected = err == nil && rejected
 	s.probed = time.Now()
-	close(s.probing)
-	s.probing = nil
+	close(s.probeEnd)
+	s.probeEnd = nil
 }
 
-// worked notes that the upstream took a request with the credential. It ends a
-// row of strikes if the request was of the kind that was struck: that the key
-// is taken with initialize says nothing where it is looked at in tools/call.
-func (k *keys) worked(credential, method string) {
-	if k.struck.Load() == 0 {
+// clear records that the upstream accepted a request with the credential. That
+// ends a row of strikes only if the method is the one that was struck: a key
+// that works for initialize proves nothing if only tools/call checks it.
+func (k *keys) clear(credential, method string) {
+	if k.strikers.Load() == 0 {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if s := k.known[credential]; s != nil && s.strikes > 0 && s.method == method {
 		s.strikes = 0
-		k.struck.Add(-1)
+		k.strikers.Add(-1)
 		s.rejected = false
 	}
 }
 
-// confirm reports whether the 401 that came means that the key is dead.
-func (e *exchange) confirm() bool {
-	method, _ := e.names()
-	e.confirmed = e.proxy.keys.dead(e, e.call.CredentialID, method, e.call.Upstream)
-	return e.confirmed
+// confirm reports whether this 401 means that the key is dead.
+func (a *activeCall) confirm() bool {
+	method, _ := a.names()
+	a.confirmed = a.proxy.keys.dead(a, a.call.CredentialID, method, a.call.Upstream)
+	return a.confirmed
 }
 
-// deadAnswer puts the answer to a call with a dead key in place of res.
-func (e *exchange) deadAnswer(res *http.Response) {
+// deadAnswer replaces res by the answer to a call with a dead key.
+func (a *activeCall) deadAnswer(res *http.Response) {
 	res.Body.Close()
-	status, body := e.repair()
-	h := e.w.Header()
+	status, body := a.repair()
+	h := a.w.Header()
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	res.StatusCode, res.Header, res.Trailer = status, nil, nil
 	res.ContentLength = int64(len(body))
@@ -147,40 +147,39 @@ func (e *exchange) deadAnswer(res *http.Response) {
 }
 
 // rejected answers a call whose key is known to be dead.
-func (e *exchange) rejected() {
-	status, body := e.repair()
-	e.writeHeader(status)
-	e.write(body)
+func (a *activeCall) rejected() {
+	status, body := a.repair()
+	a.writeHeader(status)
+	a.write(body)
 }
 
 // repair makes the answer to a call with a dead key, and sets its headers. It
-// starts no login, which could not help, and says in the client's protocol
-// what the owner has to do. Where answers come down a legacy stream, this one
-// does too. Where nobody waits for an answer in that protocol, status 503 says
-// it.
-func (e *exchange) repair() (status int, body []byte) {
-	e.dead = true
-	e.take()
-	words := named(e.call.Name, "the server rejected the API key. Open Key2OAuth on your computer to replace it.")
-	h := e.w.Header()
+// starts no login, which could not help, and says in the client's protocol what
+// the owner has to do. If answers come down a legacy stream, so does this one.
+// A request that expects no JSON-RPC answer gets status 503.
+func (a *activeCall) repair() (status int, body []byte) {
+	a.dead = true
+	a.take()
+	words := named(a.call.Name, "the server rejected the API key. Open Key2OAuth on your computer to replace it.")
+	h := a.w.Header()
 	harden(h)
 	h["Cache-Control"] = valueNoStore
 	h["Content-Type"] = valueJSON
-	if e.in.Method == http.MethodPost {
-		e.found.Lock()
-		body = e.repairRPC(words)
-		e.found.Unlock()
+	if a.in.Method == http.MethodPost {
+		a.scanMu.Lock()
+		body = a.repairRPC(words)
+		a.scanMu.Unlock()
 	}
 	if body == nil {
 		h["Retry-After"] = valueRetry
 		return http.StatusServiceUnavailable, rpcError(nil, words)
 	}
 	event := func() []byte { return append(append([]byte("event: message\ndata: "), body...), "\n\n"...) }
-	if e.message != nil && e.message.stream.say(event()) {
+	if a.message != nil && a.message.stream.say(event()) {
 		h["Content-Type"] = valuePlain
 		return http.StatusAccepted, []byte("Accepted")
 	}
-	if eventsOnly(e.in.Header["Accept"]) {
+	if eventsOnly(a.in.Header["Accept"]) {
 		h["Content-Type"] = valueEvents
 		h["Cache-Control"] = valueStream
 		return http.StatusOK, event()
@@ -188,24 +187,24 @@ func (e *exchange) repair() (status int, body []byte) {
 	return http.StatusOK, body
 }
 
-// repairRPC answers every request in the body, or returns nil if there is none
-// or its id did not come early enough.
-func (e *exchange) repairRPC(words string) []byte {
-	s := &e.scan
-	header := mirroredVersion(e.in.Header)
+// repairRPC answers every request in the body. It returns nil if there is none,
+// or if an id lies beyond the scanned part.
+func (a *activeCall) repairRPC(words string) []byte {
+	s := &a.scan
+	header := mirroredVersion(a.in.Header)
 	if !s.batched {
 		// A message without a method, but with a result, is an answer.
 		if s.msg.answer || !validID(s.msg.id) {
 			return nil
 		}
-		method := mirrored(e.in.Header["Mcp-Method"])
+		method := mirrored(a.in.Header["Mcp-Method"])
 		if method == "" {
 			method = s.msg.method
 		}
 		return repairOne(s.msg.id, method == methodCall, modern(s.msg.version) || modern(header), words)
 	}
 	if s.depth > 0 {
-		return nil // the batch goes on; to answer a part would leave the rest waiting
+		return nil // the batch is longer; its other requests would get no answer
 	}
 	var out []byte
 	for b := s.batch; len(b) >= 3; {
@@ -227,8 +226,8 @@ func (e *exchange) repairRPC(words string) []byte {
 
 func validID(id []byte) bool { return id != nil && json.Valid(id) }
 
-// repairOne answers one request. The result of a tool reaches the model; a
-// JSON-RPC error most clients keep to themselves.
+// repairOne answers one request. A tool's result reaches the model; most clients
+// do not pass on a JSON-RPC error.
 func repairOne(id []byte, call, modern bool, words string) []byte {
 	if !call {
 		return rpcError(id, words)
@@ -269,37 +268,37 @@ func rpcError(id []byte, words string) []byte {
 func mustMarshal(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings and checked ids only
+		panic(err) // only strings and checked ids come here
 	}
 	return b
 }
 
-// refuse answers with an error of ours. It is no error that a client takes for
-// one of a modern server, so era detection goes on as with any other failure.
-func (e *exchange) refuse(status int, words string) {
-	h := e.w.Header()
+// refuse answers with an error of ours. Clients do not take it for an error of a
+// modern server, so era detection continues as after any other failure.
+func (a *activeCall) refuse(status int, words string) {
+	h := a.w.Header()
 	harden(h)
 	h["Cache-Control"] = valueNoStore
 	h["Content-Type"] = valueJSON
 	body := rpcError(nil, words)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	e.writeHeader(status)
-	e.write(body)
+	a.writeHeader(status)
+	a.write(body)
 }
 
-// refuseLong answers a body that is too long, and does not wait for its end.
-func (e *exchange) refuseLong() {
-	e.w.Header().Set("Connection", "close")
-	e.refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is longer than %d MB", e.proxy.MaxBody>>20))
+// refuseLong answers a request that is too long without reading it.
+func (a *activeCall) refuseLong() {
+	a.w.Header().Set("Connection", "close")
+	a.refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is longer than %d MB", a.proxy.MaxBody>>20))
 }
 
-// refuseFor answers 503: trying again after some seconds may help.
-func (e *exchange) refuseFor(seconds int, words string) {
-	e.w.Header()["Retry-After"] = []string{strconv.Itoa(seconds)}
-	e.refuse(http.StatusServiceUnavailable, named(e.call.Name, words))
+// refuseFor answers 503 with Retry-After.
+func (a *activeCall) refuseFor(seconds int, words string) {
+	a.w.Header()["Retry-After"] = []string{strconv.Itoa(seconds)}
+	a.refuse(http.StatusServiceUnavailable, named(a.call.Name, words))
 }
 
-// named puts the endpoint's name in front of words.
+// named prefixes words with the endpoint's name.
 func named(name, words string) string {
 	if name == "" {
 		return words
@@ -307,8 +306,8 @@ func named(name, words string) string {
 	return name + ": " + words
 }
 
-// mirrored returns what a header repeats of the body, decoded; "" if it does
-// not come exactly once.
+// mirrored returns the decoded value of a header that repeats a part of the
+// body; "" unless the header comes exactly once.
 func mirrored(values []string) string {
 	if len(values) != 1 {
 		return ""

@@ -233,9 +233,9 @@ func TestKeys(t *testing.T) {
 		check("another credential", k.dead(ctx, "d", "m", one), false, 3)
 		time.Sleep(probeEvery)
 		check("after 30 s", k.dead(ctx, "c", "m", two), false, 4)
-		k.worked("c", "initialize") // says nothing about m
+		k.clear("c", "initialize") // says nothing about m
 		check("third strike", k.dead(ctx, "c", "m", two), true, 4)
-		k.worked("c", "m")
+		k.clear("c", "m")
 		check("after a success", k.dead(ctx, "c", "m", two), false, 4)
 		time.Sleep(probeEvery)
 		broken.Store(true)
@@ -260,7 +260,7 @@ func FuzzRepair(f *testing.F) {
 	f.Add([]byte(`[`+callBody+`,`+listBody+`,{"id":"\ud800"}]`), "")
 	f.Add([]byte(`[{"id":1},{"id":`), "")
 	f.Fuzz(func(t *testing.T, body []byte, version string) {
-		e := &exchange{in: &http.Request{Method: "POST", Header: http.Header{"Mcp-Protocol-Version": {version}}}}
+		e := &activeCall{in: &http.Request{Method: "POST", Header: http.Header{"Mcp-Protocol-Version": {version}}}}
 		e.scan.write(body)
 		answer := e.repairRPC("words")
 		if answer == nil {

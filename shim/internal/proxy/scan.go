@@ -7,22 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// scanWindow is how much of a request body is looked at.
+// scanWindow is how much of a request body is scanned.
 const scanWindow = 64 << 10
 
-// maxKey bounds the raw length of an object key that is looked at. The longest
-// one of interest has 39 characters, each at most six bytes when escaped.
+// maxKey bounds the raw length of an object key that is compared. The longest
+// key of interest has 39 characters, each at most six bytes when escaped.
 const maxKey = 256
 
-// A scan finds the method, the tool, the id and the protocol version of
-// JSON-RPC messages in the bytes of a request body, while they pass. It is
-// fed in pieces of any size, keeps nothing but those values, and never sees
-// more than the first 64 kB. It is no validator: for JSON that is not valid it
-// finds something or nothing.
+// A scan finds the method, tool, id and protocol version of JSON-RPC messages in
+// the bytes of a request body while they pass. It is fed in pieces of any size,
+// keeps only those values, and sees only the first 64 kB. It does not validate:
+// in invalid JSON it may find anything.
 type scan struct {
 	seen  int // bytes fed, at most scanWindow
 	state scanState
-	skip  int // depth inside a container that is of no interest
+	skip  int // depth inside a container that is skipped
 
 	stack [4]place
 	depth int
@@ -30,7 +29,7 @@ type scan struct {
 	key   bool  // the next string is a key of the innermost object
 	field field // whose value comes next
 
-	keep  bool // the token under way goes into buf
+	keep  bool // the current token goes into buf
 	buf   []byte
 	small [48]byte
 
@@ -46,8 +45,8 @@ type message struct {
 	method  string
 	tool    string // params.name
 	version string // params._meta["io.modelcontextprotocol/protocolVersion"]
-	id      []byte // a JSON number or string as it was sent; nil if none
-	answer  bool   // it has a result or an error: the client answers us
+	id      []byte // a JSON number or string as sent; nil if none
+	answer  bool   // it has a result or an error: it is a response
 }
 
 type scanState uint8
@@ -60,7 +59,7 @@ const (
 	done                       // the end of the value or of the window
 )
 
-// A place is a container that is of interest.
+// A place is a container whose fields are read.
 type place uint8
 
 const (
@@ -70,7 +69,7 @@ const (
 	inMeta
 )
 
-// A field is a key that is of interest, inside its place.
+// A field is a key that is read, inside its place.
 type field uint8
 
 const (
@@ -134,8 +133,9 @@ func (s *scan) write(p []byte) {
 	}
 }
 
-// passString goes over the inside of a string that is not kept, and returns how
-// many bytes of p belong to it. Texts of many lines are full of escapes.
+// passString skips the inside of a string that is not kept, and returns how many
+// bytes of p belong to it. It does so in one go, because texts of many lines are
+// full of escapes.
 func (s *scan) passString(p []byte) int {
 	for i := 0; i < len(p); {
 		i += insideString(p[i:])
@@ -155,9 +155,9 @@ func (s *scan) passString(p []byte) int {
 	return len(p)
 }
 
-// insideString is how many bytes p begins with that neither end a string nor
-// escape anything. It looks at few at first: a string of escapes must not make
-// it look for the end through all that follows, again and again.
+// insideString returns how many bytes at the beginning of p neither end the
+// string nor begin an escape. It looks at a few first: in a string of escapes, a
+// search for the quote would otherwise go through everything each time.
 func insideString(p []byte) int {
 	n := 0
 	for ; n < min(len(p), 32); n++ {
@@ -182,7 +182,7 @@ func insideString(p []byte) int {
 	return n
 }
 
-// over reports whether more of the body would change nothing.
+// over reports whether the rest of the body makes no difference.
 func (s *scan) over() bool { return s.state == done }
 
 func (s *scan) take(p []byte) {
@@ -230,7 +230,7 @@ func (s *scan) token(c byte) {
 	}
 }
 
-// begin decides whether the scalar that starts here is kept.
+// begin decides whether to keep the scalar that starts here.
 func (s *scan) begin() {
 	s.buf = s.small[:0]
 	s.keep = false
@@ -296,8 +296,8 @@ func (s *scan) close() {
 	}
 }
 
-// reset forgets what an earlier value of the same key said: of several equal
-// keys the last one counts, as in encoding/json.
+// reset drops an earlier value of the same key: the last one counts, as in
+// encoding/json.
 func (s *scan) reset(f field) {
 	switch f {
 	case idField:
@@ -374,8 +374,8 @@ const (
 	entryModern             // of protocol 2026-07-28 or later
 )
 
-// endMessage appends what an answer to a message of a batch needs: flags, the
-// length of the id, the id. An entry is shorter than its message was.
+// endMessage appends what repairRPC needs of a message of a batch: flags, the
+// length of the id, the id. An entry is shorter than its message.
 func (s *scan) endMessage() {
 	if s.first.method == "" {
 		s.first = s.msg
@@ -404,7 +404,7 @@ func (s *scan) message() message {
 	return s.msg
 }
 
-// fieldOf says which field a key is.
+// fieldOf returns the field of a key.
 func fieldOf(p place, key []byte) field {
 	switch p {
 	case inMessage:

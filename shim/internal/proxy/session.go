@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Bounds of what is remembered of sessions.
+// Bounds of the memory for sessions.
 const (
 	maxSessions = 10_000
 	sessionLife = 24 * time.Hour
 )
 
-// A sessionID stands for an endpoint and a session id on it; hashed, since an
-// upstream may choose ids of any length.
+// A sessionID is the hash of an endpoint and a session id on it. An upstream may
+// choose ids of any length.
 type sessionID [sha256.Size]byte
 
 func newSessionID(slug, id string) sessionID {
@@ -26,9 +26,9 @@ func newSessionID(slug, id string) sessionID {
 }
 
 // sessions remembers which grant a session id was given to. All grants of an
-// endpoint may share one key, so the upstream cannot tell whose session is
-// whose; a client that learns another's id must not get into the session. An
-// id that is not known passes: it may be older than this process.
+// endpoint may share one key, so the upstream cannot tell their sessions apart,
+// and a client that learns another's id must not enter its session. An unknown
+// id passes: it may be older than this process.
 type sessions struct {
 	mu    sync.Mutex
 	known map[sessionID]*list.Element
@@ -68,8 +68,8 @@ func (s *sessions) allowed(h http.Header, slug, grant string) bool {
 	return true
 }
 
-// minted notes that the upstream gave a session id to grant.
-func (s *sessions) minted(slug, value, grant string) {
+// remember records that the upstream gave a session id to grant.
+func (s *sessions) remember(slug, value, grant string) {
 	id := newSessionID(slug, value)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +91,7 @@ func (s *sessions) minted(slug, value, grant string) {
 	}
 }
 
-// forget notes that a session has ended.
+// forget removes a session that has ended.
 func (s *sessions) forget(slug, value string) {
 	id := newSessionID(slug, value)
 	s.mu.Lock()
@@ -106,10 +106,10 @@ func (s *sessions) remove(e *list.Element) {
 	s.used.Remove(e)
 }
 
-// answered learns from an upstream's answer: an id in the answer to a request
-// without one was minted for the grant that asked, and a DELETE that succeeded
-// ends the session.
-func (s *sessions) answered(c *Call, r *http.Request, res *http.Response) {
+// learn updates the sessions from an upstream's answer. An id in the answer to a
+// request without one belongs to the grant that asked; a DELETE that succeeded
+// ended the session.
+func (s *sessions) learn(c *Call, r *http.Request, res *http.Response) {
 	asked, given := r.Header[sessionHeader], res.Header[sessionHeader]
 	if len(asked) == 0 && len(given) == 0 {
 		return
@@ -117,7 +117,7 @@ func (s *sessions) answered(c *Call, r *http.Request, res *http.Response) {
 	ok := res.StatusCode/100 == 2
 	switch {
 	case len(asked) == 0 && ok && len(given) == 1:
-		s.minted(c.Slug, given[0], c.Grant)
+		s.remember(c.Slug, given[0], c.Grant)
 	case len(asked) == 1 && ok && r.Method == http.MethodDelete:
 		s.forget(c.Slug, asked[0])
 	}

@@ -69,7 +69,7 @@ func TestP22Sessions(t *testing.T) {
 func TestSessionBounds(t *testing.T) {
 	var s sessions
 	for i := range maxSessions + 100 {
-		s.minted("s1", "sid-"+strconv.Itoa(i), "A")
+		s.remember("s1", "sid-"+strconv.Itoa(i), "A")
 	}
 	if len(s.known) != maxSessions || s.used.Len() != maxSessions {
 		t.Errorf("got %d and %d sessions, want %d", len(s.known), s.used.Len(), maxSessions)

@@ -9,40 +9,40 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
 )
 
-// A stream is an event stream on its way to the client. Tunnels and proxies
-// end connections that are silent for minutes, so it gets a comment whenever
-// it has been silent for a while.
+// A stream is an event stream to the client. Tunnels and proxies close
+// connections that are silent for minutes, so it sends a comment after some
+// silence.
 type stream struct {
-	e    *exchange
+	call *activeCall
 	out  *http.ResponseController
 	rest time.Duration // of silence before a comment
 
-	mu       sync.Mutex // held while the client's side is written to
-	opening  *opening   // until the first event of a stream that may be a legacy one
-	messages string     // id of a legacy stream's message URL
-	place    sse.Parser
+	mu       sync.Mutex        // held while the client's side is written to
+	rewriter *endpointRewriter // until the first event, where the stream may be a legacy one
+	messages string            // id of a legacy stream's message URL
+	events   sse.Parser
 	last     time.Time // of a write
 	tick     *time.Timer
 	limit    *time.Timer // cuts the stream when the token expires; nil if never
 	ended    bool
 
-	cutting sync.WaitGroup // limit's cut
+	cuts sync.WaitGroup // limit's cut
 
 	asides asides
 }
 
-// openStream makes the answer an event stream.
-func (e *exchange) openStream(res *http.Response) {
-	s := &stream{e: e, out: http.NewResponseController(e.w)}
-	// Nothing can be put between bytes that are compressed.
+// openStream turns the answer into an event stream.
+func (a *activeCall) openStream(res *http.Response) {
+	s := &stream{call: a, out: http.NewResponseController(a.w)}
+	// Nothing can be inserted into compressed bytes.
 	if res.Header["Content-Encoding"] == nil {
-		s.rest = e.proxy.KeepAlive
-		s.opening = e.opening(res)
+		s.rest = a.proxy.KeepAlive
+		s.rewriter = a.rewriter(res)
 	}
-	e.stream = s
+	a.stream = s
 }
 
-// begin starts the stream's clocks. The headers are out.
+// begin starts the stream's timers. The header was sent.
 func (s *stream) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,16 +50,16 @@ func (s *stream) begin() {
 	if s.rest > 0 {
 		s.tick = time.AfterFunc(s.rest, s.keep)
 	}
-	if expires := s.e.call.Expires; !expires.IsZero() {
-		s.cutting.Add(1)
+	if expires := s.call.call.Expires; !expires.IsZero() {
+		s.cuts.Add(1)
 		s.limit = time.AfterFunc(time.Until(expires), func() {
-			defer s.cutting.Done()
-			s.e.cut()
+			defer s.cuts.Done()
+			s.call.cut()
 		})
 	}
 }
 
-// keep runs when the stream may have been silent for long enough.
+// keep sends a comment if the stream was silent for long enough.
 func (s *stream) keep() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,12 +69,12 @@ func (s *stream) keep() {
 	wait := s.rest - time.Since(s.last)
 	if wait <= 0 {
 		wait = s.rest
-		if s.place.Between() {
-			// An error shows when the next event is written, at the latest.
-			if _, err := io.WriteString(s.e.w, sse.Comment); err == nil {
+		if s.events.Between() {
+			// The next write reports an error too.
+			if _, err := io.WriteString(s.call.w, sse.Comment); err == nil {
 				s.out.Flush()
 			}
-			s.place.Commented()
+			s.events.Commented()
 			s.last = time.Now()
 		}
 	}
@@ -85,13 +85,13 @@ func (s *stream) write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(p)
-	if s.opening != nil {
+	if s.rewriter != nil {
 		var err error
-		if p, err = s.opening.write(p); err != nil {
+		if p, err = s.rewriter.write(p); err != nil {
 			return 0, err
 		}
-		if s.opening.over {
-			s.opening = nil
+		if s.rewriter.over {
+			s.rewriter = nil
 		}
 	}
 	if s.asides.waiting.Load() > 0 {
@@ -108,18 +108,18 @@ func (s *stream) write(p []byte) (int, error) {
 
 // pass writes the next bytes of the stream.
 func (s *stream) pass(p []byte) error {
-	held, rest := s.place.Trim(p)
-	s.place.Follow(p)
+	held, rest := s.events.Trim(p)
+	s.events.Follow(p)
 	s.last = time.Now()
 	if len(held) > 0 {
-		if _, err := s.e.w.Write(held); err != nil {
+		if _, err := s.call.w.Write(held); err != nil {
 			return err
 		}
 	}
 	if len(rest) == 0 {
 		return nil
 	}
-	_, err := s.e.w.Write(rest)
+	_, err := s.call.w.Write(rest)
 	return err
 }
 
@@ -129,15 +129,15 @@ func (s *stream) flush() error {
 	return s.out.Flush()
 }
 
-// end stops the stream's clocks. Afterwards nothing of it touches the client's
-// side any more: that may serve another request by then.
+// end stops the stream's timers. Afterwards it must not write: the connection
+// may serve another request.
 func (s *stream) end() {
 	if s.messages != "" {
-		s.e.proxy.messages.remove(s.messages)
+		s.call.proxy.messages.remove(s.messages)
 	}
 	s.mu.Lock()
-	if s.opening != nil && s.e.whole {
-		s.pass(s.opening.event.Held()) // the stream ended within its first event
+	if s.rewriter != nil && s.call.whole {
+		s.pass(s.rewriter.event.Held()) // the stream ended within its first event
 	}
 	s.ended = true
 	if s.tick != nil {
@@ -145,6 +145,6 @@ func (s *stream) end() {
 	}
 	s.mu.Unlock()
 	if s.limit != nil && !s.limit.Stop() {
-		s.cutting.Wait()
+		s.cuts.Wait()
 	}
 }

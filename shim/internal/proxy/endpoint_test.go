@@ -15,7 +15,7 @@ import (
 func open(t *testing.T, stream string, sizes []byte) (out string, asked []string) {
 	t.Helper()
 	var b strings.Builder
-	o := &opening{rename: func(data string) (string, error) {
+	o := &endpointRewriter{rename: func(data string) (string, error) {
 		asked = append(asked, data)
 		return "/new", nil
 	}}
@@ -89,7 +89,7 @@ func TestS04Opening(t *testing.T) {
 
 func TestOpeningPassesNothingOfARefusedEvent(t *testing.T) {
 	refused := errors.New("refused")
-	o := &opening{rename: func(string) (string, error) { return "", refused }}
+	o := &endpointRewriter{rename: func(string) (string, error) { return "", refused }}
 	out, err := o.write([]byte(": hi\n\nevent: endpoint\ndata: https://thief.example/\n\nmore"))
 	if len(out) > 0 || err != refused {
 		t.Errorf("got %q, %v; want nothing, %v", out, err, refused)

@@ -1,0 +1,327 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+)
+
+// statusLeft is nginx's status for a client that left before the answer.
+const statusLeft = 499
+
+// watchAfter is when a goroutine starts to watch a call for events that end it.
+// Most calls are over by then and never need one.
+const watchAfter = 250 * time.Millisecond
+
+// An activeCall is a call in progress. It is also the request's context and
+// body, which saves allocations.
+type activeCall struct {
+	context.Context
+	proxy  *Proxy
+	call   *Call
+	in     *http.Request
+	w      http.ResponseWriter
+	cancel context.CancelFunc
+	start  time.Time
+
+	// The request's body. The transport may still read it when the answer has
+	// begun, so what is found in it needs a lock.
+	bodyMu sync.Mutex  // held while the client's body is read
+	taken  bool        // under bodyMu: the transport gets no more of it
+	size   int64       // under bodyMu
+	from   io.Reader   // under bodyMu: the client's body
+	body   []byte      // all of it, if gather read it
+	sent   int         // of body, to a client that does not know BodyKey
+	left   atomic.Bool // the handler has returned; the body must not be read
+	eof    atomic.Bool // it was read to its end
+	broken atomic.Bool // it ended early
+	scanMu sync.Mutex
+	scan   scan
+
+	// The answer.
+	status    int
+	success   bool
+	confirmed bool
+	dead      bool // the key is rejected
+	small     bool // the answer needs only a small buffer
+	res       *http.Response
+	whole     bool        // its body was read to the end
+	begun     atomic.Bool // the status line was sent
+	duplex    bool        // it was sent while the request was still being read
+
+	watcher  *time.Timer
+	watchers sync.WaitGroup
+	wasCut   atomic.Bool
+	over     atomic.Bool
+
+	stream  *stream     // of an event stream, else nil
+	message *messageURL // where a legacy stream's message goes, else nil
+}
+
+func (p *Proxy) begin(w http.ResponseWriter, r *http.Request, c *Call) *activeCall {
+	a := &activeCall{proxy: p, call: c, in: r, w: w, start: time.Now()}
+	a.from = r.Body
+	a.Context, a.cancel = context.WithCancel(r.Context())
+	a.watchers.Add(1)
+	a.watcher = time.AfterFunc(watchAfter, a.watch)
+	return a
+}
+
+// watch ends the call when the client has left or the call must be cut.
+func (a *activeCall) watch() {
+	defer a.watchers.Done()
+	select {
+	case <-a.call.Done:
+		a.cut()
+	case <-a.call.Paused:
+		a.cut()
+	case <-a.Context.Done():
+		if !a.over.Load() {
+			a.unblock()
+		}
+	}
+}
+
+// cut ends the call from our side.
+func (a *activeCall) cut() {
+	a.wasCut.Store(true)
+	a.cancel()
+	a.unblock()
+}
+
+// unblock ends pending reads from and writes to the client. Canceling the
+// context alone would not.
+func (a *activeCall) unblock() {
+	rc := http.NewResponseController(a.w)
+	past := time.Unix(1, 0)
+	if !a.eof.Load() && a.in.ContentLength != 0 {
+		rc.SetReadDeadline(past)
+	}
+	if a.begun.Load() {
+		rc.SetWriteDeadline(past)
+	}
+}
+
+// finish ends everything that belongs to the call and reports its outcome.
+func (a *activeCall) finish() {
+	if a.duplex && !a.eof.Load() {
+		// The HTTP server reads the rest of the request; bound that.
+		http.NewResponseController(a.w).SetReadDeadline(time.Now().Add(5 * time.Second))
+	}
+	if a.stream != nil {
+		a.stream.end() // before the watcher stops, so it can still unblock a stuck write
+	}
+	a.over.Store(true)
+	a.cancel()
+	if !a.watcher.Stop() {
+		a.watchers.Wait()
+	}
+	m := a.outcome()
+	if a.success && m.Status < 400 {
+		a.proxy.keys.clear(a.call.CredentialID, m.Method)
+	}
+	if a.call.Report != nil {
+		a.call.Report(m)
+	}
+}
+
+// names returns the JSON-RPC method, or the HTTP method if there is none, and
+// the tool. Headers that repeat them take precedence.
+func (a *activeCall) names() (method, tool string) {
+	a.scanMu.Lock()
+	m := a.scan.message()
+	a.scanMu.Unlock()
+	method = m.method
+	if name := mirrored(a.in.Header["Mcp-Method"]); name != "" {
+		method = name
+	}
+	if method == methodCall {
+		tool = m.tool
+		if name := mirrored(a.in.Header["Mcp-Name"]); name != "" {
+			tool = name
+		}
+	}
+	if method == "" {
+		method = a.in.Method
+	}
+	return bounded(method), bounded(tool)
+}
+
+func (a *activeCall) outcome() Outcome {
+	o := Outcome{
+		Status: a.status, Start: a.start, Duration: time.Since(a.start),
+		Success: a.success, Confirmed401: a.confirmed,
+	}
+	o.Method, o.Tool = a.names()
+	switch {
+	case a.dead:
+		o.Status = http.StatusUnauthorized
+	case o.Status == 0:
+		o.Status = statusLeft
+	}
+	return o
+}
+
+// A requestBody is the client's body as the transport reads it.
+type requestBody activeCall
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	a := (*activeCall)(b)
+	a.bodyMu.Lock()
+	defer a.bodyMu.Unlock()
+	switch {
+	case a.left.Load():
+		return 0, errLeft
+	case a.taken:
+		return 0, errTaken
+	case a.body != nil:
+		n := copy(p, a.body[a.sent:])
+		if a.sent += n; n == 0 {
+			return 0, io.EOF
+		}
+		return n, nil
+	case a.eof.Load() && !a.broken.Load():
+		// The transport reads again after the end. By then the HTTP server may
+		// have closed the body, which would look like a failed request.
+		return 0, io.EOF
+	}
+	return a.read(p)
+}
+
+// Close does nothing: the HTTP server closes the client's body.
+func (b *requestBody) Close() error { return nil }
+
+// read reads the client's body and scans it.
+func (a *activeCall) read(p []byte) (int, error) {
+	n, err := a.from.Read(p)
+	if a.size += int64(n); a.size > a.proxy.MaxBody {
+		return 0, &http.MaxBytesError{Limit: a.proxy.MaxBody}
+	}
+	if err != nil {
+		a.broken.Store(err != io.EOF)
+		a.eof.Store(true)
+	}
+	a.scanMu.Lock()
+	a.scan.write(p[:n])
+	a.scanMu.Unlock()
+	return n, err
+}
+
+// take reads as much of the body as is scanned, if the upstream has not: it
+// answered early, or was not asked.
+func (a *activeCall) take() {
+	if a.in.ContentLength == 0 {
+		return
+	}
+	a.bodyMu.Lock()
+	defer a.bodyMu.Unlock()
+	a.taken = true
+	var buf []byte
+	for !a.eof.Load() && !a.scan.over() {
+		if buf == nil {
+			buf = make([]byte, 4<<10)
+		}
+		if _, err := a.read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// writeHeader begins the answer.
+func (a *activeCall) writeHeader(status int) {
+	a.status = status
+	a.begun.Store(true)
+	if a.res != nil && a.in.ContentLength != 0 && !a.eof.Load() {
+		// The upstream answers before it has read the whole request. Without
+		// full duplex the HTTP server would discard the rest, which breaks the
+		// upstream's connection with the answer on it. The client's connection is
+		// closed afterwards: when the end of a full-duplex request comes late, the
+		// HTTP server waits for the next one in two places, and panics.
+		a.duplex = http.NewResponseController(a.w).EnableFullDuplex() == nil
+		a.w.Header().Set("Connection", "close")
+	}
+	a.w.WriteHeader(status)
+	if a.stream != nil {
+		a.stream.begin()
+	}
+}
+
+func (a *activeCall) write(p []byte) (int, error) {
+	if a.stream != nil {
+		return a.stream.write(p)
+	}
+	return a.w.Write(p)
+}
+
+func (a *activeCall) flush() error {
+	if a.stream != nil {
+		return a.stream.flush()
+	}
+	return http.NewResponseController(a.w).Flush()
+}
+
+// receive turns the upstream's answer into the client's.
+func (a *activeCall) receive(res *http.Response) error {
+	if res.StatusCode < 200 {
+		return errUpgrade
+	}
+	dropNamed(res.Header, res.Header["Connection"])
+	a.success = res.StatusCode/100 == 2
+	a.proxy.sessions.learn(a.call, a.in, res)
+	if res.StatusCode == http.StatusUnauthorized {
+		if a.confirm() {
+			a.deadAnswer(res)
+			a.small = true
+			return nil
+		}
+		// A 401 would make the client discard a good token.
+		res.StatusCode = http.StatusForbidden
+	}
+	if copyAnswer(a.w.Header(), res.Header, res.ContentLength) {
+		res.ContentLength = -1
+		if a.in.Method != http.MethodHead && res.StatusCode == http.StatusOK {
+			a.openStream(res)
+		}
+	}
+	a.small = a.stream != nil || 0 <= res.ContentLength && res.ContentLength <= smallBuffer
+	a.res = res
+	return nil
+}
+
+// fail answers a request that got no answer from the upstream. It never answers
+// 401 or 404, which would end the client's login or session.
+func (a *activeCall) fail(err error) {
+	_, tooLong := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case a.wasCut.Load():
+		a.refuseFor(1, "the connection was paused or revoked")
+	case a.in.Context().Err() != nil:
+		// The client left, or the call was ended through the request's context.
+		// In the second case the client reads this.
+		a.refuseFor(1, "the connection was paused or revoked")
+		if context.Cause(a.in.Context()) == context.Canceled {
+			a.status = statusLeft
+		}
+	case tooLong:
+		a.refuseLong()
+	case a.broken.Load():
+		a.refuse(http.StatusBadRequest, "the request ended early")
+	default:
+		words := "the upstream answered in a way that no MCP server does"
+		if !errors.Is(err, errUpgrade) {
+			words = upstream.Explain(err)
+		}
+		if n := a.in.ContentLength; 0 < n && n <= scanWindow {
+			a.take() // the outcome should name the method and tool
+		}
+		// err itself may hold the upstream's URL.
+		a.proxy.Log.Debug("upstream failed", "slug", a.call.Slug, "words", words)
+		a.refuse(http.StatusBadGateway, named(a.call.Name, words))
+	}
+}
