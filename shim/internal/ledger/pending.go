@@ -20,6 +20,8 @@ type pending struct {
 	used  map[string]time.Time // by grant
 	calls []activity.Call
 	lines map[string]timeline // by grant
+	// writing are the lines that a write has taken and not committed yet.
+	writing map[string]timeline
 	batch int                 // how many calls the last write had
 	timer *time.Timer         // nil while no write is due or under way
 }
@@ -43,7 +45,7 @@ func (t *pending) take() (used map[string]time.Time, calls []activity.Call, line
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	used, calls, lines = t.used, t.calls, t.lines
-	t.used, t.calls, t.lines, t.batch = nil, nil, nil, len(calls)
+	t.used, t.calls, t.lines, t.writing, t.batch = nil, nil, nil, lines, len(calls)
 	return used, calls, lines
 }
 
@@ -98,6 +100,7 @@ func (l *Ledger) Flush() {
 	l.pending.mu.Lock()
 	defer l.pending.mu.Unlock()
 	l.pending.timer = nil
+	l.pending.writing = nil
 	if len(l.pending.used) > 0 || len(l.pending.calls) > 0 || len(l.pending.lines) > 0 {
 		l.arm()
 	}

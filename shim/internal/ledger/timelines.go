@@ -89,10 +89,15 @@ func (l *Ledger) Timeline(grant string) (record []byte, err error) {
 	return record, err
 }
 
+// pendingLines are the records that are not on disk yet. Records that a write
+// is about to save are among them: until it commits, the file has older ones.
 func (l *Ledger) pendingLines() map[string]timeline {
 	l.pending.mu.Lock()
 	defer l.pending.mu.Unlock()
-	return maps.Clone(l.pending.lines)
+	all := make(map[string]timeline, len(l.pending.lines)+len(l.pending.writing))
+	maps.Copy(all, l.pending.writing)
+	maps.Copy(all, l.pending.lines)
+	return all
 }
 
 // saveTimelines writes the records of grants that there still are.
