@@ -13,8 +13,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 )
 
-// events streams the status, now and whenever it changes, and calls as they
-// end.
+// events streams the status, now and after each change, and each call as it
+// ends.
 func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	const atMostEvery = 200 * time.Millisecond
 	h := w.Header()
@@ -51,8 +51,8 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 			time.Sleep(atMostEvery)
 			fresh = false
 		case <-changed:
-			// Several changes at once are one. What changes from here on is
-			// waited for next.
+			// Several changes at once count as one. The next wait covers
+			// everything from here on.
 			time.Sleep(atMostEvery)
 			changed, more = a.cfg.Changes.Wait()
 			fresh = true
@@ -67,7 +67,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// How many calls the API lists, unless it is asked for fewer or more.
+// How many calls the API lists by default, and at most.
 const (
 	defaultCalls = 100
 	maxCalls     = 1000
@@ -98,8 +98,8 @@ func (a *API) activity(w http.ResponseWriter, r *http.Request) error {
 	return httpx.WriteJSON(w, http.StatusOK, api.Activity{Activity: all})
 }
 
-// sendCalls sends the calls since end as events, and returns the new end and
-// what is closed when there are more.
+// sendCalls sends the calls since end as events. It returns the new end, and a
+// channel that is closed when there are more.
 func (a *API) sendCalls(end uint64, send func(event string) bool) (next uint64, more <-chan struct{}, ok bool) {
 	calls, next, more := a.cfg.Activity.Since(end)
 	if len(calls) == 0 {

@@ -12,8 +12,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 )
 
-// readJSON decodes a request body. Fields that we do not know are refused: a
-// misspelt one would otherwise be lost in silence.
+// readJSON decodes a request body. Unknown fields are errors, so that a
+// misspelled field is not ignored in silence.
 func readJSON(r *http.Request, v any) error {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return httpx.New(http.StatusUnsupportedMediaType, "send JSON, with Content-Type: application/json")
@@ -29,8 +29,8 @@ func readJSON(r *http.Request, v any) error {
 	return nil
 }
 
-// badJSON says what is wrong without repeating what was sent: the body may
-// hold a key.
+// badJSON says what is wrong without repeating the body, which may contain a
+// key.
 func badJSON(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return httpx.New(http.StatusRequestEntityTooLarge, "the request is too long")

@@ -27,8 +27,8 @@ func (a *API) patchSettings(w http.ResponseWriter, r *http.Request) error {
 	return httpx.WriteJSON(w, http.StatusOK, a.cfg.Control.Settings())
 }
 
-// timeline lists attempts: those that did not come to a tool yet, or that of
-// one grant.
+// timeline lists the attempts that have not come to a tool yet, or the attempt
+// of one grant.
 func (a *API) timeline(w http.ResponseWriter, r *http.Request) error {
 	grant := r.URL.Query().Get("grant")
 	if grant == "" {
@@ -45,8 +45,8 @@ func (a *API) timeline(w http.ResponseWriter, r *http.Request) error {
 	return httpx.WriteJSON(w, http.StatusOK, api.Timeline{Timeline: all})
 }
 
-// examine examines everything, and streams the report as it grows: one JSON
-// object in each line, the last of which has an end.
+// examine runs an examination and streams the report as it grows: one JSON
+// object per line. The last one has an end.
 func (a *API) examine(w http.ResponseWriter, r *http.Request) error {
 	a.cfg.Examinations.Begin()
 	h := w.Header()
@@ -82,7 +82,7 @@ func (a *API) report(w http.ResponseWriter, _ *http.Request) error {
 	return httpx.WriteJSON(w, http.StatusOK, report)
 }
 
-// deleteEverything is for commands: on a page the owner types a word first.
+// deleteEverything is for commands. A page asks the owner to type a word first.
 func (a *API) deleteEverything(w http.ResponseWriter, r *http.Request) error {
 	left, err := a.cfg.Control.DeleteEverything()
 	if err != nil {

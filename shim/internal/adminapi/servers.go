@@ -127,8 +127,8 @@ func (a *API) quit(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// open hands out an owner's link. A page has no use for one: only the admin
-// token is good here.
+// open returns an owner's link. Pages have no use for one, so only the admin
+// token is accepted.
 func (a *API) open(w http.ResponseWriter, r *http.Request) error {
 	return httpx.WriteJSON(w, http.StatusCreated, api.OwnerLink{Link: a.cfg.Owner.Link("/")})
 }

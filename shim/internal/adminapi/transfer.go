@@ -18,7 +18,7 @@ func (a *API) export(w http.ResponseWriter, r *http.Request) error {
 	return httpx.WriteFile(w, control.ExportName, "application/json", file)
 }
 
-// importFile takes the file itself as the request's body.
+// importFile takes the file as the request body.
 func (a *API) importFile(w http.ResponseWriter, r *http.Request) error {
 	file, err := io.ReadAll(r.Body)
 	if err != nil {

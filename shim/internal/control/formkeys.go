@@ -29,7 +29,7 @@ const (
 
 func newFormKeys() *FormKeys { return &FormKeys{keys: make(map[string]formKey)} }
 
-// Put keeps key and returns the handle to get it back with.
+// Put keeps a key and returns the handle that Take needs.
 func (h *FormKeys) Put(key, session string) string {
 	if key == "" {
 		return ""
@@ -47,7 +47,7 @@ func (h *FormKeys) Put(key, session string) string {
 	return id
 }
 
-// Take returns a key that was kept for session, and forgets it.
+// Take returns a key that was kept for the same session, and forgets it.
 func (h *FormKeys) Take(id, session string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -59,7 +59,7 @@ func (h *FormKeys) Take(id, session string) string {
 	return k.key.Reveal()
 }
 
-// drop forgets every key that waits for its form.
+// drop forgets all keys.
 func (h *FormKeys) drop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

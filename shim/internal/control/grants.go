@@ -8,7 +8,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// Disconnect ends one grant, and cuts its streams.
+// Disconnect ends a grant and cuts its streams.
 func (c *Control) Disconnect(id string) error {
 	err := c.cfg.Tokens.EndGrant(id)
 	if errors.Is(err, oauth.ErrNotFound) {

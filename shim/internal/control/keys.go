@@ -15,8 +15,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// ReplaceKey puts a new key in the place of a credential, or saves the first
-// one of an endpoint. Grants that use it go on with the new key.
+// ReplaceKey replaces the key of a credential, or saves the first key of a
+// server. Connected apps keep working with the new key.
 func (c *Control) ReplaceKey(ctx context.Context, slug, credential, pasted string, force bool) (note string, err error) {
 	e, ok := c.cfg.Vault.Endpoint(slug)
 	if !ok {
@@ -62,14 +62,14 @@ func (c *Control) ReplaceKey(ctx context.Context, slug, credential, pasted strin
 	return note, c.Explain(err)
 }
 
-// OwnerKeys are the credentials that the owner can choose from.
+// OwnerKeys lists the credentials that the owner can choose from.
 func (c *Control) OwnerKeys(slug string) []endpoint.Credential {
 	return slices.DeleteFunc(c.cfg.Vault.Credentials(slug), func(c endpoint.Credential) bool { return c.Grant != "" })
 }
 
 var errNoCredential = httpx.New(http.StatusNotFound, "this endpoint has no such credential")
 
-// CredentialOf returns a credential of an endpoint.
+// CredentialOf returns a credential of a server.
 func (c *Control) CredentialOf(slug, id string) (endpoint.Credential, error) {
 	if _, ok := c.cfg.Vault.Endpoint(slug); !ok {
 		return endpoint.Credential{}, ErrNoServer
@@ -81,8 +81,8 @@ func (c *Control) CredentialOf(slug, id string) (endpoint.Credential, error) {
 	return cred, nil
 }
 
-// LabelKey renames a key. Labels are shown to whoever looks at the screen, so
-// none may have a part of a key in it.
+// LabelKey renames a key. A label shows on the screen, so it must not contain a
+// part of a key.
 func (c *Control) LabelKey(slug, id, typed string) error {
 	cred, err := c.CredentialOf(slug, id)
 	if err != nil {
@@ -110,8 +110,8 @@ func (c *Control) LabelKey(slug, id, typed string) error {
 	return nil
 }
 
-// sharePart reports whether a label has so much of a key in it that it helps to
-// guess the rest. A key shorter than that is no secret.
+// sharePart reports whether a label contains enough of a key to help guess the
+// rest. A shorter key is not secret anyway.
 func sharePart(label, key string) bool {
 	const part = 8
 	for i := 0; i+part <= len(label); i++ {
@@ -122,8 +122,8 @@ func sharePart(label, key string) bool {
 	return false
 }
 
-// looksLikeKey reports whether a word is more likely a key, perhaps one that we
-// do not have any more or not yet, than something that a person would type.
+// looksLikeKey reports whether a word is more likely a key than something a
+// person would type. It may be a key that is not saved here.
 func looksLikeKey(word string) bool {
 	const short = 20
 	return len(word) >= short && strings.ContainsAny(word, "0123456789") && !strings.Contains(word, "@")
@@ -144,8 +144,8 @@ func (c *Control) UsersOf(id string) ([]oauth.Grant, error) {
 	return users, nil
 }
 
-// DeleteKey deletes a key, and ends the grants that use it: nobody could ever
-// repair them, since it is a key that is replaced.
+// DeleteKey deletes a key and ends the grants that use it. They could never be
+// repaired, because replacing needs a key to replace.
 func (c *Control) DeleteKey(slug, id string) error {
 	cred, err := c.CredentialOf(slug, id)
 	if err != nil {
@@ -160,7 +160,7 @@ func (c *Control) DeleteKey(slug, id string) error {
 			return err
 		}
 	}
-	// With a grant that had a key of its own, the key has gone already.
+	// A key of a single grant is deleted with that grant.
 	if _, ok := c.cfg.Vault.Credential(cred.ID); ok {
 		if err := c.cfg.Vault.DeleteCredential(cred.ID); err != nil {
 			return c.Explain(err)

@@ -33,7 +33,7 @@ func (c *Control) Server(e endpoint.Endpoint) api.Endpoint {
 			who = api.ForGrant
 		}
 		o.Credentials = append(o.Credentials, api.Credential{ID: c.ID, Label: c.Label, State: string(c.State), For: who})
-		// The worst of the credentials names the endpoint's state.
+		// The state of a server is the worst state of its credentials.
 		switch {
 		case locked:
 			o.State = api.EndpointLocked
@@ -81,9 +81,8 @@ func (c *Control) Grants() ([]Grant, error) {
 	return all, nil
 }
 
-// Listed returns both servers and grants. The last use of an endpoint is saved a
-// second after the call; here it is that of its grants, which are known at
-// once.
+// Listed returns servers and grants. The last use of a server is saved a second
+// after a call, so here it is taken from its grants, where it is known at once.
 func (c *Control) Listed() ([]api.Endpoint, []Grant, error) {
 	slugs := c.Servers()
 	grants, err := c.Grants()

@@ -17,8 +17,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// Create adds an endpoint. With a key it is tried first, so that a wrong one
-// is found out here and not in some client hours later.
+// Create adds a server. It tries the key first, if there is one, so that a
+// wrong key is found here and not by an app hours later. note is what the owner
+// should know, mostly empty.
 func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.Endpoint, note string, err error) {
 	u, note, err := endpoint.ParseUpstream(in.UpstreamURL)
 	if err != nil {
@@ -71,8 +72,8 @@ func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.En
 	return e, note, nil
 }
 
-// parseHeader reads the two header fields over what was there before. chosen
-// is false if nothing was typed.
+// parseHeader reads the two header fields; what was not typed stays as in old.
+// chosen is false if neither was typed.
 func parseHeader(name, prefix *string, old endpoint.Header) (h endpoint.Header, chosen bool, err error) {
 	if name == nil && prefix == nil {
 		return old, false, nil
@@ -94,8 +95,8 @@ func parseHeader(name, prefix *string, old endpoint.Header) (h endpoint.Header, 
 	return h, true, err
 }
 
-// judge turns a verdict into the state to save a key with, or into an error
-// for the owner.
+// judge turns a verdict into the state that the key is saved with, or into an
+// error for the owner.
 func judge(v trial.Verdict, force bool) (endpoint.CredentialState, error) {
 	switch v.Outcome {
 	case trial.OK:
@@ -114,8 +115,8 @@ func judge(v trial.Verdict, force bool) (endpoint.CredentialState, error) {
 	}
 }
 
-// Edit changes an endpoint. Another upstream URL drops its keys: a key is for
-// the server that it was pasted for.
+// Edit changes a server. A new upstream URL drops its keys, because a key is
+// for the server that it was pasted for.
 func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err error) {
 	e, ok := c.cfg.Vault.Endpoint(slug)
 	if !ok {
@@ -156,7 +157,7 @@ func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err err
 
 var ErrNoServer = httpx.New(http.StatusNotFound, "there is no such endpoint")
 
-// Remove deletes an endpoint with its keys, and ends what it served.
+// Remove deletes a server with its keys, and ends its connections.
 func (c *Control) Remove(slug string) error {
 	if _, ok := c.cfg.Vault.Endpoint(slug); !ok {
 		return ErrNoServer

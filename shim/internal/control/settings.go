@@ -13,8 +13,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// The bounds of the access token's lifetime. A shorter one would have clients
-// refresh all day, a longer one is what refresh tokens are for.
+// The bounds of an access token's lifetime. Below the lower one clients would
+// refresh all day; above the upper one, refresh tokens would have no use.
 const (
 	minAccessTTL = time.Hour
 	maxAccessTTL = 30 * 24 * time.Hour
@@ -25,8 +25,8 @@ const SettingPaused = "paused"
 
 const settingAccessTTL = "access token lifetime"
 
-// AccessTTL is how long the access tokens of every origin are good for. It is
-// asked for each of them, and only reads memory.
+// AccessTTL is the lifetime of access tokens, on every origin. It is called for
+// each token and reads memory only.
 func (c *Control) AccessTTL() time.Duration {
 	b, ok := c.cfg.Vault.Setting(settingAccessTTL)
 	if !ok {
@@ -39,7 +39,8 @@ func (c *Control) AccessTTL() time.Duration {
 	return d
 }
 
-// ChangeSettings checks everything first, so that what is wrong changes nothing.
+// ChangeSettings checks all of a change first, so a wrong value changes
+// nothing.
 func (c *Control) ChangeSettings(in api.SettingsChange) error {
 	var ttl time.Duration
 	if in.AccessTTL != nil {
@@ -90,7 +91,7 @@ func (c *Control) LogLevelName() string {
 	return strings.ToLower(c.cfg.LogLevel.Level().String())
 }
 
-// Settings is the settings in the answers of the API.
+// Settings returns the settings. A nil field cannot be changed here.
 func (c *Control) Settings() api.Settings {
 	o := api.Settings{AccessTTL: int64(c.AccessTTL() / time.Second), DataDir: c.cfg.Dir}
 	if l := c.LogLevelName(); l != "" {
@@ -107,7 +108,7 @@ func (c *Control) Settings() api.Settings {
 	return o
 }
 
-// SetPaused stops every call, or lets calls through again. It survives a
+// SetPaused stops every call, or lets calls through again. The pause survives a
 // restart.
 func (c *Control) SetPaused(paused bool) error {
 	var value []byte // nil deletes the setting
@@ -123,7 +124,7 @@ func (c *Control) SetPaused(paused bool) error {
 	return nil
 }
 
-// Flags of the first steps, which the state does not tell otherwise.
+// Flags for the first steps: what the rest of the state does not show.
 const (
 	StepsHidden = "first steps hidden"
 	StepsLocal  = "first steps local" // all of the owner's apps are on this computer

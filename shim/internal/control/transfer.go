@@ -17,7 +17,7 @@ import (
 // ExportName is the name of the file that Export makes.
 const ExportName = "key2oauth-servers.json"
 
-// Export is all endpoints as a file, without their keys.
+// Export returns all servers as a file, without their keys.
 func (c *Control) Export() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -27,13 +27,13 @@ func (c *Control) Export() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// An ImportPlan says what a file brings.
+// An ImportPlan is what an import adds and what it leaves out.
 type ImportPlan struct {
 	Added   []endpoint.Endpoint
 	Skipped []endpoint.Endpoint // at addresses that are taken
 }
 
-// PlanImport tells what of a file is new. It changes nothing.
+// PlanImport returns what Import would do. It changes nothing.
 func (c *Control) PlanImport(file []byte) (ImportPlan, error) {
 	var in ImportPlan
 	all, err := endpoint.ParseExport(file)
@@ -50,7 +50,7 @@ func (c *Control) PlanImport(file []byte) (ImportPlan, error) {
 	return in, nil
 }
 
-// Import adds what of a file is new: all of it, or nothing.
+// Import adds the servers of a file that are new: all of them, or none.
 func (c *Control) Import(file []byte) (ImportPlan, error) {
 	in, err := c.PlanImport(file)
 	if err != nil {

@@ -13,9 +13,8 @@ import (
 // callsOnPage is how many calls one page shows.
 const callsOnPage = 50
 
-// showActivity draws the page of calls. Everything it is asked comes by the
-// query, so that it works without JavaScript and a search can be kept as a
-// bookmark.
+// showActivity shows the page of calls. The query holds all of its options, so
+// it works without JavaScript and a search can be bookmarked.
 func (d *Dashboard) showActivity(w http.ResponseWriter, r *http.Request) error {
 	in := r.URL.Query()
 	p := web.Activity{Version: d.cfg.Version, Query: bound(strings.TrimSpace(in.Get("q")), 200), Server: in.Get("server"), Now: time.Now()}

@@ -23,8 +23,7 @@ func attemptRow(a api.Attempt) web.AttemptRow {
 	return row
 }
 
-// showCheck draws the page of the last report and of the attempts that did not
-// finish.
+// showCheck shows the last report, and the attempts that did not finish.
 func (d *Dashboard) showCheck(w http.ResponseWriter, r *http.Request) error {
 	p := web.Check{Version: d.cfg.Version, As: d.cfg.Changes.ID(), Token: d.cfg.Owner.FormTokens(r)}
 	if report, _ := d.cfg.Examinations.Report(); report != nil {

@@ -32,8 +32,8 @@ func (d *Dashboard) renderDeleteEverything(w http.ResponseWriter, r *http.Reques
 	return nil
 }
 
-// keptWhere names the place of the master key. A run that keeps nothing has none
-// in the keychain, whatever it would like.
+// keptWhere names the place of the master key. In a run that keeps nothing this
+// is memory, even if the mode is the keychain.
 func keptWhere(k api.Keychain) string {
 	if k.State == api.KeychainMemory {
 		return api.ModeMemory

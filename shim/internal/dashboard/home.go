@@ -12,9 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// showHome draws the owner's home page. Notices of the last action come by the
-// query as words out of a fixed set, so that no link can make the page say
-// anything else.
+// showHome shows the owner's home page.
 func (d *Dashboard) showHome(w http.ResponseWriter, r *http.Request) error {
 	return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, doneNotices(r))
 }
@@ -96,9 +94,8 @@ func (d *Dashboard) keepFromForm(w http.ResponseWriter, r *http.Request) error {
 	return done(w, r, "kept")
 }
 
-// showLive is the home page for the script of the home page, which takes from
-// it what has changed. It is for that script alone: whatever else asks gets
-// what any page of another origin gets.
+// showLive is the home page for its own script, which replaces what has
+// changed. Other callers are rejected like a page of another origin.
 func (d *Dashboard) showLive(w http.ResponseWriter, r *http.Request) error {
 	if err := owner.RequireSameOrigin(r); err != nil {
 		return err
@@ -109,7 +106,7 @@ func (d *Dashboard) showLive(w http.ResponseWriter, r *http.Request) error {
 	return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, nil)
 }
 
-// showWays adds to each grant how it came to be.
+// showWays adds to each connected app how it was connected.
 func (d *Dashboard) showWays(p *web.Home) {
 	ways := d.cfg.Timeline.OfGrants()
 	for i := range p.Endpoints {
@@ -122,6 +119,6 @@ func (d *Dashboard) showWays(p *web.Home) {
 		}
 	}
 	p.Stopped = slices.ContainsFunc(d.cfg.Timeline.Failed(), func(a api.Attempt) bool {
-		return a.Diagnosis.Cause != api.CauseDenied // which is no news to him who denied
+		return a.Diagnosis.Cause != api.CauseDenied // the owner denied it and knows
 	})
 }

@@ -63,7 +63,7 @@ func (d *Dashboard) showDeleteKey(w http.ResponseWriter, r *http.Request) error 
 	return nil
 }
 
-// clientNames names grants for people.
+// clientNames names the apps of grants for people.
 func clientNames(grants []oauth.Grant) []string {
 	var names []string
 	for _, g := range grants {

@@ -13,8 +13,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// createFromForm adds an endpoint. Whatever is wrong, the form comes back as it
-// was, and the key waits on our side.
+// createFromForm adds a server. If something is wrong, the form comes back as
+// it was, and the key is kept on our side.
 func (d *Dashboard) createFromForm(w http.ResponseWriter, r *http.Request) error {
 	session, _ := d.cfg.Owner.Session(r)
 	f := web.CreateForm{
@@ -68,9 +68,9 @@ func (d *Dashboard) createFromForm(w http.ResponseWriter, r *http.Request) error
 	return done(w, r, "added")
 }
 
-// headerFields reads the two header fields as the owner means them. They are
-// shown filled in with the default; leaving that alone is no choice, so the
-// usual headers may still be tried.
+// headerFields reads the two header fields as the owner means them. They show
+// the default; leaving it unchanged is not a choice, so the usual headers may
+// still be tried.
 func headerFields(f web.CreateForm) (name, prefix *string) {
 	d := endpoint.DefaultHeader
 	if strings.EqualFold(strings.TrimSpace(f.HeaderName), d.Name) && strings.TrimSpace(f.HeaderPrefix) == strings.TrimSpace(d.Prefix) {

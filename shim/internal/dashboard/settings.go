@@ -29,8 +29,8 @@ func (d *Dashboard) renderSettings(w http.ResponseWriter, r *http.Request, statu
 
 const settingsSaved = "/settings?done=saved"
 
-// settingsForm makes a change come true and goes on to then, or shows the page
-// of settings with what is wrong.
+// settingsForm changes settings and redirects to then, or shows the settings
+// page with what is wrong.
 func (d *Dashboard) settingsForm(w http.ResponseWriter, r *http.Request, c api.SettingsChange, then string) error {
 	err := d.cfg.Control.ChangeSettings(c)
 	if err == nil {

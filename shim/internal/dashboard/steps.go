@@ -9,15 +9,14 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// stepsLast is how long the last tick is left to be seen. After that, the page
-// belongs to those who know their way.
+// stepsLast is how long the last step stays visible after it is done.
 const stepsLast = 10 * time.Minute
 
 // The first steps lead from an empty page to the first connected app. What is
 // done shows in the state; only what the state does not tell is kept.
 
-// firstSteps tells how far the owner is, or nil once he is done or wants to
-// hear no more of it.
+// firstSteps returns how far the owner is, or nil once all steps are done or
+// hidden.
 func (d *Dashboard) firstSteps(st api.Status, slugs []api.Endpoint, grants []control.Grant) *web.Steps {
 	if hidden := d.cfg.Control.Flag(control.StepsHidden); hidden || stepsOver(grants, time.Now()) {
 		return nil
@@ -32,7 +31,8 @@ func (d *Dashboard) firstSteps(st api.Status, slugs []api.Endpoint, grants []con
 		p.Slug, p.Server, p.MCPURL = slugs[0].Slug, slugs[0].DisplayName, slugs[0].MCPEndpoint
 	}
 	for _, q := range st.Pending {
-		// From another device anybody may ask: that is no step of the owner's.
+		// Anyone can ask from another device, so such a request is not a step
+		// of the owner.
 		if !q.Asked && p.Review == "" {
 			p.Asked, p.Review = true, q.URL
 		}
@@ -46,7 +46,7 @@ func (d *Dashboard) firstSteps(st api.Status, slugs []api.Endpoint, grants []con
 	return p
 }
 
-// stepsOver reports whether the first app has been connected for a while.
+// stepsOver reports whether the first app was connected a while ago.
 func stepsOver(grants []control.Grant, now time.Time) bool {
 	for _, g := range grants {
 		if now.Sub(g.Created) > stepsLast {

@@ -20,8 +20,8 @@ func (d *Dashboard) downloadExport(w http.ResponseWriter, r *http.Request) error
 	return httpx.WriteFile(w, control.ExportName, "application/json", file)
 }
 
-// importFromForm shows what a file would bring, and on the second form, which
-// carries the file on, brings it.
+// importFromForm shows what a file would add. The second form carries the file
+// again and adds it.
 func (d *Dashboard) importFromForm(w http.ResponseWriter, r *http.Request) error {
 	file, err := sentFile(r)
 	if err != nil {
@@ -56,7 +56,7 @@ func (d *Dashboard) importFromForm(w http.ResponseWriter, r *http.Request) error
 	return nil
 }
 
-// sentFile is the file that a form sends, as such or as a text.
+// sentFile returns the file that a form sends, as an upload or as text.
 func sentFile(r *http.Request) ([]byte, error) {
 	if text := r.PostFormValue("file"); text != "" {
 		return []byte(text), nil

@@ -49,8 +49,8 @@ func (d *Dashboard) renderTunnel(w http.ResponseWriter, r *http.Request, status 
 	return nil
 }
 
-// tunnelForm handles one of the forms of the page: it makes the wish come true,
-// or shows the form again.
+// tunnelForm handles one of the forms of the page: it carries out the wish, or
+// shows the form again with what is wrong.
 func (d *Dashboard) tunnelForm(which string, read func(r *http.Request) (tunnel.Wish, web.TunnelForm)) httpx.HandlerFunc {
 	return d.cfg.Owner.Form(func(w http.ResponseWriter, r *http.Request) error {
 		wish, form := read(r)
@@ -86,7 +86,7 @@ func offFromForm(*http.Request) (tunnel.Wish, web.TunnelForm) {
 	return tunnel.Wish{Provider: tunnel.ProviderOff}, web.TunnelForm{}
 }
 
-// onFromForm turns on again what was on before.
+// onFromForm turns on what was on last.
 func (d *Dashboard) onFromForm(*http.Request) (tunnel.Wish, web.TunnelForm) {
 	return d.cfg.Reach.Last(), web.TunnelForm{}
 }
@@ -103,7 +103,8 @@ func (d *Dashboard) testFromForm(w http.ResponseWriter, r *http.Request) error {
 	return d.renderTunnel(w, r, http.StatusOK, web.TunnelForm{}, []web.Notice{n})
 }
 
-// tunnelTrouble says on the home page what is wrong with the tunnel.
+// tunnelTrouble is what the home page says about a problem with the tunnel, or
+// empty.
 func tunnelTrouble(st api.TunnelStatus) string {
 	switch {
 	case st.State == api.TunnelFailed, st.State == api.TunnelRetrying, st.State == api.TunnelLocked:

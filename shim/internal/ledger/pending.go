@@ -22,8 +22,8 @@ type pending struct {
 	lines map[string]timeline // by grant
 	// writing are the lines that a write has taken and not committed yet.
 	writing map[string]timeline
-	batch int                 // how many calls the last write had
-	timer *time.Timer         // nil while no write is due or under way
+	batch   int         // how many calls the last write had
+	timer   *time.Timer // nil while no write is due or under way
 }
 
 // touchEvery is how long last-used times and calls are gathered before one

@@ -14,11 +14,10 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// serveAuthorize checks an authorization request. A good one goes on to the
-// consent page, which is on the loopback side always: at once if it came there,
-// and by a page with a choice if it came from the internet. Nothing is
-// consumed, so a reload or a browser warning that repeats the request does no
-// harm.
+// serveAuthorize checks an authorization request. The consent page is always on
+// the loopback side: a request from there is redirected to it at once, and one
+// from the internet gets a page with a choice. A GET consumes nothing, so a
+// reload, or a browser warning that repeats the request, does no harm.
 func (o *front) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 	if o.Loopback {
 		req, ok := o.authorize(w, r)
@@ -52,8 +51,8 @@ func (o *front) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// authorize checks a request. It is not ok, with the answer written, if there
-// is something wrong with it.
+// authorize checks a request. It returns false, with the answer written, if
+// something is wrong with it.
 func (o *front) authorize(w http.ResponseWriter, r *http.Request) (*oauth.Request, bool) {
 	req, err := o.Server.Authorize(r)
 	if e, ok := errors.AsType[*oauth.AuthorizeError](err); ok {
@@ -90,13 +89,13 @@ func (o *front) showSignIn(w http.ResponseWriter, r *http.Request, id string) {
 	}
 }
 
-// cookieName is of the cookie by which a browser is known on a public origin.
-// With this prefix no other site, and no other name of ours, can set it.
+// cookieName is the cookie that identifies a browser on a public origin. No
+// other site, and no other host of ours, can set a cookie with this prefix.
 const cookieName = "__Host-k2o"
 
-// browser returns the digest of the cookie that tells browsers apart, and hands
-// one out. A browser that has one keeps it, for as long as its newest request
-// may live.
+// browser returns the digest of the cookie that tells browsers apart, and sets
+// the cookie. A browser keeps its value for as long as its newest request may
+// live.
 func (o *front) browser(w http.ResponseWriter, r *http.Request) [sha256.Size]byte {
 	value := rand.Text()
 	if _, ok := knownBrowser(r); ok {
@@ -118,14 +117,14 @@ func knownBrowser(r *http.Request) (d [sha256.Size]byte, ok bool) {
 	return sha256.Sum256([]byte(c.Value)), true
 }
 
-// ownVisit returns the visit of a request to the browser that brought it. It is
-// not ok, with the answer written, for every other one, and where there is no
-// visit.
+// ownVisit returns the visit of a request to the browser that made it. For any
+// other browser, or if there is no visit, it returns false with the answer
+// written.
 func (o *front) ownVisit(w http.ResponseWriter, r *http.Request, id string) (visit, bool) {
 	v, ok := o.visits.get(id)
 	if !ok {
-		// Long over, or from before a restart. Whoever has no such request learns
-		// nothing by that.
+		// The request is long over, or from before a restart. The answer tells
+		// a stranger nothing.
 		showMessage(w, web.MessageOver)
 		return visit{}, false
 	}
@@ -136,9 +135,9 @@ func (o *front) ownVisit(w http.ResponseWriter, r *http.Request, id string) (vis
 	return v, true
 }
 
-// serveWait shows how a request stands to the browser that brought it, and
-// sends it back to the client once the owner has answered on its number. To
-// every other browser it says nothing.
+// serveWait tells the browser that made a request how the request stands, and
+// sends it back to the client once the owner has typed its number. Other
+// browsers learn nothing.
 func (o *front) serveWait(w http.ResponseWriter, r *http.Request) error {
 	if err := owner.RequireNavigation(r); err != nil {
 		return err
@@ -166,8 +165,9 @@ func (o *front) serveWait(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// showWaiting shows the number. The page looks again by itself, less and less
-// often: each look is a request that the tunnel's owner may have to pay for.
+// showWaiting shows the number. The page checks again automatically, but less
+// and less often: each check is a request that counts against the quota of the
+// tunnel.
 func (o *front) showWaiting(w http.ResponseWriter, id string, v visit, req *oauth.Request) {
 	p := web.Waiting{Client: req.Client.Name, Number: v.number, Check: "/authorize/" + id}
 	switch waited := o.visits.now().Sub(v.asked); {
@@ -179,7 +179,8 @@ func (o *front) showWaiting(w http.ResponseWriter, id string, v visit, req *oaut
 	web.Render(w, http.StatusOK, p)
 }
 
-// serveAsk has the owner asked on his computer. It opens nothing there.
+// serveAsk asks the owner, on the computer that runs Key2OAuth. It opens
+// nothing there.
 func (o *front) serveAsk(w http.ResponseWriter, r *http.Request) error {
 	if err := owner.RequireFrom(r, o.Server.Issuer); err != nil {
 		return err
@@ -216,7 +217,8 @@ func (o *front) serveAsk(w http.ResponseWriter, r *http.Request) error {
 
 func showMessage(w http.ResponseWriter, m web.PublicMessage) { web.Render(w, m.Status, m) }
 
-// tooMany answers a browser that came too often, or too late behind others.
+// tooMany answers a browser that comes too often, or that has too many others
+// ahead of it.
 func tooMany(w http.ResponseWriter) error {
 	w.Header().Set("Retry-After", "60")
 	showMessage(w, web.MessageTooMany)

@@ -19,7 +19,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// redirectWords is redirectHost for the page on which somebody decides by it.
+// redirectWords is where the answer goes, for the page on which the owner
+// decides by it.
 func redirectWords(redirect string) string {
 	host := oauth.RedirectHost(redirect)
 	if oauth.RedirectKind(redirect) == oauth.RedirectLoopback {
@@ -28,11 +29,11 @@ func redirectWords(redirect string) string {
 	return host
 }
 
-// A consentView is one look at a consent page: the request, and who looks.
+// A consentView is one look at a consent page: the request, and who is looking.
 type consentView struct {
 	req     *oauth.Request
 	visit   visit  // of the browser that brought the request, if it came from the internet
-	session string // the owner's cookie, "" for anybody else
+	session string // the owner's cookie, or empty for others
 	browser string
 	slug    string // the endpoint, "" while it is not chosen
 }
@@ -41,11 +42,11 @@ func (c *consentView) owner() bool { return c.session != "" }
 
 func (c *consentView) purpose() string { return "consent " + c.req.ID }
 
-// elsewhere reports whether the answer is for a browser on another device.
+// elsewhere reports whether the answer goes to a browser on another device.
 func (c *consentView) elsewhere() bool { return c.visit.number != 0 }
 
-// viewConsent finds the request that a consent page is about. It is nil, with
-// the answer written, if there is nothing to consent to.
+// viewConsent finds the request that a consent page is about. It returns nil,
+// with the answer written, if there is nothing to consent to.
 func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentView {
 	req, ok := s.cfg.Requests.Get(r.PathValue("id"))
 	if !ok || req.Unresolved {
@@ -65,7 +66,7 @@ func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentVi
 		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextOriginGone, Next: web.TextStartAgain})
 		return nil
 	case c.elsewhere() && !c.owner():
-		// The number never stands in for the owner's session.
+		// The number does not replace the owner's session.
 		return needOwner(web.TextOwnerReview)
 	case s.mustKnow(req) && !c.owner():
 		return needOwner(web.TextOwnerForNew)
@@ -80,7 +81,7 @@ func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentVi
 	case len(all) == 1:
 		c.slug = all[0].Slug
 	case !c.owner():
-		// Which endpoints there are is for the owner to see.
+		// The list of servers is for the owner only.
 		return needOwner(web.TextOwnerPicks)
 	}
 	return c
@@ -91,7 +92,8 @@ func (s *SignIns) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	if err := owner.RequireNavigation(r); err != nil {
 		return err
 	}
-	// Whatever the page says: the browser has arrived on this computer.
+	// The browser has arrived on this computer, even if the page shows an
+	// error.
 	s.visits.change(r.PathValue("id"), func(v *visit) { v.viewed = true })
 	if !s.resolveClient(w, r) {
 		return nil
@@ -108,13 +110,13 @@ func (s *SignIns) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// A consentAnswer is what came back from the form, and what is wrong with it.
+// A consentAnswer is what the form sent, and what is wrong with it.
 type consentAnswer struct {
 	credential string // id, "new", or ""
 	key        string
-	sure       bool // he knows the website
+	sure       bool // the owner confirms knowing the website
 	problem    string
-	incomplete bool // problem is about what he left out
+	incomplete bool // problem is about a field that was left empty
 	canSkip    bool
 }
 
@@ -155,9 +157,9 @@ func (s *SignIns) savedKeys(slug string) []web.SavedKey {
 	return keys
 }
 
-// AnswerConsent answers the form of the consent page, at POST /consent/{id}. The request is used up only
-// when it is decided: a wrong key, a locked keychain or a full disk lose
-// nothing.
+// AnswerConsent answers the form of the consent page, at POST /consent/{id}. It
+// uses the request up only once it is decided: a wrong key, a locked keychain
+// or a full disk loses nothing.
 func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 	if err := owner.RequireSameOrigin(r); err != nil {
 		return err
@@ -186,8 +188,8 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 	if a.key == "" {
 		a.key = s.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), c.browser)
 	}
-	// The endpoint is the request's own, or the one picked. Only the owner is
-	// shown a picker.
+	// The server is the one that the request names, or else the one that the
+	// owner picked; only the owner is shown a picker.
 	if picked := r.PostFormValue("slug"); c.req.Slug == "" && picked != "" && c.owner() {
 		if _, ok := s.cfg.Control.Endpoint(picked); ok {
 			c.slug = picked
@@ -222,15 +224,16 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 	return s.approve(w, r, c, a, key)
 }
 
-// mustKnow reports whether the owner has to say that he knows the website that
-// the answer goes to. A token of the local origin is of no use to a website, so
+// mustKnow reports whether the owner has to confirm knowing the website that
+// the answer goes to. A token of the local origin is useless to a website, so
 // there it is enough that the page looks different.
 func (s *SignIns) mustKnow(req *oauth.Request) bool {
 	return s.isNewWebsite(req.RedirectURI) && req.Issuer != s.cfg.Local().Issuer
 }
 
 // checkNumber compares the number that the owner typed with the one on the
-// screen that waits. One wrong number ends the request: there are only ninety.
+// waiting screen. One wrong number ends the request, because there are only
+// ninety numbers.
 func (s *SignIns) checkNumber(c *consentView, number string) (typed, right bool) {
 	number = strings.TrimSpace(number)
 	n, err := strconv.Atoi(number)
@@ -249,8 +252,8 @@ func (s *SignIns) checkNumber(c *consentView, number string) (typed, right bool)
 	return true, false
 }
 
-// answered hands an answer to the one browser that gets it: the one that posted
-// the form, or the one whose number was typed.
+// answered hands the answer to the one browser that gets it: the one that
+// posted the form, or the one that shows the number.
 func (s *SignIns) answered(w http.ResponseWriter, c *consentView, location string, denied bool) error {
 	if !c.elsewhere() {
 		s.visits.change(c.req.ID, func(v *visit) { v.end = endElsewhere })
@@ -271,7 +274,7 @@ func (s *SignIns) answered(w http.ResponseWriter, c *consentView, location strin
 
 var errAnswered = &httpx.Error{Status: http.StatusGone, Msg: web.TextRequestGone + " " + web.TextStartAgain}
 
-// An answeredKey is a key that may be used: saved already, or new.
+// An answeredKey is the key that the form chose: a saved one or a new one.
 type answeredKey struct {
 	saved string // id of a saved credential
 	key   endpoint.Secret
@@ -279,7 +282,7 @@ type answeredKey struct {
 }
 
 // tryAnswer finds the key that the form names and tries it at the upstream. If
-// something is wrong it says so in a and returns false.
+// something is wrong, it sets a.problem and returns false.
 func (s *SignIns) tryAnswer(ctx context.Context, c *consentView, a *consentAnswer, skip bool) (k answeredKey, ok bool) {
 	e, found := s.cfg.Control.Endpoint(c.slug)
 	switch kc := s.cfg.Control.Keychain(); {
@@ -325,8 +328,8 @@ func (s *SignIns) tryAnswer(ctx context.Context, c *consentView, a *consentAnswe
 	case trial.Redirect, trial.Refused:
 		return k, false
 	}
-	// The key could not be checked. To go on all the same is for the owner to
-	// decide: anybody could connect with any key otherwise.
+	// The key could not be checked. Only the owner may continue anyway;
+	// otherwise anyone could connect with any key.
 	k.state = endpoint.Unverified
 	a.canSkip = c.owner()
 	if !c.owner() {
@@ -335,14 +338,14 @@ func (s *SignIns) tryAnswer(ctx context.Context, c *consentView, a *consentAnswe
 	return k, skip && c.owner()
 }
 
-// answeredKey is the key that the form chose or carries. Saved keys are the
-// owner's, and each is for one endpoint.
+// answeredKey is the key that the form chose or carries. A saved key is the
+// owner's, and belongs to one server.
 func (s *SignIns) answeredKey(c *consentView, a *consentAnswer, h endpoint.Header) (k answeredKey, err error) {
 	saved := s.cfg.Control.OwnerKeys(c.slug)
 	if a.credential != "" && a.credential != "new" {
 		if !c.owner() || !slices.ContainsFunc(saved, func(c endpoint.Credential) bool { return c.ID == a.credential }) {
-			// Without JavaScript the picker may send a choice that was made for
-			// another server; a key that came with it says what is meant.
+			// Without JavaScript, the picker may send a choice that was made
+			// for another server. A pasted key then decides.
 			a.credential = ""
 			if strings.TrimSpace(a.key) != "" {
 				a.credential = "new"
@@ -367,8 +370,8 @@ func (s *SignIns) answeredKey(c *consentView, a *consentAnswer, h endpoint.Heade
 	return k, errors.New(web.TextPasteKey)
 }
 
-// approve makes the grant and sends the browser back with the code. The
-// request is taken first: of two answers at once only one makes a grant.
+// approve makes the grant and sends the browser back with the code. It takes
+// the request first, so two answers at once make only one grant.
 func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView, a consentAnswer, k answeredKey) error {
 	req, ok := s.cfg.Requests.Take(c.req.ID)
 	if !ok {
@@ -378,8 +381,8 @@ func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView
 	credential, fresh := k.saved, false
 	var err error
 	if credential == "" {
-		// Pasting a key proves to possess it, and nothing more: without the
-		// owner's session it is for this grant alone.
+		// Pasting a key proves possession of the key and nothing more, so
+		// without the owner's session it is good for this grant only.
 		only := grant
 		if c.owner() {
 			only = ""
@@ -416,10 +419,10 @@ func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView
 	return s.answered(w, c, location, false)
 }
 
-// leave sends the browser back to the client. RFC 9700, Section 4.12: by 303,
-// since a 307 would repeat the form's POST, key and all, at the client's
-// server. A custom scheme gets a page with a link: what a browser does with
-// such a redirect depends on the browser, and some do nothing.
+// leave sends the browser back to the client. It uses 303 (RFC 9700, Section
+// 4.12): 307 would repeat the form's POST, with the key, at the client's
+// server. A custom scheme gets a page with a link, because some browsers do
+// nothing with such a redirect.
 func leave(w http.ResponseWriter, req *oauth.Request, location string, denied bool) error {
 	if oauth.RedirectKind(req.RedirectURI) == oauth.RedirectCustom {
 		to := req.Client.Name
@@ -437,7 +440,7 @@ func leave(w http.ResponseWriter, req *oauth.Request, location string, denied bo
 	return nil
 }
 
-// keyWhy says in one word what trying a key came to, "" if it works.
+// keyWhy is the outcome of a key trial in one word, empty if the key works.
 func keyWhy(v trial.Verdict) string {
 	if v.Outcome == trial.OK {
 		return ""

@@ -10,8 +10,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// showAuthorizeError shows what is wrong with an authorization request and may
-// not be sent to the client.
+// showAuthorizeError shows what is wrong with an authorization request that
+// must not be redirected to the client.
 func showAuthorizeError(w http.ResponseWriter, e *oauth.AuthorizeError, public bool) {
 	p := web.ErrorPage{Public: public, Status: http.StatusBadRequest, Title: web.TitleBadRequest, Words: e.Words, Detail: e.Code}
 	if e.ShowReturn != "" {
@@ -20,11 +20,10 @@ func showAuthorizeError(w http.ResponseWriter, e *oauth.AuthorizeError, public b
 	web.Render(w, http.StatusBadRequest, p)
 }
 
-// resolveClient finds out who the client of a consent page is. If that needs a
-// document that is not at hand, it is fetched here and nowhere else: here a
-// browser of the owner's user shows the page, whereas authorization requests
-// come from anybody. It returns false, with the answer written, if the client
-// cannot be known.
+// resolveClient finds out who the client of a consent page is. An unknown
+// client document is fetched here and nowhere else: here a browser of the
+// owner's OS user opens the page, while anyone can send authorization requests.
+// It returns false, with the answer written, if the client cannot be known.
 func (s *SignIns) resolveClient(w http.ResponseWriter, r *http.Request) bool {
 	asked, ok := s.cfg.Requests.Get(r.PathValue("id"))
 	if !ok {
@@ -42,9 +41,9 @@ func (s *SignIns) resolveClient(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// isNewWebsite reports whether an answer to this URI goes to a website that
-// neither the owner approved before nor comes with the program as that of a
-// well-known client. Whoever runs it could use the owner's server.
+// isNewWebsite reports whether the answer goes to a website that the owner has
+// not approved before and that is not built in. The people who run that website
+// could use the server.
 func (s *SignIns) isNewWebsite(uri string) bool {
 	return oauth.RedirectKind(uri) == oauth.RedirectWebsite && !s.cfg.Control.KnownRedirect(uri) && !cimd.IsBuiltInRedirect(uri)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// promptOwner tells the owner of a request that began to wait.
+// promptOwner tells the owner that a request began to wait.
 func (s *SignIns) promptOwner(id string) {
 	time.AfterFunc(oauth.RequestTTL+time.Second, s.promptAgain)
 	s.prompting.Lock()
@@ -25,7 +25,7 @@ func (s *SignIns) promptOwner(id string) {
 	s.cfg.Changes.Notify()
 }
 
-// promptAgain takes the prompt back once nothing waits.
+// promptAgain takes the prompt back once no request waits.
 func (s *SignIns) promptAgain() {
 	s.prompting.Lock()
 	defer s.prompting.Unlock()

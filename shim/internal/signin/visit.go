@@ -12,9 +12,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// A visit is an authorization request from the internet as the browser sees it
-// that brought it. It outlives the request, so that the browser can be told
-// how it ended.
+// A visit is an authorization request from the internet, as its browser sees
+// it. It outlives the request, to tell the browser how it ended.
 type visit struct {
 	browser  [sha256.Size]byte // of its cookie
 	query    [sha256.Size]byte // of the request, since browsers repeat themselves
@@ -47,8 +46,8 @@ const (
 	maxOneAsks = 3    // of one sender
 )
 
-// visits holds what is known of requests from the internet: in memory, for as
-// long as a request may live, and a bounded number.
+// visits holds the visits of the last 15 minutes, in memory and bounded in
+// number.
 type visits struct {
 	now   func() time.Time
 	alive func(id string) bool // whether a request is still open
@@ -60,8 +59,8 @@ func newVisits(now func() time.Time, alive func(id string) bool) *visits {
 	return &visits{now: now, alive: alive, all: make(map[string]*visit)}
 }
 
-// again finds the request that the same browser made with the same query: a
-// reload, the way back, or a warning page that repeats what it was called with.
+// again finds the request that the same browser made with the same query: by a
+// reload, by Back, or through a warning page that repeats the request.
 func (v *visits) again(browser, query [sha256.Size]byte) (id string, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -90,7 +89,7 @@ func (v *visits) add(id string, x visit) {
 	v.all[id] = &x
 }
 
-// forget drops the visits that are over. The caller holds mu.
+// forget drops visits that are over. The caller holds mu.
 func (v *visits) forget() {
 	now := v.now()
 	for id, x := range v.all {
@@ -121,10 +120,9 @@ func (v *visits) change(id string, f func(*visit)) {
 	}
 }
 
-// sendOn reports whether the browser of a request is to be sent on to this
-// computer by itself: once for each request, and not again as long as it did
-// not arrive the last time. Then the browser is on another computer behind the
-// same address.
+// sendOn reports whether to send the browser on to this computer automatically:
+// once for each request, and not if it was sent on before and never arrived. In
+// that case the browser is on another computer behind the same address.
 func (v *visits) sendOn(id string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -143,8 +141,8 @@ func (v *visits) sendOn(id string) bool {
 
 var errTooManyAsk = errors.New("too many requests wait for the owner")
 
-// ask makes a request wait for the owner. Asked again, it keeps its number:
-// there is one for each request, and a browser that reloads has the same.
+// ask makes a request wait for the owner. A request keeps its number, so a
+// reload shows the same one.
 func (v *visits) ask(id string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -190,7 +188,7 @@ func (v *visits) waiting() (n int) {
 	return n
 }
 
-// AgeVisits lets d pass for all visits. It is for tests of what happens after
+// AgeVisits makes all visits older by d. It is for tests of what happens after
 // minutes of waiting.
 func (s *SignIns) AgeVisits(d time.Duration) {
 	s.visits.mu.Lock()
