@@ -254,7 +254,7 @@ func (p *program) listen(explicit string, s *shim.Shim) (net.Listener, error) {
 	return ln, nil
 }
 
-// sayWithout says what does not work, and how to go on.
+// sayWithout says what is missing, and how to continue.
 func (p *program) sayWithout(ctx context.Context, s *shim.Shim, public string) {
 	if public == "-" {
 		p.remark("only apps on this computer can connect")

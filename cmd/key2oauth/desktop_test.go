@@ -50,7 +50,7 @@ func TestLoginCommand(t *testing.T) {
 	}
 }
 
-// TestLoginIsQuiet checks that nothing opens by itself at login: greet returns
+// TestLoginIsQuiet checks that no window opens at login: greet returns
 // at once, and asks nothing.
 func TestLoginIsQuiet(t *testing.T) {
 	t.Setenv("DISPLAY", ":99")

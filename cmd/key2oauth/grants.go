@@ -13,7 +13,7 @@ func (p *program) grantsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grants [flags]",
 		Short: "List the connected apps",
-		Long: `List the connected apps. Each approval is listed by itself, so an app that was
+		Long: `List the connected apps. There is one line for each approval, so an app that was
 approved twice is listed twice.`,
 		Args: wants(),
 	}

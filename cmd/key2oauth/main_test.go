@@ -56,7 +56,7 @@ func TestParseAddr(t *testing.T) {
 	}
 }
 
-// Whatever is typed, the app serves this machine alone.
+// No address makes it serve anything but this computer.
 func FuzzParseAddr(f *testing.F) {
 	for _, seed := range []string{":0", "127.0.0.1:7450", "[::1]:1", "[::ffff:1.2.3.4]:1", "0:0", "localhost:1", "[fe80::1%eth0]:1"} {
 		f.Add(seed)

@@ -23,7 +23,7 @@ func connectSample(t *testing.T, url, key string) (*mcp.ClientSession, error) {
 	return c.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: keyed(key)}}, nil)
 }
 
-// The sample server is what somebody sees first: its tools must work.
+// The sample server is what a person tries first, so its tools must work.
 func TestSample(t *testing.T) {
 	srv := httptest.NewServer(requireKey("demo_key", sampleServer()))
 	defer srv.Close()

@@ -40,7 +40,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("KEY2OAUTH_DATA_DIR", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("KEY2OAUTH_KEYCHAIN", "file")
 			env.Setenv("KEY2OAUTH_ADDR", ":0")
-			// Whoever runs the tests has a keychain that is none of their business.
+			// Tests must not touch the keychain of the person who runs them.
 			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(env.WorkDir, "no-bus"))
 			env.Values[appsKey{}] = make(apps)
 			return nil
@@ -190,7 +190,7 @@ func endApp(ts *testscript.TestScript, kill bool, args []string) {
 	}
 }
 
-// ended NAME waits for an app that ends by itself, and well.
+// ended NAME waits for a program that ends without a signal, with exit code 0.
 func endedApp(ts *testscript.TestScript, _ bool, args []string) {
 	a := ts.Value(appsKey{}).(apps)[args[0]]
 	select {
@@ -346,7 +346,7 @@ func occupy(ts *testscript.TestScript, end bool, args []string) {
 	ts.Setenv("PID", strconv.Itoa(os.Getpid()))
 	ln, err := net.Listen("tcp", args[0])
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return // somebody else has it already, which is as good
+		return // another program has it already, which is as good
 	}
 	ts.Check(err)
 	a := &app{done: make(chan struct{})}

@@ -71,8 +71,8 @@ func trayStopped(all []api.Attempt) tray.Attempt {
 }
 
 // trayKey translates the state of an endpoint. One that waits for the keychain
-// does not need the owner by itself, and one without a saved key is fine, since
-// each connection brings its own.
+// is not a problem of its own, and one without a saved key is fine, since each
+// connection brings its own.
 func trayKey(state string) tray.Key {
 	switch state {
 	case api.EndpointRejected:

@@ -2,9 +2,9 @@
 // with, the bodies that it takes, and the values that a field may have. The
 // server, the command line, the tray and other programs share them.
 //
-// The API is served on the loopback address alone, to whoever holds the admin
-// token. Times are RFC 3339 in UTC. The package has types and constants, and
-// nothing that does any work.
+// The API is served on the loopback address only, to programs that hold the
+// admin token. Times are RFC 3339 in UTC. The package has types and constants,
+// and nothing that does any work.
 package api
 
 // An Error is the body of every answer that is not a success.

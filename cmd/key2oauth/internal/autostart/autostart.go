@@ -1,7 +1,7 @@
-// Package autostart starts the program when its user logs in, by the means
-// that the desktop's own settings show and can undo: a file in
+// Package autostart starts the program when its user logs in. It uses the means
+// that the settings of the desktop show and can undo: a file in
 // ~/.config/autostart on Linux, a value of the Run key on Windows, a launch
-// agent on macOS. Nothing needs more rights than the user has.
+// agent on macOS. It needs no more rights than the user has.
 package autostart
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 )
 
-// A Command is what login is to start. Program is an absolute path.
+// A Command is what login starts. Program is an absolute path.
 type Command struct {
 	Program string
 	Args    []string
@@ -23,9 +23,9 @@ type Command struct {
 // A State says what login starts.
 type State int
 
-// The states. Other means that login starts us, but not by the command that
-// was asked about: another copy of the program, or another data folder. Moved
-// means that what it would start is not there any more; Enable puts that right.
+// The states. Other means that login starts the program with a command other
+// than the one asked about: another copy, or another data folder. Moved means
+// that the program it would start is no longer there; Enable fixes that.
 const (
 	Off State = iota
 	On
@@ -39,11 +39,11 @@ func Self() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// An AppImage runs from a folder that is gone when it ends.
+	// An AppImage runs from a folder that is removed when it ends.
 	return cmp.Or(os.Getenv("APPIMAGE"), windowless(exe)), nil
 }
 
-// Enable makes login start c, instead of whatever it started for us before.
+// Enable makes login start c, in place of any earlier command of ours.
 func Enable(c Command) error {
 	if err := c.check(); err != nil {
 		return err
@@ -51,11 +51,11 @@ func Enable(c Command) error {
 	return enable(c)
 }
 
-// Disable makes login start nothing of ours. It is no error if it did not.
+// Disable removes our login entry. It is not an error if there is none.
 func Disable() error { return disable() }
 
-// Enabled reports what login does with c. What the user has turned off in the
-// desktop's own settings is off.
+// Enabled reports what login does with c. An entry that the user turned off in
+// the settings of the desktop counts as Off.
 func Enabled(c Command) (State, error) {
 	if err := c.check(); err != nil {
 		return Off, err
@@ -75,8 +75,8 @@ func (c Command) check() error {
 	return nil
 }
 
-// other is the state of a login that starts program, and not what was asked
-// about. A program that is named without its folder, by whoever edited the
+// other is the state of a login that starts program, and not the command asked
+// about. A program without a folder, as a person may have written it into the
 // file, is not looked for.
 func other(program string) State {
 	if !filepath.IsAbs(program) {
@@ -88,7 +88,7 @@ func other(program string) State {
 	return Other
 }
 
-// write replaces a file, and makes its folder if there is none. A login never
+// write replaces a file, and creates its folder if necessary. A login never
 // finds half of the file.
 func write(name, content string) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
@@ -97,7 +97,7 @@ func write(name, content string) error {
 	return atomicfile.WriteFile(name, []byte(content), 0o644)
 }
 
-// remove removes a file that need not be there.
+// remove removes a file, if it exists.
 func remove(name string) error {
 	if err := os.Remove(name); !errors.Is(err, os.ErrNotExist) {
 		return err

@@ -11,18 +11,18 @@ import (
 	"github.com/atotto/clipboard"
 )
 
-// ErrUnavailable means that there is no clipboard to write to, or no program
-// to do it with. The caller is to show the address on a page that has a button
-// for it: a browser always has a clipboard.
+// ErrUnavailable means that there is no clipboard, or no program to write to it.
+// Callers should show the address on a page with a Copy button, since a browser
+// always has a clipboard.
 var ErrUnavailable = errors.New("there is no clipboard")
 
-// timeout is how long the clipboard may take. On Linux it is another program,
-// which waits for a display that does not answer.
+// timeout bounds the clipboard. On Linux it is another program, which would wait
+// forever for a display that does not answer.
 const timeout = 3 * time.Second
 
-// CopyURL puts an address on the clipboard. It takes nothing else, since
-// whatever is on the clipboard every program can read, and some keep: an
-// address with a query, a fragment or a user in it may hold a secret.
+// CopyURL puts an address on the clipboard. It refuses an address with a query, a
+// fragment or a user, which may hold a secret: every program can read the
+// clipboard, and some keep a history of it.
 func CopyURL(ctx context.Context, address string) error {
 	u, err := url.Parse(address)
 	switch {

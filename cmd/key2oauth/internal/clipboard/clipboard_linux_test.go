@@ -41,7 +41,7 @@ func TestNoClipboard(t *testing.T) {
 	}
 }
 
-// display starts an X server that picks a free number by itself.
+// display starts an X server, which picks a free number.
 func display(t *testing.T, xvfb string) string {
 	t.Helper()
 	r, w, err := os.Pipe()

@@ -1,9 +1,9 @@
-// Package instance keeps one program on one data folder, and lets a command
-// find the program that runs there.
+// Package instance allows one program per data folder, and lets a command find
+// the program that is running there.
 //
-// The lock on instance.lock is the truth: the system drops it when its holder
-// ends, however it ends. instance.json only says where the holder serves, and
-// is believed only while the lock is held.
+// The lock on instance.lock decides: the system drops it when its holder ends,
+// even by a crash. instance.json only says where the holder serves, and counts
+// only while the lock is held.
 package instance
 
 import (
@@ -47,16 +47,16 @@ type Lock struct {
 	lock *flock.Flock
 }
 
-// Find looks with a shared lock for a moment, which would make a program that
-// starts in that moment believe that it is the second one. So Acquire tries
-// again for longer than a look lasts.
+// Find holds a shared lock for a moment. A program that starts in that moment
+// must not believe that another one is running, so Acquire tries again for
+// longer than Find takes.
 const (
 	acquireFor  = 150 * time.Millisecond
 	acquireStep = 5 * time.Millisecond
 )
 
-// Acquire takes the data folder dir, which it makes if there is none. It
-// returns ErrRunning if another program has it.
+// Acquire locks the data folder dir, and creates it if necessary. It returns
+// ErrRunning if another program has it.
 func Acquire(dir string) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func Acquire(dir string) (*Lock, error) {
 		l.lock.Close()
 		return nil, cmp.Or(err, ErrRunning)
 	}
-	// What a killed program left behind must not be taken for ours.
+	// The file of a killed program must not be taken for ours.
 	if err := os.Remove(filepath.Join(dir, infoName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.lock.Unlock()
 		return nil, err
@@ -80,8 +80,8 @@ func Acquire(dir string) (*Lock, error) {
 	return l, nil
 }
 
-// Publish tells the commands where this program serves. It is called once the
-// program answers there.
+// Publish tells the commands where this program serves. Call it once the program
+// answers there.
 func (l *Lock) Publish(info Info) error {
 	b, err := json.Marshal(info)
 	if err != nil {
@@ -90,8 +90,8 @@ func (l *Lock) Publish(info Info) error {
 	return atomicfile.WriteFile(filepath.Join(l.dir, infoName), append(b, '\n'), 0o600)
 }
 
-// Release gives the data folder back. The lock file stays: removing it would
-// let two programs hold locks on two files of the same name.
+// Release unlocks the data folder. The lock file stays: without it, two programs
+// could hold locks on two files of the same name.
 func (l *Lock) Release() error {
 	err := os.Remove(filepath.Join(l.dir, infoName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -100,10 +100,9 @@ func (l *Lock) Release() error {
 	return errors.Join(err, l.lock.Unlock())
 }
 
-// Destroy gives the data folder back and removes what this package keeps in it,
-// and the folder itself if nothing else is there. Only who removes everything
-// else as well calls it: a program that starts in this very moment has a lock
-// on a file that is gone.
+// Destroy unlocks the data folder and removes the files of this package, and the
+// folder itself if it is empty then. Call it only after everything else has been
+// removed: a program that starts in this moment locks a file that is gone.
 func (l *Lock) Destroy() error {
 	if err := l.Release(); err != nil {
 		return err
@@ -112,13 +111,12 @@ func (l *Lock) Destroy() error {
 		return err
 	}
 	if left, err := os.ReadDir(l.dir); err != nil || len(left) > 0 {
-		return err // somebody else's files
+		return err // the folder has other files
 	}
 	return os.Remove(l.dir)
 }
 
-// A program that has just been started holds the lock for a moment before it
-// serves.
+// A program that was just started holds the lock for a moment before it serves.
 const (
 	startFor  = 3 * time.Second
 	startStep = 20 * time.Millisecond
@@ -136,7 +134,7 @@ func Find(dir string) (Info, error) {
 			return Info{}, ErrNotRunning
 		}
 		info, err := read(dir)
-		// It may be about to be written. Windows lets nobody open it then.
+		// It may be about to be written. Windows does not open it then.
 		if _, notRead := errors.AsType[*fs.PathError](err); !notRead {
 			return info, err
 		}

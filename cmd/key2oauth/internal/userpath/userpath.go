@@ -1,6 +1,6 @@
-// Package userpath puts a folder on the user's PATH on Windows, and takes it
-// off again. The installer has the program do it: the language of installers
-// cuts long values, and a PATH that was cut is a broken computer.
+// Package userpath adds a folder to the user's PATH on Windows, and removes it
+// again. The program does it for the installer, whose language cuts long values:
+// a PATH that was cut breaks other programs.
 package userpath
 
 import "strings"
@@ -16,7 +16,7 @@ func with(path, dir string) string {
 	return path + ";" + dir
 }
 
-// without returns path without dir. All else stays as it is, byte for byte.
+// without returns path without dir. The rest stays the same, byte for byte.
 func without(path, dir string) string {
 	if !has(path, dir) {
 		return path

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// Add puts dir on the user's PATH. Programs that are started later see it.
+// Add adds dir to the user's PATH. Programs that are started later see it.
 func Add(dir string) error { return change(func(p string) string { return with(p, dir) }) }
 
-// Remove takes dir off the user's PATH. It is no error if it was not on it.
+// Remove removes dir from the user's PATH. It is not an error if it was not there.
 func Remove(dir string) error { return change(func(p string) string { return without(p, dir) }) }
 
 func change(f func(string) string) error {

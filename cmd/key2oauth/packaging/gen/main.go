@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// The places, from the root of the repository. Git ignores what is made there.
+// The folders, from the root of the repository. Git ignores them.
 const (
 	program = "cmd/key2oauth" // where the linker looks for resources
 	out     = "cmd/key2oauth/packaging/out"
@@ -108,8 +108,8 @@ func write(name string, content []byte) error {
 	return os.WriteFile(name, content, 0o644)
 }
 
-// compress does so without the time of day, so that the same source makes the
-// same packages.
+// compress leaves out the time of day: the same source must make the same
+// packages.
 func (r release) compress(b []byte) []byte {
 	var buf bytes.Buffer
 	w, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
@@ -135,8 +135,8 @@ func (r release) debianVersion() string {
 	return v
 }
 
-// debianChangelog is what Debian Policy, Section 4.4 wants: the version that
-// this is, and where to read more.
+// debianChangelog is the changelog that Debian Policy, Section 4.4 asks for: the
+// version, and where to read more.
 func (r release) debianChangelog() string {
 	return fmt.Sprintf(`key2oauth (%s) unstable; urgency=medium
 

@@ -78,7 +78,7 @@ func (r release) numbers() (v [4]uint16) {
 }
 
 // selfSigned makes the certificate that a snapshot is signed with. It is not
-// kept, and nobody trusts it.
+// kept, and no system trusts it.
 func selfSigned() error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
