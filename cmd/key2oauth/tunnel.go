@@ -15,24 +15,24 @@ func (p *program) tunnelCommand() *cobra.Command {
 	var url, preset string
 	cmd := &cobra.Command{
 		Use:   "tunnel [flags] [ngrok|external|off]",
-		Short: "Let clients on the internet in, or not",
-		Long: `Let clients on the internet in, such as claude.ai and ChatGPT, or keep them out.
-Without an argument it says how things are.
+		Short: "Turn access from the internet on or off",
+		Long: `Let apps on the internet connect, such as claude.ai and ChatGPT, or keep them
+out. Without an argument, shows the current state.
 
-ngrok     The app opens a tunnel by itself, with your ngrok account. The authtoken
-          is read from standard input the first time, tried at once and kept
-          sealed; an empty line goes on with the one that is kept.
-external  You run a tunnel yourself (Tailscale Funnel, cloudflared, Caddy) that
-          leads to the address that "key2oauth status" names.
-off       Clients on this machine go on; all others are shut out. What was on is
+ngrok     Key2OAuth opens a tunnel with your ngrok account. The authtoken is read
+          from standard input, tested and saved encrypted. Leave it empty to use
+          the saved one.
+external  You run a tunnel yourself (Tailscale Funnel, cloudflared, Caddy). It must
+          lead to the address that "key2oauth status" shows.
+off       Only apps on this computer can connect. The tunnel you used last is
           remembered.`,
 		Example: `  key2oauth tunnel ngrok < authtoken.txt
   key2oauth tunnel external --url https://key2oauth.example.com --preset caddy
   key2oauth tunnel off`,
 		Args: tunnelArgs,
 	}
-	cmd.Flags().StringVar(&url, "url", "", "the public `URL`: of your own tunnel, or the ngrok domain to ask for")
-	cmd.Flags().StringVar(&preset, "preset", "", "what runs your own tunnel: `tailscale|cloudflared|caddy`")
+	cmd.Flags().StringVar(&url, "url", "", "the public `URL` of your own tunnel, or the ngrok domain to use")
+	cmd.Flags().StringVar(&preset, "preset", "", "the program that runs your own tunnel: `tailscale|cloudflared|caddy`")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := p.connect()
@@ -44,7 +44,7 @@ off       Clients on this machine go on; all others are shut out. What was on is
 		}
 		wish := api.TunnelChange{Provider: args[0], URL: url, Preset: preset}
 		if args[0] == api.TunnelNgrok {
-			if wish.Authtoken, err = p.readSecret(cmd.Context(), "ngrok authtoken, or Enter for the one that is kept"); err != nil {
+			if wish.Authtoken, err = p.readSecret(cmd.Context(), "ngrok authtoken, or Enter for the saved one"); err != nil {
 				return err
 			}
 		}
@@ -57,15 +57,15 @@ off       Clients on this machine go on; all others are shut out. What was on is
 	return cmd
 }
 
-// tunnelArgs takes the name of a tunnel or nothing. What else there may be is
-// not repeated: somebody may try to give an authtoken.
+// tunnelArgs takes the name of a tunnel or nothing. Other arguments are not
+// repeated: one may be an authtoken.
 func tunnelArgs(_ *cobra.Command, args []string) error {
-	const hint = "it is one of ngrok, external, off; the authtoken is read from standard input"
+	const hint = "use ngrok, external or off; the authtoken is read from standard input"
 	switch {
 	case len(args) > 1:
-		return usage(hint, "too many arguments")
+		return usage(hint, "tunnel takes only one argument")
 	case len(args) == 1 && !slices.Contains([]string{api.TunnelNgrok, api.TunnelExternal, api.TunnelOff}, args[0]):
-		return usage(hint, "there is no such tunnel")
+		return usage(hint, "no such tunnel")
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func tunnelRows(t api.TunnelStatus) [][]string {
 		}
 	}
 	for _, name := range t.Stranded {
-		rows = append(rows, []string{"add again", name + " knows an earlier public address"})
+		rows = append(rows, []string{"add again", name + " uses an earlier public address"})
 	}
 	return rows
 }
