@@ -95,12 +95,6 @@ func (p *Placeholders) Known(value string) string {
 	return "{unknown}"
 }
 
-// Value is what a placeholder stands for.
-func (p *Placeholders) Value(name string) (value string, ok bool) {
-	value, ok = p.values[name]
-	return value, ok
-}
-
 var placeholder = regexp.MustCompile(`\{[a-z_]+(\.\d+)?\}`)
 
 // Fill puts values in the place of their placeholders. One that stands for

@@ -95,7 +95,7 @@ func TestDaemon(t *testing.T) {
 	other.Next(t)
 	n.states <- tray.State{}
 	n.states <- tray.State{Tunnel: tray.Tunnel{State: tray.TunnelNeedsYou}}
-	if note := other.Next(t); note.Replaces != 0 || note.Actions != nil && len(note.Actions) > 0 {
+	if note := other.Next(t); note.Replaces != 0 || len(note.Actions) > 0 {
 		t.Errorf("a daemon without buttons got %+v", note)
 	}
 	n.stop()

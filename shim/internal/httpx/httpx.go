@@ -79,18 +79,6 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return err
 }
 
-// RefuseUncleanPaths answers 404 where ServeMux would redirect with 307. A client
-// that follows such a redirect would repeat its POST somewhere else.
-func RefuseUncleanPaths(next http.Handler, notFound http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !CleanPath(r.URL) {
-			notFound.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // CleanPath reports whether u's path means the same thing to every reader: no
 // dot segments, no empty segments, no escapes of '/', '\' or '.'. One trailing
 // slash is allowed.

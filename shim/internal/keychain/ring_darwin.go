@@ -7,7 +7,7 @@ import (
 	gokeyring "github.com/zalando/go-keyring"
 )
 
-// MayBeMissing: over ssh there may be no keychain at all.
+// MayBeMissing says that over ssh there may be no keychain at all.
 const MayBeMissing = true
 
 // childEnv: nil is our own environment. The keychain has its own process here,

@@ -12,7 +12,7 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// MayBeMissing: a session without a Secret Service is common.
+// MayBeMissing says that a session without a Secret Service is common.
 const MayBeMissing = true
 
 const (

@@ -356,7 +356,7 @@ func (s *SignIns) answeredKey(c *consentView, a *consentAnswer, h endpoint.Heade
 	case a.credential != "" && a.credential != "new":
 		k.saved = a.credential
 		if k.key, err = s.cfg.Control.Key(k.saved); err != nil {
-			return k, errors.New(web.TextCannotOpen)
+			return k, problem.Sentence(web.TextCannotOpen)
 		}
 		return k, nil
 	case strings.TrimSpace(a.key) != "":
@@ -365,9 +365,9 @@ func (s *SignIns) answeredKey(c *consentView, a *consentAnswer, h endpoint.Heade
 		}
 		return k, err
 	case c.owner() && len(saved) > 0 && a.credential != "new":
-		return k, errors.New(web.TextChooseKey)
+		return k, problem.Sentence(web.TextChooseKey)
 	}
-	return k, errors.New(web.TextPasteKey)
+	return k, problem.Sentence(web.TextPasteKey)
 }
 
 // approve makes the grant and sends the browser back with the code. It takes

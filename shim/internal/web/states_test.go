@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -398,5 +397,3 @@ func messageStates() []state {
 		{"signed-out", SignedOut{}},
 	}
 }
-
-func (s state) String() string { return fmt.Sprintf("%s (%T)", s.name, s.page) }
