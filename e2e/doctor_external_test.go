@@ -64,10 +64,10 @@ var fronts = []struct {
 	}, "public.reach", "yours", "under another name", "Host header"},
 	{"another program", func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "404 page not found", http.StatusNotFound) })
-	}, "public.reach", "yours", "not this program", "Check where your tunnel leads"},
+	}, "public.reach", "yours", "wasn't Key2OAuth", "Check where your tunnel points"},
 	{"nothing behind it", func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) })
-	}, "public.reach", "yours", "cannot reach this program", "leads to the address"},
+	}, "public.reach", "yours", "can't reach Key2OAuth", "points to the address"},
 }
 
 func loginPage(w http.ResponseWriter, _ *http.Request) {

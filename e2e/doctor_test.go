@@ -172,12 +172,12 @@ var setUps = []struct {
 	}, "computer.paused", "failed", "yours", "Press Resume"},
 
 	{"warning page", edge(func(e *tunneltest.Edge) { e.SetInterstitial(true) }, func(e *tunneltest.Edge) { e.SetInterstitial(false) }), "public.page", "warn", "ngrok", "press Visit Site"},
-	{"requests used up", edge(func(e *tunneltest.Edge) { e.UseUp("727") }, func(e *tunneltest.Edge) { e.UseUp("") }), "public.reach", "failed", "yours", "Wait for the next month"},
-	{"bandwidth used up", edge(func(e *tunneltest.Edge) { e.UseUp("725") }, func(e *tunneltest.Edge) { e.UseUp("") }), "public.reach", "failed", "yours", "Wait for the next month"},
+	{"requests used up", edge(func(e *tunneltest.Edge) { e.UseUp("727") }, func(e *tunneltest.Edge) { e.UseUp("") }), "public.reach", "failed", "yours", "Wait until next month"},
+	{"bandwidth used up", edge(func(e *tunneltest.Edge) { e.UseUp("725") }, func(e *tunneltest.Edge) { e.UseUp("") }), "public.reach", "failed", "yours", "Wait until next month"},
 	{"domain held", down("retrying", func(_ *testing.T, e *tunneltest.Edge) {
 		e.Hold(tunneltest.DefaultDomain)
 		e.KillSessions()
-	}, func(_ *testing.T, e *tunneltest.Edge) { e.Release(tunneltest.DefaultDomain) }), "public.tunnel", "failed", "ngrok", "tried again by itself"},
+	}, func(_ *testing.T, e *tunneltest.Edge) { e.Release(tunneltest.DefaultDomain) }), "public.tunnel", "failed", "ngrok", "reconnects automatically"},
 	{"tunnel stopped at ngrok", down("failed", func(t *testing.T, e *tunneltest.Edge) {
 		if err := e.Send(tunneltest.DefaultDomain, tunneltest.Stop); err != nil {
 			t.Fatal(err)

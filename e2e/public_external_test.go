@@ -222,7 +222,7 @@ func TestExternalPortTaken(t *testing.T) {
 	a := o.start(t)
 	eventually(t, patience, "the status says that the port is taken", func() bool {
 		st := a.tunnel()
-		return st.State == "retrying" && strings.Contains(st.Words, "in use by another program") && st.Next != ""
+		return st.State == "retrying" && strings.Contains(st.Words, "Another program is using") && st.Next != ""
 	})
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
 	signedInHere(t, a, a.addEndpoint("Linear", up.URL, ""), up.Key()).mustCall("with the port taken")

@@ -40,12 +40,12 @@ func TestN01N03N04N06Words(t *testing.T) {
 		{
 			name:   "N04 address held elsewhere",
 			before: func(w *world) { w.Hold(domain) },
-			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_334", Words: "still held by an earlier connection"},
+			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_334", Words: "earlier connection still holds your address"},
 		},
 		{
 			name:   "N04 too many sessions",
 			config: refuseAll("108", "Your account is limited to 1 simultaneous session."),
-			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_108", Words: "no more programs to be connected"},
+			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_108", Words: "limit of connected programs"},
 		},
 		{
 			name:   "N04 program too old",
@@ -61,18 +61,18 @@ func TestN01N03N04N06Words(t *testing.T) {
 			name:   "N01 no requests left this month",
 			before: func(w *world) { w.UseUp("727") },
 			online: func(*app, *world) {},
-			want:   tunnelInfo{State: "online", Test: "had all the requests that its plan allows"},
+			want:   tunnelInfo{State: "online", Test: "used up this month's requests"},
 		},
 		{
 			name:   "N01 no bytes left this month",
 			online: func(a *app, w *world) { w.UseUp("725"); w.KillSessions() },
-			want:   tunnelInfo{State: "online", Test: "sent all the data that its plan allows"},
+			want:   tunnelInfo{State: "online", Test: "used up this month's data"},
 		},
 		{
 			name:   "N03 warning page",
 			config: tunneltest.Config{Interstitial: true},
 			online: func(*app, *world) {},
-			want:   tunnelInfo{State: "online", Words: "Apps on the internet reach this computer"},
+			want:   tunnelInfo{State: "online", Words: "Apps on the internet can reach this computer"},
 			well:   true,
 		},
 		{

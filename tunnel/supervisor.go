@@ -81,7 +81,7 @@ func (s *Supervisor) init() {
 	s.once.Do(func() {
 		s.poke, s.kicks = make(chan struct{}, 1), make(chan struct{}, 1)
 		s.nets, s.sleeps = make(chan struct{}, 1), make(chan struct{}, 1)
-		s.status = Status{Provider: ProviderOff, State: Off, Words: offWords, Since: time.Now()}
+		s.status = Status{Provider: ProviderOff, State: Off, Words: WordsOff, Since: time.Now()}
 		if s.Pace.MinWait == 0 {
 			s.Pace.MinWait, s.Pace.MaxWait = time.Second, 30*time.Second
 		}
@@ -249,11 +249,11 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 	s.mu.Unlock()
 	switch {
 	case w.Tunnel == nil:
-		s.settle(Off, offWords, nil)
+		s.settle(Off, WordsOff, nil)
 		<-ctx.Done()
 		return
 	case w.Paused:
-		s.settle(Paused, pausedWords, w.Tunnel)
+		s.settle(Paused, WordsPaused, w.Tunnel)
 		<-ctx.Done()
 		return
 	}

@@ -65,9 +65,9 @@ func TestWords(t *testing.T) {
 			t.Errorf("%s: %q is not in the table of links", key, p.Link)
 		}
 		if !slices.Contains([]Whose{Yours, Ngroks, Network, Ours}, p.Whose) {
-			t.Errorf("%s: whose fault is it?", key)
+			t.Errorf("%s: who has to fix it?", key)
 		}
-		if by := strings.Contains(p.Next, "by itself"); by && p.Permanent {
+		if again := strings.Contains(p.Next, "keeps trying") || strings.Contains(p.Next, "automatically"); again && p.Permanent {
 			t.Errorf("%s is not tried again, and says so: %q", key, p.Next)
 		}
 	}

@@ -110,7 +110,7 @@ func (r *Reach) describe(st tunnel.Status) api.TunnelStatus {
 		since := st.Since.UTC()
 		out.Since = &since
 		if st.Provider == tunnel.ProviderNgrok {
-			out.Words = "Apps on the internet reach this computer at " + st.Origin + "."
+			out.Words = fmt.Sprintf(web.TextTunnelOnline, st.Origin)
 		}
 		if r.tested.Equal(st.Since) {
 			out.Test = r.found
@@ -131,9 +131,9 @@ func (r *Reach) Status() api.TunnelStatus {
 	st, provider, seen, origin := r.status, r.provider(), r.settings.Seen, r.origin()
 	switch {
 	case provider == tunnel.ProviderOff || st.State == "":
-		st = tunnel.Status{Provider: tunnel.ProviderOff, State: tunnel.Off, Words: web.TextTunnelOff}
+		st = tunnel.Status{Provider: tunnel.ProviderOff, State: tunnel.Off, Words: tunnel.WordsOff}
 	case r.c.Paused():
-		st = tunnel.Status{Provider: provider, State: tunnel.Paused, Words: web.TextTunnelPaused}
+		st = tunnel.Status{Provider: provider, State: tunnel.Paused, Words: tunnel.WordsPaused}
 	}
 	out := r.describe(st)
 	r.mu.Unlock()
@@ -198,7 +198,7 @@ const testTime = 20 * time.Second
 // what a person should know, and whether all is well.
 func (r *Reach) Test(ctx context.Context) (words string, ok bool, err error) {
 	if r.supervisor == nil || r.Origin() == "" {
-		return "", false, httpx.New(http.StatusConflict, web.TextTunnelOff)
+		return "", false, httpx.New(http.StatusConflict, tunnel.WordsOff)
 	}
 	words, ok = r.test(ctx)
 	return words, ok, nil
@@ -213,11 +213,11 @@ func (r *Reach) test(ctx context.Context) (words string, ok bool) {
 	}
 	err := tunnel.Probe(ctx, client, r.Origin(), path, nonce)
 	if err == nil {
-		return "The public address leads to this computer.", true
+		return web.TextTestPassed, true
 	}
 	f, isFault := errors.AsType[*tunnel.Fault](err)
 	if !isFault {
-		return "The public address could not be tested: " + err.Error(), false
+		return fmt.Sprintf(web.TextTestImpossible, err), false
 	}
 	return problem.Join(f.Problem.Words, f.Problem.Next), false
 }
