@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// restOfTable adds everything but the calls.
+// restOfTable adds everything except calls.
 func (r *report) restOfTable(b *strings.Builder) {
 	if len(r.Streams) > 0 {
 		most := mostStreams()
@@ -38,7 +38,7 @@ func (r *report) restOfTable(b *strings.Builder) {
 	}
 }
 
-// The chart's measures, in its own units.
+// The chart's measurements, in its own units.
 const (
 	chartWidth = 760
 	groupLeft  = 150
@@ -49,7 +49,7 @@ const (
 
 var chartColors = map[string]string{"direct": "#9aa5b1", "nginx": "#5b8c5a", "bare": "#c98a3b", "key2oauth": "#3b6fc9"}
 
-// chart draws the calls of 300 bytes: calls a second, and CPU for each.
+// chart draws the calls of 300 bytes: calls per second, and CPU per call.
 func (r *report) chart() string {
 	var b strings.Builder
 	y := 0

@@ -11,16 +11,16 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// A form is how the program runs: with what besides the listener.
+// A form is what runs besides the listener.
 type form struct {
 	name         string
 	tray, tunnel bool
 }
 
-// startForm starts the program in a form: with an icon in a panel, on a session
-// bus of its own, and with a tunnel to a stand-in for ngrok's service, which
-// speaks its protocol. Only a build for tests connects to such a stand-in. end
-// ends all of it.
+// startForm starts the program in a form: with an icon in a panel, on its own
+// session bus, and with a tunnel to a stand-in for ngrok's service, which
+// speaks ngrok's protocol. Only a build for tests connects to a stand-in. end
+// ends everything.
 func (b *bench) startForm(dir string, f form) (p *process, end func(), err error) {
 	t := new(asTest)
 	defer func() {
@@ -83,7 +83,7 @@ func (p *process) waitOnline() error {
 	return fmt.Errorf("the tunnel does not open: %s, %s", status.Tunnel.State, status.Tunnel.Words)
 }
 
-// buildForTests makes the program that connects to stand-ins.
+// buildForTests builds the program that connects to stand-ins.
 func (b *bench) buildForTests() (string, error) {
 	exe := filepath.Join(b.dir, "key2oauth-test")
 	if _, err := os.Stat(exe); err == nil {

@@ -26,12 +26,12 @@ type sample struct {
 	PerSecond float64 `json:"per_second"`
 	P50       float64 `json:"p50_us"`
 	P99       float64 `json:"p99_us"`
-	CPU       float64 `json:"cpu_us"` // of the subject, for each call
+	CPU       float64 `json:"cpu_us"` // of the subject, per call
 	Broken    float64 `json:"broken"` // calls whose connection was closed before the answer
 }
 
-// calls measures calls at each concurrency and size, one subject right after
-// the other, over and over: whatever else the machine does hits all of them.
+// calls measures calls at each concurrency and size. Subjects alternate, so
+// other load on the machine affects all of them.
 func (b *bench) calls() error {
 	subjects, err := b.subjects()
 	if err != nil {
@@ -47,7 +47,7 @@ func (b *bench) calls() error {
 		for _, size := range sizes {
 			for _, conns := range b.o.conns {
 				for i := range subjects {
-					s := subjects[(i+rep)%len(subjects)] // nobody is always the first
+					s := subjects[(i+rep)%len(subjects)] // each subject is first sometimes
 					got, err := b.load(s, conns, size)
 					if err != nil {
 						return fmt.Errorf("%s: %w", s.name, err)
@@ -74,7 +74,7 @@ func (b *bench) calls() error {
 	return nil
 }
 
-// chosen are the subjects that are wanted.
+// chosen returns the selected subjects.
 func (b *bench) chosen(all []*subject) []*subject {
 	return slices.DeleteFunc(all, func(s *subject) bool {
 		return s.name != "bare" && !slices.Contains(strings.Split(b.o.subjects, ","), s.name)
@@ -87,8 +87,8 @@ type callKey struct {
 	conns   int
 }
 
-// load sends calls over a number of connections for a while. The body of a
-// call is as long as that of its answer.
+// load sends calls over a number of connections for a while. A call's body is
+// as long as its answer.
 func (b *bench) load(s *subject, conns, size int) (sample, error) {
 	request := s.request(size)
 	var clients []*client
@@ -107,7 +107,7 @@ func (b *bench) load(s *subject, conns, size int) (sample, error) {
 	)
 	length := b.o.time
 	if size >= 1<<20 {
-		length *= 5 // or some call of many that share two cores would not be over
+		length *= 5 // many calls that share two cores take longer
 	}
 	warm := time.Now().Add(length / 5)
 	end := warm.Add(length)
@@ -149,7 +149,7 @@ func (b *bench) load(s *subject, conns, size int) (sample, error) {
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// request is what an MCP client sends to call a tool.
+// request is an MCP client's tool call.
 func (s *subject) request(size int) []byte {
 	const head, tail = `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"text":"`, `"}}}`
 	body := head + strings.Repeat("x", max(0, size-len(head)-len(tail))) + tail
@@ -159,8 +159,8 @@ func (s *subject) request(size int) []byte {
 		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
 }
 
-// A client is one connection of a client that costs little: net/http's would
-// cost more than what is measured.
+// A client is one connection of a cheap HTTP client: net/http's would cost
+// more than what is measured.
 type client struct {
 	net.Conn
 	in    *bufio.Reader
@@ -187,14 +187,14 @@ func (c *client) dialAgain() error {
 	return nil
 }
 
-// run sends one call after the other until end, and notes how long those took
-// that ended after warm.
+// run sends calls one after the other until end, and records how long those
+// that ended after warm took.
 func (c *client) run(request []byte, warm, end time.Time) error {
 	for begin := time.Now(); begin.Before(end); {
 		switch err := c.call(request); {
 		case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-			// With bodies that are long ReverseProxy loses a call now and then:
-			// see README.md.
+			// ReverseProxy sometimes loses a call with a long body: see
+			// README.md.
 			c.broken++
 			if err := c.dialAgain(); err != nil {
 				return err
@@ -213,8 +213,8 @@ func (c *client) run(request []byte, warm, end time.Time) error {
 	return nil
 }
 
-// call sends a request and reads the answer, which must be a good one. A long
-// request is sent while the answer is read, since the answer may begin early.
+// call sends a request and reads the answer, which must be successful. A long
+// request is sent while the answer is read, since the answer may start early.
 func (c *client) call(request []byte) error {
 	sent := make(chan error, 1)
 	if len(request) > 32<<10 {

@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// options are the flags.
+// options are the command-line flags.
 type options struct {
 	short bool
 	only  string
@@ -34,14 +34,14 @@ type options struct {
 	exe   string
 	floor float64
 
-	subjects string // only these are measured
+	subjects string // measures only these
 	conns    []int
 	sizes    []int
 }
 
 func main() {
-	// The programs that are measured against, and the upstream, are this one
-	// under another name, so that each is a process of its own.
+	// The reference programs and the upstream are this program under another
+	// name, so each is its own process.
 	if role, ok := roles[os.Getenv(roleVariable)]; ok {
 		if err := role(); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
@@ -118,7 +118,7 @@ func run(ctx context.Context, args []string) error {
 	return b.r.check(o.floor)
 }
 
-// numbers reads a list of numbers into to.
+// numbers parses a list of numbers into to.
 func numbers(to *[]int) func(string) error {
 	return func(list string) error {
 		*to = nil
@@ -137,7 +137,7 @@ func numbers(to *[]int) func(string) error {
 type bench struct {
 	ctx  context.Context
 	o    options
-	dir  string // for everything that is thrown away
+	dir  string // for temporary files
 	root string
 	r    *report
 
@@ -180,7 +180,7 @@ func (b *bench) measure() error {
 	return nil
 }
 
-// build makes the program as it is shipped.
+// build builds the program as it is shipped.
 func (b *bench) build() error {
 	if b.built = b.o.exe; b.built == "" {
 		b.built = filepath.Join(b.dir, "key2oauth")

@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// A report is everything that was measured.
+// A report has all measurements.
 type report struct {
 	Go     string `json:"go"`
 	System string `json:"system"`
 	CPU    string `json:"cpu"`
 	Cores  int    `json:"cores"`
-	// Load is the load average of a minute, at the beginning and at the end of
+	// Load is the one-minute load average, at the beginning and the end of
 	// each part.
 	Load    map[string]string `json:"load_average"`
 	Calls   []callRow         `json:"calls,omitempty"`
@@ -28,14 +28,14 @@ type report struct {
 	Idle    *idleRow          `json:"idle,omitempty"`
 }
 
-// A callRow is one cell of the table of calls: medians over all runs.
+// A callRow is one row of the table of calls: medians over all runs.
 type callRow struct {
 	Subject string `json:"subject"`
 	Size    int    `json:"size"`
 	Conns   int    `json:"connections"`
 	Runs    int    `json:"runs"`
 	sample
-	// Against the bare ReverseProxy: medians of the ratios within one run.
+	// Relative to the bare ReverseProxy: medians of the ratios within one run.
 	Throughput float64 `json:"throughput_to_bare,omitempty"`
 	CPURatio   float64 `json:"cpu_to_bare,omitempty"`
 }
@@ -105,7 +105,7 @@ func (r *report) addCalls(k callKey, samples map[callKey][]sample) {
 	})
 }
 
-// bytesOf is a size as people write it.
+// bytesOf formats a size as people write it.
 func bytesOf(n int) string {
 	switch {
 	case n >= 1<<20:
@@ -116,7 +116,7 @@ func bytesOf(n int) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-// table is the report for people, in Markdown.
+// table returns the report for people, in Markdown.
 func (r *report) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s, %d cores (%s)\n\nLoad average of the machine:", r.Go, r.System, r.Cores, r.CPU)
@@ -153,8 +153,8 @@ func (r *report) sortedCalls() []callRow {
 	return rows
 }
 
-// keep takes what this run has not measured from earlier ones, the first that
-// has it.
+// keep copies what this run did not measure from earlier reports; the first
+// that has it counts.
 func (r *report) keep(names []string) error {
 	for _, name := range names {
 		b, err := os.ReadFile(name)
@@ -222,7 +222,7 @@ func (r *report) write(dir string) error {
 	return nil
 }
 
-// check fails if calls are slower than a share of what the bare proxy does.
+// check fails if throughput is below a share of the bare proxy's.
 func (r *report) check(floor float64) error {
 	for _, c := range r.Calls {
 		if c.Subject == "key2oauth" && c.Throughput < floor {

@@ -23,20 +23,19 @@ const roleVariable = "K2O_BENCH_ROLE"
 
 var roles = map[string]func() error{"upstream": serveUpstream, "bare": serveBare}
 
-// apiKey is what the upstream wants.
+// apiKey is the upstream's key.
 const apiKey = "sk-bench-0123456789abcdef0123456789abcdef"
 
-// Headers by which the load generator tells the upstream what to do. They pass
-// through every subject.
+// Headers that tell the upstream what to do. They pass through every subject.
 const (
-	headerSize   = "Bench-Size"   // of the answer, in bytes
-	headerEvents = "Bench-Events" // how many a second
+	headerSize   = "Bench-Size"   // size of the answer, in bytes
+	headerEvents = "Bench-Events" // events per second
 )
 
-// smallSize is the size of an answer that nobody asked to be larger.
+// smallSize is the default size of an answer.
 const smallSize = 300
 
-// listenAndSay listens on a free port and says which, for the parent to read.
+// listenAndSay listens on a free port and prints it for the parent.
 func listenAndSay() (net.Listener, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -46,8 +45,8 @@ func listenAndSay() (net.Listener, error) {
 	return ln, err
 }
 
-// serveBare is what is measured against: a ReverseProxy that injects the key
-// and does nothing else, with as many idle connections as there are clients.
+// serveBare is the reference: a ReverseProxy that injects the key and does
+// nothing else, with as many idle connections as there are clients.
 func serveBare() error {
 	target, err := url.Parse(os.Getenv("K2O_BENCH_UPSTREAM"))
 	if err != nil {
@@ -69,7 +68,7 @@ func serveBare() error {
 	})
 }
 
-// A bufferPool spares the bare proxy 32 kB of garbage for each call.
+// A bufferPool saves the bare proxy 32 kB of garbage per call.
 type bufferPool struct{ p sync.Pool }
 
 func (b *bufferPool) Get() []byte {
@@ -81,9 +80,9 @@ func (b *bufferPool) Get() []byte {
 
 func (b *bufferPool) Put(buf []byte) { b.p.Put((*[32 << 10]byte)(buf)) }
 
-// serveUpstream is an upstream that costs as little as possible, so that the
-// cores are left to what is measured. It answers tools/call with a fixed text
-// and enough of the rest of MCP for a key to be tried.
+// serveUpstream is an upstream that costs as little as possible, to leave the
+// cores to what is measured. It answers tools/call with a fixed text, and
+// enough of the rest of MCP for trying a key.
 func serveUpstream() error {
 	ln, err := listenAndSay()
 	if err != nil {
@@ -191,7 +190,7 @@ func (u *upstreamConn) discard() error {
 
 var answers sync.Map // size -> []byte
 
-// answerOf is a whole answer of about that size.
+// answerOf returns a whole answer of about that size.
 func answerOf(size int) []byte {
 	if b, ok := answers.Load(size); ok {
 		return b.([]byte)
@@ -210,7 +209,7 @@ func (u *upstreamConn) answer(status int, kind string, body []byte) error {
 	return err
 }
 
-// rpc answers what a trial of a key asks.
+// rpc answers the requests of a key trial.
 func (u *upstreamConn) rpc(body []byte) error {
 	var in struct {
 		ID     json.RawMessage
@@ -234,10 +233,10 @@ func (u *upstreamConn) rpc(body []byte) error {
 	return u.answer(http.StatusOK, "application/json", fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,%s}`, in.ID, result))
 }
 
-// errStream ends the connection of a stream that is over.
+// errStream ends the connection of a finished stream.
 var errStream = errors.New("the stream is over")
 
-// stream sends events, each with the time when it was sent.
+// stream sends events, each with its send time.
 func (u *upstreamConn) stream() error {
 	_, err := io.WriteString(u.c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
 	if err != nil {
@@ -248,7 +247,7 @@ func (u *upstreamConn) stream() error {
 		return err
 	}
 	if rate == 0 {
-		io.Copy(io.Discard, u.in) // until the client is gone
+		io.Copy(io.Discard, u.in) // until the client disconnects
 		return errStream
 	}
 	for {

@@ -16,12 +16,12 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// startOurs starts our program as it is shipped: keys sealed, activity on.
+// startOurs starts our program as it is shipped: keys encrypted, activity on.
 func (b *bench) startOurs(dir string) (*process, error) {
 	return b.start(nil, b.built, "serve", "--addr", "127.0.0.1:0", "--keychain", "file", "--data-dir", dir)
 }
 
-// dataDir is the data folder that startOurs was given.
+// dataDir returns the data folder that startOurs was given.
 func (p *process) dataDir() string { return p.cmd.Args[len(p.cmd.Args)-1] }
 
 // api calls the admin API.
@@ -64,8 +64,7 @@ func (p *process) addEndpoint(name, upstream string) (slug, mcp string, err erro
 	return e.Slug, e.Local, err
 }
 
-// signIn adds an endpoint and logs a client in, as a person would with a
-// browser.
+// signIn adds an endpoint and logs a client in, like a person with a browser.
 func (b *bench) signIn(p *process, name string) (*subject, error) {
 	_, mcp, err := p.addEndpoint(name, b.upstream.origin+"/mcp")
 	if err != nil {
@@ -82,8 +81,8 @@ func (b *bench) signIn(p *process, name string) (*subject, error) {
 	return &subject{name: "key2oauth", addr: u.Host, path: u.Path, token: c.Access, proc: p}, nil
 }
 
-// connect registers a client and goes through its whole login, with the key
-// pasted at consent.
+// connect registers a client and completes its login, with the key pasted at
+// consent.
 func connect(origin, resource string) (c *shimtest.OAuthClient, err error) {
 	t := new(asTest)
 	defer t.catch(&err)
@@ -93,8 +92,8 @@ func connect(origin, resource string) (c *shimtest.OAuthClient, err error) {
 	return c, nil
 }
 
-// An asTest lets the kit of the tests work outside of one: what would fail a
-// test becomes an error.
+// An asTest lets the test kit work outside of a test: what would fail a test
+// becomes an error.
 type asTest struct {
 	testing.TB
 	after []func()
@@ -102,7 +101,7 @@ type asTest struct {
 
 type testFailure struct{ words string }
 
-// Cleanup takes what end runs.
+// Cleanup registers a function for end.
 func (t *asTest) Cleanup(f func()) { t.after = append(t.after, f) }
 
 func (t *asTest) end() {
@@ -117,7 +116,7 @@ func (*asTest) Fatal(args ...any)         { panic(testFailure{fmt.Sprint(args...
 func (*asTest) Skip(args ...any)          { panic(testFailure{fmt.Sprint(args...)}) }
 func (*asTest) Fatalf(f string, a ...any) { panic(testFailure{fmt.Sprintf(f, a...)}) }
 
-// catch turns a failure into *err. It is deferred.
+// catch turns a failure into *err. Defer it.
 func (*asTest) catch(err *error) {
 	switch r := recover().(type) {
 	case nil:

@@ -15,18 +15,18 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest/fill"
 )
 
-// A sizeRow is what the program takes while nobody uses it.
+// A sizeRow is the cost of the idle program.
 type sizeRow struct {
 	BinaryMB float64       `json:"binary_mb"`
 	ReadyMS  float64       `json:"ready_ms"` // from the start of the process to its ready line
 	Resident []residentRow `json:"resident"`
 }
 
-// A residentRow is what an idle program holds in memory.
+// A residentRow is the memory of an idle program.
 type residentRow struct {
 	With   string  `json:"with"`
 	MB     float64 `json:"mb"`
-	AnonMB float64 `json:"anon_mb"` // of that, what is not the binary or another file
+	AnonMB float64 `json:"anon_mb"` // the part that is not mapped from files
 }
 
 // startRuns is how often a start is repeated.
@@ -76,9 +76,8 @@ func (b *bench) starts(dir string) (float64, *process, error) {
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// login measures a whole login as far as the program takes part in it: from
-// the browser's first request to the first token, with the form answered at
-// once.
+// login measures the program's part of a login: from the browser's first
+// request to the first token, with the form answered immediately.
 func (b *bench) login() error {
 	p, err := b.startOurs(filepath.Join(b.dir, "login"))
 	if err != nil {
@@ -112,7 +111,7 @@ func timedLogin(origin, resource string) (took time.Duration, err error) {
 	return time.Since(begin), nil
 }
 
-// A scaleRow is what things cost at one size of the state.
+// A scaleRow is the cost at one size of the state.
 type scaleRow struct {
 	Of        string  `json:"of"`
 	N         int     `json:"n"`
@@ -121,7 +120,7 @@ type scaleRow struct {
 	CallUS    float64 `json:"call_us"`    // p50 of a call of 300 bytes on one connection
 	CallCPU   float64 `json:"call_cpu"`   // µs
 	RefreshMS float64 `json:"refresh_ms"` // p50
-	SyncMS    float64 `json:"sync_ms"`    // p50 of the two writes that a refresh has to wait for
+	SyncMS    float64 `json:"sync_ms"`    // p50 of the two writes that a refresh waits for
 	FileMB    float64 `json:"file_mb"`    // of the state file
 }
 
@@ -139,8 +138,8 @@ func (b *bench) grants() error {
 	return nil
 }
 
-// fillGrants fills a data folder in memory, where a transaction waits for
-// nothing, and brings it back.
+// fillGrants fills a data folder in memory, where transactions do not wait,
+// and copies it back.
 func (b *bench) fillGrants(dir string, n int) error {
 	memory, err := os.MkdirTemp("/dev/shm", "k2o-bench-")
 	if err != nil {
@@ -162,7 +161,7 @@ func (b *bench) fillGrants(dir string, n int) error {
 	if err := os.CopyFS(dir, os.DirFS(work)); err != nil {
 		return err
 	}
-	return exec.Command("chmod", "-R", "go=", dir).Run() // CopyFS adds what the umask lets it
+	return exec.Command("chmod", "-R", "go=", dir).Run() // CopyFS adds permissions up to the umask
 }
 
 func (b *bench) endpoints() error {
@@ -184,7 +183,7 @@ func (b *bench) endpoints() error {
 	return nil
 }
 
-// scale measures a state that grow made large and stopped.
+// scale measures a state after grow has enlarged it and stopped the program.
 func (b *bench) scale(of string, n int, dir string, grow func(*process) error) error {
 	p, err := b.startOurs(dir)
 	if err != nil {
@@ -210,7 +209,7 @@ func (b *bench) scale(of string, n int, dir string, grow func(*process) error) e
 	all, _ := p.memory()
 	row.MemoryMB = float64(all) / 1e3
 
-	// The port is another one now, and with it the issuer: log in again.
+	// The port has changed, and with it the issuer, so log in again.
 	_, path, _ := strings.Cut(strings.TrimPrefix(mcp, "http://"), "/")
 	if c, err = connect(p.origin, p.origin+"/"+path); err != nil {
 		return err
@@ -235,8 +234,8 @@ func (b *bench) scale(of string, n int, dir string, grow func(*process) error) e
 	return nil
 }
 
-// refreshes measures refreshes, each next to the two synced writes that one
-// transaction of the state file consists of.
+// refreshes measures refreshes, each next to two synced writes, which are what
+// a transaction of the state file consists of.
 func refreshes(c *shimtest.OAuthClient, dir string) (refresh, sync float64, err error) {
 	t := new(asTest)
 	defer t.catch(&err)
@@ -270,14 +269,14 @@ func refreshes(c *shimtest.OAuthClient, dir string) (refresh, sync float64, err 
 	return median(took), median(synced), nil
 }
 
-// An idleRow is what a minute costs in which nothing happens.
+// An idleRow is the cost of a minute in which nothing happens.
 type idleRow struct {
 	Seconds float64 `json:"seconds"`
 	CPU     float64 `json:"cpu_percent"`
 	With    string  `json:"with"`
 }
 
-// idle watches the program for a minute, with an icon, an open tunnel, one
+// idle observes the program for a minute, with an icon, an open tunnel, one
 // client logged in, one of its streams open, and a dashboard that listens for
 // changes.
 func (b *bench) idle() error {

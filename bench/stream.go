@@ -15,22 +15,22 @@ import (
 	"time"
 )
 
-// A streamRow is what was measured of a subject with event streams.
+// A streamRow has a subject's measurements with event streams.
 type streamRow struct {
 	Subject  string          `json:"subject"`
-	Delays   map[int]float64 `json:"delay_p50_us"`    // of an event, by streams
+	Delays   map[int]float64 `json:"delay_p50_us"`    // delay of an event, by number of streams
 	Delays99 map[int]float64 `json:"delay_p99_us"`    //
-	IdleKB   map[int]float64 `json:"idle_kb"`         // of memory for each silent stream, by streams
-	Busy     float64         `json:"events_s"`        // across 1,000 streams, of the 20,000 that are sent
+	IdleKB   map[int]float64 `json:"idle_kb"`         // memory for each silent stream, by number of streams
+	Busy     float64         `json:"events_s"`        // events received per second on 1,000 streams, of 20,000 sent
 	BusyCPU  float64         `json:"cpu_us_by_event"` //
 }
 
-// streamRuns is how often each measurement of streams is repeated; memory is
-// taken once, since a process does not give all of it back.
+// streamRuns is how often each measurement of streams is repeated. Memory is
+// measured once, since a process does not return all of it.
 const streamRuns = 3
 
 func (b *bench) streams() error {
-	subjects, err := b.subjects2("streams")
+	subjects, err := b.newSubjects("streams")
 	if err != nil {
 		return err
 	}
@@ -83,12 +83,12 @@ func (b *bench) streams() error {
 	return nil
 }
 
-// mostStreams is 10,000, or as many as a proxy may have two connections for.
+// mostStreams is 10,000, or as many as a proxy can have two connections for.
 func mostStreams() int {
 	return int(min(10_000, (fileLimit()-100)/2))
 }
 
-// openStreams opens streams whose upstream sends so many events a second.
+// openStreams opens streams whose upstream sends that many events per second.
 func openStreams(s *subject, n int, events string) (streams []*client, err error) {
 	request := []byte("GET " + s.path + " HTTP/1.1\r\nHost: " + s.addr + "\r\nAuthorization: Bearer " + s.token + "\r\n" +
 		"Accept: text/event-stream\r\n" + headerEvents + ": " + events + "\r\n\r\n")
@@ -112,7 +112,7 @@ func openStreams(s *subject, n int, events string) (streams []*client, err error
 	return streams, err
 }
 
-// openers is how many streams are opened at once.
+// openers is how many streams are opened concurrently.
 const openers = 16
 
 func openStream(s *subject, request []byte) (*client, error) {
@@ -138,7 +138,7 @@ func closeAll(streams []*client) {
 	}
 }
 
-// delays returns how long events were under way, shortest first.
+// delays returns the delays of events, shortest first.
 func (b *bench) delays(s *subject, n int) ([]time.Duration, error) {
 	streams, err := openStreams(s, n, "50")
 	if err != nil {
@@ -179,7 +179,7 @@ func (b *bench) delays(s *subject, n int) ([]time.Duration, error) {
 	return all, nil
 }
 
-// idleStreams returns how much memory a silent stream costs, in kB.
+// idleStreams returns the memory of a silent stream, in kB.
 func (b *bench) idleStreams(s *subject, n int) (float64, error) {
 	time.Sleep(time.Second)
 	before, _ := s.proc.memory()
@@ -193,8 +193,8 @@ func (b *bench) idleStreams(s *subject, n int) (float64, error) {
 	return float64(after-before) / float64(n), nil
 }
 
-// busyStreams returns how many events a second come through, of twenty on each
-// stream, and what each costs.
+// busyStreams returns how many events per second arrive, of twenty sent on
+// each stream, and the cost of each.
 func (b *bench) busyStreams(s *subject, n int) (perSecond, cpu float64, err error) {
 	streams, err := openStreams(s, n, "20")
 	if err != nil {
@@ -229,9 +229,9 @@ func (b *bench) busyStreams(s *subject, n int) (perSecond, cpu float64, err erro
 	return float64(got) / took.Seconds(), micros(spent) / float64(got), nil
 }
 
-// subjects2 starts everything anew, in folders of its own, so that memory is
-// that of a process that has served nothing yet.
-func (b *bench) subjects2(folder string) ([]*subject, error) {
+// newSubjects starts everything again, in its own folders, for the memory of a
+// process that has served nothing yet.
+func (b *bench) newSubjects(folder string) ([]*subject, error) {
 	dir := b.dir
 	b.dir += "/" + folder
 	defer func() { b.dir = dir }()

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// A subject is something that calls can be sent to.
+// A subject is something that takes calls.
 type subject struct {
 	name  string
 	addr  string // host:port
@@ -26,12 +26,12 @@ type subject struct {
 	proc  *process // what its cost is read from; the upstream itself for "direct"
 }
 
-// A process is a program that we started.
+// A process is a program that the benchmark started.
 type process struct {
 	cmd    *exec.Cmd
 	origin string
 	stderr bytes.Buffer
-	ready  time.Duration // from the start to the ready line
+	ready  time.Duration // from start to ready line
 	once   sync.Once
 }
 
@@ -154,7 +154,7 @@ http {
 }
 `
 
-// startNginx starts nginx with nothing but the key to add.
+// startNginx starts nginx, which only adds the key.
 func (b *bench) startNginx() (*subject, error) {
 	exe, err := exec.LookPath("nginx")
 	if err != nil {
@@ -173,7 +173,7 @@ func (b *bench) startNginx() (*subject, error) {
 		return nil, err
 	}
 	if os.Getuid() == 0 {
-		user = "user root;" // it could not enter our folder as anybody else
+		user = "user root;" // another user could not enter our folder
 	}
 	conf := filepath.Join(dir, "nginx.conf")
 	text := fmt.Sprintf(nginxConf, user, dir, b.upstream.addr(), addr, apiKey)
@@ -197,7 +197,7 @@ func (b *bench) startNginx() (*subject, error) {
 	return nil, fmt.Errorf("nginx does not start: %s", p.stderr.String())
 }
 
-// pids are the process and its children: nginx works in those.
+// pids returns the process and its children, in which nginx works.
 func (p *process) pids() []int {
 	pids := []int{p.cmd.Process.Pid}
 	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[0]))
@@ -212,11 +212,11 @@ func (p *process) pids() []int {
 	return pids
 }
 
-// clockTick is the unit of the times in /proc/PID/stat. It is the same on every
+// clockTick is the unit of the times in /proc/PID/stat, the same on every
 // Linux that Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// cpu is the time that the process has computed, in user and system mode.
+// cpu returns the process's CPU time, in user and system mode.
 func (p *process) cpu() time.Duration {
 	var sum time.Duration
 	for _, pid := range p.pids() {
@@ -224,7 +224,7 @@ func (p *process) cpu() time.Duration {
 		if err != nil {
 			continue
 		}
-		// What follows the name, which may hold anything.
+		// The fields after the name, which may contain anything.
 		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 		if len(f) < 13 {
 			continue
@@ -236,8 +236,8 @@ func (p *process) cpu() time.Duration {
 	return sum
 }
 
-// memory is what the process holds in memory, in kB: all of it, and without
-// the pages of files, which the system may take back.
+// memory returns the process's memory in kB: all of it, and the part without
+// file pages, which the system can reclaim.
 func (p *process) memory() (all, anonymous int) {
 	for _, pid := range p.pids() {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -1,5 +1,5 @@
-// Package icons holds the pictures of the program: the tray icon in every
-// state, and its own icon. All are drawn by icons/gen from one source.
+// Package icons has the program's pictures: the tray icon in every state, and
+// the program's own icon. icons/gen draws all of them from one source.
 package icons
 
 import (
@@ -9,20 +9,20 @@ import (
 
 //go:generate go run ./gen -out .
 
-// A State is what the tray icon tells at a glance. Each has a shape of its own,
-// so that nobody needs to see colors.
+// A State is what the tray icon shows at a glance. Each state has its own
+// shape, so it does not depend on seeing colors.
 type State string
 
 // The states.
 const (
-	Connected  State = "connected"  // a disc: the outside reaches us
+	Connected  State = "connected"  // a disc: reachable from the internet
 	Connecting State = "connecting" // three dots
-	Attention  State = "attention"  // a warning sign: something needs the owner
+	Attention  State = "attention"  // a warning sign: something needs the owner's attention
 	Paused     State = "paused"     // two bars
-	Local      State = "local"      // the key alone: only programs on this machine reach us
+	Local      State = "local"      // only the key: reachable from this computer only
 )
 
-// States lists all of them.
+// States lists all states.
 var States = []State{Connected, Connecting, Attention, Paused, Local}
 
 // A Variant is what an icon is drawn for.
@@ -64,7 +64,7 @@ func App(size int) []byte { return read(fmt.Sprintf("app/key2oauth-%d.png", size
 // AppICO returns the program's own icon for Windows, in all sizes.
 func AppICO() []byte { return read("app/key2oauth.ico") }
 
-// read panics for a name that no caller may ask for.
+// read panics for a name that no caller may use.
 func read(name string) []byte {
 	b, err := files.ReadFile(name)
 	if err != nil {

@@ -2,16 +2,15 @@ package tray
 
 import "strings"
 
-// How long the texts of a [State] and of a [Notice] are at most, in characters
-// as a person counts them. Whoever fills them in cuts them.
+// The longest texts of a [State] and of a [Notice], in characters as a person
+// counts them. The caller cuts them.
 const (
 	MaxName   = 40
 	MaxWords  = 70
 	MaxReason = 300 // in a notification, which breaks lines
 )
 
-// name is how the menu calls a thing. Some apps give themselves no name that
-// can be shown.
+// name returns a name for the menu. Some apps give no name that can be shown.
 func name(s string) string {
 	if s == "" {
 		return t("unnamed")
@@ -19,5 +18,5 @@ func name(s string) string {
 	return s
 }
 
-// sentence is words without the full stop, to go on with a dash.
+// sentence returns words without the period, to continue with a dash.
 func sentence(words string) string { return strings.TrimSuffix(words, ".") }

@@ -11,34 +11,34 @@ import (
 )
 
 const (
-	// Where the systray package says that the menu is.
+	// The path at which the systray package announces the menu.
 	menuPath      = dbus.ObjectPath("/StatusNotifierItem/menu")
 	menuInterface = "com.canonical.dbusmenu"
 )
 
-// reveal is how long panels have for a level of the menu before they are told
+// reveal is how long panels have for one level of the menu before they learn
 // of the next.
 const reveal = 100 * time.Millisecond
 
-// overdue is how long a panel has to read a menu before it is told of it once
-// more, and after twice that again, for reminders times.
+// overdue is how long a panel has to read a menu before it is reminded; the
+// time doubles with each of the reminders.
 const (
 	overdue   = time.Second
 	reminders = 5
 )
 
-// A dbusMenu is the menu as panels read it, in the place of the one of the
-// systray package. That one tells panels of each item that is added, and
-// panels that draw with libdbusmenu (XFCE, Cinnamon, Ubuntu) then lose lines:
-// they ask for the properties of a submenu's lines beside those of the submenu,
-// and drop each line whose answer overtakes that of its submenu.
+// A dbusMenu is the menu that panels read, in place of the systray package's.
+// That package announces each added item, and panels that draw with
+// libdbusmenu (XFCE, Cinnamon, Ubuntu) then lose lines: they ask for the
+// properties of a submenu's lines at the same time as for those of the
+// submenu, and drop each line whose answer arrives before that of its submenu.
 //
-// This one changes all at once, and a panel learns of it level by level: the
-// lines of a submenu only after it has had the submenu.
+// This menu changes as a whole, and a panel learns of it level by level: of
+// the lines of a submenu only after it has the submenu.
 //
-// libdbusmenu also forgets that the menu has changed if it hears so while it
-// reads the one before, and then shows that for ever. So a panel that has read
-// a menu, and does not read the next, is told again.
+// libdbusmenu also misses a change that is announced while it reads the menu
+// before, and then shows the old one forever. So a panel that has read a menu,
+// and does not read the next, is reminded.
 type dbusMenu struct {
 	conn  *dbus.Conn
 	click func(Action)
@@ -48,21 +48,22 @@ type dbusMenu struct {
 	items    []Item
 	root     *menuNode
 	nodes    map[int32]*menuNode
-	lastID   int32 // none is given twice: a click on what is gone does nothing
+	lastID   int32 // ids are never reused: a click on a removed item does nothing
 	revision uint32
-	read     map[dbus.Sender]uint32 // the revision that each panel has
-	known    map[dbus.Sender]int    // how many levels each panel may have
-	curious  map[dbus.Sender]bool   // may have one more when reveal is over
+	read     map[dbus.Sender]uint32 // the revision each panel has read
+	known    map[dbus.Sender]int    // how many levels each panel may read
+	curious  map[dbus.Sender]bool   // panels that may read one more level after reveal
 }
 
-// A menuNode is a line of the menu; the root is none.
+// A menuNode is a line of the menu, or the root.
 type menuNode struct {
 	id       int32
 	item     Item
 	children []*menuNode
 }
 
-// menuLayout and menuProperties are a line as the interface sends it.
+// menuLayout and menuProperties are a line in the form that the interface
+// sends.
 type (
 	menuLayout struct {
 		ID         int32
@@ -75,15 +76,15 @@ type (
 	}
 )
 
-// newPanelMenu takes the place of the systray package's menu. It is called
-// while that package starts, which answers panels only when that is done: those
-// that have asked it by then get nothing, and an older revision.
+// newPanelMenu replaces the systray package's menu. It is called while that
+// package starts, which answers panels only once it is done: panels that asked
+// before get nothing, and an older revision.
 func newPanelMenu(items []Item, click func(Action), log *slog.Logger) (panelMenu, error) {
-	conn, err := dbus.SessionBus() // the connection of the systray package
+	conn, err := dbus.SessionBus() // the systray package's connection
 	if err != nil {
 		return nil, err
 	}
-	// It takes this name when its own menu is in place.
+	// The package takes this name once its own menu is in place.
 	name := fmt.Sprintf("org.kde.StatusNotifierItem-%d-1", os.Getpid())
 	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		var owner string
@@ -106,7 +107,7 @@ func newPanelMenu(items []Item, click func(Action), log *slog.Logger) (panelMenu
 	return m, nil
 }
 
-// show makes items the menu.
+// show displays items as the menu.
 func (m *dbusMenu) show(items []Item) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,7 +119,7 @@ func (m *dbusMenu) show(items []Item) {
 	m.announce()
 }
 
-// build makes the menu anew.
+// build replaces the menu.
 func (m *dbusMenu) build(items []Item) {
 	m.nodes, m.items = make(map[int32]*menuNode), items
 	m.known, m.curious = make(map[dbus.Sender]int), make(map[dbus.Sender]bool)
@@ -138,7 +139,7 @@ func (m *dbusMenu) nodesOf(items []Item) []*menuNode {
 	return all
 }
 
-// retitle gives the lines that there are other texts.
+// retitle changes the texts of the existing lines.
 func (m *dbusMenu) retitle(items []Item) {
 	m.items = items
 	changed := []menuProperties{}
@@ -161,24 +162,24 @@ func (m *dbusMenu) retitle(items []Item) {
 		Names []string
 	}
 	m.emit("ItemsPropertiesUpdated", changed, []removed{})
-	m.announce() // for panels that look at nothing else
+	m.announce() // for panels that read nothing else
 }
 
-// announce has the panels read the menu.
+// announce makes the panels read the menu.
 func (m *dbusMenu) announce() {
 	m.revision++
 	m.tell(m.revision, overdue, reminders)
 }
 
-// tell tells the panels of a revision. If some do not read it, they are told
-// again after wait.
+// tell announces a revision to the panels, and reminds those that do not read
+// it after wait.
 func (m *dbusMenu) tell(revision uint32, wait time.Duration, again int) {
 	m.emit("LayoutUpdated", revision, int32(0))
 	time.AfterFunc(wait, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.revision != revision || !m.conn.Connected() {
-			return // of the newer one they have been told
+			return // a newer revision was announced
 		}
 		late := false
 		for panel, has := range m.read {
@@ -202,8 +203,8 @@ func (m *dbusMenu) emit(signal string, args ...any) {
 	}
 }
 
-// allow says how many levels from the root a panel may have now, and sees to it
-// that it hears of the next.
+// allow returns how many levels from the root a panel may read now, and
+// arranges that it learns of the next.
 func (m *dbusMenu) allow(panel dbus.Sender) int {
 	levels := max(m.known[panel], 1)
 	m.known[panel] = levels
@@ -217,12 +218,12 @@ func (m *dbusMenu) allow(panel dbus.Sender) int {
 	return levels
 }
 
-// revealMore lets those who have read a level of the menu have one more.
+// revealMore allows one more level to the panels that have read one.
 func (m *dbusMenu) revealMore(root *menuNode) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.root != root {
-		return // which is the menu no more
+		return // no longer the menu
 	}
 	for panel := range m.curious {
 		m.known[panel]++
@@ -231,7 +232,7 @@ func (m *dbusMenu) revealMore(root *menuNode) {
 	m.announce()
 }
 
-// height is how many levels are below n.
+// height returns the number of levels below n.
 func (n *menuNode) height() int {
 	h := 0
 	for _, c := range n.children {
@@ -240,7 +241,7 @@ func (n *menuNode) height() int {
 	return h
 }
 
-// layout is n with so many levels below it.
+// layout returns n with that many levels below it.
 func (n *menuNode) layout(levels int) menuLayout {
 	l := menuLayout{n.id, n.properties(), []dbus.Variant{}}
 	if levels > 0 {
@@ -275,7 +276,7 @@ func (n *menuNode) properties() map[string]dbus.Variant {
 
 var errNoItem = dbus.NewError("com.canonical.dbusmenu.Error", []any{"there is no such item"})
 
-// GetLayout is of the interface com.canonical.dbusmenu, as are the methods
+// GetLayout is part of the interface com.canonical.dbusmenu, like the methods
 // below.
 func (m *dbusMenu) GetLayout(panel dbus.Sender, parent, depth int32, _ []string) (uint32, menuLayout, *dbus.Error) {
 	m.mu.Lock()
@@ -287,11 +288,11 @@ func (m *dbusMenu) GetLayout(panel dbus.Sender, parent, depth int32, _ []string)
 	if n == m.root {
 		m.read[panel] = m.revision
 	}
-	levels := 1 // a panel that names an item has it
+	levels := 1 // a panel that names an item has read it
 	switch {
 	case depth == 0:
 		levels = 0
-	case n == m.root && depth != 1: // who asks for one level asks for each submenu
+	case n == m.root && depth != 1: // a panel that asks for one level asks for each submenu
 		levels = m.allow(panel)
 		if depth > 0 {
 			levels = min(levels, int(depth))
@@ -323,8 +324,8 @@ func (m *dbusMenu) GetProperty(id int32, name string) (dbus.Variant, *dbus.Error
 	return dbus.Variant{}, errNoItem
 }
 
-// Event is told of clicks, also on lines that are grayed. One on a line that is
-// gone by now does nothing, and is told so.
+// Event handles clicks, including those on grayed lines. A click on a removed
+// line does nothing, and the panel learns that it is gone.
 func (m *dbusMenu) Event(id int32, event string, _ dbus.Variant, _ uint32) *dbus.Error {
 	m.mu.Lock()
 	n, ok := m.nodes[id]

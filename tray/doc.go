@@ -1,22 +1,21 @@
-// Package tray shows the state of the program in the desktop's tray, and asks
-// for what is clicked there. It knows nothing of the rest of the program:
-// State comes in, Action goes out.
+// Package tray shows the program's state in the desktop's tray, and reports
+// what is clicked there. It knows nothing about the rest of the program: State
+// comes in, Action goes out.
 //
-// What is shown is a pure function of State: Menu, Icon and Tooltip. Run draws
-// it by way of the systray package, which only tray.go imports; on Linux the
-// menu is told to panels by a server of our own, since some of them lose lines
-// by the way of that package.
+// Menu, Icon and Tooltip are pure functions of State. Run draws them with the
+// systray package, which only tray.go imports. On Linux a server of our own
+// gives the menu to panels, since some of them lose lines of that package's.
 //
 // # Desktops
 //
-// On Linux an icon is drawn by whoever owns org.kde.StatusNotifierWatcher on
-// the session bus: KDE, XFCE, LXQt, Cinnamon, MATE, and GNOME with the
-// AppIndicator extension. Run starts drawing when there is one, however late,
-// and Config.Host hears whether there is. Without a bus Run returns ErrNoBus,
-// and the program is to go on without a tray.
+// On Linux the owner of org.kde.StatusNotifierWatcher on the session bus draws
+// the icon: KDE, XFCE, LXQt, Cinnamon, MATE, and GNOME with the AppIndicator
+// extension. Run starts drawing as soon as there is one, and tells Config.Host
+// whether there is. Without a bus Run returns ErrNoBus, and the program should
+// continue without a tray.
 //
-// On Windows Run waits for the taskbar, which comes after the first programs of
-// a login.
+// On Windows Run waits for the taskbar, which starts after the first programs
+// of a login.
 //
 // On macOS the systray package needs cgo. A program built without it gets
 // ErrUnsupported.

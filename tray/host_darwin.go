@@ -14,7 +14,7 @@ func follow(_ context.Context, _ *sync.WaitGroup, report func(bool), _ func()) (
 	return first, nil
 }
 
-// endLoop does nothing: here the systray package ends when it is told to.
+// endLoop does nothing: here the systray package ends when asked to.
 func endLoop(context.Context) (stop func()) { return func() {} }
 
 // newPanelMenu leaves the menu to the systray package.

@@ -10,14 +10,13 @@ import (
 	"github.com/key2oauth/key2oauth/tray/internal/sessionbus"
 )
 
-// watcher is who takes the icons of a desktop. Without one there is nothing
-// that could show them.
+// watcher is the name of the desktop's service for icons. Without one, nothing
+// shows icons.
 const watcher = "org.kde.StatusNotifierWatcher"
 
 // follow reports whether the desktop shows icons, until ctx ends, and closes
-// shown when it first does. If the bus ends, gone is called. It is a
-// connection of our own, beside that of the systray package, which does not
-// say how it fares.
+// shown when it first does. If the bus ends, it calls gone. It has its own
+// connection, because the systray package does not report the state of its.
 func follow(ctx context.Context, group *sync.WaitGroup, report func(bool), gone func()) (shown <-chan struct{}, err error) {
 	conn, err := sessionbus.Connect(ctx)
 	if err != nil {
@@ -32,7 +31,7 @@ func follow(ctx context.Context, group *sync.WaitGroup, report func(bool), gone 
 		dbus.WithMatchMember("NameOwnerChanged"),
 		dbus.WithMatchArg(0, watcher),
 	)
-	if err == nil { // asked for only now, so that no change falls between
+	if err == nil { // after subscribing, to miss no change
 		err = conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, watcher).Store(&here)
 	}
 	if err != nil {
@@ -63,5 +62,5 @@ func follow(ctx context.Context, group *sync.WaitGroup, report func(bool), gone 
 	return first, nil
 }
 
-// endLoop does nothing: here the systray package ends when it is told to.
+// endLoop does nothing: here the systray package ends when asked to.
 func endLoop(context.Context) (stop func()) { return func() {} }

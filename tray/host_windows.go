@@ -17,10 +17,9 @@ var (
 	postThreadMessage = user32.NewProc("PostThreadMessageW")
 )
 
-// follow reports whether there is a taskbar, and closes shown when there is. A
-// program that starts at login may be there before it, and the systray package
-// would fail for good. When the taskbar restarts, that package comes back by
-// itself.
+// follow reports whether there is a taskbar, and closes shown once there is. A
+// program that starts at login may run before the taskbar, and the systray
+// package would fail for good. If the taskbar restarts, that package recovers.
 func follow(ctx context.Context, group *sync.WaitGroup, report func(bool), _ func()) (shown <-chan struct{}, err error) {
 	first := make(chan struct{})
 	if taskbarIsThere() {
@@ -52,13 +51,14 @@ func taskbarIsThere() bool {
 	return window != 0
 }
 
-// endLoop ends this thread's message loop with ctx. The systray package does
-// that by a message to its window, and has none where the taskbar refused it.
+// endLoop ends this thread's message loop with ctx. The systray package sends
+// a message to its window for that, but has no window if the taskbar refused
+// it.
 func endLoop(ctx context.Context) (stop func()) {
 	const quit = 0x0012 // WM_QUIT
 	thread := windows.GetCurrentThreadId()
 	undo := context.AfterFunc(ctx, func() {
-		time.Sleep(time.Second) // for the usual way, which takes the icon away
+		time.Sleep(time.Second) // gives the usual way, which removes the icon, a chance
 		postThreadMessage.Call(uintptr(thread), quit, 0, 0)
 	})
 	return func() { undo() }

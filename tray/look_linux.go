@@ -12,9 +12,9 @@ import (
 	"github.com/key2oauth/key2oauth/icons"
 )
 
-// picture is the icon as the systray package wants it. The color of a panel
-// cannot be known, so it is the variant that every panel can show; the panel
-// scales it down.
+// picture returns the icon for the systray package. The panel's color is
+// unknown, so it is the variant that works on every panel; the panel scales it
+// down.
 func picture(s icons.State) []byte {
 	if p, ok := pictures.Load(s); ok {
 		return p.([]byte)
@@ -24,17 +24,18 @@ func picture(s icons.State) []byte {
 	return p
 }
 
-var pictures sync.Map // of icons.State to []byte
+var pictures sync.Map // icons.State to []byte
 
-// forPanel gives a PNG 16 bits per channel, such that the systray package sends
-// panels the right colors. It takes the low byte of each premultiplied channel
-// for the color, which is true of opaque pixels alone and makes smooth edges
-// motley. So the low byte is made the color that panels want, which is not
-// premultiplied; the high byte stays what it is, for whoever reads that.
+// forPanel gives a PNG 16 bits per channel, such that the systray package
+// sends panels the right colors. The package uses the low byte of each
+// premultiplied channel as the color, which is right only for opaque pixels
+// and discolors smooth edges. So forPanel puts the color that panels want,
+// which is not premultiplied, into the low byte; the high byte stays correct
+// for other readers.
 func forPanel(b []byte) []byte {
 	src, err := png.Decode(bytes.NewReader(b))
 	if err != nil {
-		panic(err) // our own file
+		panic(err) // our own file is valid
 	}
 	img := image.NewNRGBA64(src.Bounds())
 	for y := range src.Bounds().Dy() {
@@ -49,22 +50,22 @@ func forPanel(b []byte) []byte {
 				for want > alpha {
 					want -= 0x100
 				}
-				return uint16((want*0xffff + alpha - 1) / alpha) // which times alpha is want again
+				return uint16((want*0xffff + alpha - 1) / alpha) // times alpha, this is want again
 			}
 			img.SetNRGBA64(x, y, color.NRGBA64{R: channel(c.R), G: channel(c.G), B: channel(c.B), A: uint16(alpha)})
 		}
 	}
 	var out bytes.Buffer
 	if err := png.Encode(&out, img); err != nil {
-		panic(err) // a buffer takes everything
+		panic(err) // writing to a buffer never fails
 	}
 	return out.Bytes()
 }
 
-// label escapes what a menu would take for the mark of an access key.
+// label escapes the character that marks an access key in menus.
 func label(s string) string { return strings.ReplaceAll(s, "_", "__") }
 
-// tapOpens reports whether a click on the icon is to open the dashboard. On
-// most desktops it opens the menu. LXQt opens the menu by the other button
-// alone, and would do nothing.
+// tapOpens reports whether a click on the icon opens the dashboard. On most
+// desktops it opens the menu. LXQt opens the menu with the other button only,
+// and a click would do nothing.
 func tapOpens() bool { return strings.Contains(os.Getenv("XDG_CURRENT_DESKTOP"), "LXQt") }

@@ -8,11 +8,11 @@ import (
 	"github.com/key2oauth/key2oauth/icons"
 )
 
-// picture is the icon as the systray package wants it, for the color that the
-// taskbar has now.
+// picture returns the icon for the systray package, in the variant for the
+// taskbar's current color.
 func picture(s icons.State) []byte { return icons.ICO(s, taskbar()) }
 
-// taskbar reads the setting "Windows mode". Where there is none, as before
+// taskbar reads the setting "Windows mode". Where it is missing, as before
 // Windows 10 1903 and on Wine, the taskbar may have any color.
 func taskbar() icons.Variant {
 	k, err := registry.OpenKey(registry.CURRENT_USER, `Software\Microsoft\Windows\CurrentVersion\Themes\Personalize`, registry.QUERY_VALUE)
@@ -29,9 +29,9 @@ func taskbar() icons.Variant {
 	return icons.Dark
 }
 
-// label escapes what a menu would take for the mark of an access key.
+// label escapes the character that marks an access key in menus.
 func label(s string) string { return strings.ReplaceAll(s, "&", "&&") }
 
-// tapOpens reports whether a click on the icon is to open the dashboard: here
-// it opens the menu.
+// tapOpens reports whether a click on the icon opens the dashboard. Here it
+// opens the menu.
 func tapOpens() bool { return false }

@@ -8,12 +8,12 @@ import (
 	"github.com/key2oauth/key2oauth/icons"
 )
 
-// An Item is one line of the menu, as a person reads it: what a desktop wants
-// escaped is escaped where it is drawn.
+// An Item is one line of the menu, as a person reads it. It is escaped for the
+// desktop only when it is drawn.
 type Item struct {
 	Text      string
 	Action    Action // of a click; an item with neither Action nor Items is grayed
-	Checkable bool   // it has a check mark, set or not
+	Checkable bool   // has a check mark, set or not
 	Checked   bool
 	Separator bool
 	Items     []Item // a submenu
@@ -27,16 +27,16 @@ type panelMenu interface {
 	show(items []Item)
 }
 
-// How many lines the menu has at most for what there may be hundreds of. The
-// dashboard shows the rest.
+// Bounds on lines of which there may be hundreds. The dashboard shows the
+// rest.
 const (
 	maxEndpoints = 12
 	maxClients   = 8
 	maxKeys      = 3
 )
 
-// Menu lays out the tray menu. It is a pure function so that tests can hold
-// every state of the menu as text; only tray.go touches the systray package.
+// Menu lays out the tray menu. It is a pure function, which lets tests hold
+// every state of the menu as text; only tray.go uses the systray package.
 func Menu(s State) []Item {
 	return sections(
 		review(s),
@@ -60,7 +60,7 @@ func sections(parts ...[]Item) []Item {
 	return menu
 }
 
-// do is an item of a fixed text.
+// do returns an item with a fixed text.
 func do(key string, v Verb) Item { return Item{Text: t(key), Action: Action{Verb: v}} }
 
 func review(s State) []Item {
@@ -74,7 +74,7 @@ func review(s State) []Item {
 	return []Item{{Text: t("review.many", len(s.Pending)), Action: Action{Verb: ReviewRequest}}}
 }
 
-// status says how things stand, and is clickable where a click helps.
+// status returns the state, clickable where a click helps.
 func status(s State) []Item {
 	var items []Item
 	switch {
@@ -119,7 +119,7 @@ func tunnelStatus(tn Tunnel) Item {
 	return Item{Text: t("status.unset")}
 }
 
-// keys are the saved keys that keep calls from working.
+// keys returns the servers whose saved key makes calls fail.
 func keys(s State) []Item {
 	var items []Item
 	for _, e := range s.Endpoints {
@@ -133,11 +133,11 @@ func keys(s State) []Item {
 	return limit(items, maxKeys, "key.more")
 }
 
-// stoppedFor is how long an attempt that came to nothing is in the menu. The
-// page shows it longer.
+// stoppedFor is how long a failed attempt stays in the menu. The page shows it
+// longer.
 const stoppedFor = time.Hour
 
-// stopped is the last app that did not get connected, and whose fault that is.
+// stopped returns the last app that failed to connect, and who has to fix it.
 func stopped(s State) []Item {
 	a := s.Stopped
 	if a.Time.IsZero() || s.Now.Sub(a.Time) > stoppedFor {
@@ -149,9 +149,10 @@ func stopped(s State) []Item {
 	return []Item{{Text: t(cmp.Or(key, "stopped"), name(a.Client)), Action: Action{Verb: OpenCheck}}}
 }
 
-// limit replaces what is past n by one line that leads to the dashboard.
+// limit replaces the items after the n-th with one line that leads to the
+// dashboard.
 func limit(items []Item, n int, more string) []Item {
-	if len(items) <= n+1 { // the line would take the room of the item
+	if len(items) <= n+1 { // the line would take the place of the item
 		return items
 	}
 	return append(items[:n:n], Item{Text: t(more, len(items)-n), Action: Action{Verb: OpenDashboard}})
@@ -183,8 +184,8 @@ func endpoints(s State) []Item {
 	return limit(items, maxEndpoints, "endpoints.more")
 }
 
-// clients are the connections. Revoking one cannot be taken back, so it takes
-// a second click, beside what it means.
+// clients returns the connected apps. Disconnecting one cannot be undone, so
+// it takes a second click, next to what it does.
 func clients(s State) []Item {
 	if len(s.Clients) == 0 {
 		return nil
@@ -208,9 +209,9 @@ func clients(s State) []Item {
 	return []Item{{Text: t("clients"), Items: limit(items, maxClients, "clients.more")}}
 }
 
-// switches start and stop calls.
+// switches returns the items that start and stop calls.
 func switches(s State) []Item {
-	if s.Paused { // which closes the tunnel too
+	if s.Paused { // a pause closes the tunnel too
 		return []Item{do("resume", Resume)}
 	}
 	items := []Item{do("pause", Pause)}
@@ -234,8 +235,8 @@ func program(s State) []Item {
 	return append(items, do("quit", Quit))
 }
 
-// Icon chooses the tray icon. What waits for a person comes before what the
-// owner chose, and that before how the network is.
+// Icon chooses the tray icon. What waits for the owner comes first, then the
+// owner's choices, then the state of the network.
 func Icon(s State) icons.State {
 	switch {
 	case len(s.Pending) > 0:
@@ -252,7 +253,7 @@ func Icon(s State) icons.State {
 	return icons.Local
 }
 
-// broken counts the keys that keep calls from working.
+// broken counts the keys that make calls fail.
 func broken(s State) int {
 	n := 0
 	for _, e := range s.Endpoints {
@@ -263,8 +264,8 @@ func broken(s State) int {
 	return n
 }
 
-// Tooltip says in a few words what the icon means. It holds no name, since a
-// tooltip shows over whatever the owner presents to others.
+// Tooltip explains the icon in a few words. It contains no name, since a
+// tooltip may appear while the owner presents the screen to others.
 func Tooltip(s State) string {
 	return t("tooltip", situation(s))
 }

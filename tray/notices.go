@@ -2,25 +2,24 @@ package tray
 
 // A Notice is something that the owner should learn of without looking.
 type Notice struct {
-	About []string // what it is about; a thing that was told is not told again until it is over
-	Event bool     // it has happened, and is never over; what happened before the start is not told
+	About []string // what it is about; it is not shown again until all of that is over
+	Event bool     // something that happened; not shown if it happened before the start
 
 	Title, Body string
-	Button      string // what a click does
+	Button      string // label of the button
 	Action      Action
 }
 
-// maxNotices is how many keys are told of one by one.
+// maxNotices is how many keys get a notice each.
 const maxNotices = 2
 
-// Notices are what the owner should know of in a state. It is a pure function;
-// package notify remembers what was told. A notice holds names and nothing
-// else of the owner's: it may show on a locked screen.
+// Notices returns what the owner should know about a state. It is a pure
+// function; package notify remembers what was shown. A notice contains names
+// and nothing else of the owner's, because it may show on a locked screen.
 func Notices(s State) []Notice {
 	var all []Notice
 	if n := len(s.Pending); n > 0 {
-		// However many there are, and whoever they come from, it is one notice,
-		// and it is over only when none waits.
+		// All requests share one notice, which is over when none waits.
 		body := t("notice.request.body", name(s.Pending[0].Client))
 		if n > 1 {
 			body = t("notice.requests.body", n)
@@ -81,14 +80,15 @@ func keyNotices(s State) []Notice {
 	}}
 }
 
-// StartFailed is what the owner is told where there is no terminal to say why
-// the program ends. The text is at most MaxReason characters long.
+// StartFailed returns the notice for a failed start, where no terminal can
+// show the error. why has at most MaxReason characters.
 func StartFailed(why string) Notice { return failure("notice.start", why) }
 
-// LoginFailed says that StartAtLogin or DoNotStart came to nothing.
+// LoginFailed returns the notice for a failed StartAtLogin or DoNotStart.
 func LoginFailed(why string) Notice { return failure("notice.login", why) }
 
-// failure is a notice of what is over already: a click on it does nothing.
+// failure returns a notice of something that is over: a click on it does
+// nothing.
 func failure(key, why string) Notice {
 	return Notice{About: []string{key}, Event: true, Title: t(key), Body: why}
 }

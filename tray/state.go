@@ -2,9 +2,9 @@ package tray
 
 import "time"
 
-// A State is all that the tray shows. Its texts are drawn as they are: the
-// caller makes those that strangers wrote harmless, and cuts names to MaxName
-// and other texts to MaxWords. The zero State is an app on its first run.
+// A State is everything that the tray shows. Its texts are drawn as they are:
+// the caller makes strangers' texts harmless, and cuts names to MaxName and
+// other texts to MaxWords. The zero State is an app on its first run.
 type State struct {
 	Now       time.Time // what "2 minutes ago" counts from; Run fills it in
 	Pending   []Request // authorization requests that wait for the owner
@@ -12,9 +12,9 @@ type State struct {
 	Tunnel    Tunnel
 	DiskFull  bool // nothing can be saved
 	Paused    bool
-	Stopped   Attempt    // the last app that did not get connected; zero if all did
-	Endpoints []Endpoint // in the order to show them in
-	Clients   []Client   // the most recently used first
+	Stopped   Attempt    // the last app that failed to connect; zero if none did
+	Endpoints []Endpoint // in display order
+	Clients   []Client   // most recently used first
 	Login     Login
 }
 
@@ -24,37 +24,37 @@ type Request struct {
 	Client string
 }
 
-// A Keychain says whether the encryption key is at hand.
+// A Keychain is whether the encryption key is available.
 type Keychain int
 
 // The states of the keychain.
 const (
 	KeychainReady    Keychain = iota
-	KeychainWaiting           // locked, or not answering: calls wait
-	KeychainUnusable          // not set up, or out of reach: calls wait
-	KeychainMemory            // there is none, and nothing is kept
+	KeychainWaiting           // locked or not answering: calls wait
+	KeychainUnusable          // not set up or not reachable: calls wait
+	KeychainMemory            // there is none: nothing is kept
 )
 
-// A Tunnel says how the outside reaches us.
+// A Tunnel is how the internet reaches us.
 type Tunnel struct {
 	State TunnelState
-	Host  string // of the public origin, if there is one
+	Host  string // host of the public origin, if there is one
 	Words string // what is wrong, for the owner; "" if the state says all
 }
 
-// A TunnelState is what the tunnel does.
+// A TunnelState is the state of the tunnel.
 type TunnelState int
 
 // The states of the tunnel.
 const (
 	TunnelUnset      TunnelState = iota // none was ever set up
 	TunnelOffline                       // the owner closed it
-	TunnelConnecting                    // opening, or trying again by itself
+	TunnelConnecting                    // opening, or retrying
 	TunnelConnected
-	TunnelNeedsYou // it does not open again without the owner
+	TunnelNeedsYou // does not open again without the owner
 )
 
-// An Endpoint is one MCP URL of ours.
+// An Endpoint is one of the owner's servers.
 type Endpoint struct {
 	Slug     string
 	Name     string
@@ -62,7 +62,7 @@ type Endpoint struct {
 	LastUsed time.Time // zero if never
 }
 
-// A Key says whether an endpoint's saved key works.
+// A Key is whether an endpoint's saved key works.
 type Key int
 
 // The states of a key.
@@ -72,25 +72,25 @@ const (
 	KeyNeeded // calls wait for a key
 )
 
-// A Client is a connection that somebody approved.
+// A Client is a connected app.
 type Client struct {
 	Grant    string
 	Name     string
-	Endpoint string // the name of the endpoint that it uses
+	Endpoint string // name of the endpoint it uses
 	LastUsed time.Time
 }
 
-// An Attempt is an app's try to be connected, which came to nothing.
+// An Attempt is an app's failed attempt to connect.
 type Attempt struct {
 	Client string
 	Whose  Whose
-	Time   time.Time // when the last thing happened; zero for no attempt
+	Time   time.Time // time of the last step; zero for no attempt
 }
 
-// Whose says who can do something about it.
+// Whose is who has to fix a problem.
 type Whose int
 
-// Who that can be.
+// The values of Whose.
 const (
 	WhoseUnknown Whose = iota
 	WhoseYours
@@ -99,12 +99,12 @@ const (
 	WhoseTunnel
 )
 
-// Login says whether the program starts at login.
+// Login is whether the program starts at login.
 type Login int
 
 // The settings of Login.
 const (
-	LoginUnknown Login = iota // it cannot be set here, and is not shown
+	LoginUnknown Login = iota // cannot be set here, and is not shown
 	LoginOff
 	LoginOn
 )

@@ -110,8 +110,8 @@ var text = map[string]string{
 	"tooltip.needs-you": "the tunnel needs attention",
 }
 
-// Text is a text of the menu or of a notification, for tests and for those who
-// point to the menu.
+// Text returns a text of the menu or of a notification. Tests compare with it,
+// and other packages use it to refer to the menu.
 func Text(key string, args ...any) string { return t(key, args...) }
 
 // t looks up a text and fills in args. The texts are written in ASCII.
@@ -130,10 +130,10 @@ func t(key string, args ...any) string {
 
 var typography = strings.NewReplacer("...", "\u2026", " - ", " \u2013 ", "'", "\u2019")
 
-// ago says how long before now then was, in the words of a person.
+// ago returns how long before now then was, as people say it.
 func ago(now, then time.Time) string {
 	switch d := now.Sub(then); {
-	case d < time.Minute: // or a clock that was set back
+	case d < time.Minute: // or the clock was set back
 		return t("ago.now")
 	case d < 2*time.Minute:
 		return t("ago.minute")

@@ -19,13 +19,13 @@ import (
 	"github.com/key2oauth/key2oauth/tray/internal/newest"
 )
 
-// Run shows the tray icon and its menu until ctx ends, and then returns nil. It
-// does so too if the desktop ends it, as Windows does at a log-out. macOS wants
-// it on the main goroutine. It works once in a process: what it draws with has
-// one icon.
+// Run shows the tray icon and its menu until ctx ends, and then returns nil.
+// It also returns nil if the desktop ends it, as Windows does at logout. On
+// macOS it must run on the main goroutine. It works once per process, because
+// the systray package has only one icon.
 //
-// Where nothing shows tray icons yet, it waits for that. Where there never
-// will be anything, it returns one of the errors of this package at once.
+// If nothing shows tray icons yet, it waits. If nothing ever will, it
+// immediately returns one of this package's errors.
 func Run(ctx context.Context, cfg Config) error {
 	if ctx.Err() != nil {
 		return nil
@@ -54,15 +54,15 @@ func Run(ctx context.Context, cfg Config) error {
 	defer quiet(cfg.log())()
 	d.prepare(states.Get())
 	defer endLoop(ctx)()
-	// The systray package calls this on a goroutine of its own, at any time.
+	// The systray package calls this on its own goroutine, at any time.
 	var first atomic.Bool
 	drawn := make(chan struct{})
 	err = run(func() {
 		if first.Swap(true) {
-			return // it is all over
+			return // already over
 		}
 		defer close(drawn)
-		// Not before: a Quit that comes before the loop is lost on Windows.
+		// Only now: on Windows, a Quit before the loop is lost.
 		context.AfterFunc(ctx, systray.Quit)
 		s := states.Get()
 		s.Now = time.Now()
@@ -84,7 +84,7 @@ func Run(ctx context.Context, cfg Config) error {
 	return ended(ctx)
 }
 
-// ended says why ctx ended, if it was not its owner's wish.
+// ended returns why ctx ended, unless its owner canceled it.
 func ended(ctx context.Context) error {
 	if err := context.Cause(ctx); errors.Is(err, ErrBusGone) {
 		return err
@@ -92,8 +92,8 @@ func ended(ctx context.Context) error {
 	return nil
 }
 
-// run runs the systray package. Where the bus ends before its first answer,
-// that package panics when it quits.
+// run runs the systray package. If the bus ends before its first answer, that
+// package panics when it quits.
 func run(begin func()) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -107,7 +107,7 @@ func run(begin func()) (err error) {
 	return nil
 }
 
-// A drawer puts states on the screen, and clicks into a channel.
+// A drawer draws states, and puts clicks into a channel.
 type drawer struct {
 	log    *slog.Logger
 	lost   context.CancelCauseFunc
@@ -117,19 +117,19 @@ type drawer struct {
 
 	icon    string
 	tooltip string
-	menu    panelMenu           // nil means the systray package's own, which is all below
-	items   []Item              // as they are on the screen
-	drawn   []*systray.MenuItem // in the order of walk
+	menu    panelMenu           // nil means the systray package's own, which uses the fields below
+	items   []Item              // as drawn
+	drawn   []*systray.MenuItem // in walk order
 	stale   chan struct{}       // closed when drawn is replaced
 }
 
-// prepare sets what a Linux panel asks for first. The systray package would
-// keep an empty icon if it was set while the package connects.
+// prepare sets what a Linux panel asks for first. If an icon were set while
+// the systray package connects, the package would keep an empty one.
 func (d *drawer) prepare(s State) {
 	if runtime.GOOS != "linux" {
-		return // elsewhere there is nothing yet to set it on
+		return // elsewhere there is nothing to set it on yet
 	}
-	systray.SetTitle(t("product")) // names the icon in a desktop's settings; macOS would show it
+	systray.SetTitle(t("product")) // the icon's name in a desktop's settings; macOS would show it
 	systray.SetIcon(picture(Icon(s)))
 	systray.SetTooltip(Tooltip(s))
 	if tapOpens() {
@@ -142,7 +142,7 @@ func (d *drawer) prepare(s State) {
 	}
 }
 
-// tell passes clicks on, in their order.
+// tell passes clicks on in order.
 func (d *drawer) tell(ctx context.Context, do func(context.Context, Action)) {
 	for {
 		select {
@@ -154,11 +154,10 @@ func (d *drawer) tell(ctx context.Context, do func(context.Context, Action)) {
 	}
 }
 
-// settle is how long changes are collected before they are drawn.
+// settle is how long changes are collected before drawing.
 const settle = 50 * time.Millisecond
 
-// follow draws each state that comes, and once a minute what has become of
-// "2 minutes ago".
+// follow draws each state, and once a minute updates "2 minutes ago".
 func (d *drawer) follow(ctx context.Context, states *newest.Value[State]) {
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()
@@ -178,10 +177,10 @@ func (d *drawer) follow(ctx context.Context, states *newest.Value[State]) {
 	}
 }
 
-// draw changes on the screen what differs from s.
+// draw updates what differs from s.
 func (d *drawer) draw(s State) {
-	// The systray package panics if the bus is gone; we are told of that a
-	// moment later.
+	// The systray package panics if the bus is gone; we learn of that a moment
+	// later.
 	defer func() {
 		if p := recover(); p != nil {
 			err, ok := p.(error)
@@ -214,8 +213,8 @@ func (d *drawer) draw(s State) {
 }
 
 // alike reports whether the lines of both menus do the same. Only then may one
-// turn into the other under the pointer of a person: a click means what the
-// person read, not what the line says by the time it arrives.
+// menu turn into the other under the pointer: a click means what the person
+// read, not what the line says by the time the click arrives.
 func alike(a, b []Item) bool {
 	if len(a) != len(b) {
 		return false
@@ -229,7 +228,7 @@ func alike(a, b []Item) bool {
 	return true
 }
 
-// walk visits all items but separators, each before those of its submenu.
+// walk visits all items except separators, each before those of its submenu.
 func walk(items []Item, visit func(Item)) {
 	for _, i := range items {
 		if i.Separator {
@@ -252,12 +251,12 @@ func (d *drawer) retitle(items []Item) {
 	})
 }
 
-// rebuild throws the menu away, since items can only be appended.
+// rebuild replaces the whole menu, since items can only be appended.
 func (d *drawer) rebuild(items []Item) {
 	if d.drawn != nil {
 		for _, m := range d.drawn {
-			// ResetMenu closes the channels. A click that is on its way would
-			// panic, so there is none to close.
+			// ResetMenu closes the channels. Without a channel, a click that
+			// is being sent cannot panic.
 			m.ClickedCh = nil
 		}
 		close(d.stale)
@@ -266,8 +265,8 @@ func (d *drawer) rebuild(items []Item) {
 	d.drawn, d.stale = []*systray.MenuItem{}, make(chan struct{})
 	d.add(nil, items)
 	if n := len(d.drawn); n > 0 {
-		// By its locks this makes the channels that add has set visible to
-		// those who send clicks.
+		// Its locks make the channels that add has set visible to the senders
+		// of clicks.
 		d.drawn[n-1].Enable()
 	}
 }
@@ -308,10 +307,10 @@ func addItem(parent *systray.MenuItem, i Item) *systray.MenuItem {
 	}
 }
 
-// listen passes the clicks on m on. The systray package drops a click that
-// nobody waits for at that moment, so the channel has room, and each item has
-// a goroutine that empties it. Items that are grayed have none, since some
-// panels send their clicks too.
+// listen passes on the clicks on m. The systray package drops a click that no
+// one is waiting for, so the channel is buffered, and each item has a
+// goroutine that empties it. Grayed items have none, since some panels send
+// clicks on them too.
 func (d *drawer) listen(m *systray.MenuItem, a Action) {
 	clicks := make(chan struct{}, 64)
 	m.ClickedCh = clicks
@@ -326,7 +325,7 @@ func (d *drawer) listen(m *systray.MenuItem, a Action) {
 			case <-d.done:
 				return
 			}
-			for len(clicks) > 0 { // what came in before the item went
+			for len(clicks) > 0 { // clicks from before the item was removed
 				<-clicks
 				d.click(a)
 			}
@@ -342,8 +341,8 @@ func (d *drawer) click(a Action) {
 	}
 }
 
-// quiet sends what the systray package logs to l, and leaves other lines where
-// they went. The function that it returns ends that.
+// quiet redirects the systray package's log lines to l, and leaves other lines
+// alone. The returned function undoes that.
 func quiet(l *slog.Logger) (restore func()) {
 	before := log.Writer()
 	log.SetOutput(filter{l, before})

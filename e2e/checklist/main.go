@@ -50,8 +50,7 @@ func run(root string, check bool) error {
 	return nil
 }
 
-// generate returns the document, and the starred rows that need a test and
-// have none.
+// generate returns the document, and the starred rows without a test.
 func generate(root string) (doc []byte, missing []string, err error) {
 	all, err := rows.All()
 	if err != nil {
@@ -130,7 +129,7 @@ func describe(r rows.Row) string {
 	return r.Behavior + " (" + r.Except + ")"
 }
 
-// list names the tests of a row, by package so that the cell stays short.
+// list formats the tests of a row, grouped by package to keep the cell short.
 func list(r rows.Row, tests []string) string {
 	if len(tests) == 0 {
 		if r.Later != "" {

@@ -25,9 +25,9 @@ var (
 	anID       = regexp.MustCompile(`[A-Z][0-9]{2}`)
 )
 
-// scan finds the tests under root and returns them by the ids they bear. A
-// test bears an id in its own name, in the name of a subtest, in a name of its
-// table, or, if it is a script, in a comment.
+// scan returns the tests under root by their row ids. A test has an id in its
+// own name, in the name of a subtest, in a name of its table, or, if it is a
+// script, in a comment.
 func scan(root string) (map[string][]string, error) {
 	found := make(map[string][]string)
 	add := func(ids, where string) {
@@ -90,8 +90,8 @@ func scanGo(name, pkg string, add func(ids, where string)) error {
 }
 
 // scanNames reports the ids in strings that can be names of subtests: the
-// first argument of a Run method, and strings inside composite literals. A
-// string elsewhere, such as in a failure message, proves nothing.
+// first argument of a Run method, and strings in composite literals. Strings
+// elsewhere, such as in a failure message, do not count.
 func scanNames(n ast.Node, add func(ids, name string)) {
 	report := func(e ast.Expr) {
 		lit, ok := e.(*ast.BasicLit)
@@ -125,13 +125,13 @@ func scanNames(n ast.Node, add func(ids, name string)) {
 	})
 }
 
-// beginning returns what a name that is put together begins with, as in
-// "M01 "+version and fmt.Sprintf("M01 %s", version).
+// beginning returns the beginning of a composed name, such as "M01 "+version
+// or fmt.Sprintf("M01 %s", version).
 func beginning(e ast.Expr) ast.Expr {
 	switch x := e.(type) {
 	case *ast.BinaryExpr:
 		if lit, ok := beginning(x.X).(*ast.BasicLit); ok && strings.HasSuffix(lit.Value, `"`) {
-			// Completed so that the name after the ids is never empty.
+			// Completed, to keep the name after the ids from being empty.
 			return &ast.BasicLit{Kind: lit.Kind, Value: strings.TrimSuffix(lit.Value, `"`) + `..."`}
 		}
 	case *ast.CallExpr:

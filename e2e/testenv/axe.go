@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// Axe returns two scripts: one brings axe-core into a page, and one looks at the
-// page with it, by all of its rules but one: pages that go on by themselves do so
-// by a refresh, since they must without scripts, and each has a link for who
-// switched that off. The second one's value is the promise of a list, empty if
-// nothing is wrong. e2e is the folder that the npm packages are in.
+// Axe returns two scripts: one loads axe-core into a page, and one checks the
+// page with all of its rules but one: pages that continue automatically do so
+// by a refresh, because they must without scripts, and each has a link for
+// readers who turned that off. The second script's value is the promise of a
+// list, empty if nothing is wrong. e2e is the folder with the npm packages.
 func Axe(t testing.TB, e2e string) (load, look string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(e2e, "node_modules", "axe-core", "axe.min.js"))

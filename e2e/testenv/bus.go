@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The bus knows no service files: nothing can be activated on it, so that no
-// panel, prompter or keychain of the machine's own comes to life.
+// The bus has no service files, so it activates nothing: no panel, prompter or
+// keychain of the machine starts.
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -26,8 +26,8 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 </busconfig>
 `
 
-// StartBus starts a private D-Bus session bus that keeps its socket in dir, and
-// returns its address. It ends with t, or by End. It skips t where there is no
+// StartBus starts a private D-Bus session bus with its socket in dir, and
+// returns its address. It ends with t, or by End. It skips t if there is no
 // dbus-daemon.
 func StartBus(t testing.TB, dir string, env []string) (address string, daemon *exec.Cmd) {
 	t.Helper()
@@ -53,8 +53,8 @@ func StartBus(t testing.TB, dir string, env []string) (address string, daemon *e
 	return strings.TrimSpace(line), daemon
 }
 
-// ShortDir is a folder whose path is short enough for the sockets in it. It
-// goes with t.
+// ShortDir returns a folder whose path is short enough for sockets. It is
+// removed with t.
 func ShortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "k2o")
@@ -65,8 +65,8 @@ func ShortDir(t testing.TB) string {
 	return dir
 }
 
-// End ends a process that the test started, and waits for it. One that has
-// ended already, or never began, it leaves alone.
+// End ends a process that the test started, and waits for it. It does nothing
+// if the process has ended or never started.
 func End(cmd *exec.Cmd) {
 	if cmd == nil || cmd.Process == nil || cmd.ProcessState != nil {
 		return

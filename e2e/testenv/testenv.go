@@ -1,6 +1,6 @@
 // Package testenv says what a test needs beyond the Go toolchain. On a bare
-// machine such a test is skipped with the reason; in CI a skip is a failure,
-// because there everything is installed.
+// machine such a test is skipped with the reason. In CI, where everything is
+// installed, a skip is a failure.
 package testenv
 
 import (
@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what takes a second at most on a
-// machine that has nothing else to do. Only one that fails waits that long.
+// Patience is how long a test waits for something that takes at most a second
+// on an idle machine. Only a failing test waits that long.
 const Patience = time.Minute
 
-// InCI reports whether nothing may be skipped.
+// InCI reports whether skipping is a failure.
 func InCI() bool { return os.Getenv("CI") == "true" }
 
 // Need skips t unless program is on PATH, and returns its path. With CI=true

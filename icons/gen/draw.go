@@ -6,14 +6,14 @@ import (
 	"math"
 )
 
-// An ink is the colors of one variant of the tray icon.
+// An ink has the colors of one variant of the tray icon.
 type ink struct {
 	plain, good, warn color.NRGBA
 }
 
-// inks are the variants. Where the panel's color is not known, "neutral" has
-// tones that stand out from both white and black; "template" is for macOS,
-// which takes the shape alone and colors it itself.
+// inks are the variants. Where the panel's color is unknown, "neutral" has
+// tones that stand out from both white and black. "template" is for macOS,
+// which uses only the shape and colors it.
 var inks = map[string]ink{
 	"light":    {plain: rgb(0x20252e), good: rgb(0x0f7b52), warn: rgb(0xb65a00)},
 	"dark":     {plain: rgb(0xf3f5f9), good: rgb(0x43dd98), warn: rgb(0xffb340)},
@@ -25,8 +25,8 @@ func rgb(v uint32) color.NRGBA {
 	return color.NRGBA{R: uint8(v >> 16), G: uint8(v >> 8), B: uint8(v), A: 0xff}
 }
 
-// key is the key of the mark in app, in the heavier lines that a panel needs.
-// It lies on the diagonal, which leaves the lower right to the badge.
+// key is the key in app, with the heavier lines that a panel needs. It lies on
+// the diagonal, which leaves the lower right to the badge.
 func key() shape {
 	const pen = 2.3
 	return turned(4.35, 11.65, union(
@@ -36,10 +36,10 @@ func key() shape {
 	))
 }
 
-// A badge is the part of an icon that tells the state. It has a shape of its
-// own in every state, so that nobody needs to see colors.
+// A badge is the part of an icon that shows the state. It has its own shape in
+// every state, so it does not depend on seeing colors.
 type badge struct {
-	outline shape // what the key keeps clear of
+	outline shape // kept clear of the key
 	fill    shape
 	tint    func(ink) color.NRGBA
 }
@@ -51,8 +51,8 @@ func warn(i ink) color.NRGBA  { return i.warn }
 // states are in the order of the contact sheet.
 var states = []string{"connected", "connecting", "attention", "paused", "local"}
 
-// badgeOf draws a state's badge for a size in pixels. "local", where nothing is
-// reached or sought outside, has none.
+// badgeOf draws a state's badge for a size in pixels. "local", without a
+// connection to the internet, has none.
 func badgeOf(state string, size int) *badge {
 	switch state {
 	case "connected":
@@ -65,7 +65,7 @@ func badgeOf(state string, size int) *badge {
 		}
 		return &badge{dots, dots, plain}
 	case "attention":
-		if size < 22 { // too few pixels for a sign with a mark in it
+		if size < 22 { // too small for a sign with a mark in it
 			mark := union(box(11.5, 7, 14, 12, 0), box(11.5, 13.5, 14, 16, 0))
 			if size == 16 {
 				mark = union(box(12, 7, 14, 12, 0), box(12, 14, 14, 16, 0))
@@ -85,10 +85,10 @@ func badgeOf(state string, size int) *badge {
 	return nil
 }
 
-// gap is what the key keeps clear around a badge.
+// gap is the space that the key keeps around a badge.
 const gap = 1
 
-// tray draws the icon of a state for a panel.
+// tray draws a state's icon for a panel.
 func tray(state, variant string, size int) *image.NRGBA {
 	colors, k := inks[variant], key()
 	if variant == "template" {
@@ -105,19 +105,19 @@ func tray(state, variant string, size int) *image.NRGBA {
 	return c.image()
 }
 
-// The colors of the program's own icon: the accent of the pages, in light.
+// The colors of the program's own icon: the pages' light accent.
 var (
 	tileGround = rgb(0x0b6a5f)
 	tileKey    = rgb(0xffffff)
 )
 
-// app draws the program's own icon, which is the mark of the pages and their
-// favicon: a key on a tile.
+// app draws the program's own icon, a key on a tile like the pages' mark and
+// favicon.
 func app(size int) *image.NRGBA {
 	c := newCanvas(size)
 	inset, pen := 0.75, 1.3 // a shadowless tile looks too large beside other programs' icons
 	if size <= 24 {
-		inset, pen = 0, 1.6 // a thinner line would be a shade of gray
+		inset, pen = 0, 1.6 // a thinner line would turn gray
 	}
 	tile := box(0, 0, 16, 16, 4)
 	mark := union(
@@ -131,7 +131,7 @@ func app(size int) *image.NRGBA {
 	return c.image()
 }
 
-// A canvas collects premultiplied color, and so needs no rounding until the end.
+// A canvas collects premultiplied color, without rounding until the end.
 type canvas struct {
 	size int
 	pix  [][4]float64 // red, green, blue, alpha
@@ -156,7 +156,7 @@ func (c *canvas) fill(s shape, in color.NRGBA) {
 	}
 }
 
-// coverage is how much of a pixel lies in s.
+// coverage returns how much of a pixel lies in s.
 func coverage(s shape, x, y, unit float64) float64 {
 	switch d := s(x+unit/2, y+unit/2); {
 	case d > unit: // farther from the edge than the pixel's corners

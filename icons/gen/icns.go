@@ -6,8 +6,8 @@ import (
 	"image"
 )
 
-// icnsTypes are the names that an icon of macOS knows its pictures by, each for
-// one size in pixels. All are PNG, which macOS reads since 10.7.
+// icnsTypes are the names of the pictures in a macOS icon, each for one size
+// in pixels. All are PNG, which macOS reads since 10.7.
 var icnsTypes = []struct {
 	name string
 	size int
@@ -16,7 +16,7 @@ var icnsTypes = []struct {
 	{"ic13", 256}, {"ic08", 256}, {"ic14", 512}, {"ic09", 512}, {"ic10", 1024},
 }
 
-// encodeICNS makes an icon for macOS out of one picture for each size.
+// encodeICNS makes a macOS icon from one picture for each size.
 func encodeICNS(picture func(size int) *image.NRGBA) []byte {
 	var all bytes.Buffer
 	chunk := func(name string, content []byte) {

@@ -6,9 +6,9 @@ import (
 	"image"
 )
 
-// encodeICO makes a Windows icon of one picture in several sizes. Those up to
-// 64 pixels are bitmaps, which every program that reads icons knows; larger
-// ones are PNG, as Windows itself has them.
+// encodeICO makes a Windows icon from one picture in several sizes. Sizes up
+// to 64 pixels are bitmaps, which every reader of icons knows; larger ones are
+// PNG, as in Windows' own icons.
 func encodeICO(pictures []*image.NRGBA) []byte {
 	const header, entry = 6, 16
 	var dir, data bytes.Buffer
@@ -32,8 +32,9 @@ func encodeICO(pictures []*image.NRGBA) []byte {
 	return append(dir.Bytes(), data.Bytes()...)
 }
 
-// bitmap is a device-independent bitmap as icons have it: the header counts
-// the mask as height too, rows run from the bottom up, colors are blue first.
+// bitmap returns a device-independent bitmap in the form that icons use: the
+// header's height includes the mask, rows run from the bottom up, and blue
+// comes first.
 func bitmap(img *image.NRGBA) []byte {
 	size := img.Rect.Dx()
 	maskRow := (size + 31) / 32 * 4
@@ -48,7 +49,7 @@ func bitmap(img *image.NRGBA) []byte {
 			b.Write([]byte{c.B, c.G, c.R, c.A})
 		}
 	}
-	// The mask is for screens without transparency by degrees.
+	// The mask is for screens without partial transparency.
 	for y := size - 1; y >= 0; y-- {
 		row := make([]byte, maskRow)
 		for x := range size {

@@ -47,7 +47,7 @@ var (
 	appSizes  = []int{16, 22, 24, 32, 48, 64, 128, 256, 512}
 )
 
-// files draws all that is shipped, by name.
+// files draws all shipped icons, by name.
 func files() map[string][]byte {
 	all := make(map[string][]byte)
 	for _, state := range states {
@@ -80,7 +80,7 @@ func encodePNG(img image.Image) []byte {
 	var b bytes.Buffer
 	enc := png.Encoder{CompressionLevel: png.BestCompression}
 	if err := enc.Encode(&b, img); err != nil {
-		panic(err) // a buffer takes everything
+		panic(err) // writing to a buffer never fails
 	}
 	return b.Bytes()
 }

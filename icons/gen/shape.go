@@ -2,9 +2,9 @@ package main
 
 import "math"
 
-// A shape says how deep a point lies inside it: the distance to its edge in
-// units of the 16 by 16 grid, negative outside. Distances add up to smooth
-// edges at every size, and a gap around a shape is one subtraction.
+// A shape returns how deep inside it a point is: the distance to its edge in
+// units of the 16 by 16 grid, negative outside. Distances give smooth edges at
+// every size, and a gap around a shape is one subtraction.
 type shape func(x, y float64) float64
 
 // disc is a filled circle.
@@ -17,7 +17,7 @@ func ring(cx, cy, r, width float64) shape {
 	return func(x, y float64) float64 { return width/2 - math.Abs(math.Hypot(x-cx, y-cy)-r) }
 }
 
-// line is a stroke with round ends.
+// line is a stroke with rounded ends.
 func line(x0, y0, x1, y1, width float64) shape {
 	dx, dy := x1-x0, y1-y0
 	return func(x, y float64) float64 {
@@ -37,9 +37,9 @@ func box(x0, y0, x1, y1, r float64) shape {
 	}
 }
 
-// triangle points up; its corners are rounded.
+// triangle points up and has rounded corners.
 func triangle(cx, top, bottom, half, r float64) shape {
-	// The distance to each slanted edge, from its normal.
+	// The distance to each slanted edge, along its normal.
 	height := bottom - top
 	length := math.Hypot(half, height)
 	nx, ny := height/length, half/length
@@ -60,13 +60,13 @@ func union(shapes ...shape) shape {
 	}
 }
 
-// minus is a without b and a gap around b.
+// minus is a without b and without a gap around b.
 func minus(a, b shape, gap float64) shape {
 	return func(x, y float64) float64 { return min(a(x, y), -b(x, y)-gap) }
 }
 
-// turned moves the origin of s to cx, cy and turns its x axis to point up and
-// to the right.
+// turned moves the origin of s to cx, cy and rotates its x axis to point up
+// and right.
 func turned(cx, cy float64, s shape) shape {
 	return func(x, y float64) float64 {
 		x, y = x-cx, y-cy
@@ -74,7 +74,7 @@ func turned(cx, cy float64, s shape) shape {
 	}
 }
 
-// scaled draws s larger or smaller around the middle of the grid.
+// scaled scales s around the center of the grid.
 func scaled(by float64, s shape) shape {
 	return func(x, y float64) float64 { return by * s(8+(x-8)/by, 8+(y-8)/by) }
 }

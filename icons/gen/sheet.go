@@ -6,8 +6,9 @@ import (
 	"image/draw"
 )
 
-// sheet shows every tray icon at its true size and enlarged, on the panels
-// that it is for, and the program's own icon below: to look at, not to ship.
+// sheet shows every tray icon at its true size and enlarged, on matching
+// panels, with the program's own icon below. It is for people to look at, not
+// shipped.
 func sheet() *image.NRGBA {
 	type panel struct {
 		variant string

@@ -14,14 +14,14 @@ import (
 
 // A Browser opens pages and sends their forms with the headers that browsers
 // send. It keeps cookies, follows redirects on its own origin, and stops where
-// one leads elsewhere: what happens there is another server's business.
+// one leads to another origin.
 type Browser struct {
 	t      testing.TB
-	Origin string // of the pages: http://127.0.0.1:PORT
+	Origin string // the pages' origin: http://127.0.0.1:PORT
 	HTTP   *http.Client
 }
 
-// NewBrowser returns a browser with no cookies.
+// NewBrowser returns a browser without cookies.
 func NewBrowser(t testing.TB, origin string) *Browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -45,7 +45,7 @@ type Page struct {
 	URL      *url.URL
 	Header   http.Header
 	Body     string
-	Location string // where a redirect leads that leaves the origin
+	Location string // target of a redirect to another origin
 	Forms    []Form
 }
 
@@ -64,7 +64,7 @@ func (f Form) Has(name string) bool {
 	return slices.ContainsFunc(f.Fields, func(g Field) bool { return g.Name == name })
 }
 
-// Open goes to u, which may be a path, as a click on another site's link does.
+// Open goes to u, which may be a path, like a click on another site's link.
 func (b *Browser) Open(u string) *Page {
 	b.t.Helper()
 	req := b.request(http.MethodGet, u, nil)
@@ -72,14 +72,14 @@ func (b *Browser) Open(u string) *Page {
 	return b.Do(req)
 }
 
-// Submit sends a form of p: its hidden fields, with values put over them. An
-// empty value removes a field.
+// Submit sends a form of p: its hidden fields, overridden by values. An empty
+// value removes a field.
 func (b *Browser) Submit(f Form, values map[string]string) *Page {
 	b.t.Helper()
 	return b.Do(b.FormRequest(f, values))
 }
 
-// FormRequest is the request that Submit sends.
+// FormRequest returns the request that Submit sends.
 func (b *Browser) FormRequest(f Form, values map[string]string) *http.Request {
 	b.t.Helper()
 	v := url.Values{}
@@ -117,7 +117,7 @@ func (b *Browser) request(method, u string, body io.Reader) *http.Request {
 	return req
 }
 
-// Do sends req and reads the page that comes back.
+// Do sends req and returns the page.
 func (b *Browser) Do(req *http.Request) *Page {
 	b.t.Helper()
 	resp, err := b.HTTP.Do(req)
@@ -155,14 +155,14 @@ func (b *Browser) SignIn(link string) *Page {
 	return b.Submit(b.Form(b.Open(link), "/open"), nil)
 }
 
-// Consent opens an authorization URL and answers the form that it leads to.
+// Consent opens an authorization URL and answers its form.
 func (b *Browser) Consent(authorizeURL string, values map[string]string) *Page {
 	b.t.Helper()
 	p := b.Open(authorizeURL)
 	return b.Submit(b.Form(p, p.URL.Path), values)
 }
 
-// The pages come out of html/template, so their tags are regular enough.
+// html/template makes the pages, so their tags are regular.
 var (
 	formTag  = regexp.MustCompile(`(?s)<form\b([^>]*)>(.*?)</form>`)
 	fieldTag = regexp.MustCompile(`(?s)<(input|textarea|button)\b([^>]*)>`)

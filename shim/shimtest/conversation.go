@@ -15,9 +15,9 @@ import (
 	"strings"
 )
 
-// A Turn is one request of a client, or of its user's browser, as it was
-// recorded. Whatever is a secret, or might be one, stands there as a
-// placeholder in braces: the same one for the same value.
+// A Turn is one recorded request of a client or of its user's browser.
+// Anything that is or may be secret is replaced by a placeholder in braces,
+// the same one for the same value.
 type Turn struct {
 	Method string            `json:"method"`
 	Path   string            `json:"path"`
@@ -28,14 +28,14 @@ type Turn struct {
 	Status int               `json:"status"`
 }
 
-// RPC is the method of the JSON-RPC message that t sends, or "".
+// RPC returns the method of the JSON-RPC message that t sends, or "".
 func (t Turn) RPC() string {
 	var msg struct{ Method string }
-	json.Unmarshal(t.Body, &msg) // what is no message has no method
+	json.Unmarshal(t.Body, &msg) // anything else has no method
 	return msg.Method
 }
 
-// ReadConversation reads a file that Recorder.WriteFile wrote.
+// ReadConversation reads a file written by Recorder.WriteFile.
 func ReadConversation(name string) (turns []Turn, err error) {
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -53,15 +53,15 @@ func ReadConversation(name string) (turns []Turn, err error) {
 	return turns, lines.Err()
 }
 
-// Placeholders stand for values that differ from one run to the next. The zero
-// value knows none.
+// Placeholders stand for values that differ between runs. The zero value is
+// empty.
 type Placeholders struct {
 	names, values map[string]string
 	count         map[string]int
 }
 
-// Name is the placeholder of a value, which gets one of its kind if it has
-// none.
+// Name returns the placeholder of a value, and makes one of its kind if there
+// is none.
 func (p *Placeholders) Name(kind, value string) string {
 	if name, ok := p.names[value]; ok {
 		return name
@@ -86,8 +86,7 @@ func (p *Placeholders) Bind(name, value string) {
 	p.names[value], p.values[name] = name, value
 }
 
-// Known is the placeholder of a value that has one, and else says that nobody
-// knows it.
+// Known returns the placeholder of a value, or one for unknown values.
 func (p *Placeholders) Known(value string) string {
 	if name, ok := p.names[value]; ok {
 		return name
@@ -97,8 +96,7 @@ func (p *Placeholders) Known(value string) string {
 
 var placeholder = regexp.MustCompile(`\{[a-z_]+(\.\d+)?\}`)
 
-// Fill puts values in the place of their placeholders. One that stands for
-// nothing stays.
+// Fill replaces placeholders with their values. Unknown placeholders stay.
 func (p *Placeholders) Fill(s string) string {
 	return placeholder.ReplaceAllStringFunc(s, func(name string) string {
 		if value, ok := p.values[name]; ok {
@@ -108,7 +106,7 @@ func (p *Placeholders) Fill(s string) string {
 	})
 }
 
-// Answered takes the values out of an answer that later requests will hold.
+// Answered binds the values in an answer that later requests will contain.
 func (p *Placeholders) Answered(path string, session string, body []byte) {
 	if session != "" {
 		p.Name("session", session)
@@ -117,7 +115,7 @@ func (p *Placeholders) Answered(path string, session string, body []byte) {
 		return
 	}
 	var answer map[string]any
-	json.Unmarshal(body, &answer) // an error page holds none
+	json.Unmarshal(body, &answer) // an error page has none
 	for _, kind := range []string{"client_id", "client_secret", "registration_access_token", "access_token", "refresh_token"} {
 		if v, ok := answer[kind].(string); ok {
 			p.Name(kind, v)
@@ -125,7 +123,7 @@ func (p *Placeholders) Answered(path string, session string, body []byte) {
 	}
 }
 
-// S256 is the challenge that belongs to a verifier.
+// S256 returns the challenge of a verifier.
 func S256(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
@@ -136,7 +134,7 @@ var (
 	loopbackPort = regexp.MustCompile(`^(http://(?:127\.0\.0\.1|localhost|\[::1\])):\d+`)
 )
 
-// address strikes out what is secret in a URL or path.
+// address replaces the secrets in a URL or path.
 func (p *Placeholders) address(s string) string {
 	s = loopbackPort.ReplaceAllString(s, "$1:3118")
 	if u, err := url.Parse(s); err == nil && u.Scheme == "https" {
@@ -145,16 +143,16 @@ func (p *Placeholders) address(s string) string {
 	return slugSegment.ReplaceAllString(s, "/{slug}$1")
 }
 
-// Parameters that are the same for everybody.
+// Parameters that are the same for every client.
 var plainParameters = []string{"grant_type", "response_type", "code_challenge_method", "scope", "prompt"}
 
-// parameters strikes out what is secret in a query or a form.
+// parameters replaces the secrets in a query or a form.
 func (p *Placeholders) parameters(all url.Values) map[string]string {
 	if len(all) == 0 {
 		return nil
 	}
 	out := make(map[string]string)
-	// The challenge comes first: the verifier is known by it.
+	// The challenge comes first: the verifier's placeholder derives from it.
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		switch v := all.Get(name); {
 		case slices.Contains(plainParameters, name):
@@ -175,10 +173,10 @@ func (p *Placeholders) parameters(all url.Values) map[string]string {
 	return out
 }
 
-// plainHeaders are those that say what a client is like.
+// plainHeaders are the headers that characterize a client.
 var plainHeaders = []string{"User-Agent", "Accept", "Content-Type", "Mcp-Protocol-Version", "Mcp-Method", "Mcp-Name"}
 
-// headers strikes out what is secret in a request's headers.
+// headers replaces the secrets in a request's headers.
 func (p *Placeholders) headers(get func(string) string) map[string]string {
 	out := make(map[string]string)
 	for _, name := range plainHeaders {
@@ -195,14 +193,14 @@ func (p *Placeholders) headers(get func(string) string) map[string]string {
 	return out
 }
 
-// What is kept of a JSON body: of a registration, and of a message with its
-// parameters.
+// The recorded members of a JSON body: of a registration, and of a message
+// with its parameters.
 var (
 	plainMetadata = []string{"client_name", "redirect_uris", "grant_types", "response_types", "token_endpoint_auth_method", "scope", "application_type"}
 	plainMessage  = []string{"jsonrpc", "id", "method", "params", "name", "protocolVersion", "clientInfo", "capabilities", "notifications", "_meta"}
 )
 
-// body strikes out what is secret in a JSON body.
+// body replaces the secrets in a JSON body.
 func (p *Placeholders) body(path string, b []byte) json.RawMessage {
 	var msg map[string]any
 	if json.Unmarshal(b, &msg) != nil {

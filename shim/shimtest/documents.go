@@ -31,23 +31,23 @@ var vendorDocuments []byte
 // A VendorDocument is a client ID metadata document as its vendor served it.
 type VendorDocument struct {
 	Seen     string
-	Partial  bool // only the members that were recorded
+	Partial  bool // has only the recorded members
 	Note     string
 	Document map[string]any
 }
 
-// ID is the document's client id.
+// ID returns the document's client id.
 func (d VendorDocument) ID() string { return d.Document["client_id"].(string) }
 
-// Redirect is the last of the client's redirect URIs, with the port that a native
-// client picks at the moment, RFC 8252, Section 7.3.
+// Redirect returns the last of the client's redirect URIs, with the port that
+// a native client chooses, RFC 8252, Section 7.3.
 func (d VendorDocument) Redirect() string {
 	uris := d.Document["redirect_uris"].([]any)
 	uri := uris[len(uris)-1].(string)
 	return strings.Replace(uri, "http://127.0.0.1/", "http://127.0.0.1:54321/", 1)
 }
 
-// VendorDocuments are those of well-known clients.
+// VendorDocuments returns the documents of well-known clients.
 func VendorDocuments(t testing.TB) []VendorDocument {
 	t.Helper()
 	var all struct{ Documents []VendorDocument }
@@ -58,13 +58,13 @@ func VendorDocuments(t testing.TB) []VendorDocument {
 }
 
 // NewDocumentClient returns a client whose id is the URL of its document. It
-// has nothing to register.
+// does not register.
 func NewDocumentClient(t testing.TB, issuer, id, redirect string) *OAuthClient {
 	return &OAuthClient{t: t, http: fresh, Issuer: issuer, ID: id, Redirect: redirect, Verifier: rand.Text() + rand.Text(), State: rand.Text()}
 }
 
-// Documents is a web server that stands in for every host that client ID
-// metadata documents lie on. It counts what it is asked for.
+// Documents is a web server that stands in for all hosts of client ID metadata
+// documents. It counts its requests.
 type Documents struct {
 	t    testing.TB
 	Addr string
@@ -80,7 +80,7 @@ type Documents struct {
 	certs    map[string]*tls.Certificate
 }
 
-// NewDocuments starts a server on which nothing is published.
+// NewDocuments starts a server without documents.
 func NewDocuments(t testing.TB) *Documents {
 	t.Helper()
 	d := &Documents{t: t, handlers: make(map[string]http.Handler), certs: make(map[string]*tls.Certificate)}
@@ -109,8 +109,7 @@ func (d *Documents) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(w, r)
 }
 
-// Publish serves doc at its client id, with the headers given as names and
-// values.
+// Publish serves doc at its client id, with headers given as names and values.
 func (d *Documents) Publish(doc map[string]any, headers ...string) {
 	d.t.Helper()
 	b, err := json.Marshal(doc)
@@ -126,21 +125,21 @@ func (d *Documents) Publish(doc map[string]any, headers ...string) {
 	}))
 }
 
-// Handle answers for one URL. A nil handler makes it 404 again.
+// Handle sets the handler for one URL. A nil handler makes it 404 again.
 func (d *Documents) Handle(id string, h http.Handler) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.handlers[id] = h
 }
 
-// Handler returns what answers for a URL.
+// Handler returns the handler for a URL.
 func (d *Documents) Handler(id string) http.Handler {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.handlers[id]
 }
 
-// Requests returns what was asked for so far.
+// Requests returns the requests so far.
 func (d *Documents) Requests() []*http.Request {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -150,7 +149,7 @@ func (d *Documents) Requests() []*http.Request {
 // Fetches counts the requests so far.
 func (d *Documents) Fetches() int { return len(d.Requests()) }
 
-// Transport connects to the server whatever host is asked for.
+// Transport connects to the server for every host.
 func (d *Documents) Transport() *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -195,7 +194,7 @@ func (d *Documents) makeCA() {
 	d.Pool.AddCert(d.ca)
 }
 
-// certificate makes one for the host that a client asks for.
+// certificate makes a certificate for the host that a client requests.
 func (d *Documents) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

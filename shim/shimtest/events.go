@@ -3,18 +3,18 @@ package shimtest
 import "strings"
 
 // An Event is what an EventSource dispatches. Retry times are events here too,
-// to let a comparison see them.
+// for comparisons.
 type Event struct{ Name, Data, ID, Retry string }
 
-// Events parses a whole event stream by WHATWG HTML, Section 9.2.6, to the
-// letter. What no blank line ends is no event.
+// Events parses a whole event stream exactly by WHATWG HTML, Section 9.2.6.
+// Data without a final blank line is not an event.
 func Events(stream string) (events []Event) {
 	stream = strings.TrimPrefix(stream, "\xEF\xBB\xBF")
 	stream = strings.ReplaceAll(strings.ReplaceAll(stream, "\r\n", "\n"), "\r", "\n")
 	lines := strings.Split(stream, "\n")
 	var name, id string
 	var data strings.Builder
-	for _, line := range lines[:len(lines)-1] { // what no line end follows is dropped
+	for _, line := range lines[:len(lines)-1] { // a line without an end is dropped
 		if line == "" {
 			if data.Len() > 0 {
 				events = append(events, Event{Name: name, Data: strings.TrimSuffix(data.String(), "\n"), ID: id})

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// A Far is somebody on the internet: what he sends to https://Host arrives at
-// Addr as a tunnel delivers it, in the clear and with his address appended to
-// X-Forwarded-For. All else goes where it says.
+// A Far is a client on the internet: its requests to https://Host arrive at
+// Addr as a tunnel delivers them, in the clear and with its address appended
+// to X-Forwarded-For. Other requests go where they say.
 type Far struct {
 	Host string // the public host
-	Addr string // of the listener that the tunnel leads to
-	From string // his address
+	Addr string // address of the tunnel's listener
+	From string // the client's IP address
 
 	base http.RoundTripper
 }
@@ -47,7 +47,7 @@ func (f *Far) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// Client sends by f.
+// Client returns an HTTP client that uses f.
 func (f *Far) Client() *http.Client {
 	return &http.Client{Transport: f, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A Fault answers a request instead of the upstream. It reports false if it
-// did not answer and the upstream shall.
+// A Fault answers a request instead of the upstream. It returns false if it
+// did not answer and the upstream should.
 type Fault func(w http.ResponseWriter, r *http.Request) bool
 
 // Status answers with a status and a body; a body that begins like JSON is
@@ -37,7 +37,7 @@ func HTML() Fault {
 	}
 }
 
-// NotJSONRPC answers with JSON that is no JSON-RPC.
+// NotJSONRPC answers with JSON that is not JSON-RPC.
 func NotJSONRPC() Fault { return Status(http.StatusOK, `{"status":"ok","version":"2.1"}`) }
 
 // Redirect answers with a redirect to a URL or path.
@@ -49,8 +49,8 @@ func Redirect(code int, to string) Fault {
 	}
 }
 
-// SlashRedirect leads every path without a trailing slash to the one with it
-// by 307, as Starlette does. It does not read the body first.
+// SlashRedirect redirects every path without a trailing slash to the one with
+// it, with 307, like Starlette. It does not read the body first.
 func SlashRedirect() Fault {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/") {
@@ -114,9 +114,9 @@ func Times(n int64, f Fault) Fault {
 	}
 }
 
-// Hold has the first request wait until release is called, or t ends: a server
-// that waits for ever would keep a test that fails from saying why. held is
-// closed once the request has come.
+// Hold makes the first request wait until release is called or t ends: a
+// server that waits forever would keep a failing test from reporting why. held
+// is closed once the request has come.
 func Hold(t testing.TB) (f Fault, held <-chan struct{}, release func()) {
 	came, free := make(chan struct{}), make(chan struct{})
 	release = sync.OnceFunc(func() { close(free) })

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// An OAuthClient speaks OAuth to an issuer by hand, so that tests can also do
-// what no decent client does.
+// An OAuthClient speaks OAuth to an issuer by hand, which lets tests do what
+// real clients never do.
 type OAuthClient struct {
 	t        testing.TB
 	http     *http.Client
@@ -34,8 +34,8 @@ func NewOAuthClient(t testing.TB, issuer, redirect string) *OAuthClient {
 	return NewOAuthClientVia(t, fresh, issuer, redirect)
 }
 
-// NewOAuthClientVia registers a public client at an issuer that only via can
-// reach.
+// NewOAuthClientVia registers a public client at an issuer that is reachable
+// only through via.
 func NewOAuthClientVia(t testing.TB, via *http.Client, issuer, redirect string) *OAuthClient {
 	t.Helper()
 	c := &OAuthClient{t: t, http: via, Issuer: issuer, Redirect: redirect, Verifier: rand.Text() + rand.Text(), State: rand.Text()}
@@ -50,7 +50,7 @@ func NewOAuthClientVia(t testing.TB, via *http.Client, issuer, redirect string) 
 	return c
 }
 
-// Via makes the client reach its issuer by h, and returns it.
+// Via makes the client use h, and returns it.
 func (c *OAuthClient) Via(h *http.Client) *OAuthClient {
 	c.http = h
 	return c
@@ -72,8 +72,8 @@ func (c *OAuthClient) PostForm(path string, v url.Values) (int, map[string]any) 
 	return c.do(path, "application/x-www-form-urlencoded", strings.NewReader(v.Encode()))
 }
 
-// fresh uses no connection twice: tests restart the program, and a POST on a
-// connection to the one before fails.
+// fresh uses no connection twice: tests restart the program, and a POST on an
+// old connection fails.
 var fresh = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (c *OAuthClient) do(path, contentType string, body io.Reader) (int, map[string]any) {
@@ -96,7 +96,7 @@ func (c *OAuthClient) do(path, contentType string, body io.Reader) (int, map[str
 	return resp.StatusCode, m
 }
 
-// AuthorizeURL is where the client sends the browser.
+// AuthorizeURL returns where the client sends the browser.
 func (c *OAuthClient) AuthorizeURL() string {
 	challenge := sha256.Sum256([]byte(c.Verifier))
 	v := url.Values{
@@ -109,8 +109,7 @@ func (c *OAuthClient) AuthorizeURL() string {
 	return c.Issuer + "/authorize?" + v.Encode()
 }
 
-// CodeFrom takes the code out of a redirect, after checking it as a client
-// does.
+// CodeFrom returns the code in a redirect, after checking it as a client does.
 func (c *OAuthClient) CodeFrom(location string) string {
 	c.t.Helper()
 	u, err := url.Parse(location)
@@ -152,7 +151,7 @@ func (c *OAuthClient) token(v url.Values) (int, map[string]any) {
 	return status, body
 }
 
-// Connect goes the whole way: authorize, paste key at consent, redeem.
+// Connect completes a sign-in: authorize, paste key at consent, redeem.
 func (c *OAuthClient) Connect(b *Browser, key string) {
 	c.t.Helper()
 	p := b.Consent(c.AuthorizeURL(), map[string]string{"api_key": key, "action": "approve"})

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// A Recorder writes down what clients say until one of them has used a tool.
-// The zero value is ready for use.
+// A Recorder records the requests of clients until one of them has used a
+// tool. The zero value is ready for use.
 type Recorder struct {
 	mu    sync.Mutex
 	names Placeholders
@@ -20,7 +20,7 @@ type Recorder struct {
 	over  bool
 }
 
-// Wrap records what comes to next.
+// Wrap records the requests to next.
 func (rec *Recorder) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
@@ -42,12 +42,13 @@ func (rec *Recorder) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// began notes a request. It is nil if that is of no interest.
+// began starts to record a request. It returns nil if the request is of no
+// interest.
 func (rec *Recorder) began(r *http.Request, body []byte) *Turn {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	path := r.URL.Path
-	// What follows on /authorize is the owner's, and the self-test our own.
+	// Paths below /authorize are the owner's, and the self-test is our own.
 	if rec.over || strings.HasPrefix(path, "/authorize/") || strings.HasPrefix(path, "/.well-known/key2oauth/") {
 		return nil
 	}
@@ -76,7 +77,7 @@ func (rec *Recorder) answered(t *Turn, path string, status int, session string, 
 	}
 }
 
-// Turns is what was recorded and answered.
+// Turns returns the recorded requests that were answered.
 func (rec *Recorder) Turns() (all []Turn) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -88,7 +89,7 @@ func (rec *Recorder) Turns() (all []Turn) {
 	return all
 }
 
-// Text is what was recorded, one turn on each line.
+// Text returns the recording, one turn per line.
 func (rec *Recorder) Text() []byte {
 	var b bytes.Buffer
 	lines := json.NewEncoder(&b)
@@ -99,7 +100,7 @@ func (rec *Recorder) Text() []byte {
 	return b.Bytes()
 }
 
-// WriteFile saves what was recorded.
+// WriteFile saves the recording.
 func (rec *Recorder) WriteFile(name string) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
@@ -107,7 +108,7 @@ func (rec *Recorder) WriteFile(name string) error {
 	return os.WriteFile(name, rec.Text(), 0o644)
 }
 
-// An answer looks at what is answered. Only what holds tokens is kept.
+// An answer observes an answer, and keeps it only if it contains tokens.
 type answer struct {
 	http.ResponseWriter
 	path   string
@@ -138,5 +139,5 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// Unwrap lets http.ResponseController through.
+// Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -1,7 +1,7 @@
-// Package shimtest is the kit for tests of the shim: small real servers, no
-// mocks. An Upstream is an MCP server that knows only API keys, built from the
-// official Go SDK behind a check of the key, with knobs for everything that
-// upstreams get wrong.
+// Package shimtest is the kit for tests of the shim: small real servers
+// instead of mocks. An Upstream is an MCP server that takes only API keys,
+// built from the official Go SDK behind a check of the key, and can fail in
+// all the ways that upstreams do.
 package shimtest
 
 import (
@@ -25,14 +25,14 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// DefaultKey is the key of an upstream whose Options name none.
+// DefaultKey is the key of an upstream whose Options have none.
 const DefaultKey = "sk-shimtest-4f9a1c77e0b2"
 
-// Options say what kind of upstream is wanted. The zero value is a stateful
-// server that wants "Authorization: Bearer KEY".
+// Options describe an upstream. The zero value is a stateful server that wants
+// "Authorization: Bearer KEY".
 type Options struct {
 	Header string // name of the key header; "" means Authorization with "Bearer "
-	Prefix string // in front of the key; looked at only if Header is set
+	Prefix string // in front of the key; used only if Header is set
 	Query  string // name of a query parameter that carries the key instead
 	Key    string // "" means DefaultKey
 
@@ -41,7 +41,7 @@ type Options struct {
 	Stateless bool     // no sessions, speaks 2026-07-28 too; GET and DELETE are answered with 405
 	JSON      bool     // answers are application/json, not event streams
 	LegacySSE bool     // the transport of revision 2024-11-05 only
-	Versions  []string // protocol revisions that are spoken; nil means all
+	Versions  []string // supported protocol revisions; nil means all
 	TLS       bool     // https with a certificate that Pool trusts
 }
 
@@ -59,7 +59,7 @@ type Request struct {
 
 // An Upstream is a running MCP server.
 type Upstream struct {
-	URL    string // of the MCP endpoint
+	URL    string // URL of the MCP endpoint
 	Origin string
 	Pool   *x509.CertPool // trusts the server; nil without TLS
 
@@ -102,7 +102,7 @@ func NewUpstream(t testing.TB, o Options) *Upstream {
 		u.srv.Listener.Close()
 		u.srv.Listener = ln
 	}
-	u.srv.Config.ErrorLog = log.New(io.Discard, "", 0) // faults are meant
+	u.srv.Config.ErrorLog = log.New(io.Discard, "", 0) // faults are intended
 	if o.TLS {
 		u.srv.EnableHTTP2 = true
 		u.srv.StartTLS()
@@ -117,20 +117,20 @@ func NewUpstream(t testing.TB, o Options) *Upstream {
 	return u
 }
 
-// Close stops the upstream: from then on connections to it are refused.
+// Close stops the upstream, which then refuses connections.
 func (u *Upstream) Close() {
 	u.srv.CloseClientConnections()
 	u.srv.Close()
 }
 
-// Key returns the key that is good now.
+// Key returns the current key.
 func (u *Upstream) Key() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.key
 }
 
-// SetKey makes key the only one that is good.
+// SetKey changes the key.
 func (u *Upstream) SetKey(key string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -138,7 +138,7 @@ func (u *Upstream) SetKey(key string) {
 }
 
 // OpenTo lets requests of the named JSON-RPC methods pass without a key. "*"
-// stands for every request.
+// means every request.
 func (u *Upstream) OpenTo(methods ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -155,8 +155,8 @@ func (u *Upstream) AddHeader(name, value string) {
 	u.extra.Add(name, value)
 }
 
-// Break makes f answer from now on, before the key is looked at. A nil f
-// mends the upstream.
+// Break makes f answer from now on, before the key is checked. A nil f repairs
+// the upstream.
 func (u *Upstream) Break(f Fault) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -205,7 +205,7 @@ func (u *Upstream) Saw(s string) bool {
 	return false
 }
 
-// maxBody is more than any request that the shim lets through.
+// maxBody is more than the shim lets through.
 const maxBody = 20 << 20
 
 func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -238,8 +238,8 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 
 	if !u.allowed(r, rpc.Method) {
-		// The challenge names another authorization server: who passes it on
-		// sends clients there.
+		// The challenge names another authorization server: passing it on
+		// would send clients there.
 		w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="https://auth.example/.well-known/oauth-protected-resource"`)
 		Status(http.StatusUnauthorized, `{"error":"invalid_api_key","message":"This API key is not valid."}`)(w, r)
 		return

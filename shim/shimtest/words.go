@@ -15,7 +15,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// words matches what begins as a sentence or a title does; what programs read
+// words matches the beginning of a sentence or a title; text for programs
 // begins in lower case.
 var words = regexp.MustCompile(`^[A-Z][a-z]+'?[a-z]* ([a-z%]|[A-Z][a-z])`)
 

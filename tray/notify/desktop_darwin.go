@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// showScript shows a notification. Its texts are arguments: they may hold a
+// showScript shows a notification. The texts are arguments: they may contain a
 // stranger's name, so they must never become part of a script.
 const showScript = `on run argv
 	display notification (item 2 of argv) with title (item 1 of argv)
@@ -19,9 +19,9 @@ func post(title, body string) error {
 	return err
 }
 
-// runScript runs an AppleScript and returns what it prints. osascript reads
-// the script from its standard input, which it calls "-": after a file's name
-// it takes no more options, so an argument may begin with a dash.
+// runScript runs an AppleScript and returns its output. osascript reads the
+// script from standard input ("-"). After a file name it takes no more
+// options, so an argument may begin with a dash.
 func runScript(script string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

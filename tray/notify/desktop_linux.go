@@ -24,19 +24,19 @@ const (
 	object  = dbus.ObjectPath("/org/freedesktop/Notifications")
 )
 
-// timeout is how long the daemon may take for an answer. It may have to be
-// started first.
+// timeout is how long the daemon may take to answer. It may have to be started
+// first.
 const timeout = 5 * time.Second
 
-// A session is the desktop's notification daemon, on a connection of our own
-// that is opened when there is something to say.
+// A session is the desktop's notification daemon, on our own connection, which
+// is opened when there is something to show.
 type session struct {
 	conn    *dbus.Conn
-	actions bool // the daemon shows buttons; others would open a dialog for them
+	actions bool // the daemon shows buttons; without this it would open a dialog
 	markup  bool // the daemon reads the body as markup
 
 	daemon string            // the name of its connection
-	ids    map[uint32]string // by which daemon: another counts from one again
+	ids    map[uint32]string // the daemon that showed each id: a new one starts from 1
 	clicks chan uint32
 }
 
@@ -52,7 +52,7 @@ func (s *session) close() {
 	}
 }
 
-// connect connects to the daemon, if that is not done.
+// connect connects to the daemon, unless it is connected.
 func (s *session) connect() error {
 	if s.conn != nil && s.conn.Connected() {
 		return s.ask()
@@ -90,8 +90,7 @@ func (s *session) connect() error {
 	return s.ask()
 }
 
-// ask asks who the daemon is and what it can do. That starts one where the
-// desktop starts daemons when they are needed.
+// ask asks for the daemon's name and capabilities. That may start the daemon.
 func (s *session) ask() error {
 	defer time.AfterFunc(timeout, func() { s.conn.Close() }).Stop()
 	can, err := notify.GetCapabilities(s.conn)
@@ -124,7 +123,7 @@ func (s *session) show(n tray.Notice, old uint32) (uint32, error) {
 		note.Actions = []notify.Action{notify.NewDefaultAction(n.Button)}
 	}
 	if !n.Event {
-		note.ExpireTimeout = notify.ExpireTimeoutNever // it is withdrawn when it is over
+		note.ExpireTimeout = notify.ExpireTimeoutNever // withdrawn when it is over
 	}
 	note.AddHint(notify.HintImageDataRGBA(appIcon()))
 	note.AddHint(notify.Hint{ID: "desktop-entry", Variant: dbus.MakeVariant("key2oauth")})
@@ -145,18 +144,18 @@ func (s *session) withdraw(id uint32) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	// To the one that showed it: it may be gone, and the next one has given the
-	// number to somebody else. An error says that the owner was faster.
+	// Only to the daemon that showed it: a new daemon may have given the id to
+	// another program. An error means that the owner was faster.
 	s.conn.Object(daemon, object).CallWithContext(ctx, service+".CloseNotification", 0, id)
 }
 
-// appIcon is for daemons that do not find the icon by its name, as with a
-// program that was not installed. The pixels are not premultiplied, whatever
-// the type says.
+// appIcon is for daemons that do not find the icon by its name, for example if
+// the program was not installed. The pixels are not premultiplied, despite the
+// type.
 func appIcon() *image.RGBA {
 	src, err := png.Decode(bytes.NewReader(icons.App(64)))
 	if err != nil {
-		panic(err) // our own file
+		panic(err) // our own file is valid
 	}
 	img := image.NewRGBA(src.Bounds())
 	for y := range src.Bounds().Dy() {

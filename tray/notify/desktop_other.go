@@ -12,8 +12,8 @@ import (
 // timeout is how long the system may take: it may run PowerShell.
 const timeout = 20 * time.Second
 
-// A system is Windows or macOS. What is shown cannot be withdrawn, and
-// disappears after a while.
+// A system is Windows or macOS. Its notifications cannot be withdrawn, and
+// disappear after a while.
 type system struct{}
 
 func newDesktop() desktop { return system{} }

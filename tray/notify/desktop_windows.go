@@ -9,8 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/icons"
 )
 
-// loadIcon is how long Windows may take to read the icon of a toast. Nothing
-// says when it has.
+// loadIcon is how long Windows may take to read a toast's icon. Nothing
+// reports when it has.
 const loadIcon = 100 * time.Millisecond
 
 // post shows a toast.
@@ -28,8 +28,7 @@ func post(title, body string) error {
 	return nil
 }
 
-// writeIcon writes the program's icon into a file of its own, since a toast
-// names a file.
+// writeIcon writes the program's icon to a file, since a toast names a file.
 func writeIcon() (name string, err error) {
 	f, err := os.CreateTemp("", "key2oauth-*.png")
 	if err != nil {

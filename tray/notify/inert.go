@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// inert makes a text that may hold a stranger's name fit for Windows. Where the
-// runtime's interface for toasts fails, go-toast runs a PowerShell script that
-// holds the text as a string, in which $(...) and the backtick are code, within
+// inert makes a text with a stranger's name safe for Windows. If the runtime's
+// interface for toasts fails, go-toast runs a PowerShell script that contains
+// the text as a string, in which $(...) and the backtick are code, within
 // XML's CDATA.
 func inert(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '$':
-			return '\uff04' // which looks the same
+			return '\uff04' // looks the same
 		case r == '`':
 			return '\''
 		case !strconv.IsPrint(r):

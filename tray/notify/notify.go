@@ -1,7 +1,7 @@
-// Package notify tells the owner by the desktop's notifications what should
-// not wait until the owner looks at the tray. What to tell is a pure function
-// of the state, tray.Notices; this package remembers what was told, so that
-// nothing is told twice, and takes back what is over.
+// Package notify shows desktop notifications of what should not wait until the
+// owner looks at the tray. tray.Notices, a pure function of the state, decides
+// what to show. This package remembers what it has shown, so nothing is shown
+// twice, and withdraws what is over.
 package notify
 
 import (
@@ -16,39 +16,40 @@ import (
 	"github.com/key2oauth/key2oauth/tray/internal/newest"
 )
 
-// A Config says what Run tells of. States and Do are required.
+// A Config says what Run shows, and what handles clicks. States and Do are
+// required.
 type Config struct {
-	// States delivers the state at once, and again whenever it has changed.
+	// States delivers the state immediately, and again after every change.
 	States <-chan tray.State
 
-	// Do is told of a click on a notification, on a goroutine of its own.
-	// Windows and macOS report no clicks; there, the first item of the tray's
-	// menu does the same.
+	// Do handles a click on a notification, on its own goroutine. Windows and
+	// macOS report no clicks; there, the first item of the tray's menu does
+	// the same.
 	Do func(context.Context, tray.Action)
 
 	Log *slog.Logger // nil means slog.Default
 }
 
-// A desktop shows notices. What gets no answer is given up after a while.
+// A desktop shows notices. Calls that get no answer time out.
 type desktop interface {
-	// show shows n, in the place of the notification old if that is not 0. The
-	// result is 0 where a notification cannot be taken back.
+	// show shows n, and replaces the notification old unless that is 0. The
+	// result is 0 if the notification cannot be withdrawn.
 	show(n tray.Notice, old uint32) (uint32, error)
 	withdraw(id uint32)
-	// clicked delivers the notifications that were clicked.
+	// clicked delivers the ids of clicked notifications.
 	clicked() <-chan uint32
 	close()
 }
 
-// settle is how long changes are collected before they are told.
+// settle is how long changes are collected before they are shown.
 const settle = 200 * time.Millisecond
 
-// most is how many notifications one change brings at most. The tray shows the
-// rest.
+// most is the maximum number of notifications for one change. The tray shows
+// the rest.
 const most = 3
 
-// Run tells until ctx ends, and then takes everything back. Where nothing
-// shows notifications it says so in the log, once.
+// Run shows notifications until ctx ends, and then withdraws them all. If
+// nothing shows notifications, it logs that once.
 func Run(ctx context.Context, cfg Config) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -95,14 +96,14 @@ func run(ctx context.Context, cfg Config, d desktop) {
 				}
 			}
 		case <-ctx.Done():
-			m.tell(nil) // none may outlive the program that it leads to
+			m.tell(nil) // a notification must not outlive the program
 			return
 		}
 	}
 }
 
-// Tell shows one notice that is in no state, such as why the program ends. It
-// stays when the program has ended.
+// Tell shows one notice that belongs to no state, such as why the program
+// ends. It stays when the program has ended.
 func Tell(n tray.Notice) error {
 	d := newDesktop()
 	defer d.close()
@@ -110,25 +111,25 @@ func Tell(n tray.Notice) error {
 	return err
 }
 
-// A memory knows what was told and what is on the screen.
+// A memory remembers what was shown and what is on the screen.
 type memory struct {
 	desktop desktop
 	log     *slog.Logger
 
 	started bool
-	failed  bool            // it was said that nothing can be shown
-	told    map[string]bool // things that are not over
-	events  map[string]bool // things that happened, also those of before the start
-	shown   []shown
+	failed  bool            // the failure to show anything was logged
+	told    map[string]bool // what was shown and is not over
+	events  map[string]bool // what happened, including before the start
+	shown   []notification
 }
 
-// shown is a notification that may be on the screen.
-type shown struct {
+// A notification may be on the screen.
+type notification struct {
 	id     uint32
 	notice tray.Notice
 }
 
-// tell shows what is new in notices and withdraws what is no longer there.
+// tell shows what is new in notices and withdraws what is over.
 func (m *memory) tell(notices []tray.Notice) {
 	holds := make(map[string]bool)
 	for _, n := range notices {
@@ -137,7 +138,7 @@ func (m *memory) tell(notices []tray.Notice) {
 		}
 	}
 	over := func(thing string) bool { return !holds[thing] }
-	m.shown = slices.DeleteFunc(m.shown, func(s shown) bool {
+	m.shown = slices.DeleteFunc(m.shown, func(s notification) bool {
 		gone := all(s.notice.About, over)
 		if gone {
 			m.desktop.withdraw(s.id)
@@ -163,10 +164,10 @@ func (m *memory) tell(notices []tray.Notice) {
 	m.started = true
 }
 
-// show shows n, in the place of what it says anew.
+// show shows n, and replaces a notification about the same things.
 func (m *memory) show(n tray.Notice) {
 	var old uint32
-	m.shown = slices.DeleteFunc(m.shown, func(s shown) bool {
+	m.shown = slices.DeleteFunc(m.shown, func(s notification) bool {
 		if !all(s.notice.About, func(thing string) bool { return slices.Contains(n.About, thing) }) {
 			return false
 		}
@@ -178,17 +179,18 @@ func (m *memory) show(n tray.Notice) {
 	})
 	id, err := m.desktop.show(n, old)
 	if err != nil && !m.failed {
-		m.log.Warn("notifications cannot be shown; the tray and the dashboard show the same", "err", err)
+		m.log.Warn("cannot show notifications; the tray and the dashboard show the same", "err", err)
 	}
 	m.failed = err != nil
 	if id != 0 {
-		m.shown = append(m.shown, shown{id, n})
+		m.shown = append(m.shown, notification{id, n})
 	}
 }
 
-// click returns what a click on a notification is to do, if it is ours.
+// click returns what a click on a notification does, if the notification is
+// ours.
 func (m *memory) click(id uint32) (tray.Action, bool) {
-	i := slices.IndexFunc(m.shown, func(s shown) bool { return s.id == id })
+	i := slices.IndexFunc(m.shown, func(s notification) bool { return s.id == id })
 	if i < 0 {
 		return tray.Action{}, false
 	}

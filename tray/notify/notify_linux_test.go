@@ -136,7 +136,7 @@ func TestNoDaemon(t *testing.T) {
 		n := start(t, bus.Address)
 		n.states <- tray.State{Pending: []tray.Request{{}}}
 		traytest.Wait(t, "the log says so", func() (bool, string) {
-			return strings.Contains(n.log.String(), "notifications cannot be shown"), n.log.String()
+			return strings.Contains(n.log.String(), "cannot show notifications"), n.log.String()
 		})
 		daemon := bus.StartNotifier(t)
 		n.states <- tray.State{Tunnel: tray.Tunnel{State: tray.TunnelNeedsYou}}

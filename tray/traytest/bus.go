@@ -2,9 +2,9 @@
 
 // Package traytest looks at a tray icon as a desktop does. It starts a private
 // D-Bus session bus, stands in for the panel's StatusNotifierWatcher, and
-// reads and clicks menus over com.canonical.dbusmenu; no display is needed. For
-// a look with one's own eyes it starts a real desktop, with a real panel and a
-// real notification daemon, on a display that nobody sees.
+// reads and clicks menus over com.canonical.dbusmenu, without a display. For
+// screenshots it starts a real desktop, with a real panel and a real
+// notification daemon, on a virtual display.
 package traytest
 
 import (
@@ -26,11 +26,11 @@ import (
 type Bus struct {
 	Address string
 
-	env    []string // of programs on the bus
+	env    []string // environment of programs on the bus
 	daemon *exec.Cmd
 }
 
-// StartBus starts a bus. It skips t where there is no dbus-daemon.
+// StartBus starts a bus. It skips t if there is no dbus-daemon.
 func StartBus(t testing.TB) *Bus {
 	t.Helper()
 	dir := testenv.ShortDir(t)
@@ -42,15 +42,15 @@ func StartBus(t testing.TB) *Bus {
 
 const busVariable = "DBUS_SESSION_BUS_ADDRESS"
 
-// Join returns the bus of a session that runs already, as one with a keychain
-// does. env is the environment of the session's programs.
+// Join returns the bus of a running session, for example one with a keychain.
+// env is the environment of the session's programs.
 func Join(env []string) *Bus {
 	b := &Bus{env: slices.Clone(env)}
 	b.Address = b.Getenv(busVariable)
 	return b
 }
 
-// Getenv is the value of a variable in the environment of a program on the bus.
+// Getenv returns a variable in the environment of a program on the bus.
 func (b *Bus) Getenv(name string) (value string) {
 	for _, pair := range b.env {
 		if n, v, _ := strings.Cut(pair, "="); n == name {
@@ -60,16 +60,16 @@ func (b *Bus) Getenv(name string) (value string) {
 	return value
 }
 
-// ConfigDir is where programs on the bus keep their settings.
+// ConfigDir returns where programs on the bus keep their settings.
 func (b *Bus) ConfigDir() string {
 	return cmp.Or(b.Getenv("XDG_CONFIG_HOME"), filepath.Join(b.Getenv("HOME"), ".config"))
 }
 
-// Stop ends the bus, as the end of a session does.
+// Stop ends the bus, like the end of a session.
 func (b *Bus) Stop() { testenv.End(b.daemon) }
 
-// Env is the environment of a program on the bus: nothing of the session that
-// the test runs in, and no display.
+// Env returns the environment of a program on the bus, without the test's own
+// session or a display.
 func (b *Bus) Env() []string { return slices.Clone(b.env) }
 
 // Connect returns a connection that ends with the test.
@@ -85,7 +85,8 @@ func (b *Bus) Connect(t testing.TB) *dbus.Conn {
 
 const patience = testenv.Patience
 
-// Wait waits until ok, and fails t with what was said last if it never is.
+// Wait waits until ok returns true, and fails t with its last text if it never
+// does.
 func Wait(t testing.TB, what string, ok func() (bool, string)) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {

@@ -23,18 +23,18 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// A Desktop is a real one: XFCE's panel, notification daemon and settings on a
-// bus and a display of its own. It ends with its test.
+// A Desktop is a real desktop: XFCE's panel, notification daemon and settings,
+// with its own bus and display. It ends with its test.
 type Desktop struct {
 	*Bus
 	display string
 }
 
-// Options are how a desktop differs from the usual one.
+// Options are how a desktop differs from the default.
 type Options struct {
 	Dark    bool // a dark panel
 	NoPanel bool // StartPanel starts it later
-	Bus     *Bus // of the session; nil means one that has nothing else
+	Bus     *Bus // the session's bus; nil means a new one
 }
 
 // The size of the screen, and of the panel at its lower edge.
@@ -72,8 +72,8 @@ const panelConfig = `<?xml version="1.0" encoding="UTF-8"?>
 </channel>
 `
 
-// StartDesktop starts a desktop, and waits until it shows icons. It skips t
-// where a program for it is missing.
+// StartDesktop starts a desktop, and waits until it shows icons. It skips t if
+// a program for it is missing.
 func StartDesktop(t testing.TB, o Options) *Desktop {
 	t.Helper()
 	for _, p := range []string{"openbox", "xdotool", "import", "display", "xfce4-panel"} {
@@ -94,7 +94,7 @@ func StartDesktop(t testing.TB, o Options) *Desktop {
 	d.start(t, installed(t, "xfce4/xfconf/xfconfd"))
 	d.waitOwned(t, "org.xfce.Xfconf")
 	d.start(t, "openbox")
-	d.start(t, "display", "-window", "root", "xc:#5d6f86") // black is what nobody's desktop is
+	d.start(t, "display", "-window", "root", "xc:#5d6f86") // no real desktop is black
 	d.start(t, installed(t, "xfce4/notifyd/xfce4-notifyd"))
 	d.waitOwned(t, "org.freedesktop.Notifications")
 	if !o.NoPanel {
@@ -103,8 +103,8 @@ func StartDesktop(t testing.TB, o Options) *Desktop {
 	return d
 }
 
-// StartScreen starts a display with nothing on it, for a desktop of another
-// kind. It skips t where a program for it is missing.
+// StartScreen starts an empty display, for another kind of desktop. It skips t
+// if a program for it is missing.
 func StartScreen(t testing.TB) *Desktop {
 	t.Helper()
 	for _, p := range []string{"xdotool", "import"} {
@@ -115,13 +115,13 @@ func StartScreen(t testing.TB) *Desktop {
 	return d
 }
 
-// StartPanel starts the panel, and waits until it shows icons. The function
-// that it returns ends the panel, as a crash does. The test fails if the panel
-// could not draw a line of a menu.
+// StartPanel starts the panel, and waits until it shows icons. The returned
+// function ends the panel, like a crash. The test fails if the panel could not
+// draw a line of a menu.
 func (d *Desktop) StartPanel(t testing.TB) (stop func()) {
 	t.Helper()
 	var said testenv.Output
-	t.Cleanup(func() { // when it has ended
+	t.Cleanup(func() { // after it has ended
 		if n := strings.Count(said.String(), "Children but no menu"); n > 0 {
 			t.Errorf("the panel has dropped %d lines of submenus:\n%s", n, said.String())
 		}
@@ -131,7 +131,7 @@ func (d *Desktop) StartPanel(t testing.TB) (stop func()) {
 	return func() { testenv.End(cmd) }
 }
 
-// installed finds a program that is on no PATH.
+// installed finds a program that is not on the PATH.
 func installed(t testing.TB, name string) string {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/*/" + name)
@@ -141,7 +141,7 @@ func installed(t testing.TB, name string) string {
 	return found[0]
 }
 
-// startDisplay starts an X server that picks a free number by itself.
+// startDisplay starts an X server, which chooses a free display number.
 func (d *Desktop) startDisplay(t testing.TB) {
 	t.Helper()
 	server := exec.Command(testenv.Need(t, "Xvfb"), "-displayfd", "3",
@@ -172,7 +172,7 @@ func (d *Desktop) startDisplay(t testing.TB) {
 	d.display = ":" + strings.TrimSpace(number)
 }
 
-// Env is the environment of a program on this desktop.
+// Env returns the environment of a program on this desktop.
 func (d *Desktop) Env() []string {
 	return append(d.Bus.Env(), "DISPLAY="+d.display, "XDG_CURRENT_DESKTOP=XFCE", "NO_AT_BRIDGE=1", "GTK_A11Y=none", "LC_ALL=C.UTF-8")
 }
@@ -212,7 +212,7 @@ func owned(c *dbus.Conn, name string) bool {
 	return err == nil && yes
 }
 
-// Do gives mouse and keyboard an order of xdotool.
+// Do sends an xdotool command to mouse and keyboard.
 func (d *Desktop) Do(t testing.TB, args ...string) {
 	t.Helper()
 	cmd := exec.Command("xdotool", args...)
@@ -222,7 +222,7 @@ func (d *Desktop) Do(t testing.TB, args ...string) {
 	}
 }
 
-// Point moves the mouse there, and clicks with a button if it is not 0.
+// Point moves the mouse, and clicks with a button if it is not 0.
 func (d *Desktop) Point(t testing.TB, at image.Point, button int) {
 	t.Helper()
 	d.Do(t, "mousemove", strconv.Itoa(at.X), strconv.Itoa(at.Y))
@@ -231,7 +231,7 @@ func (d *Desktop) Point(t testing.TB, at image.Point, button int) {
 	}
 }
 
-// Screen is what is on the screen now.
+// Screen returns the current screen.
 func (d *Desktop) Screen(t testing.TB) image.Image {
 	t.Helper()
 	cmd := exec.Command("import", "-window", "root", "png:-")
@@ -260,7 +260,7 @@ func (d *Desktop) Icon(t testing.TB, c color.NRGBA) image.Point {
 	return at
 }
 
-// OpenMenu clicks an icon, and waits until its menu is there.
+// OpenMenu clicks an icon, and waits for its menu.
 func (d *Desktop) OpenMenu(t testing.TB, icon image.Point) {
 	t.Helper()
 	before := d.Screen(t)
@@ -280,14 +280,14 @@ func (d *Desktop) CloseMenu(t testing.TB) {
 	time.Sleep(fading)
 }
 
-// fading is how long menus take to come and go.
+// fading is how long menus take to appear and disappear.
 const fading = 500 * time.Millisecond
 
-// Panel is where the panel is.
+// Panel is the panel's rectangle.
 var Panel = image.Rect(0, screenHeight-panelHeight, screenWidth, screenHeight)
 
-// Find returns the middle of the pixels within r that are nearly c, and
-// whether there are enough of them to be more than chance.
+// Find returns the center of the pixels in r that are nearly c, and whether
+// there are too many to be chance.
 func Find(img image.Image, r image.Rectangle, c color.NRGBA) (image.Point, bool) {
 	var sum image.Point
 	n := 0
@@ -321,7 +321,7 @@ func Changed(a, b image.Image) int {
 	return n
 }
 
-// Keep writes a part of a picture to file, for a person to look at.
+// Keep writes a part of a picture to file, for people to look at.
 func Keep(t testing.TB, img image.Image, part image.Rectangle, file string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

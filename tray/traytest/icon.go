@@ -11,7 +11,7 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// An Icon is a program's icon, as a panel has it.
+// An Icon is a program's icon, as a panel sees it.
 type Icon struct {
 	conn *dbus.Conn
 	dest string
@@ -44,7 +44,7 @@ func (i *Icon) Picture() (Picture, error) {
 	return all[0], nil
 }
 
-// Tooltip returns what shows under the pointer.
+// Tooltip returns the text that shows under the pointer.
 func (i *Icon) Tooltip() (string, error) {
 	v, err := i.property("ToolTip")
 	if err != nil {
@@ -80,7 +80,7 @@ type Item struct {
 	Items              []*Item
 }
 
-// layout is a node as com.canonical.dbusmenu sends it.
+// layout is a node in the form that com.canonical.dbusmenu sends.
 type layout struct {
 	ID         int32
 	Properties map[string]dbus.Variant
@@ -99,7 +99,7 @@ func (i *Icon) menu() (dbus.BusObject, error) {
 	return i.conn.Object(i.dest, path), nil
 }
 
-// Menu reads the menu. One that was built anew is told level by level.
+// Menu reads the menu. A new one is revealed level by level.
 func (i *Icon) Menu() (*Item, error) {
 	o, err := i.menu()
 	if err != nil {
@@ -183,7 +183,7 @@ func (i *Item) String() string {
 	return b.String()
 }
 
-// WaitMenu waits until the menu reads as ok wants it.
+// WaitMenu waits until ok accepts the menu.
 func (i *Icon) WaitMenu(t testing.TB, what string, ok func(*Item) bool) *Item {
 	t.Helper()
 	var menu *Item
@@ -213,7 +213,7 @@ func (i *Icon) Click(t testing.TB, labels ...string) {
 			t.Fatalf("%q is grayed", labels)
 		}
 		if err := i.ClickID(item.ID); err != nil {
-			if Gone(err) { // another menu has come meanwhile
+			if Gone(err) { // the menu was replaced meanwhile
 				return false, err.Error()
 			}
 			t.Fatal(err)
@@ -222,13 +222,13 @@ func (i *Icon) Click(t testing.TB, labels ...string) {
 	})
 }
 
-// Gone reports whether err of ClickID says that there is no such item.
+// Gone reports whether an error of ClickID means that there is no such item.
 func Gone(err error) bool {
 	e, ok := errors.AsType[dbus.Error](err)
 	return ok && e.Name == "com.canonical.dbusmenu.Error"
 }
 
-// ClickID sends the click on an item, also on one that is grayed or gone.
+// ClickID sends a click on an item, even if it is grayed or gone.
 func (i *Icon) ClickID(id int32) error {
 	o, err := i.menu()
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 
 const notifications = "org.freedesktop.Notifications"
 
-// A Notifier stands in for a notification daemon. It remembers what it was
-// told, and its clicks are the test's.
+// A Notifier stands in for a notification daemon. It remembers its
+// notifications, and the test clicks them.
 type Notifier struct {
 	conn *dbus.Conn
 	told chan Note
@@ -24,17 +24,17 @@ type Notifier struct {
 	open  map[uint32]Note
 }
 
-// A Note is a notification as the daemon gets it.
+// A Note is a notification as the daemon receives it.
 type Note struct {
 	ID, Replaces  uint32
 	App, Icon     string
 	Summary, Body string
 	Actions       []string // key, label, key, label...
-	Expires       int32    // milliseconds; 0 is never, -1 as the daemon likes
+	Expires       int32    // milliseconds; 0 is never, -1 the daemon's choice
 }
 
-// StartNotifier starts a daemon, which can do what capabilities say. It ends
-// with the test, or by Stop.
+// StartNotifier starts a daemon with the given capabilities. It ends with the
+// test, or by Stop.
 func (b *Bus) StartNotifier(t testing.TB, capabilities ...string) *Notifier {
 	t.Helper()
 	n := &Notifier{conn: b.Connect(t), told: make(chan Note, 100), open: make(map[uint32]Note)}
@@ -48,7 +48,7 @@ func (b *Bus) StartNotifier(t testing.TB, capabilities ...string) *Notifier {
 	return n
 }
 
-// Stop ends the daemon, as a crash does.
+// Stop ends the daemon, like a crash.
 func (n *Notifier) Stop() { n.conn.Close() }
 
 // Hang makes the daemon stop answering, until resume is called.
@@ -106,7 +106,7 @@ func (n *Notifier) Click(t testing.TB, id uint32, action string) {
 	}
 }
 
-// Dismiss takes a notification away, as its reader does.
+// Dismiss removes a notification, as its reader does.
 func (n *Notifier) Dismiss(t testing.TB, id uint32) {
 	t.Helper()
 	n.mu.Lock()
@@ -122,7 +122,7 @@ type daemon struct {
 	capabilities []string
 }
 
-// GetCapabilities says what the daemon can do.
+// GetCapabilities returns what the daemon can do.
 func (d daemon) GetCapabilities() ([]string, *dbus.Error) {
 	d.n.wait()
 	return append([]string{}, d.capabilities...), nil
@@ -144,7 +144,7 @@ func (d daemon) Notify(app string, replaces uint32, icon, summary, body string, 
 	return id, nil
 }
 
-// CloseNotification takes a notification away.
+// CloseNotification removes a notification.
 func (d daemon) CloseNotification(id uint32) *dbus.Error {
 	d.n.wait()
 	d.n.mu.Lock()

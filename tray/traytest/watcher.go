@@ -32,13 +32,13 @@ func (b *Bus) StartWatcher(t testing.TB) *Watcher {
 	return w
 }
 
-// Stop ends the panel, as a crash does.
+// Stop ends the panel, like a crash.
 func (w *Watcher) Stop() { w.conn.Close() }
 
 type registrar struct{ w *Watcher }
 
-// RegisterStatusNotifierItem is called by programs, with a name on the bus or
-// with an object's path.
+// RegisterStatusNotifierItem is called by programs, with a bus name or an
+// object path.
 func (r registrar) RegisterStatusNotifierItem(service string, sender dbus.Sender) *dbus.Error {
 	i := &Icon{conn: r.w.conn, dest: service, path: "/StatusNotifierItem"}
 	if strings.HasPrefix(service, "/") {

@@ -1,4 +1,4 @@
-// Package rows holds the acceptance checklist: what clients, the MCP
+// Package rows has the acceptance checklist: what clients, the MCP
 // specification and the OAuth RFCs demand of the program, one row each.
 package rows
 
@@ -12,7 +12,7 @@ import (
 //go:embed rows.tsv
 var table string
 
-// A Grade says what a row that does not hold costs.
+// A Grade is the cost of a row that fails.
 type Grade string
 
 // The grades of a row.
@@ -22,13 +22,13 @@ const (
 	Optional Grade = "optional" // polish
 )
 
-// A Row is one behavior that can be tested.
+// A Row is one testable behavior.
 type Row struct {
 	ID       string
 	Grade    Grade
 	Behavior string
-	Later    string // the part it belongs to, while that is not built
-	Except   string // what of the row is left out, and until when
+	Later    string // the missing part of the program that it belongs to
+	Except   string // what the row leaves out, and until when
 }
 
 var id = regexp.MustCompile(`^[A-Z][0-9]{2}$`)

@@ -1,5 +1,5 @@
-// Package fill makes a data folder large, for measurements: a program that was
-// used for years by many clients.
+// Package fill enlarges a data folder for measurements, as if many clients had
+// used the program for years.
 package fill
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 )
 
-// Grants adds copies of the only grant in a data folder, each with tokens of
-// its own and as if its client had used a tool, until there are n. The program
+// Grants adds copies of the only grant in a data folder until there are n,
+// each with its own tokens and as if its client had used a tool. The program
 // must not run. Each copy is a transaction, so the folder is best in memory.
 func Grants(dir string, n int) (err error) {
 	v, err := vault.Open(vault.Config{Dir: dir, Mode: keychain.ModeFile})

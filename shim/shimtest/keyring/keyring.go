@@ -1,8 +1,8 @@
 //go:build linux
 
 // Package keyringtest starts a private D-Bus session bus with a real
-// gnome-keyring-daemon on it, in a home folder of its own, so that tests meet
-// every state of a keychain without touching the one of whoever runs them.
+// gnome-keyring-daemon, in its own home folder, so tests meet every state of a
+// keychain without touching the user's.
 package keyringtest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// A State is what a session's keychain is like at the start.
+// A State is the initial state of a session's keychain.
 type State string
 
 // The states.
@@ -27,7 +27,7 @@ const (
 	Unlocked State = "unlocked"
 	Locked   State = "locked"     // no prompt can be shown: there is no display
 	NotSetUp State = "not set up" // the service runs and has no keyring
-	Absent   State = "absent"     // a bus, and nobody who owns or could own the name
+	Absent   State = "absent"     // a bus on which nothing owns the name
 	NoBus    State = "no bus"     // the address of the bus leads nowhere
 )
 
@@ -46,7 +46,7 @@ type Session struct {
 	daemon  *exec.Cmd
 }
 
-// Start starts a session. It skips t where the programs for it are missing.
+// Start starts a session. It skips t if the programs for it are missing.
 func Start(t testing.TB, state State) *Session {
 	t.Helper()
 	s := &Session{dir: testenv.ShortDir(t)}
@@ -92,8 +92,8 @@ func (s *Session) startDaemon(t testing.TB, how string) {
 	})
 }
 
-// Env is the environment of a program in this session: nothing of the session
-// that the test runs in, and no display.
+// Env returns the environment of a program in this session, without the test's
+// own session or a display.
 func (s *Session) Env() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
@@ -109,7 +109,7 @@ func (s *Session) Env() []string {
 	return env
 }
 
-// Setenv puts t itself into the session, until it ends.
+// Setenv puts t into the session, until t ends.
 func (s *Session) Setenv(t *testing.T) {
 	t.Helper()
 	for _, pair := range s.Env() {
@@ -161,7 +161,7 @@ func (s *Session) Unlock(t testing.TB) {
 	s.wait(t, "unlocked", func(c *dbus.Conn) bool { return !locked(c) })
 }
 
-// Hang makes the keychain stop answering; Resume lets it go on.
+// Hang makes the keychain stop answering; Resume makes it continue.
 func (s *Session) Hang(t testing.TB)   { s.signal(t, syscall.SIGSTOP) }
 func (s *Session) Resume(t testing.TB) { s.signal(t, syscall.SIGCONT) }
 
@@ -178,7 +178,7 @@ func (s *Session) Stop(t testing.TB) {
 	testenv.End(s.daemon)
 }
 
-// EndBus ends the bus, as the end of a login session does.
+// EndBus ends the bus, like the end of a login session.
 func (s *Session) EndBus() { testenv.End(s.bus) }
 
 func (s *Session) connect(t testing.TB) *dbus.Conn {
@@ -190,7 +190,7 @@ func (s *Session) connect(t testing.TB) *dbus.Conn {
 	return c
 }
 
-// wait waits until the keychain is as ok wants it.
+// wait waits until ok accepts the state of the keychain.
 func (s *Session) wait(t testing.TB, what string, ok func(c *dbus.Conn) bool) {
 	t.Helper()
 	c := s.connect(t)
@@ -202,7 +202,7 @@ func (s *Session) wait(t testing.TB, what string, ok func(c *dbus.Conn) bool) {
 	}
 }
 
-// locked reports whether the login keyring is locked, or not there.
+// locked reports whether the login keyring is locked or missing.
 func locked(c *dbus.Conn) bool {
 	v, err := c.Object(name, login).GetProperty("org.freedesktop.Secret.Collection.Locked")
 	return err != nil || v.Value() != false

@@ -11,12 +11,12 @@ import (
 )
 
 // A Prompter stands in for the desktop's password window. It shows nothing and
-// answers nothing until Dismiss is called, like a window that nobody looks at.
+// answers nothing until Dismiss is called, like a window that no one looks at.
 type Prompter struct {
 	conn *dbus.Conn
 
 	mu    sync.Mutex
-	begun map[dbus.ObjectPath]string // as open, before it is shown
+	begun map[dbus.ObjectPath]string // like open, before it is shown
 	shown int
 	open  map[dbus.ObjectPath]string // prompt -> bus name of the keychain
 }
@@ -28,8 +28,8 @@ const (
 	prompterCallback = prompterIface + ".Callback.PromptReady"
 )
 
-// Prompter puts a prompter on the session's bus. Before, a prompt fails at
-// once, as it does without a display.
+// Prompter adds a prompter to the session's bus. Without one, a prompt fails
+// immediately, as it does without a display.
 func (s *Session) Prompter(t testing.TB) *Prompter {
 	t.Helper()
 	p := &Prompter{conn: s.connect(t), begun: make(map[dbus.ObjectPath]string), open: make(map[dbus.ObjectPath]string)}
@@ -51,8 +51,7 @@ func (p *Prompter) Shown() int {
 	return p.shown
 }
 
-// Dismiss closes the windows that are open, as a click on Cancel does. It
-// waits for one.
+// Dismiss closes the open windows, like a click on Cancel. It waits for one.
 func (p *Prompter) Dismiss(t testing.TB) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -76,7 +75,7 @@ func (p *Prompter) ready(sender string, prompt dbus.ObjectPath, reply string) {
 	p.conn.Object(sender, prompt).Call(prompterCallback, 0, reply, map[string]dbus.Variant{}, "")
 }
 
-// calls are what the keychain calls.
+// calls are the methods that the keychain calls.
 type calls struct{ p *Prompter }
 
 // BeginPrompting asks for the window.
@@ -91,9 +90,9 @@ func (c calls) BeginPrompting(sender dbus.Sender, prompt dbus.ObjectPath) *dbus.
 // again is how long the keychain has to ask for the window's contents.
 const again = 3 * time.Second
 
-// begin says that the window is there. What comes before the answer to
-// BeginPrompting, as it may on a busy machine, the keychain forgets without a
-// word; so it is said until it is heard.
+// begin reports that the window is there. The keychain silently drops a report
+// that comes before the answer to BeginPrompting, as it may on a busy machine,
+// so the report is repeated until it is heard.
 func (p *Prompter) begin(prompt dbus.ObjectPath) {
 	for {
 		p.mu.Lock()
@@ -111,7 +110,7 @@ func (p *Prompter) begin(prompt dbus.ObjectPath) {
 	}
 }
 
-// PerformPrompt says what to show in it.
+// PerformPrompt sets what the window shows.
 func (c calls) PerformPrompt(sender dbus.Sender, prompt dbus.ObjectPath, kind string, properties map[string]dbus.Variant, exchange string) *dbus.Error {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
@@ -121,7 +120,7 @@ func (c calls) PerformPrompt(sender dbus.Sender, prompt dbus.ObjectPath, kind st
 	return nil
 }
 
-// StopPrompting takes the window away.
+// StopPrompting closes the window.
 func (c calls) StopPrompting(prompt dbus.ObjectPath) *dbus.Error {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package newest hands values from one who must not wait to one who is slow:
-// the newest counts.
+// Package newest hands values from a sender that must not wait to a slow
+// receiver, which gets only the newest.
 package newest
 
 import (
@@ -9,13 +9,13 @@ import (
 
 // A Value is the newest of a stream of values.
 type Value[T any] struct {
-	changed chan struct{} // holds an entry if there is a value that nobody took
+	changed chan struct{} // holds an entry if there is a value that was not taken
 
 	mu    sync.Mutex
 	value T
 }
 
-// New returns a value that has not come yet.
+// New returns a Value that is still empty.
 func New[T any]() *Value[T] { return &Value[T]{changed: make(chan struct{}, 1)} }
 
 // Follow takes values until ctx ends or there are no more.
@@ -39,7 +39,7 @@ func (v *Value[T]) Follow(ctx context.Context, values <-chan T) {
 	}
 }
 
-// Changed delivers an entry when there is a value that has not been announced.
+// Changed delivers an entry when there is an unannounced value.
 func (v *Value[T]) Changed() <-chan struct{} { return v.changed }
 
 // Get returns the newest value.

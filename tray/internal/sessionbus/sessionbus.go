@@ -1,8 +1,8 @@
 //go:build linux
 
 // Package sessionbus connects to the desktop's D-Bus session bus. Each caller
-// gets a connection of its own: on a shared one, packages take each other's
-// signals away.
+// gets its own connection: on a shared one, packages would take each other's
+// signals.
 package sessionbus
 
 import (
@@ -12,11 +12,11 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// timeout is how long a bus may take to let us in.
+// timeout is how long a bus may take to accept us.
 const timeout = 5 * time.Second
 
-// Connect returns a private connection, which ends with ctx. Where there is no
-// bus none is started: godbus would leave one behind.
+// Connect returns a private connection, which ends with ctx. It never starts a
+// bus: godbus would leave one behind.
 func Connect(ctx context.Context) (*dbus.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(timeout, cancel)
