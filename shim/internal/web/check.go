@@ -13,7 +13,7 @@ type Check struct {
 	Running  bool
 	Age      string // of the report; "" if there is none
 	Findings []FindingGroup
-	Text     string // the report, to be sent to somebody
+	Text     string // the report, to send to someone
 	Attempts []AttemptRow
 	Token    func(action string) string
 }

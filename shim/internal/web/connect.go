@@ -16,7 +16,7 @@ func (e EndpointRow) Command() string {
 	return "claude mcp add --transport http " + commandName(e.Name) + " " + shellQuote(e.LocalURL())
 }
 
-// Codex adds the endpoint to Codex, which then signs in by itself.
+// Codex adds the endpoint to Codex, which then signs in automatically.
 func (e EndpointRow) Codex() string {
 	return "codex mcp add " + commandName(e.Name) + " --url " + shellQuote(e.LocalURL())
 }

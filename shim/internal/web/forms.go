@@ -31,7 +31,7 @@ func (f CreateForm) FieldError() bool { return isField(f.ErrorField) }
 // Problem is an error that belongs to no field.
 func (f CreateForm) Problem() problem { return problem{t("form.error"), f.Error, true} }
 
-// The fields of the form.
+// URLField and the functions below it are the fields of the form.
 func (f CreateForm) URLField() textField {
 	return urlField("create.url.label", "create.url.hint", f.UpstreamURL, f.Error, f.ErrorField)
 }
@@ -106,7 +106,7 @@ func (p EditEndpoint) FieldError() bool { return isField(p.ErrorField) }
 // Problem is an error that belongs to no field.
 func (p EditEndpoint) Problem() problem { return problem{t("form.error"), p.Error, true} }
 
-// The fields of the form.
+// URLField and the functions below it are the fields of the form.
 func (p EditEndpoint) URLField() textField {
 	return urlField("edit.url.label", "edit.url.hint", p.UpstreamURL, p.Error, p.ErrorField)
 }

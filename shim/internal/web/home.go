@@ -6,7 +6,7 @@ import "strings"
 // /resume, /keychain/unlock, /keychain/keep, /steps/local, /steps/login,
 // /steps/hide and /sign-out, each with form_token; its links lead to the pages
 // of one endpoint or grant. What its template marks as data-part the script
-// exchanges by itself when it changes.
+// replaces when it changes.
 type Home struct {
 	Version                   string
 	LocalOrigin, PublicOrigin string // PublicOrigin is "" while there is none

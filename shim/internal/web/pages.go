@@ -103,14 +103,14 @@ type Consent struct {
 
 	Error      string // what the upstream said about the key
 	Incomplete bool   // Error is about what the reader has left out
-	CanSkip    bool   // the key could not be verified, and the owner may go on
+	CanSkip    bool   // the key could not be verified, and the owner may continue
 	NeedUnlock string // words about a locked keychain
 	Mode       string // of the keychain: "os", "file" or "memory"
 
 	Number   bool // another device asks, and the number that it shows must be typed
 	NumberOK bool // it was
-	MustKnow bool // the reader must say that he knows the website
-	Sure     bool // he has
+	MustKnow bool // the reader must confirm knowing the website
+	Sure     bool // confirmed
 }
 
 func (p Consent) view() view {
@@ -179,7 +179,7 @@ func (p NeedOwner) view() view {
 type Return struct {
 	To      string
 	URL     string // validated by the caller; a scheme that a browser runs is not linked
-	Refresh bool   // go there by itself as well
+	Refresh bool   // go there automatically as well
 	Denied  bool   // the app is told that it gets no access
 }
 

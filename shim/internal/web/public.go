@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The pages of a public origin. Anybody who knows the address sees them, so
+// The pages of a public origin. Anyone who knows the address sees them, so
 // they name no server of the owner's, and nothing can be typed into them.
 
 // SignIn is where a sign-in from the internet begins: it leads to the page on
@@ -20,7 +20,7 @@ type SignIn struct {
 	Ask        string
 	FormToken  string
 	// Auto says that the browser seems to be on the owner's computer, so the
-	// page leads on by itself.
+	// page leads there automatically.
 	Auto bool
 	// Phone says that the browser is none of a computer that could be the
 	// owner's, so the other way comes first.
@@ -45,12 +45,12 @@ func (p SignIn) Who() string {
 // Href is the address of the page on this computer.
 func (p SignIn) Href() template.URL { return safeURL(p.Continue) }
 
-// Waiting shows the number that the owner must type, until he has.
+// Waiting shows the number that the owner must type, until it was typed.
 type Waiting struct {
 	Client string
 	Number int
 	Check  string        // address of this page
-	Every  time.Duration // how often it looks again by itself; 0 means never
+	Every  time.Duration // how often it checks again; 0 means never
 }
 
 func (p Waiting) view() view {

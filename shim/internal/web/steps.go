@@ -9,8 +9,8 @@ type Steps struct {
 
 	Slug, Server, MCPURL string // the first endpoint, and its address for clients
 
-	Local       bool // the owner has said that his apps are on this machine
-	Tunnel      bool // he has turned on a tunnel
+	Local       bool // the owner said that all apps are on this computer
+	Tunnel      bool // a tunnel is turned on
 	Online      bool // and it is open
 	TunnelWords string
 

@@ -99,7 +99,7 @@ func (p Tunnel) Kind() string {
 	return "info"
 }
 
-// Moving reports whether the state is about to change by itself.
+// Moving reports whether the state is about to change without the owner.
 func (p Tunnel) Moving() bool { return p.State == "connecting" }
 
 // Href is the page on which the reader can do something about it.

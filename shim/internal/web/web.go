@@ -29,7 +29,7 @@ type view struct {
 	title    string // of the browser's tab, without the product's name
 	script   bool   // the page has something that JavaScript improves
 	owner    bool   // a page of the owner's dashboard: its forms stay on this origin
-	public   bool   // a page that anybody may see, mostly on another computer
+	public   bool   // a page that anyone may see, mostly on another computer
 	wide     bool
 	nav      string // which part of the dashboard it is: "home", "activity" or ""
 	version  string

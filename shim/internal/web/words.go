@@ -10,7 +10,7 @@ import (
 )
 
 // ShownKeychain is the keychain as pages show it. A first run on a computer
-// without one keeps the key in memory, whatever its mode says.
+// without one keeps the key in memory in every mode.
 func ShownKeychain(k api.Keychain) Keychain {
 	shown := Keychain{State: k.State, Words: k.Words, Mode: k.Mode, CanKeep: k.CanKeep, CanUnlock: !k.Usable()}
 	if k.State == api.KeychainMemory {
