@@ -81,8 +81,8 @@ func TestDoctorLockedKeychain(t *testing.T) {
 	keyring.Lock(t)
 	a.restart()
 	waitKeychain(a, "locked")
-	a.mustBlame("computer.keychain", "failed", "yours", "Unlock your keyring", "Unlock")
-	a.mustBlame("servers."+e.Slug, "failed", "yours", "Unlock your keyring", "Unlock")
+	a.mustBlame("computer.keychain", "failed", "yours", "Unlock your keychain", "Unlock")
+	a.mustBlame("servers."+e.Slug, "failed", "yours", "Unlock your keychain", "Unlock")
 	c := oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	shimtest.NewBrowser(t, a.origin).Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
 	if all := a.attempts(); len(all) == 0 || all[0].Diagnosis.Whose != "yours" || !strings.Contains(all[0].Diagnosis.Words, "locked") {

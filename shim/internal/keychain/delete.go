@@ -65,5 +65,5 @@ func remove(dir string, mode Mode, r ring) (left []string, err error) {
 }
 
 func leftInKeychain(why string) string {
-	return `The item "key2oauth" may still be in the keychain: ` + why + `. Delete it there. Without the data folder it opens nothing.`
+	return `The item "key2oauth" may still be in the keychain: ` + why + `. Delete it there. It is of no use without the data folder.`
 }

@@ -3,9 +3,9 @@
 // its own, or only in memory.
 //
 // A system keychain may be locked, slow, not set up, or missing, and a locked
-// one blocks whoever asks it. So Open never waits. A seeker looks for the key in
-// the background and reports through two callbacks of Config: Keep, when it is
-// known that this run may keep things, and Changed.
+// one blocks the caller. So Open never waits. A seeker looks for the key in the
+// background and reports through two callbacks of Config: Keep, when it is known
+// that this run may keep things, and Changed.
 package keychain
 
 import (
@@ -196,25 +196,25 @@ func (k *Keychain) Master() (m *MasterKey, known bool) {
 func (k *Keychain) words(s Status) string {
 	switch s.State {
 	case StateReady:
-		return "The keychain of this computer keeps the master key."
+		return "The system keychain holds the encryption key."
 	case StateWaiting:
 		return "Waiting for the keychain to answer."
 	case StateLocked:
-		return "Unlock your keyring: until then the saved API keys cannot be used."
+		return "Unlock your keychain. Saved API keys can't be used until then."
 	case StateNotSetUp:
-		return `There is no default keyring yet. Create one, for instance in the program "Passwords and Keys"; until then no API key can be saved or used.`
+		return `There is no default keychain yet. Create one, for example in the app "Passwords and Keys". No API key can be saved or used until then.`
 	case StateUnavailable:
-		return "No keychain can be reached from here, and the saved API keys need it. Start Key2OAuth from your desktop session, where the keyring is."
+		return "Can't reach the system keychain, which your saved API keys need. Start Key2OAuth from your desktop session."
 	case StateFile:
-		return fmt.Sprintf("The master key lies in %s without a passphrase: whoever can read that file can read the saved API keys.", filepath.Join(k.cfg.Dir, KeyFile))
+		return fmt.Sprintf("The encryption key is in %s without a passphrase. Anyone who can read that file can read your saved API keys.", filepath.Join(k.cfg.Dir, KeyFile))
 	case StateMemory:
 		switch {
 		case k.cfg.Mode == ModeMemory:
-			return "Nothing is kept, as --keychain memory asks for: endpoints, keys and connections are gone when the program ends."
+			return "Nothing is kept, as --keychain memory asks. Servers, keys and connected apps will be lost when Key2OAuth quits."
 		case s.CanKeep:
-			return "A keychain has appeared. Keep everything in it, or endpoints, keys and connections are gone when the program ends."
+			return "A keychain is available now. Keep everything in it, or servers, keys and connected apps will be lost when Key2OAuth quits."
 		default:
-			return "No keychain can be reached from here, so nothing is kept: endpoints, keys and connections are gone when the program ends. --keychain file keeps them without one."
+			return "No system keychain found. Servers, keys and connected apps will be lost when Key2OAuth quits. To keep them in a file, start it with --keychain file."
 		}
 	}
 	return ""
@@ -286,8 +286,8 @@ func (k *Keychain) settled() bool {
 // keepsNothing reports whether this run ends without a trace.
 func (k *Keychain) keepsNothing() bool { return k.Status().State == StateMemory }
 
-// Unlock asks the keychain again, so that the desktop shows its prompt once
-// more. It does not wait for the answer.
+// Unlock asks the keychain again, which makes the desktop show its prompt again.
+// It does not wait for the answer.
 func (k *Keychain) Unlock() {
 	k.unlock.Store(true)
 	k.wakeSeeker()

@@ -71,7 +71,7 @@ type ringAnswer struct {
 // helper is set.
 type ring struct{ helper []string }
 
-// newRing uses helper where a keychain is known to block for ever.
+// newRing uses helper where a keychain is known to block forever.
 func newRing(helper []string) ring {
 	if runtime.GOOS != "linux" {
 		helper = nil
@@ -79,8 +79,8 @@ func newRing(helper []string) ring {
 	return ring{helper}
 }
 
-// call asks the keychain one thing. It returns within timeout, whatever the
-// keychain does.
+// call asks the keychain one thing. It returns within timeout even if the
+// keychain hangs.
 func (g ring) call(ctx context.Context, timeout time.Duration, op ringOp, key string) ringAnswer {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -158,10 +158,9 @@ func (g ring) ask(ctx context.Context) *question {
 	return q
 }
 
-// RunHelper is what the child process does: it reads one request from stdin,
-// asks the keychain, and writes one answer to stdout. It returns early when
-// stdin ends, which means that nobody waits for the answer any more; the
-// process must then end.
+// RunHelper is the child process: it reads one request from stdin, asks the
+// keychain, and writes one answer to stdout. It returns early when stdin ends,
+// which means that the parent is gone; the process must then end.
 func RunHelper(stdin io.Reader, stdout io.Writer) error {
 	var req ringRequest
 	if err := json.NewDecoder(stdin).Decode(&req); err != nil {
@@ -178,7 +177,7 @@ func RunHelper(stdin io.Reader, stdout io.Writer) error {
 	case r := <-done:
 		return json.NewEncoder(stdout).Encode(r)
 	case <-gone:
-		return errors.New("nobody waits for the answer")
+		return errors.New("the program that asked is gone")
 	}
 }
 

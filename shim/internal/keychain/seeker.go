@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// How long the keychain may take. askTimeout is time for a person to find his
+// How long the keychain may take. askTimeout gives a person time to find a
 // password; the others are for a keychain that hangs.
 const (
 	probeTimeout = 5 * time.Second
@@ -16,9 +16,9 @@ const (
 // A seeker looks for the master key until it is known, or known that there is
 // none; and again when the keychain is found locked later.
 //
-// A question to a locked keychain raises the desktop's own prompt. One may be
-// asked at the start. When that was dismissed, nothing asks again by itself:
-// only the lock is watched.
+// Asking a locked keychain makes the desktop show its own prompt. The seeker asks
+// once at the start. After that prompt was dismissed, it only watches the lock,
+// and asks again when the owner wants it to.
 type seeker struct {
 	k      *Keychain
 	ask    *question // under way, or nil
@@ -96,7 +96,8 @@ func waitingFor(status ringStatus, asked bool) Status {
 	return Status{State: StateWaiting, Words: "The keychain does not answer. Waiting for it."}
 }
 
-// wait waits for something to happen. It reports whether to go on.
+// wait waits for something to happen. It returns false when the seeker has to
+// stop.
 func (s *seeker) wait(ctx context.Context) bool {
 	var poll <-chan time.Time
 	if !s.k.settled() {
@@ -156,7 +157,7 @@ func (k *Keychain) takeAnswer(a ringAnswer) (why string) {
 	return ""
 }
 
-const badItem = `The item "key2oauth" in the keychain is not a master key. If nobody needs it, delete it there and start again.`
+const badItem = `The item "key2oauth" in the keychain is not a master key. If you don't need it, delete it there and start again.`
 
 // decide settles whether an undecided run keeps anything. A keychain that is
 // locked, slow or not set up is waited for; only where there is none, nothing

@@ -13,25 +13,26 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// Calls are numbered from 1. They are kept in batches, since a record of its
-// own for each would cost a busy program more than the calls themselves. The
-// key of a batch is the number of its last call, so what is past the limit is
-// found from the front without counting.
+// Calls are numbered from 1. They are kept in batches, since one record for each
+// call would cost a busy program more than the calls themselves. The key of a
+// batch is the number of its last call, so batches beyond the limit are found
+// from the front without counting.
 
-// batchSize bounds by how much the file may hold more calls than are kept.
+// batchSize bounds how many calls are in one batch, and with that how many more
+// calls than activity.Keep the file may hold.
 const batchSize = 256
 
 // AppendActivity notes a call that is over. It never waits: calls are written
 // together, at most once a second, and are lost if that is not possible.
 func (l *Ledger) AppendActivity(c activity.Call) {
-	t := &l.pending
+	t := &l.backlog
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.calls) >= 2*activity.Keep { // the disk is slower than the calls
 		t.calls = append(t.calls[:0], t.calls[len(t.calls)-activity.Keep:]...)
 	}
 	if t.calls == nil {
-		t.calls = make([]activity.Call, 0, t.batch) // a busy second follows a busy one
+		t.calls = make([]activity.Call, 0, t.batch) // likely as many as last time
 	}
 	t.calls = append(t.calls, c)
 	l.arm()
@@ -47,11 +48,11 @@ func (l *Ledger) Activity() ([]activity.Call, error) {
 			return nil
 		}
 		all = make([]activity.Call, 0, min(b.Sequence(), activity.Keep+batchSize))
-		words := make(map[string]string) // the same few, over and over
+		words := make(map[string]string) // a few words repeat in most calls
 		return b.ForEach(func(_, batch []byte) error {
 			calls, err := parseCalls(batch, words)
 			if err != nil {
-				unreadable++ // no reason not to start
+				unreadable++ // not a reason to fail
 			}
 			all = append(all, calls...)
 			return nil
@@ -88,7 +89,7 @@ func saveCalls(tx *bbolt.Tx, calls []activity.Call, now time.Time) error {
 	return dropCalls(b, now)
 }
 
-// dropCalls deletes the batches of which no call is to be kept.
+// dropCalls deletes the batches that hold no call worth keeping.
 func dropCalls(b *bbolt.Bucket, now time.Time) error {
 	var drop [][]byte // a cursor must not move while keys are deleted
 	c := b.Cursor()
@@ -111,7 +112,7 @@ func droppable(b *bbolt.Bucket, k, batch []byte, now time.Time) bool {
 	return err != nil || newest.Before(now.Add(-activity.MaxAge))
 }
 
-// sweepCalls drops what has become too old since the last call.
+// sweepCalls deletes calls that have become too old since the last one.
 func (l *Ledger) sweepCalls(now time.Time) error {
 	due := false
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
@@ -163,8 +164,8 @@ func batchHead(b []byte) (newest time.Time, calls []byte, err error) {
 	return fromNanos(binary.BigEndian.Uint64(b[1:])), b[1+8:], nil
 }
 
-// parseCalls reads the record of a batch, up to where it cannot be read. words
-// are those that were met before.
+// parseCalls reads the record of a batch as far as possible. words holds the
+// strings read so far, which are shared between calls.
 func parseCalls(b []byte, words map[string]string) (calls []activity.Call, err error) {
 	if _, b, err = batchHead(b); err != nil {
 		return nil, err

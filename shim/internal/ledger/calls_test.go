@@ -173,11 +173,11 @@ func TestActivityWaitsForNobody(t *testing.T) {
 	for n := range 5 * activity.Keep {
 		l.AppendActivity(testCall(n, time.Now()))
 	}
-	l.pending.mu.Lock()
-	if n := cap(l.pending.calls); n > 3*activity.Keep {
+	l.backlog.mu.Lock()
+	if n := cap(l.backlog.calls); n > 3*activity.Keep {
 		t.Errorf("got room for %d calls, want it bounded", n)
 	}
-	l.pending.mu.Unlock()
+	l.backlog.mu.Unlock()
 	close(ended)
 	flushes.Wait()
 	eventually(t, "written", func() bool { return len(callsOf(t, l)) == activity.Keep })

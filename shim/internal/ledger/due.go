@@ -12,19 +12,17 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// What has expired is found from the front of a bucket that is sorted by time,
-// so that an hourly look costs as much as there is to do, however many grants
-// there are. An entry says when to look at a grant again, and nothing else:
-// one for each token that it ever had, at the end of that token. Whether its
-// token is still there does not matter, so nothing takes entries out but the
-// look itself.
+// Expired tokens are found from the front of a bucket that is sorted by time. The
+// cost of the hourly sweep depends on how many have expired, not on how many
+// there are. An entry says when to look at a grant again: there is one for each
+// token that the grant ever had, at the expiry of that token. Entries for tokens
+// that are gone do no harm, so only the sweep removes entries.
 
-// sweepLeeway is how long a token is kept after it has expired: a clock that
-// was a day ahead, and is right again, has not cost anybody his sign-in. Codes
-// are not worth it.
+// sweepLeeway is how long a token is kept after it has expired. A clock that runs
+// a day ahead for a while must not end a sign-in. Codes are not worth it.
 const sweepLeeway = 48 * time.Hour
 
-// keptUntil is when a token that expires at a time may be deleted.
+// keptUntil returns when a token that expires at that time may be deleted.
 func keptUntil(kind oauth.Kind, expires time.Time) time.Time {
 	if kind == oauth.Code {
 		return expires
@@ -48,7 +46,7 @@ func PutToken(tx *bbolt.Tx, grant string, d oauth.Digest, token oauth.Token) err
 // dueAtOnce bounds how many entries one look takes into memory.
 const dueAtOnce = 5_000
 
-// due returns the grants to look at, and the keys that say so.
+// due returns the grants to look at, and the keys of their entries.
 func (l *Ledger) due(now time.Time) (grants []string, keys [][]byte, err error) {
 	limit := dueKey(now, "")
 	err = l.cfg.View(func(tx *bbolt.Tx) error {
@@ -62,7 +60,7 @@ func (l *Ledger) due(now time.Time) (grants []string, keys [][]byte, err error) 
 	return grants, keys, err
 }
 
-// sweepGrants deletes what has expired of those grants that are due.
+// sweepGrants deletes the expired tokens of the grants that are due.
 func (l *Ledger) sweepGrants(now time.Time) error {
 	for {
 		grants, keys, err := l.due(now)
@@ -93,7 +91,7 @@ func (l *Ledger) sweepGrants(now time.Time) error {
 // The number of the grants is the sequence of their bucket, which bbolt keeps
 // and does not use.
 
-// addGrants changes it.
+// addGrants changes the number of the grants.
 func addGrants(b *bbolt.Bucket, n int) error {
 	return b.SetSequence(uint64(max(int64(b.Sequence())+int64(n), 0)))
 }
@@ -107,8 +105,8 @@ func (l *Ledger) NumGrants() (n int, err error) {
 	return n, err
 }
 
-// indexDue is for a file of the first version, which had neither entries for
-// what is due nor a count of the grants.
+// indexDue adds entries for all tokens and counts the grants. A file of version 1
+// has neither.
 func indexDue(tx *bbolt.Tx) error {
 	if _, err := tx.CreateBucketIfNotExists(bucketDue); err != nil {
 		return err
@@ -116,7 +114,7 @@ func indexDue(tx *bbolt.Tx) error {
 	var keys [][]byte
 	err := tx.Bucket(bucketTokens).ForEach(func(k, b []byte) error {
 		grant, _, _ := bytes.Cut(k, []byte{0})
-		// What cannot be read is noticed by whoever needs it.
+		// A record that cannot be read is reported where it is needed.
 		if kind, at, err := tokenExpires(b); err == nil {
 			keys = append(keys, dueKey(keptUntil(kind, at), string(grant)))
 		}
@@ -127,8 +125,8 @@ func indexDue(tx *bbolt.Tx) error {
 	}
 	count := 0
 	err = tx.Bucket(bucketGrants).ForEach(func(id, _ []byte) error {
-		// A grant without tokens has nothing that expires; it is looked at at
-		// once.
+		// A grant without tokens has nothing that expires, so it is looked at in
+		// the next sweep.
 		keys = append(keys, dueKey(time.Time{}, string(id)))
 		count++
 		return nil
@@ -136,7 +134,7 @@ func indexDue(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(keys, bytes.Compare) // pages then fill one after the other
+	slices.SortFunc(keys, bytes.Compare) // in order, pages fill up
 	for _, k := range keys {
 		if err := tx.Bucket(bucketDue).Put(k, nil); err != nil {
 			return err

@@ -11,10 +11,10 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// What grants were made for is counted, so that it can be asked without reading
-// all of them. A key is a letter and what the grants have in common: the digest
-// of a redirect URI, that of a client's id, or who is connected to which
-// origin. Its value is how many they are.
+// Some properties of grants are counted: the answer to "is there such a grant?"
+// must not depend on how many there are. A key is a letter and what the grants
+// have in common: the digest of a redirect URI, that of a client's id, or the
+// name of a client and the origin it connects to. The value is their number.
 const (
 	grantedRedirect = 'r'
 	grantedClient   = 'c'
@@ -26,7 +26,7 @@ func digestKey(kind byte, value string) []byte {
 	return append([]byte{kind}, d[:]...)
 }
 
-// grantedKeys are what a grant counts for.
+// grantedKeys returns the keys that a grant counts for.
 func grantedKeys(g grantRecord) [][]byte {
 	n := GrantedName{Origin: g.Origin, Name: g.ClientName}
 	if g.Verified {
@@ -35,7 +35,7 @@ func grantedKeys(g grantRecord) [][]byte {
 	return [][]byte{digestKey(grantedRedirect, g.RedirectURI), digestKey(grantedClient, g.ClientID), n.key()}
 }
 
-// countGranted adds a grant, or takes it away again with -1.
+// countGranted adds a grant to the counts with 1 and takes it out with -1.
 func countGranted(tx *bbolt.Tx, g grantRecord, by int64) error {
 	b := tx.Bucket(bucketGranted)
 	for _, k := range grantedKeys(g) {
@@ -47,7 +47,7 @@ func countGranted(tx *bbolt.Tx, g grantRecord, by int64) error {
 	return nil
 }
 
-// recount counts a grant that has changed. What is counted of it hardly does.
+// recount counts a grant that has changed. Most changes affect no count.
 func recount(tx *bbolt.Tx, old, now grantRecord) error {
 	if slices.EqualFunc(grantedKeys(old), grantedKeys(now), bytes.Equal) {
 		return nil
@@ -65,10 +65,10 @@ func putGranted(b *bbolt.Bucket, k []byte, n int64) error {
 	return b.Put(k, binary.AppendVarint(nil, n))
 }
 
-// HasRedirect reports whether some grant's code went to exactly this URI.
+// HasRedirect reports whether there is a grant with exactly this redirect URI.
 func (l *Ledger) HasRedirect(uri string) bool { return l.hasGranted(digestKey(grantedRedirect, uri)) }
 
-// HasClient reports whether some grant is this client's.
+// HasClient reports whether there is a grant of this client.
 func (l *Ledger) HasClient(id string) bool { return l.hasGranted(digestKey(grantedClient, id)) }
 
 func (l *Ledger) hasGranted(k []byte) (has bool) {
@@ -79,8 +79,8 @@ func (l *Ledger) hasGranted(k []byte) (has bool) {
 	return has && err == nil
 }
 
-// A GrantedName is what clients that are connected have in common: a name, and
-// the origin that they know us at.
+// A GrantedName is what connected clients may have in common: a name, and the
+// origin at which they know us.
 type GrantedName struct {
 	Origin     string
 	Name       string
@@ -111,7 +111,7 @@ func (l *Ledger) GrantedNames() ([]GrantedName, error) {
 	return all, err
 }
 
-// countAllGranted is for a file in which nothing was counted yet.
+// countAllGranted counts all grants. Files before version 3 have no counts.
 func countAllGranted(tx *bbolt.Tx) error {
 	b, err := tx.CreateBucketIfNotExists(bucketGranted)
 	if err != nil {
@@ -121,7 +121,7 @@ func countAllGranted(tx *bbolt.Tx) error {
 	err = tx.Bucket(bucketGrants).ForEach(func(_, b []byte) error {
 		var g grantRecord
 		if json.Unmarshal(b, &g) != nil {
-			return nil // noticed by whoever needs it
+			return nil // reported where it is needed
 		}
 		for _, k := range grantedKeys(g) {
 			counts[string(k)]++
@@ -135,7 +135,7 @@ func countAllGranted(tx *bbolt.Tx) error {
 	for k := range counts {
 		keys = append(keys, k)
 	}
-	slices.Sort(keys) // pages then fill one after the other
+	slices.Sort(keys) // in order, pages fill up
 	for _, k := range keys {
 		if err := putGranted(b, []byte(k), counts[k]); err != nil {
 			return err

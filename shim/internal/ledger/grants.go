@@ -30,14 +30,13 @@ type grantRecord struct {
 	CodeRedeemed bool      `json:"code_redeemed,omitempty"`
 }
 
-// tokensOf is the prefix of the keys of a grant's tokens. A grant's cost does
-// not depend on how many others there are.
+// tokensOf returns the prefix of the keys of a grant's tokens. They are next to
+// each other, so a grant costs the same however many others there are.
 func tokensOf(grant string) []byte { return append([]byte(grant), 0) }
 
 func tokenKey(grant string, d oauth.Digest) []byte { return append(tokensOf(grant), d[:]...) }
 
-// CreateGrant implements oauth.Store. Endpoint and credential must exist: they
-// may have been deleted while the consent page was open.
+// CreateGrant implements oauth.Store. The endpoint and the credential must exist.
 func (l *Ledger) CreateGrant(g oauth.Grant, code oauth.Digest, token oauth.Token) error {
 	if g.ID == "" || strings.Contains(g.ID, "\x00") {
 		return errors.New("a grant needs an id")
@@ -78,16 +77,16 @@ func (l *Ledger) Grant(id string) (oauth.Grant, error) {
 		g = oauth.Grant(r)
 		return err
 	})
-	return l.pending.overlay(g), err
+	return l.backlog.overlay(g), err
 }
 
-// Grants implements oauth.Store. It reads every grant, so it has no place
-// where a call waits for it.
+// Grants implements oauth.Store. It reads every grant, so a call must not wait for
+// it.
 func (l *Ledger) Grants() ([]oauth.Grant, error) {
 	var all []oauth.Grant
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		return statefile.Each(tx, bucketGrants, func(r grantRecord) error {
-			all = append(all, l.pending.overlay(oauth.Grant(r)))
+			all = append(all, l.backlog.overlay(oauth.Grant(r)))
 			return nil
 		})
 	})
@@ -158,7 +157,7 @@ type grantTx struct {
 
 func (g *grantTx) Grant() oauth.Grant { return g.grant }
 
-// SetGrant keeps what identifies the grant as it is.
+// SetGrant ignores changes to the id and the endpoint of the grant.
 func (g *grantTx) SetGrant(n oauth.Grant) {
 	n.ID, n.Slug = g.grant.ID, g.grant.Slug
 	g.grant, g.changed = n, true
@@ -246,7 +245,7 @@ func dropGrant(tx *bbolt.Tx, id string) error {
 			return err
 		}
 	}
-	// One that cannot be read goes all the same.
+	// A grant that cannot be read is deleted too, without being counted.
 	if r, ok, err := statefile.Get[grantRecord](tx, bucketGrants, id); err == nil && ok {
 		if err := countGranted(tx, r, -1); err != nil {
 			return err
@@ -272,8 +271,8 @@ func dropGrant(tx *bbolt.Tx, id string) error {
 	return nil
 }
 
-// sweepAtOnce is how many grants one transaction of Sweep looks at, so that
-// nobody waits long for his own.
+// sweepAtOnce is how many grants one transaction of Sweep looks at. Other changes
+// wait for that long.
 const sweepAtOnce = 500
 
 // Sweep implements oauth.Store. It also deletes calls that are too old.
@@ -303,7 +302,8 @@ func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live
 	return expired, live, nil
 }
 
-// sweepGrant looks again, since the grant may have changed meanwhile.
+// sweepGrant deletes the expired tokens of a grant, and the grant if no token is
+// left. It reads them again, since the grant may have changed since due.
 func (l *Ledger) sweepGrant(t *statefile.Tx, id string, now time.Time) error {
 	r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
 	if err != nil || !ok {

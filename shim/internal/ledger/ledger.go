@@ -1,10 +1,10 @@
-// Package ledger is the book of who was let in: grants and their tokens, how
-// each grant came to be, and the calls that were made.
+// Package ledger records who was let in and what they did: grants and their
+// tokens, the timeline of each grant, and calls.
 //
-// All of it is on disk and none in memory, except for what is written together
-// once a second, so it costs the same for ten grants and for a hundred thousand.
-// It knows endpoints and credentials by their ids only; what is done with them
-// when a grant ends or is used is the caller's, in the same transaction.
+// All of it is on disk and not in memory, except for what is written together
+// once a second. So it costs the same for ten grants and for a hundred thousand.
+// It knows endpoints and credentials only by their ids; the caller takes care of
+// them, in the same transaction, when a grant ends or is used.
 package ledger
 
 import (
@@ -27,22 +27,21 @@ type Config struct {
 	// kept.
 	Write func(fn func(t *statefile.Tx) error) error
 
-	// Check reports an error unless there is all that a new grant refers to.
+	// Check returns an error unless everything that a new grant refers to exists.
 	Check func(tx *bbolt.Tx, g oauth.Grant) error
-	// Ended deletes what belongs to a grant alone. It is called when the grant
-	// ends.
+	// Ended is called when a grant ends, to delete what belongs only to it.
 	Ended func(t *statefile.Tx, g oauth.Grant) error
-	// Used notes when an endpoint was used last.
+	// Used saves when an endpoint was last used.
 	Used func(t *statefile.Tx, slug string, at time.Time) error
 
 	Log *slog.Logger
 	Now func() time.Time
 }
 
-// A Ledger reads and writes the book. It is safe for concurrent use.
+// A Ledger reads and writes these records. It is safe for concurrent use.
 type Ledger struct {
 	cfg     Config
-	pending pending
+	backlog backlog
 }
 
 // New returns the ledger of a state file that has Buckets.
@@ -56,13 +55,13 @@ var (
 	bucketGrants  = []byte("grants")  // id -> grantRecord
 	bucketTokens  = []byte("tokens")  // grant id, 0, digest -> token record
 	bucketDue     = []byte("due")     // time, grant id -> nothing; since version 2
-	bucketGranted = []byte("granted") // what grants were made for -> how many; since version 3
+	bucketGranted = []byte("granted") // property of grants -> how many have it; since version 3
 
 	// Created with the first record, so files from before there was activity, or
 	// timelines, are complete.
 	bucketCalls        = []byte("activity")     // number of the last call -> batch of calls
-	bucketTimeline     = []byte("timeline")     // grant id -> how it came to be
-	bucketTimelineDone = []byte("timelinedone") // the same, of which no more comes
+	bucketTimeline     = []byte("timeline")     // grant id -> record of the caller
+	bucketTimelineDone = []byte("timelinedone") // the same, when it is complete
 )
 
 // Buckets are those of the ledger in every state file.

@@ -8,9 +8,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// How grants came to be is in two buckets, so that a start reads only of those
-// that are not there yet, however many grants there are. A record of a file
-// from before there were two is in the first until it is saved again.
+// Timelines are in two buckets: a start reads only those that are not complete,
+// however many grants there are. In a file from before there were two, a record
+// is in the first until it is saved again.
 
 // A timeline is how a grant came to be.
 type timeline struct {
@@ -18,31 +18,30 @@ type timeline struct {
 	done   bool
 }
 
-// SaveTimeline keeps how a grant came to be, in a form that is the caller's
-// own, and whether that is all. Like activity it is written soon and together
-// with others, nobody waits for it, and it goes with its grant.
+// SaveTimeline keeps how a grant came to be, as a record of the caller, and
+// whether that is complete. Like activity it is written soon, together with
+// others, and no caller waits for it. It is deleted with its grant.
 func (l *Ledger) SaveTimeline(grant string, record []byte, done bool) {
-	t := &l.pending
+	t := &l.backlog
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lines == nil {
-		t.lines = make(map[string]timeline)
+	if t.timelines == nil {
+		t.timelines = make(map[string]timeline)
 	}
-	t.lines[grant] = timeline{record, done}
+	t.timelines[grant] = timeline{record, done}
 	l.arm()
 }
 
-// Timelines returns what is kept of all grants, by their ids.
+// Timelines returns the timelines of all grants, by their ids.
 func (l *Ledger) Timelines() (map[string][]byte, error) {
 	return l.timelines(bucketTimeline, bucketTimelineDone)
 }
 
-// OpenTimelines returns what is kept of those grants that were not saved as
-// done.
+// OpenTimelines returns the timelines that are not complete.
 func (l *Ledger) OpenTimelines() (map[string][]byte, error) { return l.timelines(bucketTimeline) }
 
 func (l *Ledger) timelines(buckets ...[]byte) (map[string][]byte, error) {
-	pending := l.pendingLines()
+	pending := l.pendingTimelines()
 	all := make(map[string][]byte)
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		for _, name := range buckets {
@@ -71,9 +70,9 @@ func (l *Ledger) timelines(buckets ...[]byte) (map[string][]byte, error) {
 	return all, err
 }
 
-// Timeline returns what is kept of one grant, or nil.
+// Timeline returns the timeline of one grant, or nil.
 func (l *Ledger) Timeline(grant string) (record []byte, err error) {
-	pending, ok := l.pendingLines()[grant]
+	pending, ok := l.pendingTimelines()[grant]
 	err = l.cfg.View(func(tx *bbolt.Tx) error {
 		if ok && tx.Bucket(bucketGrants).Get([]byte(grant)) != nil {
 			record = pending.record
@@ -89,20 +88,20 @@ func (l *Ledger) Timeline(grant string) (record []byte, err error) {
 	return record, err
 }
 
-// pendingLines are the records that are not on disk yet. Records that a write
-// is about to save are among them: until it commits, the file has older ones.
-func (l *Ledger) pendingLines() map[string]timeline {
-	l.pending.mu.Lock()
-	defer l.pending.mu.Unlock()
-	all := make(map[string]timeline, len(l.pending.lines)+len(l.pending.writing))
-	maps.Copy(all, l.pending.writing)
-	maps.Copy(all, l.pending.lines)
+// pendingTimelines returns the timelines that are not on disk yet, including those
+// of a write that has not committed: until then, the file has older ones.
+func (l *Ledger) pendingTimelines() map[string]timeline {
+	l.backlog.mu.Lock()
+	defer l.backlog.mu.Unlock()
+	all := make(map[string]timeline, len(l.backlog.timelines)+len(l.backlog.writing))
+	maps.Copy(all, l.backlog.writing)
+	maps.Copy(all, l.backlog.timelines)
 	return all
 }
 
-// saveTimelines writes the records of grants that there still are.
-func saveTimelines(tx *bbolt.Tx, lines map[string]timeline) error {
-	for _, id := range slices.Sorted(maps.Keys(lines)) {
+// saveTimelines writes the timelines of grants that still exist.
+func saveTimelines(tx *bbolt.Tx, timelines map[string]timeline) error {
+	for _, id := range slices.Sorted(maps.Keys(timelines)) {
 		if tx.Bucket(bucketGrants).Get([]byte(id)) == nil {
 			continue
 		}
@@ -110,14 +109,14 @@ func saveTimelines(tx *bbolt.Tx, lines map[string]timeline) error {
 			return err
 		}
 		name := bucketTimeline
-		if lines[id].done {
+		if timelines[id].done {
 			name = bucketTimelineDone
 		}
 		b, err := tx.CreateBucketIfNotExists(name)
 		if err != nil {
 			return err
 		}
-		if err := b.Put([]byte(id), lines[id].record); err != nil {
+		if err := b.Put([]byte(id), timelines[id].record); err != nil {
 			return err
 		}
 	}

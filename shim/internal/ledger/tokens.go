@@ -8,9 +8,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// A token record is binary, since there is one for every hour of every
-// connection: a version, the kind, flags, two times, the parent if there is
-// one, and three strings with their lengths.
+// A token record is binary, since a busy client adds one every hour: a version,
+// the kind, flags, two times, the parent if there is one, and three strings with
+// their lengths.
 const tokenVersion = 1
 
 const (
@@ -84,7 +84,7 @@ func parseToken(b []byte) (t oauth.Token, err error) {
 	return t, nil
 }
 
-// tokenExpires reads nothing but the kind and the expiry of a token record.
+// tokenExpires reads only the kind and the expiry of a token record.
 func tokenExpires(b []byte) (oauth.Kind, time.Time, error) {
 	if len(b) < 11 || b[0] != tokenVersion {
 		return 0, time.Time{}, errToken
@@ -92,7 +92,7 @@ func tokenExpires(b []byte) (oauth.Kind, time.Time, error) {
 	return oauth.Kind(b[1]), fromNanos(binary.BigEndian.Uint64(b[3:])), nil
 }
 
-// nanos is t in nanoseconds since 1970; 0 is the zero time.
+// nanos returns t in nanoseconds since 1970, or 0 for the zero time.
 func nanos(t time.Time) uint64 {
 	if t.IsZero() {
 		return 0

@@ -130,7 +130,7 @@ const RoomFile = "room.check"
 // tryDisk asks for more room than any one change takes, and then saves a
 // transaction that changes nothing.
 func (f *File) tryDisk() error {
-	f.writing.Lock() // no change of ours must lack the room meanwhile
+	f.writing.Lock() // no change of ours may fail because of the room that this takes
 	defer f.writing.Unlock()
 	f.using.RLock()
 	defer f.using.RUnlock()

@@ -82,8 +82,8 @@ func openFile(path string, c *Config, temporary bool) (*bbolt.DB, error) {
 	if info != nil && info.Size() < minSize {
 		return nil, explain(path, fmt.Errorf("%w: it is cut off", ErrDamaged))
 	}
-	// The first look is read-only, so that a file that turns out to be damaged
-	// or newer than we are keeps every byte.
+	// The first look is read-only: a file that turns out to be damaged or newer
+	// than we are must keep every byte.
 	db, err := openDB(path, access{readOnly: true})
 	if err == nil {
 		err = guard(nil, func() error { return inspect(db, path, &c.Layout) })

@@ -8,10 +8,10 @@ import (
 	"slices"
 )
 
-// bbolt trusts its file: a page that points back to its parent sends it around
-// for ever, and a count that is off makes it take all memory there is. So the
-// pages are looked over before bbolt follows them. The layout is bbolt's, in
-// the byte order of the machine, and has not changed since its first version.
+// bbolt trusts its file: a page that points back to its parent makes it loop
+// forever, and a wrong count makes it take all memory. So all pages are checked
+// before bbolt follows them. The layout is bbolt's, in the byte order of the
+// machine, and has not changed since its first version.
 const (
 	pageHeader  = 16 // id 8, flags 2, count 2, overflow 4
 	elementSize = 16 // of branch: pos 4, ksize 4, page 8; of leaf: flags 4, pos 4, ksize 4, vsize 4
@@ -57,7 +57,7 @@ func checkPages(r io.ReaderAt, size int64, pageSize int) error {
 		return fmt.Errorf("%w: it is cut off", ErrDamaged)
 	}
 	c.seen = make([]bool, c.high)
-	// Level by level and in the order of the file, so that few reads do.
+	// Going level by level and in the order of the file needs few reads.
 	for level := []uint64{root}; len(level) > 0; level, c.todo = c.todo, nil {
 		slices.Sort(level)
 		for _, id := range level {

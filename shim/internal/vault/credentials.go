@@ -11,8 +11,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// Credentials lists the credentials of an endpoint, oldest first, those that
-// belong to one grant alone included.
+// Credentials lists the credentials of an endpoint, oldest first, including
+// those that only one grant may use.
 func (v *Vault) Credentials(slug string) []endpoint.Credential {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -28,8 +28,8 @@ func (v *Vault) Credentials(slug string) []endpoint.Credential {
 	return all
 }
 
-// Counts returns how many endpoints there are, and how many credentials that
-// their upstreams refuse.
+// Counts returns how many endpoints there are, and how many credentials their
+// upstreams reject.
 func (v *Vault) Counts() (endpoints, rejected int) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -53,9 +53,9 @@ func (v *Vault) Credential(id string) (c endpoint.Credential, ok bool) {
 	return v.shown(s), true
 }
 
-// shown is a credential whose state says when its key is out of reach. While
-// the master key is still waited for, nothing is known against it. The caller
-// holds v.mu.
+// shown returns a credential as it may be shown: its state says if its key
+// cannot be opened. While we wait for the master key, the key counts as good.
+// The caller holds v.mu.
 func (v *Vault) shown(s *credState) endpoint.Credential {
 	c := s.Credential
 	if !v.mayOpen(s) {
@@ -73,8 +73,8 @@ func (v *Vault) mayOpen(s *credState) bool {
 }
 
 // Key returns the key of a credential. Once opened, it only reads memory. It
-// answers ErrLocked while the master key is waited for, and ErrKeyNeeded if
-// the record cannot be opened with it.
+// answers ErrLocked while we wait for the master key, and ErrKeyNeeded if the
+// record cannot be opened with it.
 func (v *Vault) Key(id string) (endpoint.Secret, error) {
 	v.mu.RLock()
 	s, ok := v.creds[id]
@@ -111,8 +111,8 @@ func (v *Vault) Key(id string) (endpoint.Secret, error) {
 		key, err = master.Open(kindKey, id, whole, s.sealed)
 	}
 	if err != nil {
-		// Somebody wrote into the file, or it rotted. Either way the key must
-		// not go anywhere.
+		// The file was edited, or the disk lost a bit. Either way the key must not
+		// be sent anywhere.
 		s.refused = master
 		v.log.Warn("a sealed key does not open for its endpoint", "endpoint", s.Slug, "credential", id)
 		v.notify()
@@ -123,7 +123,7 @@ func (v *Vault) Key(id string) (endpoint.Secret, error) {
 }
 
 // SaveCredential seals a key for an endpoint. grant is the grant that alone may
-// use it, or "" for a key of the owner's.
+// use it, or "" for a key of the owner.
 func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state endpoint.CredentialState) (endpoint.Credential, error) {
 	c := endpoint.Credential{
 		ID:      strings.ToLower(rand.Text()[:16]),
@@ -139,7 +139,8 @@ func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state en
 	return c, err
 }
 
-// ReplaceKey puts another key into a credential. The grants that use it go on.
+// ReplaceKey puts another key into a credential. The grants that use it keep
+// working.
 func (v *Vault) ReplaceKey(id string, key endpoint.Secret, state endpoint.CredentialState) error {
 	return v.sealKey(key, func(t *transaction) (*endpoint.Credential, error) {
 		r, ok, err := statefile.Get[credentialRecord](t.Tx, bucketCreds, id)
@@ -189,8 +190,8 @@ func (v *Vault) sealKey(key endpoint.Secret, fn func(t *transaction) (*endpoint.
 	})
 }
 
-// nextLabel is the first of "key 1", "key 2", ... that the endpoint does not
-// have yet.
+// nextLabel returns the first of "key 1", "key 2", ... that the endpoint does
+// not have yet.
 func (v *Vault) nextLabel(slug string) string {
 	taken := make(map[string]bool)
 	for _, c := range v.creds {
@@ -205,8 +206,8 @@ func (v *Vault) nextLabel(slug string) string {
 	}
 }
 
-// SetCredentialState saves what the upstream thinks of a key. KeyNeeded is
-// never saved: it follows from the master key.
+// SetCredentialState saves how the upstream answered a key. KeyNeeded is never
+// saved: it follows from the master key.
 func (v *Vault) SetCredentialState(id string, state endpoint.CredentialState) error {
 	v.mu.RLock()
 	c, ok := v.creds[id]

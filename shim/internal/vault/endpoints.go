@@ -15,7 +15,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// load reads what is kept in memory: all but grants and tokens.
+// load reads everything that is kept in memory.
 func (v *Vault) load() error {
 	return v.view(func(tx *bbolt.Tx) error {
 		sealed := tx.Bucket(bucketSealed)
@@ -122,8 +122,8 @@ func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) e
 	return nil
 }
 
-// UpdateEndpoint changes what may be changed of an endpoint without any risk to
-// its keys: its name and its header. See SetUpstream for its URL.
+// UpdateEndpoint changes the name or the header of an endpoint, which puts its
+// keys at no risk. SetUpstream changes its URL.
 func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) error {
 	return v.update(func(t *transaction) error {
 		r, ok, err := statefile.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
@@ -154,8 +154,8 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 }
 
 // SetUpstream changes the upstream URL of an endpoint. Its keys belong to the
-// old one, so they are dropped in the same transaction. Grants and the names
-// of the credentials stay: they read KeyNeeded until ReplaceKey.
+// old one, so they are deleted in the same transaction. Grants and the names of
+// the credentials stay; the state of these is KeyNeeded until ReplaceKey.
 func (v *Vault) SetUpstream(slug, baseURL, query string) error {
 	if query != "" {
 		if err := v.haveMaster(); err != nil {
@@ -224,9 +224,9 @@ func (v *Vault) DeleteEndpoint(slug string) error {
 	})
 }
 
-// UpstreamURL returns the whole upstream URL of an endpoint, its query
-// included. The caller must not change it. It answers ErrLocked while the
-// query cannot be opened, and ErrKeyNeeded if it never can.
+// UpstreamURL returns the upstream URL of an endpoint with its query. The caller
+// must not change it. It answers ErrLocked while we wait for the master key, and
+// ErrKeyNeeded if the query cannot be opened with it.
 func (v *Vault) UpstreamURL(slug string) (*url.URL, error) {
 	v.mu.RLock()
 	e, ok := v.endpoints[slug]
@@ -256,7 +256,7 @@ func (v *Vault) UpstreamURL(slug string) (*url.URL, error) {
 	return u, nil
 }
 
-// fullURL is the upstream URL with its query. The caller holds v.mu.
+// fullURL returns the upstream URL with its query. The caller holds v.mu.
 func (v *Vault) fullURL(e *endpointState) (string, error) {
 	if !e.HasQuery {
 		return e.BaseURL, nil

@@ -53,11 +53,11 @@ func (v *Vault) touchEndpoint(t *transaction, slug string, at time.Time) error {
 }
 
 // orphanAge is how long a credential may wait for the grant that it was pasted
-// for. The grant is made in the same minute or never.
+// for. A grant follows within a minute or not at all.
 const orphanAge = time.Hour
 
 // Sweep implements oauth.Store. It also deletes credentials that were pasted
-// for a grant which never came to be, and calls that are too old.
+// for a grant that was never made, and calls that are too old.
 func (v *Vault) Sweep(now time.Time) error {
 	if err := v.Ledger.Sweep(now); err != nil {
 		return err

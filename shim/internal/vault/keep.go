@@ -60,7 +60,7 @@ func (v *Vault) resealed(kept *keychain.MasterKey) (map[string][]byte, error) {
 			}
 			key, err := master.Open(kindKey, id, whole, c.sealed)
 			if err != nil {
-				continue // it is shown as "key needed", and will be
+				continue // it cannot be opened now either
 			}
 			all[string(sealedKey(kindKey, id))] = kept.Seal(kindKey, id, whole, key)
 		}

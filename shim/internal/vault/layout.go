@@ -23,5 +23,5 @@ var layout = statefile.Layout{
 	Buckets: append([]statefile.Bucket{
 		{Name: bucketSettings}, {Name: bucketEndpoints}, {Name: bucketCreds}, {Name: bucketSealed}, {Name: bucketSessions},
 	}, ledger.Buckets...),
-	Migrate: ledger.Migrate, // what is the vault's own has not changed
+	Migrate: ledger.Migrate, // the other buckets have not changed
 }

@@ -13,7 +13,7 @@ import (
 const (
 	kindKey    = "key"    // an API key; its id is the credential's
 	kindQuery  = "query"  // the query of an upstream URL; its id is the slug
-	kindSecret = "secret" // what the program itself signs in with elsewhere; its id is a name
+	kindSecret = "secret" // a credential of the program itself, such as an authtoken; its id is a name
 )
 
 // sealedKey is the name of a sealed record in its bucket.
@@ -25,8 +25,8 @@ func (v *Vault) Start(ctx context.Context) { v.keys.Start(ctx) }
 // Keychain reports where the master key is, or what we are waiting for.
 func (v *Vault) Keychain() keychain.Status { return v.keys.Status() }
 
-// Unlock asks the keychain again, so that the desktop shows its prompt once
-// more. It does not wait for the answer.
+// Unlock asks the keychain again, which makes the desktop show its prompt again.
+// It does not wait for the answer.
 func (v *Vault) Unlock() { v.keys.Unlock() }
 
 // awaitDecision waits until it is known which file is kept.

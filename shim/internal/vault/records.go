@@ -9,8 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// The records of the state file. They have names of their own, so that no
-// change elsewhere changes the file.
+// The records of the state file. They are types of their own: a change to a type
+// elsewhere must not change the file.
 
 type endpointRecord struct {
 	Slug     string    `json:"slug"`

@@ -9,14 +9,14 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
-// secretState is a secret of the program's own.
+// secretState is a secret of the program itself.
 type secretState struct {
 	sealed []byte
 	opened endpoint.Secret // zero until it was asked for
 }
 
-// SaveSecret seals what the program itself signs in with somewhere else, such
-// as the authtoken of a tunnel. There is one of each name.
+// SaveSecret seals a secret that the program itself signs in with, such as the
+// authtoken of a tunnel. It replaces an earlier one of that name.
 func (v *Vault) SaveSecret(name string, s endpoint.Secret) error {
 	if err := v.haveMaster(); err != nil {
 		return err
@@ -29,8 +29,8 @@ func (v *Vault) SaveSecret(name string, s endpoint.Secret) error {
 }
 
 // Secret returns a secret that SaveSecret kept. It answers ErrNotFound if there
-// is none, ErrLocked while the master key is waited for, and ErrKeyNeeded if
-// the record cannot be opened with it.
+// is none, ErrLocked while we wait for the master key, and ErrKeyNeeded if the
+// record cannot be opened with it.
 func (v *Vault) Secret(name string) (endpoint.Secret, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

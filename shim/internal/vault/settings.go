@@ -37,7 +37,7 @@ func (v *Vault) putSetting(t *transaction, name string, value []byte) error {
 	return b.Put([]byte(name), value)
 }
 
-// Random returns a setting of n random bytes, which it makes on first use.
+// Random returns a setting of n random bytes, which it creates on first use.
 func (v *Vault) Random(name string, n int) ([]byte, error) {
 	if value, ok := v.Setting(name); ok && len(value) == n {
 		return value, nil
@@ -58,11 +58,11 @@ func (v *Vault) Random(name string, n int) ([]byte, error) {
 // A Digest is the SHA-256 of an owner's cookie.
 type Digest = [sha256.Size]byte
 
-// maxSessions bounds the sessions of the owner. The ones that end first make
-// room.
+// maxSessions bounds the sessions of the owner. A new one replaces the one that
+// ends first.
 const maxSessions = 100
 
-// AddSession saves a session of the owner's.
+// AddSession saves a session of the owner.
 func (v *Vault) AddSession(d Digest, expires time.Time) error {
 	return v.write(func(t *transaction) error {
 		b := t.Bucket(bucketSessions)
@@ -101,7 +101,7 @@ func (v *Vault) AddSession(d Digest, expires time.Time) error {
 	})
 }
 
-// HasSession reports whether a session of the owner's goes on. It only reads
+// HasSession reports whether a session of the owner is valid. It only reads
 // memory.
 func (v *Vault) HasSession(d Digest) bool {
 	now := v.now()
@@ -111,7 +111,7 @@ func (v *Vault) HasSession(d Digest) bool {
 	return ok && now.Before(end)
 }
 
-// EndSession ends a session of the owner's. It is no error if there is none.
+// EndSession ends a session of the owner. It is no error if there is none.
 func (v *Vault) EndSession(d Digest) error {
 	return v.write(func(t *transaction) error {
 		t.Then(func() { delete(v.sessions, d) })

@@ -10,8 +10,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// A transaction changes the state file. What is given to Then changes the
-// memory, with mu held, once the file has changed.
+// A transaction changes the state file. Functions given to Then change the
+// memory to match, with mu held, once the file has changed.
 type transaction = statefile.Tx
 
 // view runs fn in a read-only transaction.
@@ -30,7 +30,7 @@ func (v *Vault) update(fn func(t *transaction) error) error {
 // write is update without the wait.
 func (v *Vault) write(fn func(t *transaction) error) error { return unavailable(v.file.Update(fn)) }
 
-// unavailable marks an error of the disk as one that may pass.
+// unavailable marks an error of the disk as one after which trying again helps.
 func unavailable(err error) error {
 	if _, ok := errors.AsType[*statefile.SaveError](err); ok {
 		return fmt.Errorf("%w: %w", oauth.ErrUnavailable, err)

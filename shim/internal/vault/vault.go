@@ -1,19 +1,19 @@
-// Package vault keeps everything that outlives the program: endpoints, their
-// credentials, grants and token digests, a few settings.
+// Package vault keeps everything that outlives the program: endpoints and their
+// credentials, grants and token digests, settings and activity.
 //
-// State lives in one bbolt file in the data folder. API keys, the query of an
-// upstream's URL and the tunnel's authtoken are sealed with AES-256-GCM under a key derived from a
-// master key that is not in that file: it is in the keychain of the operating
-// system, in a file of its own, or only in memory. The kind, the id and the
-// full upstream URL of a record are authenticated with it, so that no edit of
+// All of it is in one bbolt file in the data folder (statefile). What is not
+// needed on the way of every call is there only (ledger); the rest is in memory
+// too. API keys, the query of an upstream URL and the tunnel's authtoken are
+// sealed under a master key that is not in that file (keychain). The kind, the
+// id and the full upstream URL of a record are authenticated with it: no edit of
 // the file sends key A to place B.
 //
-// What this protects: the keys, on a stolen disk, in a backup and from other
-// users of the machine. It does not protect against programs that run as the
-// same user, and who can write the file can still add a grant.
+// This protects the keys on a stolen disk, in a backup, and from other users of
+// the computer. It does not protect them from programs that run as the same
+// user, and anyone who can write the file can still add a grant.
 //
 // Open never waits for the keychain. Until the master key is there, everything
-// but keys can be read and changed; Key answers ErrLocked.
+// except keys can be read and changed; Key answers ErrLocked.
 package vault
 
 import (
@@ -43,8 +43,8 @@ var (
 	// locked, slow, or not set up. Trying again later may work.
 	ErrLocked = keychain.ErrLocked
 	// ErrKeyNeeded says that a record cannot be opened: it is sealed under
-	// another master key, was dropped with its upstream URL, or was edited.
-	// The remedy is to paste the key again.
+	// another master key, was deleted with its upstream URL, or was edited. The
+	// owner has to paste the key again.
 	ErrKeyNeeded = errors.New("the API key has to be pasted again")
 	// ErrNotFound says that there is no such endpoint, credential or session.
 	ErrNotFound = errors.New("not found")
@@ -90,7 +90,7 @@ type Vault struct {
 	closed    bool
 }
 
-// endpointState is an endpoint with what is derived from it.
+// endpointState is an endpoint with its query and its parsed URL.
 type endpointState struct {
 	endpoint.Endpoint
 	sealed []byte // its query, if it has one
@@ -102,7 +102,7 @@ type credState struct {
 	endpoint.Credential
 	sealed  []byte              // nil after its endpoint's upstream URL was changed
 	opened  endpoint.Secret     // zero until the key was asked for
-	refused *keychain.MasterKey // sealed did not open under this one, which had sealed it
+	refused *keychain.MasterKey // the key that sealed names, if it did not open with that
 }
 
 // Exists reports whether a run that keeps something has been in this folder.
@@ -111,7 +111,7 @@ func Exists(dir string) bool {
 	return err == nil
 }
 
-// Open opens the state in the data folder, and makes it if there is none. It
+// Open opens the state in the data folder, and creates it if there is none. It
 // does not wait for the keychain: Start begins to look for the master key. An
 // error is a *datadir.Error; the folder is then as it was before.
 func Open(cfg Config) (*Vault, error) {
@@ -182,7 +182,7 @@ func (v *Vault) openState() (temporary bool, err error) {
 		return temporary, err
 	}
 	if !temporary {
-		// Of a run that ended without Close.
+		// Left by a run that ended without Close.
 		os.Remove(filepath.Join(v.cfg.Dir, memoryFile))
 	}
 	if err := v.load(); err != nil {
@@ -219,8 +219,8 @@ func (v *Vault) Close() error {
 	return v.file.Close()
 }
 
-// Changed returns a channel that is closed when Keychain, or the state of a
-// credential, changes the next time.
+// Changed returns a channel that is closed the next time that Keychain, Disk or
+// the state of a credential changes.
 func (v *Vault) Changed() <-chan struct{} {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

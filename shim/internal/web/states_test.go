@@ -96,7 +96,7 @@ func consentStates() []state {
 		})},
 		{"consent-locked", consent(func(c *Consent) {
 			c.Saved = []SavedKey{{"c3", "key 1", "key needed"}}
-			c.NeedUnlock = "Unlock your keyring, then reload this page. Saved keys cannot be used until then."
+			c.NeedUnlock = "Unlock your keychain, then reload this page. Saved keys cannot be used until then."
 		})},
 		{"consent-memory", consent(func(c *Consent) { c.Mode = "memory" })},
 		{"consent-pick", consent(func(c *Consent) { c.Endpoint, c.Slug, c.UpstreamHost, c.Header, c.Pick = "", "", "", "", pick })},
@@ -150,7 +150,7 @@ func homeStates() []state {
 		{"home-empty", base},
 		{"home-first", home(func(h *Home) { h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain} })},
 		{"home-first-locked", home(func(h *Home) {
-			h.Keychain = Keychain{"not_set_up", "There is no default keyring yet. Create one, for instance in the program \"Passwords and Keys\"; until then no API key can be saved or used.", "os", false, false}
+			h.Keychain = Keychain{"not_set_up", "There is no default keychain yet. Create one, for instance in the program \"Passwords and Keys\"; until then no API key can be saved or used.", "os", false, false}
 			h.Steps = &Steps{Keychain: h.Keychain}
 		})},
 		{"home-first-memory", home(func(h *Home) {
@@ -206,7 +206,7 @@ func homeStates() []state {
 		})},
 		{"home-locked", home(func(h *Home) {
 			h.Endpoints = []EndpointRow{linear}
-			h.Keychain = Keychain{"locked", "Unlock your keyring. Until then apps are asked to try again later.", "os", false, true}
+			h.Keychain = Keychain{"locked", "Unlock your keychain. Until then apps are asked to try again later.", "os", false, true}
 		})},
 		{"home-create-error", home(func(h *Home) {
 			h.Endpoints = []EndpointRow{linear}

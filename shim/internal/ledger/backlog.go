@@ -12,15 +12,15 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// pending is what was used, called and noted, and is not on disk yet.
-type pending struct {
-	flushing sync.Mutex // one write at a time, and none after the last
+// A backlog holds last-used times, calls and timelines that are not on disk yet.
+type backlog struct {
+	flushing sync.Mutex // one write at a time
 
-	mu    sync.Mutex
-	used  map[string]time.Time // by grant
-	calls []activity.Call
-	lines map[string]timeline // by grant
-	// writing are the lines that a write has taken and not committed yet.
+	mu        sync.Mutex
+	used      map[string]time.Time // by grant
+	calls     []activity.Call
+	timelines map[string]timeline // by grant
+	// writing are the timelines that a write has taken and not committed yet.
 	writing map[string]timeline
 	batch   int         // how many calls the last write had
 	timer   *time.Timer // nil while no write is due or under way
@@ -31,7 +31,7 @@ type pending struct {
 const touchEvery = time.Second
 
 // overlay puts a pending last-used time into g.
-func (t *pending) overlay(g oauth.Grant) oauth.Grant {
+func (t *backlog) overlay(g oauth.Grant) oauth.Grant {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if at, ok := t.used[g.ID]; ok && at.After(g.LastUsed) {
@@ -41,26 +41,26 @@ func (t *pending) overlay(g oauth.Grant) oauth.Grant {
 }
 
 // take returns what is pending.
-func (t *pending) take() (used map[string]time.Time, calls []activity.Call, lines map[string]timeline) {
+func (t *backlog) take() (used map[string]time.Time, calls []activity.Call, lines map[string]timeline) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	used, calls, lines = t.used, t.calls, t.lines
-	t.used, t.calls, t.lines, t.writing, t.batch = nil, nil, nil, lines, len(calls)
+	used, calls, lines = t.used, t.calls, t.timelines
+	t.used, t.calls, t.timelines, t.writing, t.batch = nil, nil, nil, lines, len(calls)
 	return used, calls, lines
 }
 
-// arm makes sure that what is pending is written. The caller holds
-// touch.mu.
+// arm makes sure that what is pending is written soon. The caller holds
+// backlog.mu.
 func (l *Ledger) arm() {
-	if l.pending.timer == nil {
-		l.pending.timer = time.AfterFunc(touchEvery, l.Flush)
+	if l.backlog.timer == nil {
+		l.backlog.timer = time.AfterFunc(touchEvery, l.Flush)
 	}
 }
 
 // TouchGrants implements oauth.Store. It never waits: the times of grants and
 // of their endpoints are written together, at most once a second.
 func (l *Ledger) TouchGrants(used map[string]time.Time) error {
-	t := &l.pending
+	t := &l.backlog
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.used == nil {
@@ -75,14 +75,14 @@ func (l *Ledger) TouchGrants(used map[string]time.Time) error {
 	return nil
 }
 
-// Flush writes what is pending. It is called a second after the first of it, and
-// at once for what happens seldom and is to outlive a power cut. Nothing depends
-// on it, so what cannot be written is dropped. While a slow disk holds it up, no
-// other write begins.
+// Flush writes what is pending. It runs a second after the first item, and is
+// called for rare items that must survive a power cut. Nothing depends on these
+// records, so what cannot be written is lost. While a slow disk delays one write,
+// no other begins.
 func (l *Ledger) Flush() {
-	l.pending.flushing.Lock()
-	defer l.pending.flushing.Unlock()
-	used, calls, lines := l.pending.take()
+	l.backlog.flushing.Lock()
+	defer l.backlog.flushing.Unlock()
+	used, calls, lines := l.backlog.take()
 	if len(used) > 0 || len(calls) > 0 || len(lines) > 0 {
 		err := l.cfg.Write(func(t *statefile.Tx) error {
 			if err := saveTimelines(t.Tx, lines); err != nil {
@@ -97,11 +97,11 @@ func (l *Ledger) Flush() {
 			l.cfg.Log.Warn("last-used times and activity were not saved", "calls", len(calls), "err", err)
 		}
 	}
-	l.pending.mu.Lock()
-	defer l.pending.mu.Unlock()
-	l.pending.timer = nil
-	l.pending.writing = nil
-	if len(l.pending.used) > 0 || len(l.pending.calls) > 0 || len(l.pending.lines) > 0 {
+	l.backlog.mu.Lock()
+	defer l.backlog.mu.Unlock()
+	l.backlog.timer = nil
+	l.backlog.writing = nil
+	if len(l.backlog.used) > 0 || len(l.backlog.calls) > 0 || len(l.backlog.timelines) > 0 {
 		l.arm()
 	}
 }
