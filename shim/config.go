@@ -55,8 +55,9 @@ type TunnelConfig struct {
 	// Listener is the address where the owner's own tunnel leads; "" means
 	// tunnel.DefaultAddr.
 	Listener string
-	// Tell is told each status of the tunnel; it may be nil.
-	Tell func(api.TunnelStatus)
+	// Tell is told each status of the tunnel, and what the last self-test found if
+	// that was trouble. It may be nil.
+	Tell func(st tunnel.Status, test string)
 }
 
 // A Prompter tells the owner that something waits. It must not block, and must

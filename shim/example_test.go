@@ -105,7 +105,7 @@ func ExampleShim_Overview() {
 		panic(err)
 	}
 	for _, e := range o.Endpoints {
-		fmt.Println(e.Name, strings.Replace(e.URL, e.Slug, "{slug}", 1) == origin+"/{slug}/mcp")
+		fmt.Println(e.DisplayName, strings.Replace(e.MCPEndpoint, e.Slug, "{slug}", 1) == origin+"/{slug}/mcp")
 	}
 	// Output:
 	// 201 Created

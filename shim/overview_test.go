@@ -34,10 +34,10 @@ func TestOverviewUse(t *testing.T) {
 
 	names := func(o shim.Overview) (used, unused []string) {
 		for _, e := range o.Endpoints {
-			if e.LastUsed.IsZero() {
-				unused = append(unused, e.Name)
+			if e.LastUsed == nil {
+				unused = append(unused, e.DisplayName)
 			} else {
-				used = append(used, e.Name)
+				used = append(used, e.DisplayName)
 			}
 		}
 		for _, c := range o.Clients {

@@ -49,7 +49,7 @@ func (s *Shim) Status() api.Status {
 	if p := s.PublicOrigin(); p != "" {
 		st.PublicOrigin = &p
 	}
-	if l := st.Tunnel.Listener; l != "" {
+	if l := s.reach.Listener(); l != "" {
 		st.PublicListener = &l
 	}
 	st.Endpoints, st.Rejected = s.vault.Counts()
@@ -66,40 +66,28 @@ func (s *Shim) PublicOrigin() string { return s.reach.Origin() }
 // An Overview is all that a tray shows.
 type Overview struct {
 	Status    api.Status
-	Endpoints []EndpointSummary // oldest first
-	Clients   []ClientSummary   // the most recently used or approved first
-	WasOnline bool              // a tunnel was turned on before, and "go online" turns it on again
+	Endpoints []api.Endpoint  // oldest first
+	Clients   []ClientSummary // the most recently used or approved first
+	WasOnline bool            // a tunnel was turned on before, and "go online" turns it on again
 }
 
-// An EndpointSummary is one endpoint.
-type EndpointSummary struct {
-	Slug, Name string
-	URL        string    // for clients: the public one if there is one
-	State      string    // as in the admin API
-	LastUsed   time.Time // zero if never
-}
-
-// A ClientSummary is one connection that somebody approved.
+// A ClientSummary is one connected app.
 type ClientSummary struct {
-	Grant, Name, Endpoint string
+	Grant, Name, Endpoint string    // Endpoint is its display name
 	LastUsed              time.Time // zero if never
 }
 
 // Overview reports how things stand now.
 func (s *Shim) Overview() (Overview, error) {
 	o := Overview{Status: s.Status()}
-	slugs, grants, err := s.control.Listed()
+	endpoints, grants, err := s.control.Listed()
 	if err != nil {
 		return o, err
 	}
+	o.Endpoints = endpoints
 	names := make(map[string]string)
-	for _, e := range slugs {
-		sum := EndpointSummary{Slug: e.Slug, Name: e.DisplayName, URL: e.MCPEndpoint, State: e.State}
-		if e.LastUsed != nil {
-			sum.LastUsed = *e.LastUsed
-		}
+	for _, e := range endpoints {
 		names[e.Slug] = e.DisplayName
-		o.Endpoints = append(o.Endpoints, sum)
 	}
 	recent := func(g control.Grant) time.Time {
 		if g.LastUsed != nil {

@@ -268,20 +268,20 @@ func (p *program) sayWithout(ctx context.Context, s *shim.Shim, public string) {
 }
 
 // sayTunnel says how the tunnel is, each thing once.
-func (p *program) sayTunnel() func(api.TunnelStatus) {
+func (p *program) sayTunnel(listener string) func(tunnel.Status, string) {
 	var last string
-	return func(st api.TunnelStatus) {
+	return func(st tunnel.Status, test string) {
 		var words string
 		switch st.State {
-		case api.TunnelOnline:
+		case tunnel.Online:
 			words = "apps on the internet can connect at " + st.Origin
-			if st.Listener != "" {
-				words += ", through your tunnel to " + st.Listener
+			if st.Provider == tunnel.ProviderExternal {
+				words += ", through your tunnel to http://" + listener
 			}
-			if st.Test != "" {
-				words += "; but: " + st.Test
+			if test != "" {
+				words += "; but: " + test
 			}
-		case api.TunnelFailed, api.TunnelRetrying:
+		case tunnel.Failed, tunnel.Retrying:
 			words = "tunnel: " + strings.TrimSpace(st.Words+" "+st.Next)
 		}
 		if words != "" && words != last {

@@ -308,7 +308,7 @@ func (d *desk) copyURL(ctx context.Context, slug string) {
 		if e.Slug != slug {
 			continue
 		}
-		if err := clipboard.CopyURL(ctx, e.URL); err != nil && ctx.Err() == nil {
+		if err := clipboard.CopyURL(ctx, e.MCPEndpoint); err != nil && ctx.Err() == nil {
 			d.log.Info("the address was not copied, so its page opens", "err", err)
 			d.open(ctx, "/?done=copy"+cardOf(slug)[1:])
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"os"
@@ -19,7 +20,7 @@ func (p *program) tunnelConfig(o appOptions, edge testEdge, log *slog.Logger) sh
 		URL:       o.publicURL,
 		Listener:  o.publicAddr,
 		Authtoken: tunnel.NewAuthtoken(strings.TrimSpace(os.Getenv("NGROK_AUTHTOKEN"))),
-		Tell:      p.sayTunnel(),
+		Tell:      p.sayTunnel(cmp.Or(o.publicAddr, tunnel.DefaultAddr)),
 		New: func(w tunnel.Wish) tunnel.Tunnel {
 			if w.Provider == tunnel.ProviderExternal {
 				return &tunnel.External{URL: w.URL, Addr: o.publicAddr, Preset: w.Preset}

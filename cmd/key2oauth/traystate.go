@@ -24,7 +24,11 @@ func trayState(o shim.Overview) tray.State {
 		}
 	}
 	for _, e := range o.Endpoints {
-		s.Endpoints = append(s.Endpoints, tray.Endpoint{Slug: e.Slug, Name: trayName(e.Name), Key: trayKey(e.State), LastUsed: e.LastUsed})
+		shown := tray.Endpoint{Slug: e.Slug, Name: trayName(e.DisplayName), Key: trayKey(e.State)}
+		if e.LastUsed != nil {
+			shown.LastUsed = *e.LastUsed
+		}
+		s.Endpoints = append(s.Endpoints, shown)
 	}
 	for _, c := range o.Clients {
 		s.Clients = append(s.Clients, tray.Client{Grant: c.Grant, Name: trayName(c.Name), Endpoint: trayName(c.Endpoint), LastUsed: c.LastUsed})

@@ -24,7 +24,7 @@ func TestTrayState(t *testing.T) {
 		{URL: "http://127.0.0.1:7450/consent/one", ClientName: "Claude"},
 		{URL: "http://127.0.0.1:7450/consent/two", ClientName: "ChatGPT", Asked: true},
 	}
-	o.Endpoints = []shim.EndpointSummary{{Slug: "aaaaaaaaaaaa", Name: "Linear", URL: public + "/aaaaaaaaaaaa/mcp", State: api.EndpointRejected, LastUsed: used}}
+	o.Endpoints = []api.Endpoint{{Slug: "aaaaaaaaaaaa", DisplayName: "Linear", MCPEndpoint: public + "/aaaaaaaaaaaa/mcp", State: api.EndpointRejected, LastUsed: &used}}
 	o.Clients = []shim.ClientSummary{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}}
 	want := tray.State{
 		Paused:    true,
@@ -45,7 +45,7 @@ func TestTrayStateOfStrangers(t *testing.T) {
 	var o shim.Overview
 	o.Status.Tunnel = api.TunnelStatus{State: api.TunnelFailed, Words: name}
 	o.Status.Pending = []api.Pending{{ClientName: name, Asked: true}}
-	o.Endpoints = []shim.EndpointSummary{{Name: name}}
+	o.Endpoints = []api.Endpoint{{DisplayName: name}}
 	o.Clients = []shim.ClientSummary{{Name: name, Endpoint: name}}
 	var a api.Attempt
 	a.Client, a.Last = name, time.Now()

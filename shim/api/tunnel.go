@@ -39,11 +39,6 @@ type TunnelStatus struct {
 	Usage    *TunnelUsage `json:"usage,omitempty"`
 	// Stranded are the apps that signed in at an earlier public address.
 	Stranded []string `json:"stranded,omitempty"`
-
-	Origin      string `json:"-"` // as it is online
-	Listener    string `json:"-"` // external: where the owner's tunnel must lead
-	MaxRequests int64  `json:"-"` // a month, by the plan; 0 means no limit
-	MaxBytes    int64  `json:"-"`
 }
 
 // A TunnelUsage is what went through the tunnel this month, in UTC, with the

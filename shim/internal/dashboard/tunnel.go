@@ -19,7 +19,7 @@ func (d *Dashboard) renderTunnel(w http.ResponseWriter, r *http.Request, status 
 	st := d.cfg.Reach.Status()
 	page := web.Tunnel{
 		Version: d.cfg.Version, Provider: st.Provider, State: st.State, Words: st.Words, Next: st.Next, Link: st.Link,
-		Origin: d.cfg.Reach.Origin(), Listener: st.Listener, Plan: st.Plan, Stranded: st.Stranded,
+		Origin: d.cfg.Reach.Origin(), Listener: d.cfg.Reach.Listener(), Plan: st.Plan, Stranded: st.Stranded,
 		Form: form, Notices: notices, Token: d.cfg.Owner.FormTokens(r),
 	}
 	if st.Since != nil {

@@ -47,9 +47,9 @@ func (r *Reach) tell(st tunnel.Status) {
 	r.take(st)
 	if r.c.Tell != nil {
 		r.mu.Lock()
-		out := r.describe(st)
+		test := r.describe(st).Test
 		r.mu.Unlock()
-		r.c.Tell(out)
+		r.c.Tell(st, test)
 	}
 }
 
@@ -104,7 +104,7 @@ func (r *Reach) keepAuthtoken() {
 func (r *Reach) describe(st tunnel.Status) api.TunnelStatus {
 	out := api.TunnelStatus{
 		Provider: st.Provider, State: string(st.State), Words: st.Words, Next: st.Next, Link: st.Link, Code: st.Code, Whose: string(st.Whose),
-		Account: st.Account, Plan: st.Plan, Region: st.Region, Origin: st.Origin,
+		Account: st.Account, Plan: st.Plan, Region: st.Region,
 	}
 	if st.State == tunnel.Online {
 		since := st.Since.UTC()
@@ -115,12 +115,6 @@ func (r *Reach) describe(st tunnel.Status) api.TunnelStatus {
 		if r.tested.Equal(st.Since) {
 			out.Test = r.found
 		}
-	}
-	if st.Provider == tunnel.ProviderExternal {
-		out.Listener = "http://" + r.c.Listener
-	}
-	if limits, ok := tunnel.LimitsOf(st.Plan); ok {
-		out.MaxRequests, out.MaxBytes = limits.Requests, limits.Out
 	}
 	return out
 }
@@ -138,7 +132,10 @@ func (r *Reach) Status() api.TunnelStatus {
 	out := r.describe(st)
 	r.mu.Unlock()
 	if u := r.Meter.add(time.Now()); provider != tunnel.ProviderOff || u.Requests > 0 {
-		out.Usage = &api.TunnelUsage{Month: u.Month, Requests: u.Requests, Bytes: u.Bytes, MaxRequests: out.MaxRequests, MaxBytes: out.MaxBytes}
+		out.Usage = &api.TunnelUsage{Month: u.Month, Requests: u.Requests, Bytes: u.Bytes}
+		if limits, ok := tunnel.LimitsOf(st.Plan); ok {
+			out.Usage.MaxRequests, out.Usage.MaxBytes = limits.Requests, limits.Out
+		}
 		out.Usage.Warning = usageWarning(*out.Usage)
 	}
 	names, err := r.c.Vault.GrantedNames()
@@ -147,6 +144,17 @@ func (r *Reach) Status() api.TunnelStatus {
 	}
 	out.Stranded = stranded(names, seen, origin)
 	return out
+}
+
+// Listener is the URL of this program that the owner's own tunnel must lead to,
+// or "" while there is none.
+func (r *Reach) Listener() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.provider() != tunnel.ProviderExternal || r.status.State == "" {
+		return ""
+	}
+	return "http://" + r.c.Listener
 }
 
 // stranded names the apps that signed in at a public origin which is not ours

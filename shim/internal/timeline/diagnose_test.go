@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -160,6 +162,18 @@ func TestDiagnose(t *testing.T) {
 	for _, c := range slices.Sorted(maps.Keys(causes)) {
 		if !seen[c] {
 			t.Errorf("nothing leads to the cause %q", c)
+		}
+	}
+}
+
+// TestCauses: the causes that the API names are among those of a diagnosis.
+func TestCauses(t *testing.T) {
+	for _, c := range []string{
+		api.CauseFound, api.CauseDenied, api.CauseDiskApprove, api.CauseDiskExchange, api.CauseDiskRefresh,
+		api.CauseKeyRejected, api.CausePaused, api.CauseLocked, api.CauseLockedConsent,
+	} {
+		if _, ok := causes[c]; !ok {
+			t.Errorf("nothing has the cause %q", c)
 		}
 	}
 }
