@@ -258,6 +258,18 @@ func TestImportsPointDown(t *testing.T) {
 	}
 }
 
+// TestShimStandsAlone holds that a program which uses shim links no tunnel
+// service and no tray.
+func TestShimStandsAlone(t *testing.T) {
+	for _, p := range goList(t, nil, "-deps", "./shim") {
+		for _, module := range []string{"golang.ngrok.com", "fyne.io/systray", "github.com/esiqveland/notify"} {
+			if p == module || strings.HasPrefix(p, module+"/") {
+				t.Errorf("shim links %s", p)
+			}
+		}
+	}
+}
+
 // permits reports whether one of allowed names imp, or a module that holds it.
 func permits(allowed []string, imp string) bool {
 	return slices.ContainsFunc(allowed, func(a string) bool {
