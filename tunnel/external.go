@@ -11,27 +11,27 @@ import (
 	"strings"
 )
 
-// External is a tunnel that the owner runs himself, and that passes requests
-// on to an address of this computer.
+// An External is a tunnel that the owner runs. It passes requests on to a
+// loopback address of this computer.
 type External struct {
 	URL    string // the public origin
 	Addr   string // where to listen, on loopback; "" means DefaultAddr
 	Preset string // the ID of the program that makes the tunnel; "" is any
 }
 
-// DefaultAddr is where an external tunnel leads unless it is told otherwise.
+// DefaultAddr is where an external tunnel leads by default.
 const DefaultAddr = "127.0.0.1:7451"
 
 // Provider returns ProviderExternal.
 func (*External) Provider() string { return ProviderExternal }
 
-// ClientHeader returns that of the preset.
+// ClientHeader returns the header of the preset.
 func (x *External) ClientHeader() ClientHeader {
 	p, _ := PresetByID(x.Preset, x.URL, x.Addr)
 	return p.ClientHeader
 }
 
-// Open listens. It does not try whether anything arrives; see Probe.
+// Open listens. Whether requests arrive is for Probe to find out.
 func (x *External) Open(ctx context.Context, _ string) (net.Listener, string, error) {
 	origin, err := ParseOrigin(x.URL)
 	if err != nil {
@@ -113,8 +113,8 @@ func isHost(host string) bool {
 	return true
 }
 
-// CheckAddr checks the address for an external tunnel. Only loopback will do:
-// on any other, who is in the same network could come past the tunnel.
+// CheckAddr checks the address for an external tunnel. Only loopback is allowed:
+// on any other address, the local network could bypass the tunnel.
 func CheckAddr(addr string) error {
 	ap, err := netip.ParseAddrPort(addr)
 	if err != nil {
@@ -126,17 +126,17 @@ func CheckAddr(addr string) error {
 	return nil
 }
 
-// A ClientHeader says where requests tell the address of their client.
+// A ClientHeader is the request header that names the client's address.
 type ClientHeader string
 
-// The headers that presets name. They are for rate limits and hints only.
+// The headers of known tunnels. They serve rate limits and hints only.
 const (
-	NoClientHeader   ClientHeader = ""                 // it is not known
+	NoClientHeader   ClientHeader = ""                 // unknown
 	LastForwardedFor ClientHeader = "X-Forwarded-For"  // the last element
 	CfConnectingIP   ClientHeader = "Cf-Connecting-Ip" // the only element
 )
 
-// A Preset is what there is to know of one program that makes a tunnel.
+// A Preset describes one program that makes tunnels.
 type Preset struct {
 	ID           string // as in settings
 	Name         string // for people
@@ -144,15 +144,15 @@ type Preset struct {
 	Steps        []Step
 }
 
-// A Step is something to run, in a terminal, or to write into a file.
+// A Step is a command to run in a terminal, or a text to write into a file.
 type Step struct {
 	Words string // what it does
 	File  string // the file to write to; "" means that Text is to be run
 	Text  string // to copy
 }
 
-// Presets returns what is known of external tunnels, with the owner's origin
-// and address filled in. An origin that is "" leaves an example.
+// Presets lists the programs that can make an external tunnel, with the owner's
+// origin and address filled in. Without an origin, an example stands in.
 func Presets(origin, addr string) []Preset {
 	if addr == "" {
 		addr = DefaultAddr
@@ -194,8 +194,8 @@ func Presets(origin, addr string) []Preset {
 	}
 }
 
-// PresetByID returns that of Presets, and false for "" and for one that does
-// not exist.
+// PresetByID finds one of Presets. It returns false if there is none with this
+// ID.
 func PresetByID(id, origin, addr string) (Preset, bool) {
 	for _, p := range Presets(origin, addr) {
 		if p.ID == id {

@@ -28,7 +28,7 @@ func (f *Fault) Error() string {
 	return f.Problem.Words
 }
 
-// Unwrap returns what is for the log.
+// Unwrap returns Err, which is for the log.
 func (f *Fault) Unwrap() error { return f.Err }
 
 // NewFault returns the Fault for a cause, with err for the log.
@@ -45,8 +45,8 @@ func CodeIn(text string) Cause {
 	return ""
 }
 
-// Classify says what is wrong. What ngrok said is not kept, since it may repeat
-// the authtoken; what the system said is.
+// Classify finds the cause of err. The Fault keeps what the system said, and
+// drops what ngrok said, since that may repeat the authtoken.
 func Classify(err error) *Fault {
 	if f, ok := errors.AsType[*Fault](err); ok {
 		return f
@@ -77,7 +77,7 @@ func Classify(err error) *Fault {
 	return NewFault(CauseUnknown, nil)
 }
 
-// ofSystem returns the part of err that the system said, or nil.
+// ofSystem returns the part of err that comes from the operating system, or nil.
 func ofSystem(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op
@@ -112,7 +112,8 @@ func isNotTLS(err error) bool {
 	return ok
 }
 
-// isBroken knows the ends of a session, for which the SDK has plain texts.
+// isBroken reports whether err is the end of a session. The SDK has no types for
+// those, only texts.
 func isBroken(err error) bool {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errReset) {
 		return true

@@ -6,16 +6,15 @@ type Limits struct {
 	Out      int64 // bytes
 }
 
-// plans are those of ngrok, by the names that it gives to a session.
+// plans are ngrok's, by the names that it reports in a session.
 var plans = map[string]Limits{
 	"Free":          {20_000, 1e9},
 	"Hobbyist":      {100_000, 5e9},
 	"Pay-as-you-go": {100_000, 5e9},
 }
 
-// LimitsOf returns the limits of a plan of ngrok's. A name that is not known
-// has none: to warn of a limit that is not there would be worse than not to
-// warn.
+// LimitsOf returns the limits of one of ngrok's plans, and false for an unknown
+// plan: a false warning would be worse than none.
 func LimitsOf(plan string) (Limits, bool) {
 	l, ok := plans[plan]
 	return l, ok

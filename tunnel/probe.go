@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// probeAgent is no browser's, or ngrok would show its warning page.
+// probeAgent must not look like a browser's, or ngrok shows its warning page.
 const probeAgent = "Key2OAuth-self-test"
 
 // maxProbe is how much of an answer is read.
 const maxProbe = 4 << 10
 
-// Probe asks for path at origin, as anybody on the internet would, and expects
-// the body want, which should be a nonce of this very test. It returns nil if
-// that is what came, else a *Fault. client must not have a proxy or a resolver
-// that leads past the tunnel; nil means one that is made for it.
+// Probe asks for path at origin, as any client on the internet would, and expects
+// the body want, which should be a nonce of this test alone. It returns nil if
+// that is the answer, else a *Fault. The client must not have a proxy or a
+// resolver that bypasses the tunnel; nil means a new client.
 //
-// Each probe is a request of the tunnel's quota, so it is for the moment after
-// a tunnel opened and for the owner's word, not for a timer.
+// Each probe costs a request of the tunnel's quota. So it is for the moment after
+// a tunnel opened and for the owner's click, not for a timer.
 func Probe(ctx context.Context, client *http.Client, origin, path, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
@@ -61,11 +61,10 @@ func Probe(ctx context.Context, client *http.Client, origin, path, want string) 
 
 const probeTime = 15 * time.Second
 
-// wrongHost is what this program itself answers to a request that names
-// another one.
+// wrongHost is in the answer of Key2OAuth to a request with another host name.
 const wrongHost = `"wrong Host"`
 
-// judge says what answered in our place.
+// judge finds out what answered instead of us.
 func judge(res *http.Response, body []byte) *Fault {
 	cloudflare := res.Header.Get("Cf-Ray") != "" || strings.EqualFold(res.Header.Get("Server"), "cloudflare")
 	html := strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || strings.HasPrefix(strings.ToLower(strings.TrimSpace(string(body))), "<!doctype html")
@@ -84,8 +83,8 @@ func judge(res *http.Response, body []byte) *Fault {
 	return NewFault(CauseProbeOther, nil)
 }
 
-// probeFailed says why there was no answer. What lies between here and a
-// public address is not what lies between here and ngrok's agents.
+// probeFailed finds out why there was no answer. It differs from Classify, which
+// is about the way to ngrok's agent service.
 func probeFailed(err error) *Fault {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return NewFault(orOffline(CauseProbeName), dns)

@@ -13,27 +13,26 @@ import (
 type Want struct {
 	Tunnel Tunnel // nil means none
 	Paused bool   // closed, but not forgotten
-	// Known is the origin that clients were given, or "". An ngrok tunnel whose
-	// owner asked for no domain asks for this one, and Status.Was says so if it
-	// got another.
+	// Known is the origin that clients were given, or "". A tunnel that may
+	// choose asks for it again, and Status.Was names it if another one came.
 	Known string
 }
 
-// A Supervisor keeps one tunnel open. Its fields must not be changed after Run
-// was called.
+// A Supervisor keeps one tunnel open. Its exported fields must not change once
+// Run was called.
 type Supervisor struct {
 	// Serve serves what comes through the tunnel until ctx ends or ln is
-	// closed. It is called once for each time that the tunnel opens, never
-	// twice at the same time, and ln is closed for it.
+	// closed. It is called each time the tunnel opens, and never twice at the
+	// same time. The Supervisor closes ln.
 	//
 	// An http.Server that serves ln must have no WriteTimeout, because ngrok's
 	// connections cannot stop a write that waits for its reader. When ctx ends
-	// it must be told to Shutdown, and be left alone after DrainTime: what is
-	// still connected then, loses its connection by the tunnel's own end.
-	// Server.Close is never needed. Serve must return soon after that.
+	// Serve must call Shutdown, and give up on it after DrainTime: closing the
+	// tunnel ends the connections that are left. Server.Close is never needed.
+	// Serve must return soon after that.
 	Serve func(ctx context.Context, ln net.Listener, f Front) error
-	// Notify is told each Status, from one goroutine. Those that came while it
-	// ran are left out, except for the last.
+	// Notify is called with each Status, from one goroutine. Of those that come
+	// while it runs, it gets only the last.
 	Notify func(Status)
 	Log    *slog.Logger // nil logs nothing
 
@@ -42,22 +41,22 @@ type Supervisor struct {
 
 	once   sync.Once
 	poke   chan struct{} // holds one when Notify has news
-	kicks  chan struct{} // holds one when the tunnel shall be tried again
+	kicks  chan struct{} // holds one when the tunnel is to be tried again now
 	nets   chan struct{} // holds one when the network changed
 	sleeps chan struct{} // holds one when the computer slept
 	mu     sync.Mutex
 	want   Want
-	cancel context.CancelFunc // ends what is done for want
+	cancel context.CancelFunc // ends the work for want
 	known  string             // the origin to ask for
-	asked  int                // how many times the owner changed his mind
-	shown  int                // the one that status is about
+	asked  int                // counts the calls of Set that changed something
+	shown  int                // the value of asked that status is about
 	moved  chan struct{}      // closed with the next change of status
-	held   time.Time          // since when the address is held elsewhere; of Run alone
+	held   time.Time          // since when the address is held elsewhere; used by Run alone
 	status Status
 }
 
-// A Pace is how fast a Supervisor works. A field that is zero has the usual
-// value; tests have no time for those.
+// A Pace is how fast a Supervisor works. Tests set it; a zero field means the
+// usual value.
 type Pace struct {
 	MinWait, MaxWait time.Duration // between attempts: 1 s, doubled up to 30 s
 	HeldLong         time.Duration // until an address held elsewhere is said to be in use: 90 s
@@ -68,13 +67,12 @@ type Pace struct {
 	Changed          func() // called after each change of Status; none is left out
 }
 
-// DrainTime is how long requests that are being answered have until a tunnel
-// is closed under them.
+// DrainTime is how long a closing tunnel waits for requests to be answered.
 const DrainTime = 3 * time.Second
 
 const (
-	returnTime = 2 * time.Second // for Serve, after all its connections ended
-	steadyTime = time.Minute     // after which a tunnel counts as one that works
+	returnTime = 2 * time.Second // for Serve to return after its connections ended
+	steadyTime = time.Minute     // after which a tunnel counts as working
 )
 
 func (s *Supervisor) init() {
@@ -101,8 +99,8 @@ func (s *Supervisor) watch() *watch {
 	return &watch{every: s.Pace.Look, now: s.Pace.Now, addrs: s.Pace.Addrs}
 }
 
-// Set says what the owner wants from now on. What is open and not wanted is
-// closed. It returns at once.
+// Set replaces what the owner wants. A tunnel that is no longer wanted is closed.
+// Set does not wait for that.
 func (s *Supervisor) Set(w Want) {
 	s.init()
 	s.mu.Lock()
@@ -120,8 +118,8 @@ func (s *Supervisor) Set(w Want) {
 	}
 }
 
-// Settled waits until it is known how what was last asked by Set goes, whether
-// well or not, or until ctx ends, and returns the status then.
+// Settled waits until the outcome of the last Set is known, good or bad, or until
+// ctx ends. It returns the status at that time.
 func (s *Supervisor) Settled(ctx context.Context) Status {
 	s.init()
 	for {
@@ -143,8 +141,8 @@ func (s *Supervisor) Settled(ctx context.Context) Status {
 	}
 }
 
-// Reconnect tries again now, whatever is being waited for. A tunnel that is
-// open gets a new connection.
+// Reconnect ends any wait and tries again now. An open tunnel gets a new
+// connection.
 func (s *Supervisor) Reconnect() { s.init(); signal(s.kicks) }
 
 // Status returns how the tunnel is.
@@ -155,15 +153,15 @@ func (s *Supervisor) Status() Status {
 	return s.status
 }
 
-// Run keeps the tunnel as it is wanted until ctx ends, and has closed it when
-// it returns.
+// Run keeps the tunnel as it is wanted until ctx ends, then closes it and
+// returns.
 func (s *Supervisor) Run(ctx context.Context) {
 	s.init()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	signal(s.poke) // of how it is at the start
+	signal(s.poke) // Notify gets the first status too
 	wg.Go(func() { s.notify(ctx) })
 	wg.Go(func() { s.watch().run(ctx, s.nets, s.sleeps) })
 	for ctx.Err() == nil {
@@ -177,7 +175,7 @@ func (s *Supervisor) Run(ctx context.Context) {
 	}
 }
 
-// signal puts a mark into c that stays until somebody looks.
+// signal puts a mark into c that stays until it is received.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -198,7 +196,7 @@ func (s *Supervisor) notify(ctx context.Context) {
 	}
 }
 
-// show sets the status by f, which gets the last one.
+// show changes the status by f.
 func (s *Supervisor) show(f func(*Status)) {
 	s.mu.Lock()
 	last := s.status
@@ -242,7 +240,7 @@ func provider(t Tunnel) string {
 	return t.Provider()
 }
 
-// keep does what w says until ctx ends.
+// keep carries out w until ctx ends.
 func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 	s.mu.Lock()
 	s.shown = asked
@@ -260,7 +258,7 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 	s.settle(Connecting, connectingWords, w.Tunnel)
 	for _, c := range []chan struct{}{s.kicks, s.nets, s.sleeps} {
 		select {
-		case <-c: // it was not about this
+		case <-c: // it came before this Want
 		default:
 		}
 	}
@@ -278,8 +276,8 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 		p := s.problem(err)
 		switch {
 		case errors.Is(err, ErrAgain):
-			// Somebody asked for this, so it is not the next of a row of
-			// failures. ngrok may still have the old session for a moment.
+			// This was requested, so it does not count as one more failure.
+			// ngrok may keep the old session for a moment.
 			wait = s.Pace.MinWait
 			s.settle(Connecting, connectingWords, w.Tunnel)
 			continue
@@ -309,8 +307,8 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 	}
 }
 
-// problem says what err means, which for an address that is held elsewhere
-// depends on how long it has been.
+// problem says what err means. For an address that is held elsewhere, that
+// depends on how long it has been held.
 func (s *Supervisor) problem(err error) Problem {
 	f := Classify(err)
 	s.Log.Debug("tunnel", "code", f.Problem.Code, "err", f)
@@ -348,7 +346,7 @@ func (s *Supervisor) generation(ctx context.Context, w Want) error {
 	return err
 }
 
-// open opens t. A kick starts over.
+// open opens t. A kick interrupts it with ErrAgain.
 func (s *Supervisor) open(ctx context.Context, t Tunnel) (net.Listener, string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -379,8 +377,8 @@ func (s *Supervisor) open(ctx context.Context, t Tunnel) (net.Listener, string, 
 	return ln, origin, err
 }
 
-// attend watches an open tunnel until it has to be closed, and says why.
-// served is given back if Serve has ended.
+// attend watches an open tunnel until it has to be closed, and returns why. If
+// Serve has ended, its result is put back into served.
 func (s *Supervisor) attend(ctx context.Context, w Want, lk Link, origin string, served chan error) error {
 	var changes <-chan struct{}
 	if lk != nil {
@@ -441,8 +439,8 @@ func (s *Supervisor) showOnline(w Want, origin string, lk Link) {
 	})
 }
 
-// close closes an open tunnel: first the way in, then what is still being
-// answered gets its time, then everything ends.
+// close closes an open tunnel: first it stops taking connections, then it waits
+// for requests that are being answered, then it ends everything.
 func (s *Supervisor) close(ln net.Listener, lk Link, stop context.CancelFunc, served chan error) {
 	end := time.After(s.Pace.Drain)
 	ln.Close()

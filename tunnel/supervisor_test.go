@@ -13,12 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The owner's "Reconnect" resumes the session, so that its address is not held
-// by itself.
-// Whatever the edge does, the program ends.
-// After sleep the connection is made again at once, not when the SDK notices.
-// A change of networks that leaves the connection's own address alone does not
-// break it; one that comes while the tunnel is away tries again.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -81,7 +75,7 @@ func BenchmarkWatch(b *testing.B) {
 	}
 }
 
-// fake is a Tunnel whose openings are scripted.
+// A fake is a Tunnel whose openings are scripted.
 type fake struct {
 	opened atomic.Int64
 	open   func(ctx context.Context, n int64) (net.Listener, string, error)
@@ -129,7 +123,7 @@ func TestBackOff(t *testing.T) {
 	})
 }
 
-// Serve is never running twice, and what it returns is not the end.
+// Serve never runs twice at a time, and its return is not the end.
 func TestServeAgain(t *testing.T) {
 	t.Parallel()
 	var running, calls atomic.Int64
@@ -140,7 +134,7 @@ func TestServeAgain(t *testing.T) {
 		}
 		defer running.Add(-1)
 		if calls.Add(1) < 5 {
-			return errors.New("ended by itself")
+			return errors.New("ended")
 		}
 		<-ctx.Done()
 		return nil
@@ -161,9 +155,7 @@ func TestServeAgain(t *testing.T) {
 	}
 }
 
-// A Notify that is slow gets the last status, not all, and holds up nothing.
-// A Set that only says what clients know does not break what is open.
-// What is warned of is known, and nothing else.
+// Only known plans have limits.
 func TestLimits(t *testing.T) {
 	free, ok := LimitsOf("Free")
 	if !ok || free.Requests != 20_000 || free.Out != 1e9 {

@@ -16,16 +16,16 @@ import (
 	"time"
 )
 
-// A Tunnel is one way in from outside. Implementations are pointers.
+// A Tunnel is one way in from the internet. Implementations are pointers.
 type Tunnel interface {
-	// Provider is the name of who provides it, one of those below.
+	// Provider returns ProviderNgrok or ProviderExternal.
 	Provider() string
-	// ClientHeader is where its requests tell the address of their client.
+	// ClientHeader returns the header that names the client's address.
 	ClientHeader() ClientHeader
 	// Open opens the tunnel and returns its listener and the public origin
-	// that leads there: https, host, without a slash at the end. Known is the
-	// origin that it had before, or ""; a Tunnel that may choose takes it again.
-	// The listener is a Link where a connection stands behind it. ctx bounds
+	// that leads there: https, host, without a slash at the end. known is the
+	// origin that clients were given, or ""; a Tunnel that may choose asks for
+	// it again. A listener with a connection behind it is a Link. ctx bounds
 	// Open alone; the listener stays open until it is closed. The error is a
 	// *Fault where there is something to say to people.
 	Open(ctx context.Context, known string) (net.Listener, string, error)
@@ -62,7 +62,8 @@ type LinkState struct {
 	Account, Plan, Region string
 }
 
-// ErrAgain, as the Err of a Link, ends the tunnel and opens it again at once.
+// ErrAgain is the Err of a LinkState whose tunnel has to be closed and opened
+// again at once.
 var ErrAgain = errors.New("again")
 
 // The names of providers.
@@ -81,28 +82,28 @@ const (
 	Paused     State = "paused"     // the owner wants it later
 	Connecting State = "connecting" // for the first time since it was wanted
 	Online     State = "online"
-	Retrying   State = "retrying" // it broke, and is tried again by itself
-	Failed     State = "failed"   // it is not tried again until the owner did something
+	Retrying   State = "retrying" // it broke, and is tried again automatically
+	Failed     State = "failed"   // it is not tried again until the owner acts
 	Locked     State = "locked"   // its authtoken is in a keychain that has not answered
 )
 
-// A Status says how the tunnel is, for people and programs. It holds no
+// A Status says how the tunnel is. Words and Next are for people. It holds no
 // secrets.
 type Status struct {
-	Provider string    `json:"provider"`
-	State    State     `json:"state"`
-	Code     string    `json:"code,omitempty"`  // "ERR_NGROK_334", of what is wrong
-	Words    string    `json:"words"`           // one or two sentences
-	Next     string    `json:"next,omitempty"`  // what the owner may do
-	Link     string    `json:"link,omitempty"`  // a page where he can do it
-	Whose    Whose     `json:"whose,omitempty"` // whose fault it is
-	Origin   string    `json:"origin,omitempty"`
-	Was      string    `json:"was,omitempty"` // the origin that clients know, if it is another
-	Account  string    `json:"account,omitempty"`
-	Plan     string    `json:"plan,omitempty"`
-	Region   string    `json:"region,omitempty"`
-	Since    time.Time `json:"since"`          // of State
-	Retry    time.Time `json:"retry,omitzero"` // when it is tried again
+	Provider string
+	State    State
+	Code     string // of what is wrong, such as "ERR_NGROK_334"
+	Words    string // one or two sentences
+	Next     string // what to do
+	Link     string // a page to do it on
+	Whose    Whose  // who has to do it
+	Origin   string // the public origin while it is online
+	Was      string // the origin that clients know, if it is another
+	Account  string
+	Plan     string
+	Region   string
+	Since    time.Time // of State
+	Retry    time.Time // when it is tried again
 }
 
 // An Authtoken opens a session with ngrok. It prints, logs and marshals as
@@ -133,7 +134,7 @@ func (a Authtoken) LogValue() slog.Value { return slog.StringValue(redacted) }
 // Format keeps every verb from reaching the pointer.
 func (a Authtoken) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 
-// MarshalText refuses, like that of all secrets.
+// MarshalText fails: a secret is written only by code that calls Reveal.
 func (a Authtoken) MarshalText() ([]byte, error) {
 	return nil, errors.New("refusing to marshal an authtoken")
 }

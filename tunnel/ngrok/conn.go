@@ -12,7 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// A conn is one connection of a client, without the traps of the SDK's.
+// A conn is one client's connection, without the traps of the SDK's.
 type conn struct{ net.Conn }
 
 // closeWait is how long Close waits for the end to be sent. A connection whose
@@ -30,7 +30,7 @@ func (c *conn) Close() error {
 	}
 }
 
-// SetWriteDeadline refuses: the SDK would damage the session.
+// SetWriteDeadline fails: the SDK would damage the session.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	if t.IsZero() {
 		return nil
@@ -38,7 +38,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	return os.ErrNoDeadline
 }
 
-// SetDeadline sets that of reading, and refuses the other.
+// SetDeadline sets the read deadline, and fails as SetWriteDeadline does.
 func (c *conn) SetDeadline(t time.Time) error {
 	if err := c.Conn.SetReadDeadline(t); err != nil {
 		return err
@@ -48,9 +48,9 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 const dialTime = 10 * time.Second
 
-// A dialer connects a session to ngrok, and knows the connection. Once the
+// A dialer connects a session to ngrok and keeps the connection at hand. Once the
 // session was online it does not give up: the SDK would sleep between its
-// attempts, for up to 30 seconds, and could not be woken when the network is
+// attempts, for up to 30 seconds, and nothing could wake it when the network is
 // back.
 type dialer struct {
 	// report is called before each wait, and with nil after the last one.
@@ -69,7 +69,7 @@ func (d *dialer) patience(on bool) {
 	d.patient = on
 }
 
-// Dial is never called by the SDK, whose interface has it.
+// Dial completes the SDK's interface. The SDK never calls it.
 func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, addr)
 }
@@ -137,7 +137,7 @@ func (d *dialer) kill() bool {
 	return true
 }
 
-// from returns the address of this computer that the connection comes from.
+// from returns the local address of the connection.
 func (d *dialer) from() (netip.Addr, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -148,22 +148,21 @@ func (d *dialer) from() (netip.Addr, bool) {
 	return ap.Addr().Unmap().WithZone(""), err == nil
 }
 
-// A handover notices that the SDK's listener has locked itself up. Where the
-// SDK closes a listener in the moment in which it hands out a connection, each
-// waits for the other for ever, and neither says a word. It writes to its log
-// that it has a connection, after which Accept returns it at once; if Accept
-// does not, that has happened.
+// A handover notices a deadlock in the SDK's listener. If the SDK closes the
+// listener while it hands out a connection, both wait for each other for ever.
+// The SDK logs that it has a connection before Accept returns it. If Accept does
+// not return soon after that, the listener is deadlocked.
 type handover struct {
-	limit time.Duration // for Accept to return what there is
-	stuck func()        // called once it did not, each time
+	limit time.Duration // for Accept to return after the SDK has a connection
+	stuck func()        // called each time the limit passes
 
 	mu      sync.Mutex
-	begun   int // connections that the SDK has and Accept did not return yet
+	begun   int // connections that Accept has yet to return
 	waiting bool
 	timer   *time.Timer
 }
 
-// begin notes that the SDK has one more connection to hand out.
+// begin counts one more connection that the SDK is about to hand out.
 func (h *handover) begin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -171,7 +170,7 @@ func (h *handover) begin() {
 	h.watch()
 }
 
-// wait notes that Accept is being called.
+// wait records that Accept was called.
 func (h *handover) wait() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -179,7 +178,7 @@ func (h *handover) wait() {
 	h.watch()
 }
 
-// end notes that Accept returned.
+// end records that Accept returned.
 func (h *handover) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -187,8 +186,8 @@ func (h *handover) end() {
 	h.watch()
 }
 
-// watch starts the time anew, because something happened, or ends it, because
-// nothing has to happen. h.mu must be held.
+// watch restarts the timer while Accept has a connection to return, and stops it
+// otherwise. The caller holds mu.
 func (h *handover) watch() {
 	switch need := h.waiting && h.begun > 0; {
 	case !need && h.timer != nil:
@@ -209,13 +208,13 @@ func (h *handover) late() {
 	}
 }
 
-// handsOut is what the SDK writes to its log when it has a connection.
+// handsOut is what the SDK logs when it has a connection.
 const handsOut = "handling connection"
 
-// sdkLog is what the SDK may write to: its messages, at debug level, and of
-// what belongs to them nothing but a code of ngrok's. Its errors repeat the
-// authtoken, and its messages are full of identifiers. If connection is not
-// nil it is called for each connection that the SDK is about to hand out.
+// sdkLog returns the log for the SDK. It passes on messages at debug level, and of
+// their attributes only ngrok's codes, since the SDK's errors repeat the
+// authtoken and its messages are full of identifiers. If connection is not nil,
+// it is called for each connection that the SDK is about to hand out.
 func sdkLog(log *slog.Logger, connection func()) *slog.Logger {
 	h := sdkHandler{slog.DiscardHandler, connection}
 	if log != nil {

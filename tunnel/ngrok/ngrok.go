@@ -44,21 +44,21 @@ type Tunnel struct {
 	URL string
 	Log *slog.Logger // nil logs nothing
 
-	// ConnectAddr and ConnectCAs put another service in ngrok's place: its
-	// host:port and the authorities that it is checked against. They are for
-	// tests. A setting that reached them would let whoever can write it read
-	// everything that passes.
+	// ConnectAddr and ConnectCAs replace ngrok with another service: its
+	// host:port and the authorities that sign its certificate. They are for
+	// tests. No setting may reach them, since who can write that setting could
+	// read everything that passes.
 	ConnectAddr string
 	ConnectCAs  *x509.CertPool
 
-	// For tests; 0 means what is usual.
+	// For tests; 0 means the usual time.
 	heartbeat, tolerance, firstWait, stuck time.Duration
 }
 
 const (
 	closeTime   = 2 * time.Second  // for telling ngrok that the tunnel closes
 	openTime    = 20 * time.Second // for one attempt to get online
-	abandonTime = 2 * time.Second  // for an attempt to end after it was given up
+	abandonTime = 2 * time.Second  // for an abandoned attempt to end
 	stuckTime   = 5 * time.Second  // for the SDK to hand out a connection that it has
 )
 
@@ -71,7 +71,7 @@ func (*Tunnel) Provider() string { return tunnel.ProviderNgrok }
 // ClientHeader returns the header that ngrok's edge appends to.
 func (*Tunnel) ClientHeader() tunnel.ClientHeader { return tunnel.LastForwardedFor }
 
-// Open connects, once: what can be tried again is the caller's to try again.
+// Open tries to connect once. Trying again is up to the caller.
 func (n *Tunnel) Open(ctx context.Context, known string) (net.Listener, string, error) {
 	if n.Authtoken.Reveal() == "" {
 		return nil, "", tunnel.NewFault("4018", nil)
@@ -79,8 +79,8 @@ func (n *Tunnel) Open(ctx context.Context, known string) (net.Listener, string, 
 	ask := cmp.Or(n.URL, known)
 	ln, origin, err := n.open(ctx, ask)
 	if f, ok := errors.AsType[*tunnel.Fault](err); ok && n.URL == "" && ask != "" && slices.Contains(notTheirs, f.Problem.Cause) {
-		// The authtoken is now that of another account. Its own domain is
-		// better than none; the caller sees that it changed.
+		// The authtoken belongs to another account now. That account's own
+		// domain is better than none, and the caller sees that it changed.
 		return n.open(ctx, "")
 	}
 	return ln, origin, err
@@ -144,7 +144,7 @@ func (n *Tunnel) open(ctx context.Context, ask string) (net.Listener, string, er
 	return nil, "", n.explain(ctx, err)
 }
 
-// agent makes the Agent of one generation.
+// agent returns the Agent for one opening.
 func (n *Tunnel) agent(l *listener) (sdk.Agent, error) {
 	options := n.options()
 	options = append(options,
@@ -157,7 +157,7 @@ func (n *Tunnel) agent(l *listener) (sdk.Agent, error) {
 	return sdk.NewAgent(options...)
 }
 
-// options are those of every Agent.
+// options returns the options that every Agent gets.
 func (n *Tunnel) options() []sdk.AgentOption {
 	options := []sdk.AgentOption{sdk.WithLogger(sdkLog(n.Log, nil))}
 	if n.ConnectAddr != "" {
@@ -179,8 +179,8 @@ func endpoint(ask string) []sdk.EndpointOption {
 	return []sdk.EndpointOption{sdk.WithURL(ask)}
 }
 
-// explain finds out why a session did not come about. The SDK loses the reason
-// when the TLS handshake fails, so a second connection looks for it.
+// explain finds out why no session was opened. The SDK loses the reason when the
+// TLS handshake fails, so a second connection looks for it.
 func (n *Tunnel) explain(ctx context.Context, err error) error {
 	f := tunnel.Classify(err)
 	if f.Problem.Cause != tunnel.CauseBroken && f.Problem.Cause != tunnel.CauseUnknown {
@@ -198,35 +198,35 @@ func (n *Tunnel) explain(ctx context.Context, err error) error {
 	return f
 }
 
-// An listener is one generation: an Agent, its session and its endpoint.
+// A listener is one opening of the tunnel: an Agent, its session and its endpoint.
 type listener struct {
 	agent  sdk.Agent
 	inner  sdk.EndpointListener
 	dialer dialer
 	end    context.CancelFunc // of the session
-	own    bool               // the domain is the account's own, whatever it is
+	own    bool               // the account chooses the domain
 
 	handover handover
 	conns    chan net.Conn
 	once     sync.Once
-	closed   chan struct{} // no connection is handed out any more
+	closed   chan struct{} // closed once no connection is handed out
 	endOnce  sync.Once
-	ended    chan struct{} // the SDK's listener has ended
+	ended    chan struct{} // closed once the SDK's listener has ended
 
 	news   chan struct{} // holds one when st changed
 	failed chan error    // holds the first failure before open
 
 	mu     sync.Mutex
 	opened bool
-	done   bool // what happens now is our own doing
+	done   bool // we are closing it, so what happens now is expected
 	st     tunnel.LinkState
 }
 
-// open begins to take connections. Its caller has the listener alone.
+// open starts to take connections. Nothing else uses the listener yet.
 func (l *listener) open(agent sdk.Agent) {
 	l.mu.Lock()
 	l.opened = true
-	if !l.st.Online { // already not any more
+	if !l.st.Online { // it broke already
 		signal(l.news)
 	}
 	if s, err := agent.Session(); err == nil {
@@ -239,9 +239,9 @@ func (l *listener) open(agent sdk.Agent) {
 	go l.pump()
 }
 
-// pump takes connections from the SDK until its listener ends. It does so even
-// when nobody wants them any more: a connection that is not taken blocks the
-// SDK's Close for ever.
+// pump takes connections from the SDK until its listener ends, even after
+// Accept is no longer called: a connection that is not taken blocks the SDK's
+// Close for ever.
 func (l *listener) pump() {
 	defer l.endOnce.Do(func() { close(l.ended) })
 	for {
@@ -264,8 +264,8 @@ func (l *listener) pump() {
 	}
 }
 
-// lockedUp ends what pump waits for in vain. It happens when ngrok takes the
-// address offline, and looks from here as if nothing had.
+// lockedUp stops waiting for pump, whose Accept will never return. This happens
+// when ngrok takes the address offline, and nothing else tells us.
 func (l *listener) lockedUp() {
 	l.stop(tunnel.NewFault(tunnel.CauseTakenOffline, nil))
 	l.endOnce.Do(func() { close(l.ended) })
@@ -284,8 +284,8 @@ func (l *listener) Accept() (net.Conn, error) {
 
 func (l *listener) Addr() net.Addr { return l.inner.Addr() }
 
-// Close tells ngrok that the endpoint is no more, for at most closeTime, and
-// hands out connections until then. Those that were handed out live on.
+// Close tells ngrok that the endpoint is gone, which may take up to closeTime, and
+// hands out connections until then. Connections that were handed out stay open.
 func (l *listener) Close() error {
 	l.once.Do(func() {
 		l.mu.Lock()
@@ -305,8 +305,8 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// Disconnect ends the session. The SDK's Disconnect waits for what may never
-// come, so it runs aside and loses its connection after a while.
+// Disconnect ends the session. The SDK's Disconnect may wait for ever, so it runs
+// on its own goroutine, and after a while the connection under it is closed.
 func (l *listener) Disconnect() {
 	l.mu.Lock()
 	l.done = true
@@ -327,7 +327,7 @@ func (l *listener) Disconnect() {
 	}
 }
 
-// abandon ends a session without ceremony.
+// abandon ends a session without telling ngrok.
 func (l *listener) abandon() {
 	l.mu.Lock()
 	l.done = true
@@ -345,8 +345,8 @@ func (l *listener) State() tunnel.LinkState {
 	return l.st
 }
 
-// event is called by the SDK, with a lock held: it must neither block nor call
-// the agent.
+// event is called by the SDK, which holds a lock. It must not block or call the
+// agent.
 func (l *listener) event(e sdk.Event) {
 	switch e := e.(type) {
 	case *sdk.EventAgentConnectSucceeded:
@@ -367,18 +367,18 @@ func (l *listener) event(e sdk.Event) {
 	}
 }
 
-// final reports whether the session is to end for a reason that is known. l.mu
-// must be held.
+// final reports whether the session is ending for a known reason. The caller
+// holds mu.
 func (l *listener) final() bool {
 	return l.done || l.st.Err != nil && (tunnel.Classify(l.st.Err).Problem.Permanent || errors.Is(l.st.Err, tunnel.ErrAgain))
 }
 
-// stop notes that the session broke.
+// stop records that the session broke.
 func (l *listener) stop(f *tunnel.Fault) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.final() || !l.st.Retry.IsZero() && !f.Problem.Permanent {
-		return // what follows from the reason is no news
+		return // this only follows from the reason that is known
 	}
 	if l.opened && l.own && slices.Contains(notTheirs, f.Problem.Cause) {
 		f = &tunnel.Fault{Problem: f.Problem, Err: tunnel.ErrAgain} // with the domain that the account has now
@@ -393,9 +393,9 @@ func (l *listener) stop(f *tunnel.Fault) {
 	}
 }
 
-// waiting is called by the dialer before it waits for its next attempt, and
-// without an error when it is done with waiting. The SDK's events come when
-// they like: what they say of the time before is no news while it waits.
+// waiting is called by the dialer before it waits for its next attempt, and with
+// no error once it stops waiting. The SDK's events may arrive late, so while the
+// dialer waits they are ignored; see stop.
 func (l *listener) waiting(err error, retry time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -409,8 +409,8 @@ func (l *listener) waiting(err error, retry time.Time) {
 	signal(l.news)
 }
 
-// command answers what somebody asked for on ngrok's dashboard. When it agrees
-// the SDK sends the answer and then ends the session.
+// command answers a request from ngrok's dashboard. If it returns no error, the
+// SDK sends the answer and then ends the session.
 func (l *listener) command(_ context.Context, _ sdk.AgentSession, r rpc.Request) ([]byte, error) {
 	switch r.Method() {
 	case rpc.StopAgentMethod:
@@ -423,8 +423,8 @@ func (l *listener) command(_ context.Context, _ sdk.AgentSession, r rpc.Request)
 	return nil, nil
 }
 
-// leave notes why the session is about to end, and tells it after the SDK had
-// the time to end it.
+// leave records why the session is about to end, and signals that once the SDK
+// had time to end it.
 func (l *listener) leave(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -435,8 +435,8 @@ func (l *listener) leave(why error) {
 	time.AfterFunc(time.Second, func() { signal(l.news) })
 }
 
-// Kick breaks the connection. The SDK sees it at once and resumes the session,
-// which unlike a new one keeps its address from itself.
+// Kick breaks the connection. The SDK sees it at once and resumes the session. A
+// new session would find its address held by the old one.
 func (l *listener) Kick() bool {
 	l.mu.Lock()
 	online := l.st.Online

@@ -11,6 +11,7 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
+// Reconnect resumes the session, so the address is not held by our own old one.
 func TestReconnectWhileOnline(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
@@ -23,6 +24,7 @@ func TestReconnectWhileOnline(t *testing.T) {
 	}
 }
 
+// The program ends even if the edge does nothing.
 func TestStopWhileFrozen(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
@@ -34,6 +36,7 @@ func TestStopWhileFrozen(t *testing.T) {
 	}
 }
 
+// After sleep the connection is made again at once, not when the SDK notices.
 func TestN04Wakes(t *testing.T) {
 	t.Parallel()
 	var ahead atomic.Int64
@@ -50,6 +53,8 @@ func TestN04Wakes(t *testing.T) {
 	k.works()
 }
 
+// A change of networks that leaves the connection's own address alone does not
+// break it. One that comes while the tunnel is away tries again.
 func TestN04NetworkChanges(t *testing.T) {
 	t.Parallel()
 	var networks atomic.Int64
@@ -77,6 +82,7 @@ func TestN04NetworkChanges(t *testing.T) {
 	k.until("online, an hour before its time", isOnline)
 }
 
+// A slow Notify gets the last status, not all, and delays nothing.
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, tunneltest.Config{}, nil)
@@ -107,6 +113,7 @@ func TestNotify(t *testing.T) {
 	}
 }
 
+// A Set that only changes Known does not break an open tunnel.
 func TestSetTheSame(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, tunneltest.Config{}, nil).run()

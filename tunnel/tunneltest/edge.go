@@ -2,9 +2,9 @@
 // wire protocol of its agents, and the public side with which clients talk. An
 // unmodified SDK connects to it and does not see a difference.
 //
-// One port serves both. Who names no server in his TLS greeting, as a client
-// that connects to an address does, or names the service's own host, is an
-// agent; everybody else is a client of the host that he names.
+// One port serves both. A connection whose TLS greeting names no server, or the
+// service's own host, comes from an agent. Every other one comes from a client of
+// the host that it names.
 package tunneltest
 
 import (
@@ -55,8 +55,8 @@ type Config struct {
 	// one machine can be many senders. It may take a header out of the request
 	// that tells it. nil, and an answer of "", mean the address that it has.
 	ClientAddr func(*http.Request) string
-	// Wrap goes around all that clients ask for, to look on; nil looks at
-	// nothing.
+	// Wrap wraps the handler of clients' requests, so tests can observe them; it
+	// may be nil.
 	Wrap func(http.Handler) http.Handler
 }
 
@@ -197,8 +197,8 @@ func (e *Edge) Reopen() error {
 	return nil
 }
 
-// Close ends the edge and all connections, as a machine does that loses its
-// power. Reopen brings it back, without sessions.
+// Close ends the edge and all connections, as a power failure would. Reopen
+// brings it back without sessions.
 func (e *Edge) Close() {
 	e.mu.Lock()
 	ln, hand, public, proxy := e.listener, e.handOver, e.public, e.proxy
@@ -246,7 +246,7 @@ func (e *Edge) accept(ln net.Listener, hand *handOver) {
 	}
 }
 
-// greet finds out who c is.
+// greet finds out whether c is an agent or a client.
 func (e *Edge) greet(c net.Conn, hand *handOver) {
 	c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	name, c2, err := clientHello(c)
@@ -306,9 +306,9 @@ func (e *Edge) KillSessions() {
 	}
 }
 
-// Freeze lets no byte pass between agents and the edge, on connections that
-// stay open, as a link does that was cut without a word. New connections are
-// accepted and frozen too.
+// Freeze stops all bytes between agents and the edge but keeps the connections
+// open, like a cable that was pulled out. New connections are accepted and frozen
+// too.
 func (e *Edge) Freeze() { e.line.freeze() }
 
 // Thaw ends Freeze. What was on its way arrives.

@@ -149,7 +149,7 @@ func (r *Reach) Drive() {
 	r.c.Changed()
 }
 
-// drive is Drive for a caller that holds mu. It tells nobody.
+// drive is Drive for a caller that holds mu. It does not call Changed.
 func (r *Reach) drive() {
 	w, trouble := r.wish()
 	if trouble != nil {

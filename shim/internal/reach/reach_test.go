@@ -42,7 +42,7 @@ func newKit(t *testing.T, s Start) *kit {
 	t.Cleanup(func() { v.Close() })
 	v.Start(t.Context())
 	k := &kit{vault: v}
-	s.New = func(w tunnel.Wish) tunnel.Tunnel { k.opened.Add(1); return &instant{w} }
+	s.New = func(w tunnel.Wish) tunnel.Tunnel { k.opened.Add(1); return &instantTunnel{w} }
 	k.Reach, err = New(Config{
 		Start: s, Vault: v, Log: log, Paused: k.paused.Load, Changed: func() {},
 		Keychain: func() api.Keychain { return api.Keychain{State: api.KeychainFile} },
@@ -69,13 +69,13 @@ func (k *kit) run(t *testing.T) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// An instant is a tunnel that opens at once.
-type instant struct{ tunnel.Wish }
+// An instantTunnel is a tunnel that opens at once.
+type instantTunnel struct{ tunnel.Wish }
 
-func (x *instant) Provider() string                { return x.Wish.Provider }
-func (*instant) ClientHeader() tunnel.ClientHeader { return tunnel.NoClientHeader }
+func (x *instantTunnel) Provider() string                { return x.Wish.Provider }
+func (*instantTunnel) ClientHeader() tunnel.ClientHeader { return tunnel.NoClientHeader }
 
-func (x *instant) Open(ctx context.Context, known string) (net.Listener, string, error) {
+func (x *instantTunnel) Open(ctx context.Context, known string) (net.Listener, string, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	return ln, cmp.Or(x.URL, known, publicOrigin), err
 }
@@ -89,7 +89,7 @@ func (echo) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // TestOpenedOnce compares the wish with the last one in each moment in which
 // the tunnel may learn its origin. What it learned is no reason to open it
-// again, and neither is it that this could not be kept.
+// again, and a failure to save it is none either.
 func TestOpenedOnce(t *testing.T) {
 	k := newKit(t, Start{Mode: tunnel.ProviderNgrok, Authtoken: tunnel.NewAuthtoken("2abc")})
 	k.Drive()

@@ -67,17 +67,17 @@ func (r *Reach) check(w tunnel.Wish) (tunnel.Wish, error) {
 	return w, nil
 }
 
-// A before is what a wish replaced.
-type before struct {
+// A snapshot is what a wish replaced.
+type snapshot struct {
 	settings settings
 	off      bool
 	env      tunnel.Authtoken
 }
 
 // push keeps a wish and asks the tunnel for it, and returns what it replaced.
-func (r *Reach) push(w tunnel.Wish) (before, error) {
+func (r *Reach) push(w tunnel.Wish) (snapshot, error) {
 	r.mu.Lock()
-	was := before{r.settings, r.off, r.env}
+	was := snapshot{r.settings, r.off, r.env}
 	if err := r.keep(keepWish(w)); err != nil {
 		r.mu.Unlock()
 		return was, err
@@ -94,7 +94,7 @@ func (r *Reach) push(w tunnel.Wish) (before, error) {
 }
 
 // putBack undoes push.
-func (r *Reach) putBack(was before, w tunnel.Wish) {
+func (r *Reach) putBack(was snapshot, w tunnel.Wish) {
 	r.mu.Lock()
 	err := r.keep(func(t *settings) {
 		seen := t.Seen

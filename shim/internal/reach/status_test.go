@@ -7,8 +7,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
-// TestN02UsageWarning: the owner is warned at 80 percent of what his plan has,
-// and of nothing that it does not limit.
+// TestN02UsageWarning: the owner is warned at 80 percent of what the plan has,
+// and not of what the plan does not limit.
 func TestN02UsageWarning(t *testing.T) {
 	free := func(requests, bytes int64) api.TunnelUsage {
 		return api.TunnelUsage{Requests: requests, Bytes: bytes, MaxRequests: 20_000, MaxBytes: 1e9}
