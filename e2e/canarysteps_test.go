@@ -376,13 +376,16 @@ func (c *canary) deleteEverything() {
 }
 
 // routeCall is how routes of pages and API are registered.
-var routeCall = regexp.MustCompile(`\b(?:page|api)\("([^"]+)"`)
+var routeCall = regexp.MustCompile(`\b(?:page|route)\("([^"]+)"`)
 
 // mustHaveSeenEveryRoute compares what was asked with the program's own list
 // of routes, so that a new one is not forgotten here.
 func (c *canary) mustHaveSeenEveryRoute() {
 	c.t.Helper()
-	source := readFile(c.t, "../shim/local.go")
+	var source string
+	for _, file := range []string{"serve.go", "internal/dashboard/dashboard.go", "internal/adminapi/adminapi.go"} {
+		source += readFile(c.t, "../shim/"+file)
+	}
 	mux := http.NewServeMux()
 	seen := make(map[string]bool)
 	for _, m := range routeCall.FindAllStringSubmatch(source, -1) {
