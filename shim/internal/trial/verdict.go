@@ -1,8 +1,8 @@
-// Package trial tries a key as a client of MCP would use it: it connects with
-// the official SDK's client, lists the tools, and compares the answer with what
-// the upstream says to no key at all. A Verdict holds what came of it, for code
-// as an Outcome and for people as a sentence without the key. It is the only
-// package that needs the SDK's client; calls do not pass here.
+// Package trial tries a key the way an MCP client would use it: it connects with
+// the official SDK's client, lists the tools, and compares that with what the
+// upstream answers without a key. A Verdict is the result: an Outcome for code,
+// and for people a sentence that never holds the key. It is the only package
+// that needs the SDK's client; no call passes through it.
 package trial
 
 import (
@@ -14,30 +14,30 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
-// An Outcome is what trying a key came to.
+// An Outcome is the result of a trial, for code.
 type Outcome string
 
 // The outcomes of a trial.
 const (
 	OK          Outcome = "ok"
-	Rejected    Outcome = "rejected"    // 401 or 403, or words to that effect
-	Keyless     Outcome = "keyless"     // works without a key as well, so the key was not checked
-	Unreachable Outcome = "unreachable" // name, connection, TLS, time, broken off
+	Rejected    Outcome = "rejected"    // 401, 403, or an error that says the same
+	Keyless     Outcome = "keyless"     // works without a key too, so the key was not checked
+	Unreachable Outcome = "unreachable" // DNS, connection, TLS, timeout, or broken off
 	Busy        Outcome = "busy"        // 429 or 5xx
-	NotMCP      Outcome = "not_mcp"     // a web page, no JSON-RPC, nothing there
+	NotMCP      Outcome = "not_mcp"     // a web page, no JSON-RPC, or nothing there
 	Redirect    Outcome = "redirect"
-	Refused     Outcome = "refused" // leads to where no key may be sent
+	Refused     Outcome = "refused" // leads where no key may be sent
 )
 
 // A Verdict is the result of a trial.
 type Verdict struct {
 	Outcome Outcome
 	Fault   upstream.Fault // of an upstream that is Unreachable
-	Status  int            // of the answer that decided; 0 if there was none
+	Status  int            // of the deciding answer; 0 if there was none
 	Words   string         // what happened and what to do, for people; never holds the key
-	Server  string         // the upstream's name for itself, if it told one
+	Server  string         // the upstream's own name, if it gave one
 	Tools   int
-	Header  endpoint.Header // that was used
+	Header  endpoint.Header // the one that was used
 	// LegacySSE says that the upstream speaks only the transport of revision
 	// 2024-11-05.
 	LegacySSE bool
@@ -54,18 +54,17 @@ type Tester struct {
 	Limit  time.Duration // for one trial; 0 means 20 seconds
 }
 
-// Try tries t's key as a client would use it: it connects by server/discover,
-// else by initialize, and lists the tools. A key that works is checked against
-// the upstream's answer to no key at all, since some upstreams never ask. The
-// sessions that it opens are ended.
+// Try tries t's key: it connects by server/discover, else by initialize, and
+// lists the tools. If the key works, Try also connects without one, since some
+// upstreams never look at it. It ends the sessions that it opens.
 func (s *Tester) Try(ctx context.Context, t upstream.Target) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, s.limit())
 	defer cancel()
 	return s.try(ctx, t)
 }
 
-// TryHeaders is Try, but where the default header is rejected it tries others
-// on the same upstream, since people seldom know which one theirs wants.
+// TryHeaders is like Try, but if the key is rejected in the default header it
+// tries the others: people seldom know which header their server wants.
 // Verdict.Header is the one that worked, else t's.
 func (s *Tester) TryHeaders(ctx context.Context, t upstream.Target, others []endpoint.Header) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, s.limit())
@@ -87,8 +86,8 @@ func (s *Tester) TryHeaders(ctx context.Context, t upstream.Target, others []end
 }
 
 func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
-	t = upstream.Target{URL: t.URL, Header: t.Header, Key: t.Key} // without what Ready made for another key
-	v := s.attempt(ctx, &t)
+	t = upstream.Target{URL: t.URL, Header: t.Header, Key: t.Key} // drop the header value that Ready built
+	v := s.tryOnce(ctx, &t)
 	v.Header = t.Header
 	switch {
 	case v.Outcome != OK:
@@ -97,10 +96,10 @@ func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
 		v.Outcome, v.Words = Keyless, worksKeyless(v, &t)
 		return v
 	}
-	// Whatever goes wrong without the key, the key has made a difference.
+	// Any failure without the key shows that the key makes a difference.
 	ctx, cancel := context.WithTimeout(ctx, min(keylessTime, s.limit()/4))
 	defer cancel()
-	if bare := s.attempt(ctx, &upstream.Target{URL: t.URL, Header: t.Header}); bare.Outcome == OK {
+	if bare := s.tryOnce(ctx, &upstream.Target{URL: t.URL, Header: t.Header}); bare.Outcome == OK {
 		v.Outcome, v.Words = Keyless, keylessWords(v, &t)
 	}
 	return v
@@ -113,32 +112,32 @@ func (s *Tester) limit() time.Duration {
 	return trialTime
 }
 
-// attempt uses the upstream once, as a client would.
-func (s *Tester) attempt(ctx context.Context, t *upstream.Target) Verdict {
-	// The last tenth belongs to ending the session.
+// tryOnce connects once and lists the tools.
+func (s *Tester) tryOnce(ctx context.Context, t *upstream.Target) Verdict {
+	// The last tenth of the time is for ending the session.
 	limit := s.limit()
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline))
 	}
 	ctx, stop := context.WithTimeout(ctx, limit*9/10)
 	defer stop()
-	a := &attempt{client: s.Client, target: t, closing: max(limit/10, 50*time.Millisecond)}
-	defer a.end()
+	rec := &recorder{client: s.Client, target: t, closing: max(limit/10, 50*time.Millisecond)}
+	defer rec.end()
 
-	session, err := a.connect(ctx, limit)
+	session, err := rec.connect(ctx, limit)
 	if err != nil {
-		return a.classify(ctx, err)
+		return rec.classify(ctx, err)
 	}
 	defer session.Close()
-	v := Verdict{Outcome: OK, LegacySSE: a.legacy}
+	v := Verdict{Outcome: OK, LegacySSE: rec.legacy}
 	if r := session.InitializeResult(); r != nil {
 		if r.ServerInfo != nil {
 			v.Server = printable(r.ServerInfo.Name, t, maxServer)
 		}
 		s.Client.SetRevision(t, r.ProtocolVersion)
 	}
-	if v.Tools, err = countTools(a.step(ctx), session); err != nil {
-		failed := a.classify(ctx, err)
+	if v.Tools, err = countTools(rec.step(ctx), session); err != nil {
+		failed := rec.classify(ctx, err)
 		failed.Server, failed.LegacySSE = v.Server, v.LegacySSE
 		if failed.Outcome != OK {
 			return failed
@@ -149,5 +148,5 @@ func (s *Tester) attempt(ctx context.Context, t *upstream.Target) Verdict {
 	return v
 }
 
-// hasAny reports whether one of codes is status.
+// hasAny reports whether status is one of codes.
 func hasAny(status int, codes ...int) bool { return slices.Contains(codes, status) }

@@ -14,19 +14,19 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 )
 
-// A Fault is what keeps a connection from being made, as far as it tells whose
-// fault that is.
+// A Fault is why a connection could not be made, as far as it says who can fix
+// it.
 type Fault string
 
-// The faults that are not simply the upstream's.
+// The faults that may lie elsewhere than with the upstream.
 const (
-	FaultName        Fault = "name"        // nobody has it
-	FaultNetwork     Fault = "network"     // there is no way out of here
-	FaultPlain       Fault = "plain"       // https where there is none
-	FaultCertificate Fault = "certificate" // that nobody here trusts
+	FaultName        Fault = "name"        // no server has this name
+	FaultNetwork     Fault = "network"     // no route from this computer
+	FaultPlain       Fault = "plain"       // an https URL for a server without TLS
+	FaultCertificate Fault = "certificate" // not trusted by this computer
 )
 
-// FaultOf finds the Fault in an error of the connection, if it is one.
+// FaultOf returns the Fault that an error of a connection shows, or "".
 func FaultOf(err error) Fault {
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		if e.IsNotFound {
@@ -48,8 +48,7 @@ func FaultOf(err error) Fault {
 	return ""
 }
 
-// Error numbers of Windows, which package syscall does not compare with those
-// of POSIX.
+// Error numbers of Windows, which errors.Is does not equate with those of POSIX.
 const (
 	wsaNetUnreachable  = syscall.Errno(10051)
 	wsaConnReset       = syscall.Errno(10054)
@@ -58,7 +57,7 @@ const (
 )
 
 // Explain says in a sentence for people why a request got no answer, and what
-// to do. It repeats nothing of the request.
+// to do. It quotes nothing of the request.
 func Explain(err error) string {
 	if e, ok := errors.AsType[*RedirectError](err); ok {
 		return fmt.Sprintf("The server sends requests on to %s. Keys are sent only to the address that you entered. If you trust that place, enter it as the server's address.", e.To)
@@ -104,8 +103,7 @@ func Explain(err error) string {
 	return "The server could not be reached. Check its address, then try again."
 }
 
-// explainTLS explains what is wrong with an encrypted connection; "" if
-// nothing is.
+// explainTLS explains a failed TLS handshake; "" if err is something else.
 func explainTLS(err error) string {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "The server does not answer with encryption, as https:// demands. If it runs on this computer or in your own network, use http://."

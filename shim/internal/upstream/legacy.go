@@ -8,8 +8,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/display"
 )
 
-// An ElsewhereError says that an upstream of protocol revision 2024-11-05
-// wants messages sent to where its key may not go.
+// An ElsewhereError reports that an upstream of protocol revision 2024-11-05
+// wants messages sent to another origin, where its key may not go.
 type ElsewhereError struct {
 	To *url.URL // without query
 }
@@ -18,19 +18,19 @@ func (e *ElsewhereError) Error() string {
 	return fmt.Sprintf("the upstream wants messages sent to %s", e.To)
 }
 
-// Explain says in a sentence for people what the server of that name wants.
+// Explain describes the problem in a sentence for people. server begins it.
 func (e *ElsewhereError) Explain(server string) string {
 	return fmt.Sprintf("%s wants messages sent to another place, %s. Keys are sent only to the address that you entered, so this server cannot be used.",
 		server, display.Text(e.To.Host, 100))
 }
 
-// MessageURL returns the URL that ref, the data of an endpoint event, names in
-// a stream that came from base. Any that is not of t's origin is an
-// *ElsewhereError, and so is what is no URL.
+// MessageURL resolves ref, the data of an endpoint event, against base, the URL
+// of its stream. A URL of another origin than t's, or no URL at all, is an
+// *ElsewhereError.
 //
-// ref is read as browsers read it, since that is what upstreams were tried
-// with (WHATWG URL, Section 4.4): spaces around it and line breaks in it do not
-// count, and what a query may not hold is escaped.
+// ref is read as browsers read URLs, because upstreams were tested with those
+// (WHATWG URL, Section 4.4): spaces around it and line breaks in it are dropped,
+// and characters that a query may not contain are escaped.
 func (t *Target) MessageURL(base *url.URL, ref string) (*url.URL, error) {
 	ref = strings.TrimFunc(ref, func(r rune) bool { return r <= ' ' })
 	ref = strings.Map(func(r rune) rune {
@@ -52,7 +52,7 @@ func (t *Target) MessageURL(base *url.URL, ref string) (*url.URL, error) {
 	return &u, nil
 }
 
-// escapeQuery escapes what would break a request line.
+// escapeQuery escapes the bytes that would break a request line.
 func escapeQuery(q string) string {
 	const hex = "0123456789ABCDEF"
 	var out []byte

@@ -14,7 +14,7 @@ const (
 	Legacy = "2025-11-25" // the last with initialize
 )
 
-// UserAgent is how we name ourselves where no client's request is passed on.
+// UserAgent is the User-Agent of requests that are our own, not a client's.
 const UserAgent = "Key2OAuth"
 
 const probeTime = 10 * time.Second
@@ -27,10 +27,10 @@ const (
 		`"io.modelcontextprotocol/clientCapabilities":{}}}}`
 )
 
-// Probe asks once whether the upstream still takes t's key. It reports true
-// only if the answer is 401: everything else may have another cause. It asks
-// the way that worked when the key was tried. Upstreams of revision 2024-11-05
-// take no POST there and may say so before they look at the key, so they are
+// Probe asks once whether the upstream still accepts t's key. It reports true
+// only for a 401: every other failure may have another cause. It asks in the
+// era that worked when the key was tried. Upstreams of revision 2024-11-05 take
+// no POST there and may say so before they look at the key, so they are also
 // asked for a stream.
 func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error) {
 	limit := c.ProbeTime
@@ -59,7 +59,7 @@ func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error)
 		if resp, err = c.send(ctx, &t, http.MethodGet, "", http.Header{"Accept": {"text/event-stream"}}); err != nil {
 			return false, err
 		}
-		resp.Body.Close() // without a read: a stream is silent or has no end
+		resp.Body.Close() // not read first: a stream may be silent, or endless
 	}
 	return resp.StatusCode == http.StatusUnauthorized, nil
 }
@@ -69,14 +69,14 @@ func (c *Client) send(ctx context.Context, t *Target, method, body string, heade
 	if err != nil {
 		return nil, err
 	}
-	req.URL.RawQuery = "" // Send puts it on
+	req.URL.RawQuery = "" // Send adds it
 	req.Header = header
 	req.Header.Set("User-Agent", UserAgent)
 	return c.Send(req)
 }
 
-// endSession tells the upstream that nobody will use a session. It is a
-// courtesy: whether it works makes no difference.
+// endSession ends a session that will not be used. It is a courtesy, so errors
+// are ignored.
 func (c *Client) endSession(ctx context.Context, t *Target, id string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

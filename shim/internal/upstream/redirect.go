@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// A RedirectError says that an upstream redirects to where its key may not be
-// sent, or in a way that would lose the request.
+// A RedirectError reports a redirect that is not followed: it leads where the
+// key may not be sent, or would lose the request's method or body.
 type RedirectError struct {
 	To     *url.URL // without query: upstreams repeat keys there
 	Status int
@@ -20,8 +20,8 @@ func (e *RedirectError) Error() string {
 	return fmt.Sprintf("the upstream redirects to %s (status %d)", e.To, e.Status)
 }
 
-// isRedirect reports whether resp leads elsewhere. 304 and other answers of
-// the 300s without a Location do not.
+// isRedirect reports whether resp is a redirect. A 304, or another answer of the
+// 300s without a Location, is not.
 func isRedirect(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
@@ -31,9 +31,9 @@ func isRedirect(resp *http.Response) bool {
 	return resp.StatusCode/100 == 3 && resp.Header.Get("Location") != ""
 }
 
-// redirectTarget returns the URL that resp's redirect leads to if the request
-// may follow it: only 307 and 308 keep method and body, and the key belongs to
-// one origin.
+// redirectTarget returns the URL that resp redirects to, or a *RedirectError if
+// the request may not follow: only 307 and 308 keep method and body, and the
+// key belongs to one origin.
 func redirectTarget(from *url.URL, t *Target, resp *http.Response) (*url.URL, error) {
 	to, err := from.Parse(resp.Header.Get("Location"))
 	if err != nil || resp.Header.Get("Location") == "" {
@@ -53,7 +53,7 @@ func redirectTarget(from *url.URL, t *Target, resp *http.Response) (*url.URL, er
 	return &next, nil
 }
 
-// shown is what of a URL may be told to people and logs: no query, no user
+// shown is the part of a URL that people and logs may see: no query, no user
 // name, and no path that repeats the key.
 func shown(u *url.URL, t *Target) *url.URL {
 	s := &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
@@ -66,16 +66,16 @@ func shown(u *url.URL, t *Target) *url.URL {
 	return s
 }
 
-// A pathKey is a path as it is asked for, on one origin.
+// A pathKey is a requested path on one origin.
 type pathKey struct{ scheme, host, path string }
 
-// maxPaths bounds a pathMemory. Endpoints are few; an upstream that redirects
-// every path somewhere else must not fill memory.
+// maxPaths bounds a pathMemory: an upstream that redirects every path must not
+// fill memory.
 const maxPaths = 256
 
-// A pathMemory remembers under which path an upstream answered that had been
-// redirecting, so that a body need not be sent twice in every call. Reading
-// takes no lock.
+// A pathMemory remembers where a redirecting upstream answered in the end: the
+// next call goes there at once, without sending its body twice. Reading takes
+// no lock.
 type pathMemory struct {
 	mu  sync.Mutex
 	now atomic.Pointer[map[pathKey]string]

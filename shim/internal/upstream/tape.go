@@ -12,65 +12,64 @@ import (
 	"sync/atomic"
 )
 
-// maxRecord is how much of a body is kept for a repetition.
+// maxRecord is how much of a body is kept to be sent again.
 const maxRecord = 1 << 20
 
 var (
 	errBodyGone  = errors.New("the request body is too long to be sent twice")
-	errBodyMoved = errors.New("the request body is being sent elsewhere")
+	errBodyMoved = errors.New("the request body is being sent again")
 )
 
-// A repeater gives a request's body again.
+// A repeater returns a request's body again, from its beginning.
 type repeater interface {
 	again() (io.ReadCloser, error)
 	release()
 }
 
-// A memory is a body that is at hand as a whole.
+// A memory is a body that is in memory as a whole.
 type memory []byte
 
 func (m memory) again() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m)), nil }
 
 func (memory) release() {}
 
-// A tape records a request body while it passes, so that it can be sent again
-// when the upstream answers with a redirect, and reads the rest of it when the
-// redirect came early. The body is never held back.
+// A tape records a request body while it passes, to send it again when the
+// upstream answers with a redirect. If the redirect came early, the tape reads
+// the rest from its source. The body is never held back.
 //
-// The transport may go on reading after the response has come and closes the
-// body when it is done with it, so a tape has one reader that counts, the
-// newest, and closes its source as soon as nobody can need it any more.
+// The transport may keep reading after the response has come, and closes the
+// body when it is done. So only the newest reader of a tape counts, and the
+// source is closed as soon as no reader can need it.
 type tape struct {
-	mu    sync.Mutex // held while the source is read; one request only
+	mu    sync.Mutex // held while the source is read
 	src   io.ReadCloser
 	buf   []byte
 	total int64 // read from src
 	err   error // from src; io.EOF in the end
 
 	current atomic.Pointer[tapeReader]
-	final   atomic.Bool // no repetition will be asked for
-	ended   atomic.Bool // src has given everything
+	final   atomic.Bool // the body will not be sent again
+	ended   atomic.Bool // src was read to its end
 	closed  atomic.Bool
 	first   tapeReader
 }
 
-// Tapes are used again, by their length: each call would otherwise leave one
-// behind.
+// Tapes are pooled by length; otherwise each call would leave one as garbage.
 var (
 	shortTapes = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 	longTapes  = sync.Pool{New: func() any { return new([maxRecord]byte) }}
 )
 
-// blank returns an empty tape with room for n bytes, at most maxRecord.
-func blank(n int) []byte {
+// newRecord returns an empty record with room for n bytes, at most maxRecord.
+func newRecord(n int) []byte {
 	if n <= 64<<10 {
 		return shortTapes.Get().(*[64 << 10]byte)[:0]
 	}
 	return longTapes.Get().(*[maxRecord]byte)[:0]
 }
 
-// reel takes back a tape that nobody will read.
-func reel(buf []byte) {
+// freeRecord returns a record that will not be read again to its pool.
+func freeRecord(buf []byte) {
 	switch cap(buf) {
 	case 64 << 10:
 		shortTapes.Put((*[64 << 10]byte)(buf[:64<<10]))
@@ -79,20 +78,20 @@ func reel(buf []byte) {
 	}
 }
 
-// record puts a tape into req's body. It returns nil if there is none.
+// record puts a tape in place of req's body. It returns nil if there is no body.
 func record(req *http.Request) *tape {
 	if req.Body == nil || req.Body == http.NoBody {
 		return nil
 	}
 	t := &tape{src: req.Body}
 	if n := req.ContentLength; n > 0 {
-		t.buf = blank(int(min(n, maxRecord)))
+		t.buf = newRecord(int(min(n, maxRecord)))
 	}
 	t.first.t = t
 	t.current.Store(&t.first)
 	req.Body = &t.first
-	// The transport asks for the body anew when a connection that had been
-	// idle turns out to be closed before anything was sent.
+	// The transport asks for the body again when an idle connection turns out
+	// to be closed before anything was sent.
 	req.GetBody = t.again
 	return t
 }
@@ -107,19 +106,18 @@ func (t *tape) again() (io.ReadCloser, error) {
 	}
 	r := &tapeReader{t: t}
 	t.current.Store(r)
-	// A reader that is in the middle of a read leaves what it gets on the
-	// tape; this lock waits for it.
+	// Wait for a reader that is in the middle of a read: it records what it gets.
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.total > int64(len(t.buf)) {
-		r.closed.Store(true) // nobody will
+		r.closed.Store(true) // it is never returned
 		return nil, errBodyGone
 	}
 	return r, nil
 }
 
-// release says that the request is over but for the transport's last reads:
-// nothing more is recorded, and the source is closed when the reader is.
+// release marks the request as over, except for the transport's last reads:
+// recording stops, and the source is closed when the reader is.
 func (t *tape) release() {
 	if t == nil {
 		return
@@ -132,7 +130,7 @@ func (t *tape) release() {
 	// Event streams stay open for hours, and their request with them.
 	if t.mu.TryLock() {
 		if r.off == t.total {
-			reel(t.buf)
+			freeRecord(t.buf)
 			t.buf = nil
 		}
 		t.mu.Unlock()
@@ -171,11 +169,11 @@ func (r *tapeReader) Read(p []byte) (int, error) {
 		return 0, t.err
 	}
 	n, err := t.src.Read(p)
-	// What was recorded is worth nothing once a part is missing.
+	// A record with a part missing is useless.
 	if keep := !t.final.Load() && t.total == int64(len(t.buf)) && t.total+int64(n) <= maxRecord; keep {
 		t.buf = append(t.buf, p[:n]...)
 	} else {
-		reel(t.buf)
+		freeRecord(t.buf)
 		t.buf = nil
 	}
 	t.total += int64(n)
@@ -187,8 +185,8 @@ func (r *tapeReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends this reader. The source stays open while a redirect may still
-// ask for the rest of it.
+// Close ends this reader. The source stays open while a redirect may still need
+// the rest of it.
 func (r *tapeReader) Close() error {
 	r.closed.Store(true)
 	if t := r.t; t.final.Load() && t.current.Load() == r {
@@ -197,8 +195,8 @@ func (r *tapeReader) Close() error {
 	return nil
 }
 
-// decode undoes a compression that nobody asked for: we send
-// "Accept-Encoding: identity", yet some upstreams compress whatever comes.
+// decode undoes a compression that was not asked for: some upstreams compress
+// in spite of "Accept-Encoding: identity".
 func decode(resp *http.Response) {
 	var open func(io.Reader) (io.ReadCloser, error)
 	switch strings.ToLower(resp.Header.Get("Content-Encoding")) {
@@ -218,8 +216,8 @@ func decode(resp *http.Response) {
 	resp.ContentLength, resp.Uncompressed = -1, true
 }
 
-// A decoder reads nothing before it is asked to: the header of a compressed
-// event stream may come long after the response's.
+// A decoder reads nothing before its first Read: the compression header of an
+// event stream may come long after the response header.
 type decoder struct {
 	src  io.ReadCloser
 	open func(io.Reader) (io.ReadCloser, error)

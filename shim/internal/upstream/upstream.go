@@ -1,6 +1,8 @@
-// Package upstream talks to MCP servers that know only API keys. Its Client is
-// the only thing that puts keys on requests: the proxy, the trial of a pasted
-// key and the doctor all go through Client.RoundTrip.
+// Package upstream sends requests to MCP servers that take an API key. Its
+// Client is the only code that puts a key on a request: calls, trials of a
+// pasted key and the doctor all go through Client.Send. It sends a key to one
+// origin only, follows the few redirects that stay there, and explains failed
+// connections in sentences for people.
 package upstream
 
 import (
@@ -21,18 +23,18 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
-// A Target is where a request goes and what authorizes it there. It must not
-// be changed once a request has been made with it.
+// A Target is where a request goes and the key that authorizes it there. It
+// must not be changed after the first request.
 type Target struct {
-	URL    *url.URL // with its own query, which may hold a key too
+	URL    *url.URL // its query may hold a key too
 	Header endpoint.Header
 	Key    endpoint.Secret // the zero Secret sends no key
 
-	value []string // header value with the key; see Ready
+	value []string // of the key header; see Ready
 }
 
-// Ready prepares t for many requests, so that none of them has to build the
-// header value again. It returns t. A Target works without it too.
+// Ready builds the header value with the key once, for a Target that serves
+// many requests. It returns t. A Target works without it too.
 func (t *Target) Ready() *Target {
 	if !t.Key.IsZero() {
 		t.value = []string{t.Header.Prefix + t.Key.Reveal()}
@@ -40,8 +42,8 @@ func (t *Target) Ready() *Target {
 	return t
 }
 
-// Keys of contexts: of the *Target that a request goes to, and of its whole
-// body, a []byte, if that is at hand.
+// Context keys: TargetKey holds the *Target that a request goes to, BodyKey the
+// request's whole body as a []byte, if the caller has it.
 type (
 	TargetKey struct{}
 	BodyKey   struct{}
@@ -57,17 +59,17 @@ type Client struct {
 	// ProbeTime bounds Probe; 0 means 10 seconds.
 	ProbeTime time.Duration
 
-	quick         *wire.Transport // what fits it of what plain would do
+	quick         *wire.Transport // used in place of plain where the request fits
 	plain, secure *http.Transport
 	start         time.Time
-	drift         atomic.Int64 // of the clock from start, in nanoseconds
-	paths         pathMemory   // paths as asked for -> paths that answered
-	eras          pathMemory   // endpoints that speak the newer era -> revision
+	drift         atomic.Int64 // of the wall clock against start's, in nanoseconds
+	paths         pathMemory   // requested path -> path that answered
+	eras          pathMemory   // endpoint of the newer era -> its revision
 }
 
-// New returns a Client that connects through g; nil is a Guard without
-// listeners of our own. Proxies named in the environment are not used: the key
-// goes to the upstream and nowhere else.
+// New returns a Client that connects through g; nil means a Guard that knows
+// no listeners of our own. Proxies named in the environment are not used: the
+// key goes to the upstream and nowhere else.
 func New(g *safedial.Guard) *Client {
 	plain := &http.Transport{
 		DialContext:            g.DialContext("http"),
@@ -82,8 +84,8 @@ func New(g *safedial.Guard) *Client {
 	secure.DialContext = g.DialContext("https")
 	secure.ForceAttemptHTTP2 = true
 	secure.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	// A laptop that wakes up holds connections that nobody answers on; HTTP/2
-	// would put every call of minutes onto such a one.
+	// A laptop that wakes up holds connections that are dead. Without pings,
+	// HTTP/2 would use such a connection for all calls for minutes.
 	secure.HTTP2 = &http.HTTP2Config{SendPingTimeout: 20 * time.Second, PingTimeout: 10 * time.Second}
 	quick := &wire.Transport{
 		DialContext: plain.DialContext, MaxHeader: plain.MaxResponseHeaderBytes,
@@ -92,8 +94,8 @@ func New(g *safedial.Guard) *Client {
 	return &Client{quick: quick, plain: plain, secure: secure, start: time.Now()}
 }
 
-// TrustRoots makes https upstreams prove themselves against pool in place of
-// the system's certificates. It must be called before the first request.
+// TrustRoots verifies https upstreams against pool instead of the system's
+// certificates. It must be called before the first request.
 func (c *Client) TrustRoots(pool *x509.CertPool) { c.secure.TLSClientConfig.RootCAs = pool }
 
 // CloseIdleConnections drops connections that carry no request.
@@ -103,17 +105,17 @@ func (c *Client) CloseIdleConnections() {
 	c.secure.CloseIdleConnections()
 }
 
-// asleep is how far the clock runs ahead while the machine sleeps before
-// connections from before are given up.
-const asleep = 10 * time.Second
+// sleepDrift is how far the wall clock must move against the monotonic one to
+// count as the machine having slept.
+const sleepDrift = 10 * time.Second
 
-// noticeSleep drops idle connections after the machine slept: their other ends
-// may be gone without our having been told, and a request on such a one would
-// hang for many minutes. Timers stand still during sleep; the clock does not.
+// noticeSleep drops idle connections after the machine slept: the peer may have
+// closed them unnoticed, and a request on one would hang for minutes. The
+// monotonic clock stands still during sleep; the wall clock does not.
 func (c *Client) noticeSleep() {
 	now := time.Now()
 	drift := now.UnixNano() - c.start.UnixNano() - int64(now.Sub(c.start))
-	if was := c.drift.Load(); drift-was > int64(asleep) || was-drift > int64(asleep) {
+	if was := c.drift.Load(); drift-was > int64(sleepDrift) || was-drift > int64(sleepDrift) {
 		c.drift.Store(drift)
 		c.CloseIdleConnections()
 	}
@@ -124,8 +126,8 @@ const maxHops = 3
 
 var errNoTarget = errors.New("the request has no upstream")
 
-// RoundTrip sends a copy of req to the upstream that its context names. See
-// Send for what happens to it; req itself is not changed.
+// RoundTrip sends a copy of req to the upstream that its context names, as Send
+// does. req itself is not changed.
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	r, u := *req, *req.URL
 	r.URL, r.Header = &u, req.Header.Clone()
@@ -138,9 +140,9 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 // Send is RoundTrip for a caller that owns req, as a reverse proxy does: it
 // changes req's URL, Host, Body and header map in place instead of copying.
 //
-// The key goes only to the scheme, host and port of the target's URL. A copy
-// of the key header that the client sent is replaced, its Authorization is
-// always removed. Redirects are followed if they keep method, body and origin
+// The key goes only to the scheme, host and port of the target's URL. If the
+// client sent the key header, it is replaced; the client's Authorization is
+// always removed. Redirects that keep method, body and origin are followed
 // (307 and 308, RFC 9110, Section 15.4); any other is a *RedirectError.
 func (c *Client) Send(req *http.Request) (*http.Response, error) {
 	t, _ := req.Context().Value(TargetKey{}).(*Target)
@@ -177,7 +179,7 @@ func (c *Client) Send(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// bodyOf sees to it that req's body can be sent again.
+// bodyOf makes req's body repeatable.
 func bodyOf(req *http.Request) repeater {
 	whole, ok := req.Context().Value(BodyKey{}).([]byte)
 	if !ok {
@@ -190,7 +192,7 @@ func bodyOf(req *http.Request) repeater {
 	return body
 }
 
-// follow sends req and what it is redirected to.
+// follow sends req, and sends it again where a redirect leads.
 func (c *Client) follow(req *http.Request, t *Target, body repeater, asked pathKey) (*http.Response, error) {
 	for hop := 0; ; hop++ {
 		resp, err := c.transport(req).RoundTrip(req)
@@ -214,7 +216,7 @@ func (c *Client) follow(req *http.Request, t *Target, body repeater, asked pathK
 		r := *req
 		r.URL = next
 		if r.Body, err = body.again(); err != nil {
-			// The body is gone, but the next request need not be lost as well.
+			// This request is lost, but the next one goes to the right path.
 			c.paths.learn(asked, next.EscapedPath())
 			return nil, fmt.Errorf("repeating the request at %s: %w", shown(next, t).Path, err)
 		}
@@ -222,7 +224,7 @@ func (c *Client) follow(req *http.Request, t *Target, body repeater, asked pathK
 	}
 }
 
-// transport returns what sends req.
+// transport chooses the transport for req.
 func (c *Client) transport(req *http.Request) http.RoundTripper {
 	switch {
 	case req.URL.Scheme == "https":
@@ -233,9 +235,9 @@ func (c *Client) transport(req *http.Request) http.RoundTripper {
 	return c.plain
 }
 
-// setKey leaves exactly one copy of the key header in h, ours, and no other
-// credential of the client's. Servers behind CGI or WSGI cannot tell '_' from
-// '-' in a name, so neither may a client's spelling.
+// setKey sets the key header and removes the client's copies of it and its
+// Authorization. Servers behind CGI or WSGI cannot tell '_' from '-' in a name,
+// so both spellings are removed.
 func setKey(h http.Header, t *Target) {
 	name := t.Header.Name
 	for k := range h {
@@ -275,9 +277,9 @@ func sameName(a, b string) bool {
 	return true
 }
 
-// mergeQuery joins the client's query to the configured one. Where both have
-// a parameter the configured one wins; the client's access_token is dropped,
-// since RFC 6750, Section 2.3 would have it be a credential. The rest passes
+// mergeQuery appends the client's query to the configured one. A parameter that
+// both have is taken from the configured one. The client's access_token is
+// dropped, since it is a credential (RFC 6750, Section 2.3). The rest passes
 // byte for byte.
 func mergeQuery(own, client string) string {
 	if client == "" {
@@ -298,7 +300,7 @@ func mergeQuery(own, client string) string {
 }
 
 // refusedParam reports whether a part of the client's query names access_token
-// or a parameter of own. Some servers split at ';' too and some ignore case.
+// or a parameter of own. Some servers also split at ';', and some ignore case.
 func refusedParam(own, part string) bool {
 	for sub := range strings.SplitSeq(part, ";") {
 		name, ok := paramName(sub)
@@ -320,8 +322,8 @@ func paramName(part string) (string, bool) {
 	return name, err == nil
 }
 
-// sameOrigin compares scheme, host and port; a port that is the scheme's own
-// may be left out.
+// sameOrigin compares scheme, host and port. The scheme's default port may be
+// left out.
 func sameOrigin(a, b *url.URL) bool {
 	if a.Scheme == b.Scheme && a.Host == b.Host {
 		return true
@@ -348,8 +350,8 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// drop closes a redirect's response. What little body it has is read first, so
-// that its connection can be used again.
+// drop closes a response after reading a little of its body: a connection can
+// be used again only when the body was read.
 func drop(resp *http.Response) {
 	io.CopyN(io.Discard, resp.Body, 4<<10)
 	resp.Body.Close()

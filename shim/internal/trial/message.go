@@ -13,15 +13,15 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
-// A saying is what an upstream said in an answer that was no success.
-type saying struct {
-	text string // for people: bounded, without markup and secrets
+// A message is what an upstream wrote in an error answer.
+type message struct {
+	text string // for people: short, without markup and secrets
 	html bool
 	rpc  bool // a JSON-RPC error
 	code int  // its code
 }
 
-func (s saying) quote() string {
+func (s message) quote() string {
 	if s.text == "" {
 		return ""
 	}
@@ -30,13 +30,13 @@ func (s saying) quote() string {
 
 // How many characters of an upstream's own words, and of its name, are shown.
 const (
-	maxSaid   = 200
-	maxServer = 60
+	maxMessage = 200
+	maxServer  = 60
 )
 
-func (a *attempt) said(x exchange) saying {
-	s := parseSaid(x.media, x.excerpt)
-	s.text = printable(s.text, a.target, maxSaid)
+func (rec *recorder) message(x record) message {
+	s := parseMessage(x.media, x.excerpt)
+	s.text = printable(s.text, rec.target, maxMessage)
 	return s
 }
 
@@ -45,8 +45,8 @@ var (
 	tags   = regexp.MustCompile(`(?s)<[^<>]*(>|$)`)
 )
 
-// parseSaid finds the message in an answer.
-func parseSaid(media string, body []byte) saying {
+// parseMessage finds the message in an answer.
+func parseMessage(media string, body []byte) message {
 	text := strings.TrimSpace(string(body))
 	if media == "text/event-stream" {
 		_, text = sse.ReadFirst(strings.NewReader(text + "\n\n"))
@@ -54,7 +54,7 @@ func parseSaid(media string, body []byte) saying {
 	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
 		var v any
 		if json.Unmarshal([]byte(text), &v) == nil {
-			s := saying{text: jsonMessage(v, 0)}
+			s := message{text: jsonMessage(v, 0)}
 			if obj, ok := v.(map[string]any); ok && obj["jsonrpc"] != nil {
 				if e, ok := obj["error"].(map[string]any); ok {
 					code, _ := e["code"].(float64)
@@ -67,7 +67,7 @@ func parseSaid(media string, body []byte) saying {
 	}
 	low := strings.ToLower(text)
 	page := media == "text/html" || media == "application/xhtml+xml" || strings.HasPrefix(low, "<!doctype html") || strings.HasPrefix(low, "<html")
-	return saying{text: strip(text), html: page}
+	return message{text: strip(text), html: page}
 }
 
 // strip removes markup.
@@ -75,7 +75,7 @@ func strip(s string) string {
 	return html.UnescapeString(tags.ReplaceAllString(hidden.ReplaceAllString(s, " "), " "))
 }
 
-// jsonMessage looks where APIs put the sentence about what went wrong.
+// jsonMessage finds the message in JSON, in the fields where APIs put it.
 func jsonMessage(v any, depth int) string {
 	if depth > 3 {
 		return ""
@@ -105,13 +105,13 @@ func printable(s string, t *upstream.Target, limit int) string {
 	return strings.ReplaceAll(display.Text(s, limit), `"`, "'")
 }
 
-// gram is how long a piece of a key must be to be taken for one. Shorter ones
-// are what many keys of a vendor begin with, and often its name.
+// gram is the length from which a piece of a key is hidden. Shorter pieces are
+// often a prefix that all keys of a vendor share, or its name.
 const gram = 8
 
-// scrub removes from s whatever could be a piece of the target's secrets:
-// upstreams repeat keys in their errors, whole or shortened, and in any case
-// and encoding.
+// scrub hides in s everything that could be a piece of the target's secrets.
+// Upstreams repeat keys in their errors: whole or shortened, in any case and
+// encoding.
 func scrub(s string, t *upstream.Target) string {
 	for _, secret := range secrets(t) {
 		s = scrubOne(s, secret)
@@ -150,7 +150,7 @@ func scrubOne(s, secret string) string {
 	}
 	text := lower(s)
 	var b strings.Builder
-	done := 0 // bytes of s that are dealt with
+	done := 0 // bytes of s that were written or hidden
 	for i := 0; i+n <= len(text); {
 		if !pieces[text[i:i+n]] {
 			i++
@@ -169,7 +169,7 @@ func scrubOne(s, secret string) string {
 	return b.String() + s[done:]
 }
 
-// lower is strings.ToLower for ASCII: it keeps the length.
+// lower is strings.ToLower for ASCII only; it keeps the length.
 func lower(s string) string {
 	b := []byte(s)
 	for i, c := range b {

@@ -14,50 +14,50 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
-// classify says what a failed attempt means. It judges by the last answer.
-func (a *attempt) classify(ctx context.Context, err error) Verdict {
-	host := a.target.URL.Host
+// classify turns a failed trial into a Verdict. The last answer decides.
+func (rec *recorder) classify(ctx context.Context, err error) Verdict {
+	host := rec.target.URL.Host
 	if e, ok := errors.AsType[*upstream.ElsewhereError](err); ok {
 		return Verdict{Outcome: Refused, Words: e.Explain(host)}
 	}
-	x := a.last()
-	// The end of the context may show as that of the connection, which it closes.
+	x := rec.last()
+	// When the context ends it closes the connection, so that may be the error.
 	if (x.err == nil || errors.Is(x.err, net.ErrClosed)) && ctx.Err() != nil {
 		x.err = ctx.Err()
 	}
 	if x.err != nil {
 		return Verdict{Outcome: failure(x.err), Fault: upstream.FaultOf(x.err), Status: x.status, Words: explain(x.err)}
 	}
-	said := a.said(x)
+	msg := rec.message(x)
 	v := Verdict{Status: x.status}
 	switch {
-	case x.status == http.StatusUnauthorized && a.target.Key.IsZero():
-		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s asks for an API key.%s", host, said.quote())
+	case x.status == http.StatusUnauthorized && rec.target.Key.IsZero():
+		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s asks for an API key.%s", host, msg.quote())
 	case x.status == http.StatusUnauthorized:
-		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s rejected the key.%s Check that you copied the whole key, that it is meant for this server, and that it has not expired.", host, said.quote())
+		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s rejected the key.%s Check that you copied the whole key, that it is meant for this server, and that it has not expired.", host, msg.quote())
 	case x.status == http.StatusForbidden:
-		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s refused the key: it answered 403, \"forbidden\".%s The key may be wrong, or it may lack permissions that this server needs.", host, said.quote())
+		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s refused the key: it answered 403, \"forbidden\".%s The key may be wrong, or it may lack permissions that this server needs.", host, msg.quote())
 	case x.status == http.StatusTooManyRequests:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s says that it gets too many requests, so the key could not be checked.%s Wait a minute and try again.", host, said.quote())
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s says that it gets too many requests, so the key could not be checked.%s Wait a minute and try again.", host, msg.quote())
 	case x.status >= 500:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s has a problem of its own (it answered %d), so the key could not be checked.%s Try again later.", host, x.status, said.quote())
-	case said.html:
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s has a problem of its own (it answered %d), so the key could not be checked.%s Try again later.", host, x.status, msg.quote())
+	case msg.html:
 		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered with a web page, not as an MCP server. Check the address: often only the end is missing, for example /mcp.", host)
-	case aboutKey.MatchString(said.text):
-		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s did not accept the key.%s Check that you copied the whole key and that it has not expired.", host, said.quote())
-	case x.rpc == "tools/list" && said.code == methodNotFound:
+	case aboutKey.MatchString(msg.text):
+		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s did not accept the key.%s Check that you copied the whole key and that it has not expired.", host, msg.quote())
+	case x.rpc == "tools/list" && msg.code == methodNotFound:
 		v.Outcome = OK
-	case x.rpc == "tools/list" && said.rpc:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s is an MCP server but could not list its tools.%s Try again later.", host, said.quote())
+	case x.rpc == "tools/list" && msg.rpc:
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s is an MCP server but could not list its tools.%s Try again later.", host, msg.quote())
 	case x.status == http.StatusNotFound:
 		v.Outcome, v.Words = NotMCP, fmt.Sprintf("There is no MCP server at this address: %s answered 404, \"not found\". Check the address: often only the end is missing, for example /mcp.", host)
 	default:
-		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered, but not as an MCP server does.%s Check the address against the server's documentation.", host, said.quote())
+		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered, but not as an MCP server does.%s Check the address against the server's documentation.", host, msg.quote())
 	}
 	return v
 }
 
-// failure sorts an error of the connection.
+// failure returns the Outcome for an error of the connection.
 func failure(err error) Outcome {
 	if _, ok := errors.AsType[*upstream.RedirectError](err); ok {
 		return Redirect
@@ -71,7 +71,7 @@ func failure(err error) Outcome {
 	return Unreachable
 }
 
-// explain is upstream.Explain for what can end a trial.
+// explain is like upstream.Explain, and also knows the errors of a trial.
 func explain(err error) string {
 	if errors.Is(err, errTooLong) {
 		return "The server's answer is far longer than an MCP server's would be. Check the server's address."
@@ -81,7 +81,7 @@ func explain(err error) string {
 
 const methodNotFound = -32601 // JSON-RPC 2.0, Section 5.1
 
-// aboutKey finds the words of upstreams that reject a key with another status
+// aboutKey matches messages of upstreams that reject a key with another status
 // than 401.
 var aboutKey = regexp.MustCompile(`(?i)api[ _-]?key|unauthori[sz]ed|authenticat|authori[sz]ation|credential|(access|auth|bearer|missing|invalid|expired|no)[ _-]token|forbidden|permission`)
 

@@ -10,12 +10,12 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
-func saidBy(media, body, key string) saying {
-	a := &attempt{target: &upstream.Target{URL: &url.URL{Scheme: "https", Host: "mcp.example"}, Key: endpoint.NewSecret(key)}}
-	return a.said(exchange{media: media, excerpt: []byte(body)})
+func messageOf(media, body, key string) message {
+	rec := &recorder{target: &upstream.Target{URL: &url.URL{Scheme: "https", Host: "mcp.example"}, Key: endpoint.NewSecret(key)}}
+	return rec.message(record{media: media, excerpt: []byte(body)})
 }
 
-func TestSaid(t *testing.T) {
+func TestMessage(t *testing.T) {
 	const key = "sk-proj-Ab3dEf6hIj9k"
 	tests := []struct {
 		name, media, body, want string
@@ -43,16 +43,16 @@ func TestSaid(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := saidBy(tt.media, tt.body, key); got.text != tt.want || got.html != tt.html {
+			if got := messageOf(tt.media, tt.body, key); got.text != tt.want || got.html != tt.html {
 				t.Errorf("got %q (html %t), want %q (html %t)", got.text, got.html, tt.want, tt.html)
 			}
 		})
 	}
 }
 
-// FuzzSaid: what is shown of an upstream's answer is short, printable and
+// FuzzMessage: what is shown of an upstream's answer is short, printable and
 // holds neither markup that it did not escape nor the key.
-func FuzzSaid(f *testing.F) {
+func FuzzMessage(f *testing.F) {
 	f.Add("text/html", "<b>x</b>", "sk-0123456789")
 	f.Add("application/json", `{"error":{"message":"sk-0123456789"}}`, "sk-0123456789")
 	f.Add("text/event-stream", "data: {\"error\":\"sk-01\"}\n\n", "sk-0123456789")
@@ -62,9 +62,9 @@ func FuzzSaid(f *testing.F) {
 		if err != nil {
 			key = endpoint.NewSecret("sk-0123456789")
 		}
-		got := saidBy(media, body, key.Reveal()).text
-		if display.Text(got, maxSaid) != got {
-			t.Errorf("%q has more than %d characters", got, maxSaid)
+		got := messageOf(media, body, key.Reveal()).text
+		if display.Text(got, maxMessage) != got {
+			t.Errorf("%q has more than %d characters", got, maxMessage)
 		}
 		if clean := display.Text(got, display.NoLimit); clean != got {
 			t.Errorf("%q is not clean: %q", got, clean)
