@@ -193,8 +193,7 @@ func (b *bench) scale(of string, n int, dir string, grow func(*process) error) e
 	if err != nil {
 		return err
 	}
-	c, err := connect(p.origin, mcp)
-	if err != nil {
+	if _, err := connect(p.origin, mcp); err != nil {
 		return err
 	}
 	if err := grow(p); err != nil {
@@ -211,7 +210,8 @@ func (b *bench) scale(of string, n int, dir string, grow func(*process) error) e
 
 	// The port has changed, and with it the issuer, so log in again.
 	_, path, _ := strings.Cut(strings.TrimPrefix(mcp, "http://"), "/")
-	if c, err = connect(p.origin, p.origin+"/"+path); err != nil {
+	c, err := connect(p.origin, p.origin+"/"+path)
+	if err != nil {
 		return err
 	}
 	s := &subject{name: "key2oauth", addr: p.addr(), path: "/" + path, token: c.Access, proc: p}

@@ -16,11 +16,8 @@ import (
 // shots is where screenshots are kept for a person to look at.
 var shots = filepath.Join("..", "e2e", "output")
 
-// The colors of the badges that have one, on a panel of any color.
-var (
-	green = color.NRGBA{0x13, 0x9a, 0x67, 0xff}
-	amber = color.NRGBA{0xd0, 0x76, 0x00, 0xff}
-)
+// green is the color of the badge "online", on a panel of any color.
+var green = color.NRGBA{0x13, 0x9a, 0x67, 0xff}
 
 // TestRealPanel shows the tray on XFCE's panel, and clicks it by mouse and
 // keyboard.
