@@ -313,7 +313,7 @@ func (a *activeCall) fail(err error) {
 	case a.broken.Load():
 		a.refuse(http.StatusBadRequest, "the request ended early")
 	default:
-		words := "the upstream answered in a way that no MCP server does"
+		words := "the server did not answer like an MCP server"
 		if !errors.Is(err, errUpgrade) {
 			words = upstream.Explain(err)
 		}

@@ -96,7 +96,7 @@ func TestOpeningPassesNothingOfARefusedEvent(t *testing.T) {
 	}
 }
 
-// FuzzOpening: in whatever pieces a stream comes, a parser sees the same events
+// FuzzOpening: in pieces of any size, a parser sees the same events
 // in the same order, but for the data of the first one if that is an endpoint
 // event; every other byte of the stream passes.
 func FuzzOpening(f *testing.F) {

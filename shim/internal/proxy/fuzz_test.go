@@ -73,7 +73,7 @@ func FuzzRequestHeader(f *testing.F) {
 	})
 }
 
-// FuzzAnswerHeader: whatever an upstream says of its answer, no browser treats
+// FuzzAnswerHeader: no matter what an upstream says of its answer, no browser treats
 // it as a page or script of the issuer's origin.
 func FuzzAnswerHeader(f *testing.F) {
 	f.Add("Content-Type: application/json; x=,text/html\r\nSet-Cookie: a=b", int64(5))
@@ -114,7 +114,7 @@ func FuzzAnswerHeader(f *testing.F) {
 }
 
 // FuzzSubpath: a subpath that is let through stays below the endpoint's path,
-// however often somebody decodes and cleans it.
+// no matter how often it is decoded and cleaned.
 func FuzzSubpath(f *testing.F) {
 	for _, seed := range []string{"/a", "/../x", "/%2e%2e/x", "/..;/x", "/%252e%252e", "/a//b", "/.%2e/"} {
 		f.Add(seed)

@@ -109,7 +109,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 	case http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodHead:
 	default:
 		w.Header()["Allow"] = valueAllowed
-		e.refuse(http.StatusMethodNotAllowed, "this method is not used by MCP")
+		e.refuse(http.StatusMethodNotAllowed, "MCP does not use this method")
 		return
 	}
 	id, isMessage := messageID(r.URL.RawQuery)

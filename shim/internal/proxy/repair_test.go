@@ -253,7 +253,7 @@ func TestKeys(t *testing.T) {
 	})
 }
 
-// FuzzRepair: whatever the body, the answer is JSON, and its ids are some of
+// FuzzRepair: for any body, the answer is JSON, and its ids are some of
 // the body's.
 func FuzzRepair(f *testing.F) {
 	f.Add([]byte(callBody), "2026-07-28")

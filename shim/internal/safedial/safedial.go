@@ -140,11 +140,11 @@ func Judge(addr netip.Addr, scheme string) string {
 func forbidden(addr netip.Addr) string {
 	switch {
 	case !addr.IsValid():
-		return "it is no address"
+		return "it is not an address"
 	case addr.IsUnspecified(), addr.Is4() && thisNetwork.Contains(addr):
-		return "it names no machine"
+		return "it is not the address of a computer"
 	case addr.IsMulticast(), addr == broadcast:
-		return "it names many machines at once"
+		return "it is a multicast or broadcast address"
 	case addr.IsLinkLocalUnicast():
 		return "it is a link-local address, where cloud machines keep their own credentials"
 	}

@@ -38,9 +38,9 @@ func (rec *recorder) classify(ctx context.Context, err error) Verdict {
 	case x.status == http.StatusForbidden:
 		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s refused the key: it answered 403, \"forbidden\".%s The key may be wrong, or it may lack permissions that this server needs.", host, msg.quote())
 	case x.status == http.StatusTooManyRequests:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s says that it gets too many requests, so the key could not be checked.%s Wait a minute and try again.", host, msg.quote())
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s says it gets too many requests, so the key could not be checked.%s Wait a minute and try again.", host, msg.quote())
 	case x.status >= 500:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s has a problem of its own (it answered %d), so the key could not be checked.%s Try again later.", host, x.status, msg.quote())
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s has a problem on its side (it answered %d), so the key could not be checked.%s Try again later.", host, x.status, msg.quote())
 	case msg.html:
 		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered with a web page, not as an MCP server. Check the address: often only the end is missing, for example /mcp.", host)
 	case aboutKey.MatchString(msg.text):

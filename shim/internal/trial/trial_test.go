@@ -282,7 +282,7 @@ func TestTryUnreachable(t *testing.T) {
 			u, _ := url.Parse(tt.url)
 			v := newTester(t).Try(t.Context(), upstream.Target{URL: u, Header: endpoint.DefaultHeader, Key: endpoint.NewSecret(shimtest.DefaultKey)})
 			check(t, v, tt.outcome, 0, tt.words)
-			// A machine without a name server cannot tell that nobody has a name.
+			// A machine without a name server cannot tell that a name does not exist.
 			if v.Fault != tt.fault && !(tt.fault == upstream.FaultName && v.Fault == upstream.FaultNetwork) {
 				t.Errorf("the fault is %q, want %q", v.Fault, tt.fault)
 			}
@@ -305,7 +305,7 @@ func TestTryOwnListener(t *testing.T) {
 }
 
 // TestTryLeavesNothingBehind proves that trials end their sessions, streams
-// and goroutines, whatever they met.
+// and goroutines in every case.
 func TestTryLeavesNothingBehind(t *testing.T) {
 	good := shimtest.NewUpstream(t, shimtest.Options{})
 	sse := shimtest.NewUpstream(t, shimtest.Options{LegacySSE: true})
@@ -410,7 +410,7 @@ func TestTryHeaders(t *testing.T) {
 }
 
 // TestP10TrialFollowsNobody proves that a trial sends the key to no other
-// origin, whatever the upstream answers.
+// origin, no matter what the upstream answers.
 func TestP10TrialFollowsNobody(t *testing.T) {
 	thief := shimtest.NewUpstream(t, shimtest.Options{})
 	for _, status := range []int{301, 302, 303, 307, 308} {

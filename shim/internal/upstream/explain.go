@@ -60,7 +60,7 @@ const (
 // to do. It quotes nothing of the request.
 func Explain(err error) string {
 	if e, ok := errors.AsType[*RedirectError](err); ok {
-		return fmt.Sprintf("The server sends requests on to %s. Keys are sent only to the address that you entered. If you trust that place, enter it as the server's address.", e.To)
+		return fmt.Sprintf("The server redirects to %s. Keys are sent only to the address that you entered. If you trust the new address, enter it instead.", e.To)
 	}
 	if e, ok := errors.AsType[*ElsewhereError](err); ok {
 		return e.Explain("The server")
@@ -88,7 +88,7 @@ func Explain(err error) string {
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
 	case is(errBodyGone):
-		return "The server moved to another address while a long request was on its way. Try again."
+		return "The server redirected a long request to another address. Try again."
 	case is(context.Canceled):
 		return "The request was canceled before the server answered."
 	case is(context.DeadlineExceeded), isNet && timeout.Timeout():
@@ -98,7 +98,7 @@ func Explain(err error) string {
 	case is(syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaNetUnreachable, wsaHostUnreachable):
 		return "The server cannot be reached from here. Check that this computer is online and in the right network."
 	case is(io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, wsaConnReset):
-		return "The server broke off the connection before its answer was complete. Try again; if it stays so, ask those who run the server."
+		return "The server broke off the connection before its answer was complete. Try again. If it keeps happening, contact the people who run the server."
 	}
 	return "The server could not be reached. Check its address, then try again."
 }
@@ -106,10 +106,10 @@ func Explain(err error) string {
 // explainTLS explains a failed TLS handshake; "" if err is something else.
 func explainTLS(err error) string {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "The server does not answer with encryption, as https:// demands. If it runs on this computer or in your own network, use http://."
+		return "The server does not support encryption, which https:// requires. If it runs on this computer or in your own network, use http://."
 	}
 	if e, ok := errors.AsType[x509.HostnameError](err); ok && e.Certificate != nil {
-		return fmt.Sprintf("The server's certificate belongs to another name than %s, so it may not be who it says. The key was not sent.", display.Text(e.Host, 100))
+		return fmt.Sprintf("The server's certificate is not for %s, so this may be another server. The key was not sent.", display.Text(e.Host, 100))
 	}
 	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
 		return "The server's certificate has expired, or this computer's clock is wrong. The key was not sent."

@@ -208,7 +208,7 @@ func TestMergeQuery(t *testing.T) {
 	}
 }
 
-// FuzzMergeQuery: whatever a client appends, the configured parameters stay
+// FuzzMergeQuery: no matter what a client appends, the configured parameters stay
 // first and alone, and no access_token of the client's passes.
 func FuzzMergeQuery(f *testing.F) {
 	f.Add("a=1&apiKey=x&access_token=t")
@@ -530,7 +530,7 @@ func (c *closeCounter) closed() int {
 }
 
 // TestBodyIsClosedOnce holds the contract of http.RoundTripper: the body is
-// closed whatever happens.
+// closed in any case.
 func TestBodyIsClosedOnce(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{})
 	down := shimtest.NewUpstream(t, shimtest.Options{})

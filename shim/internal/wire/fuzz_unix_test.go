@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// FuzzAnswer: whatever a peer sends, it comes out as from http.Transport, and
+// FuzzAnswer: anything that a peer sends comes out as from http.Transport, and
 // the next request gets nothing of it: that goes over the same connection only
 // if what was sent is one whole answer and no more.
 func FuzzAnswer(f *testing.F) {
