@@ -40,7 +40,7 @@
 //
 // # Origins
 //
-// The loopback side (Local, served by ServeLocal) has consent, the owner's
+// The loopback side (served by ServeLocal) has consent, the owner's
 // pages, the admin API, and for clients on this computer the same routes that a
 // public origin has. Each origin is its own issuer, and a token is good only on
 // the origin and the endpoint that it was issued for. The owner's routes are not

@@ -44,7 +44,7 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	s.reach.Drive()
 	background.Go(func() { s.reach.Run(ctx) })
 
-	srv := newServer(s.Local(), s.log)
+	srv := newServer(s.localSide(), s.log)
 	srv.ConnContext = owner.WithPeer
 	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 	done := make(chan error, 1)
@@ -88,10 +88,10 @@ func (s *Shim) follow(ctx context.Context) {
 	}
 }
 
-// Local serves the loopback side: consent, the owner's pages and the admin API,
+// localSide serves the loopback side: consent, the owner's pages and the admin API,
 // and for clients on this computer all that a public origin has. ServeLocal
 // must serve it, because it knows the peer of each connection.
-func (s *Shim) Local() http.Handler {
+func (s *Shim) localSide() http.Handler {
 	own := s.ownerRoutes()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if dashboard.IsPath(r.URL.Path) {
