@@ -170,17 +170,17 @@ func (r *replay) approve(t *testing.T) {
 // ends are what is said of an attempt that stops after a step.
 var ends = map[timeline.Step]struct {
 	state, cause string
-	whose        timeline.Whose
+	whose        timeline.Party
 	stopped      timeline.Step
 }{
-	timeline.Found:      {timeline.Stopped, "found", timeline.Clients, timeline.Registered},
-	timeline.Registered: {timeline.Stopped, "register ngrok", timeline.Ngroks, timeline.Asked},
-	timeline.Asked:      {timeline.Stopped, "authorize public", timeline.Yours, timeline.Shown},
-	timeline.Shown:      {timeline.Stopped, "consent", timeline.Yours, timeline.Approved},
-	timeline.Approved:   {timeline.Stopped, "approve", timeline.Clients, timeline.Exchanged},
-	timeline.Exchanged:  {timeline.Stopped, "exchange silent", timeline.Clients, timeline.Called},
-	timeline.Called:     {timeline.Connected, "connected", timeline.Nobodys, timeline.Tool},
-	timeline.Tool:       {timeline.Done, "", timeline.Nobodys, ""},
+	timeline.Found:      {timeline.Stopped, "found", timeline.PartyClient, timeline.Registered},
+	timeline.Registered: {timeline.Stopped, "register ngrok", timeline.PartyTunnel, timeline.Asked},
+	timeline.Asked:      {timeline.Stopped, "authorize public", timeline.PartyOwner, timeline.Shown},
+	timeline.Shown:      {timeline.Stopped, "consent", timeline.PartyOwner, timeline.Approved},
+	timeline.Approved:   {timeline.Stopped, "approve", timeline.PartyClient, timeline.Exchanged},
+	timeline.Exchanged:  {timeline.Stopped, "exchange silent", timeline.PartyClient, timeline.Called},
+	timeline.Called:     {timeline.Connected, "connected", timeline.NoParty, timeline.Tool},
+	timeline.Tool:       {timeline.Done, "", timeline.NoParty, ""},
 }
 
 // rank orders the steps of ends.

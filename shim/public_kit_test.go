@@ -102,10 +102,10 @@ func (*wiredListener) Alive() bool              { return true }
 func (*wiredListener) Disconnect()              {}
 
 // far is somebody on the internet with this address.
-func (p *program) far(from string) *shimtest.Far {
+func (p *program) far(from string) *shimtest.FarClient {
 	p.wire.mu.Lock()
 	defer p.wire.mu.Unlock()
-	return &shimtest.Far{Host: publicHost, Addr: p.wire.addr, From: from}
+	return &shimtest.FarClient{Host: publicHost, Addr: p.wire.addr, From: from}
 }
 
 // farBrowser is a browser on the internet.

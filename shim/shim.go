@@ -257,16 +257,16 @@ func (s *Shim) newAuthServer(issuer string) *oauth.Server {
 
 // observe notes what the authorization server of an origin saw. What an
 // examination does is not an attempt.
-func (s *Shim) observe(o *origin.Origin, r *http.Request, x oauth.Sight) {
+func (s *Shim) observe(o *origin.Origin, r *http.Request, x oauth.Observation) {
 	if s.selfchecks.Owns(r) || s.selfchecks.Find(x.Slug) != nil {
 		return
 	}
-	s.timeline.Note(timeline.Sight{
+	s.timeline.Note(timeline.Entry{
 		From: o.From(r), Agent: timeline.Agent(r.UserAgent()), Via: s.timeline.Via(o.Loopback),
-		Step: timeline.Step(x.Step), Why: string(x.Why),
+		Step: timeline.Step(x.Step), Why: string(x.Reason),
 		Client: x.Client, Name: x.Name, Request: x.Request, Grant: x.Grant, Slug: x.Slug,
 	})
-	if x.Step == oauth.StepExchange && x.Why == "" {
+	if x.Step == oauth.StepExchange && x.Reason == "" {
 		s.vault.Flush() // or after a power cut the client would be blamed for not coming
 	}
 }

@@ -143,8 +143,8 @@ func stopped(s State) []Item {
 	if a.Time.IsZero() || s.Now.Sub(a.Time) > stoppedFor {
 		return nil
 	}
-	key := map[Whose]string{
-		WhoseYours: "stopped.yours", WhoseClient: "stopped.client", WhoseServer: "stopped.server", WhoseTunnel: "stopped.tunnel",
+	key := map[Party]string{
+		PartyOwner: "stopped.yours", PartyClient: "stopped.client", PartyServer: "stopped.server", PartyTunnel: "stopped.tunnel",
 	}[a.Whose]
 	return []Item{{Text: t(cmp.Or(key, "stopped"), name(a.Client)), Action: Action{Verb: OpenCheck}}}
 }

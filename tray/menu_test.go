@@ -91,14 +91,14 @@ func menuStates() map[string]State {
 			s.Clients = []Client{{Grant: "g1", Name: odd[0], Endpoint: odd[4]}}
 			s.Pending = []Request{{"r1", odd[2]}}
 		}),
-		"stopped-yours":  but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseYours, now.Add(-time.Minute)} }),
-		"stopped-client": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseClient, now.Add(-time.Minute)} }),
-		"stopped-server": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseServer, now.Add(-time.Minute)} }),
-		"stopped-tunnel": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseTunnel, now.Add(-time.Hour)} }),
+		"stopped-yours":  but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", PartyOwner, now.Add(-time.Minute)} }),
+		"stopped-client": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", PartyClient, now.Add(-time.Minute)} }),
+		"stopped-server": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", PartyServer, now.Add(-time.Minute)} }),
+		"stopped-tunnel": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", PartyTunnel, now.Add(-time.Hour)} }),
 		"stopped-unknown": but(connected(), func(s *State) {
-			s.Stopped = Attempt{"", WhoseUnknown, now}
+			s.Stopped = Attempt{"", PartyUnknown, now}
 		}),
-		"stopped-long-ago": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", WhoseClient, now.Add(-time.Hour - 1)} }),
+		"stopped-long-ago": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", PartyClient, now.Add(-time.Hour - 1)} }),
 		"full-disk":        but(connected(), func(s *State) { s.DiskFull = true }),
 		"request":          but(connected(), func(s *State) { s.Pending = []Request{{"r1", "Claude"}} }),
 		"requests":         but(connected(), func(s *State) { s.Pending = []Request{{"r1", "Claude"}, {"r2", "Cursor"}} }),

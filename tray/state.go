@@ -83,20 +83,20 @@ type Client struct {
 // An Attempt is an app's failed attempt to connect.
 type Attempt struct {
 	Client string
-	Whose  Whose
+	Whose  Party
 	Time   time.Time // time of the last step; zero for no attempt
 }
 
-// Whose is who has to fix a problem.
-type Whose int
+// A Party is who has to fix a problem.
+type Party int
 
-// The values of Whose.
+// The parties.
 const (
-	WhoseUnknown Whose = iota
-	WhoseYours
-	WhoseClient
-	WhoseServer
-	WhoseTunnel
+	PartyUnknown Party = iota
+	PartyOwner
+	PartyClient
+	PartyServer
+	PartyTunnel
 )
 
 // Login is whether the program starts at login.

@@ -65,9 +65,9 @@ func trayStopped(all []api.Attempt) tray.Attempt {
 		if slices.Contains(told, a.Diagnosis.Cause) {
 			continue
 		}
-		whose := map[string]tray.Whose{
-			api.WhoseYours: tray.WhoseYours, api.WhoseClient: tray.WhoseClient,
-			api.WhoseUpstream: tray.WhoseServer, api.WhoseNgrok: tray.WhoseTunnel,
+		whose := map[string]tray.Party{
+			api.WhoseYours: tray.PartyOwner, api.WhoseClient: tray.PartyClient,
+			api.WhoseUpstream: tray.PartyServer, api.WhoseNgrok: tray.PartyTunnel,
 		}[a.Diagnosis.Whose]
 		return tray.Attempt{Client: trayName(a.Who()), Whose: whose, Time: a.Last}
 	}

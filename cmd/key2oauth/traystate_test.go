@@ -74,10 +74,10 @@ func TestTrayStopped(t *testing.T) {
 		want tray.Attempt
 	}{
 		{"none", nil, tray.Attempt{}},
-		{"the newest", []api.Attempt{at("Claude", "approve", "client"), at("Cursor", "call 403", "upstream")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseClient}},
-		{"no news", []api.Attempt{at("Claude", "approve denied", "yours"), at("Cursor", "call 401", "yours"), at("ChatGPT", "call 403", "upstream")}, tray.Attempt{Client: "ChatGPT", Whose: tray.WhoseServer}},
-		{"yours", []api.Attempt{at("Claude", "key rejected", "yours")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseYours}},
-		{"the tunnel's", []api.Attempt{at("Claude", "register ngrok", "ngrok")}, tray.Attempt{Client: "Claude", Whose: tray.WhoseTunnel}},
+		{"the newest", []api.Attempt{at("Claude", "approve", "client"), at("Cursor", "call 403", "upstream")}, tray.Attempt{Client: "Claude", Whose: tray.PartyClient}},
+		{"no news", []api.Attempt{at("Claude", "approve denied", "yours"), at("Cursor", "call 401", "yours"), at("ChatGPT", "call 403", "upstream")}, tray.Attempt{Client: "ChatGPT", Whose: tray.PartyServer}},
+		{"yours", []api.Attempt{at("Claude", "key rejected", "yours")}, tray.Attempt{Client: "Claude", Whose: tray.PartyOwner}},
+		{"the tunnel's", []api.Attempt{at("Claude", "register ngrok", "ngrok")}, tray.Attempt{Client: "Claude", Whose: tray.PartyTunnel}},
 		{"unknown", []api.Attempt{at("Claude", "x", "moon")}, tray.Attempt{Client: "Claude"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

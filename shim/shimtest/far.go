@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// A Far is a client on the internet: its requests to https://Host arrive at
+// A FarClient is a client on the internet: its requests to https://Host arrive at
 // Addr as a tunnel delivers them, in the clear and with its address appended
 // to X-Forwarded-For. Other requests go where they say.
-type Far struct {
+type FarClient struct {
 	Host string // the public host
 	Addr string // address of the tunnel's listener
 	From string // the client's IP address
@@ -19,7 +19,7 @@ type Far struct {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (f *Far) RoundTrip(r *http.Request) (*http.Response, error) {
+func (f *FarClient) RoundTrip(r *http.Request) (*http.Response, error) {
 	if f.base == nil {
 		f.base = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if host, _, _ := net.SplitHostPort(addr); host == f.Host {
@@ -48,6 +48,6 @@ func (f *Far) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // Client returns an HTTP client that uses f.
-func (f *Far) Client() *http.Client {
+func (f *FarClient) Client() *http.Client {
 	return &http.Client{Transport: f, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

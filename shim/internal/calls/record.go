@@ -38,7 +38,7 @@ func (c *Calls) noteCall(grant string, out proxy.Outcome) {
 	if !c.cfg.Timeline.Watches(grant) {
 		return
 	}
-	x := timeline.Sight{Step: timeline.Called, Grant: grant}
+	x := timeline.Entry{Step: timeline.Called, Grant: grant}
 	switch {
 	case out.Status < 400:
 		if out.Method == "tools/call" {
@@ -55,6 +55,6 @@ func (c *Calls) noteCall(grant string, out proxy.Outcome) {
 // noteBlocked notes that we do not let a call through.
 func (c *Calls) noteBlocked(grant, why string) {
 	if c.cfg.Timeline.Watches(grant) {
-		c.cfg.Timeline.Note(timeline.Sight{Step: timeline.Called, Why: why, Grant: grant})
+		c.cfg.Timeline.Note(timeline.Entry{Step: timeline.Called, Why: why, Grant: grant})
 	}
 }

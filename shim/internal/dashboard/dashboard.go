@@ -63,7 +63,7 @@ func (d *Dashboard) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := d.cfg.Owner.SignOut(w, r); err != nil {
 		return err
 	}
-	web.Render(w, http.StatusOK, web.SignedOut{})
+	web.Render(w, http.StatusOK, web.SignedOutPage{})
 	return nil
 }
 

@@ -51,6 +51,6 @@ func (d *Dashboard) deleteEverythingFromForm(w http.ResponseWriter, r *http.Requ
 		left = append(left, web.TextNotAllDeleted)
 	}
 	d.cfg.Owner.DropCookie(w)
-	web.Render(w, http.StatusOK, web.Done{Title: web.TextDeletedTitle, Words: problem.Join(web.TextDeleted, strings.Join(left, " "))})
+	web.Render(w, http.StatusOK, web.DonePage{Title: web.TextDeletedTitle, Words: problem.Join(web.TextDeleted, strings.Join(left, " "))})
 	return nil
 }

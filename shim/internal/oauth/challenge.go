@@ -51,9 +51,9 @@ func isToken68(s string) bool {
 func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug string) (*Access, bool) {
 	token, present, ok := Bearer(r)
 	if !ok {
-		x := Sight{Step: StepFound, Slug: slug}
+		x := Observation{Step: StepFound, Slug: slug}
 		if present {
-			x.Step, x.Why = StepToken, WhyMalformed
+			x.Step, x.Reason = StepToken, ReasonMalformed
 		}
 		s.saw(r, x)
 		s.Challenge(w, r, r.URL.EscapedPath(), present)
@@ -63,7 +63,7 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug strin
 	switch {
 	case errors.Is(err, ErrInvalidToken):
 		grant, _ := tokenGrant(accessPrefix, token)
-		s.saw(r, Sight{Step: StepToken, Why: WhyUnknown, Slug: slug, Grant: grant})
+		s.saw(r, Observation{Step: StepToken, Reason: ReasonUnknown, Slug: slug, Grant: grant})
 		s.Challenge(w, r, r.URL.EscapedPath(), true)
 		return nil, false
 	case err != nil:
@@ -74,9 +74,9 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug strin
 		WriteError(w, r, e)
 		return nil, false
 	case a.Grant.Slug != slug || a.Grant.Origin != s.Issuer:
-		x := Sight{Step: StepToken, Why: WhyEndpoint, Slug: slug, Grant: a.Grant.ID}
+		x := Observation{Step: StepToken, Reason: ReasonEndpoint, Slug: slug, Grant: a.Grant.ID}
 		if a.Grant.Slug == slug {
-			x.Why = WhyOtherOrigin
+			x.Reason = ReasonOtherOrigin
 		}
 		s.saw(r, x)
 		a.Release()

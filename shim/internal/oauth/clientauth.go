@@ -105,7 +105,7 @@ func decodeBasic(s string) (user, password string, ok bool) {
 // challenge, RFC 6749, Section 5.2.
 func invalidClient(basic bool, msg string) *httpx.Error {
 	e := oauthError(http.StatusUnauthorized, "invalid_client", msg)
-	e.Err = WhyClient
+	e.Err = ReasonClient
 	if basic {
 		e.Header = http.Header{"Www-Authenticate": {`Basic realm="Key2OAuth"`}}
 	}

@@ -68,7 +68,7 @@ func (s *Server) ServeWellKnown(w http.ResponseWriter, r *http.Request) error {
 
 // serveMetadata answers with the metadata of the authorization server.
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
-	s.saw(r, Sight{Step: StepFound})
+	s.saw(r, Observation{Step: StepFound})
 	methods := []string{authNone, authPost, authBasic}
 	return serveDocument(w, r, serverMetadata{
 		Issuer:                s.Issuer,
@@ -96,7 +96,7 @@ func (s *Server) serveResourceMetadata(w http.ResponseWriter, r *http.Request, s
 	if !ok {
 		return errNotFound
 	}
-	s.saw(r, Sight{Step: StepFound, Slug: slug})
+	s.saw(r, Observation{Step: StepFound, Slug: slug})
 	return serveDocument(w, r, resourceMetadata{
 		Resource:             s.origin(r) + path,
 		AuthorizationServers: []string{s.Issuer},

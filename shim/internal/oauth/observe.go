@@ -19,34 +19,33 @@ const (
 	StepToken     Step = "token" // used an invalid access token
 )
 
-// A Why is the reason why a step was refused. Only the owner sees it; peers do
-// not.
-type Why string
+// A Reason is why a step was refused. Only the owner sees it; peers do not.
+type Reason string
 
 // The reasons.
 const (
-	WhyRegistration Why = "registration" // metadata was not accepted
-	WhyTooMany      Why = "too many"
-	WhyClient       Why = "client" // not registered here, or wrong credentials
-	WhyDocument     Why = "document"
-	WhyRedirect     Why = "redirect"
-	WhyPKCE         Why = "pkce"
-	WhyResource     Why = "resource"
-	WhyMalformed    Why = "malformed"
-	WhyUnknown      Why = "unknown" // no such code or token, or a revoked one
-	WhyExpired      Why = "expired"
-	WhyOtherClient  Why = "other client"
-	WhyOtherOrigin  Why = "other origin"
-	WhyReused       Why = "reused"
-	WhyEndpoint     Why = "endpoint" // the token is for another endpoint
-	WhyState        Why = "state"    // the store failed
+	ReasonRegistration Reason = "registration" // metadata was not accepted
+	ReasonTooMany      Reason = "too many"
+	ReasonClient       Reason = "client" // not registered here, or wrong credentials
+	ReasonDocument     Reason = "document"
+	ReasonRedirect     Reason = "redirect"
+	ReasonPKCE         Reason = "pkce"
+	ReasonResource     Reason = "resource"
+	ReasonMalformed    Reason = "malformed"
+	ReasonUnknown      Reason = "unknown" // no such code or token, or a revoked one
+	ReasonExpired      Reason = "expired"
+	ReasonOtherClient  Reason = "other client"
+	ReasonOtherOrigin  Reason = "other origin"
+	ReasonReused       Reason = "reused"
+	ReasonEndpoint     Reason = "endpoint" // the token is for another endpoint
+	ReasonState        Reason = "state"    // the store failed
 )
 
-// A Sight is one step that a Server observed. It contains no secret, and only
-// ids from a query.
-type Sight struct {
+// An Observation is one step that a Server observed. It contains no secret,
+// and only ids from a query.
+type Observation struct {
 	Step    Step
-	Why     Why    // "" if the step went well
+	Reason  Reason // "" if the step went well
 	Client  string // client id, if it sent one
 	Name    string // what the client calls itself
 	Request string // id of the new authorization request
@@ -55,52 +54,52 @@ type Sight struct {
 }
 
 // saw reports a step to Observe.
-func (s *Server) saw(r *http.Request, x Sight) {
+func (s *Server) saw(r *http.Request, x Observation) {
 	if s.Observe != nil {
 		s.Observe(r, x)
 	}
 }
 
-// Error lets a Why be the part of an httpx.Error that only the log sees.
-func (w Why) Error() string { return "refused: " + string(w) }
+// Error lets a Reason be the part of an httpx.Error that only the log sees.
+func (w Reason) Error() string { return "refused: " + string(w) }
 
-// whyOf returns the reason in an error, if there is one.
-func whyOf(err error) Why {
+// reasonOf returns the reason in an error, if there is one.
+func reasonOf(err error) Reason {
 	if err == nil {
 		return ""
 	}
-	if w, ok := errors.AsType[Why](err); ok {
+	if w, ok := errors.AsType[Reason](err); ok {
 		return w
 	}
 	if errors.Is(err, ErrUnavailable) {
-		return WhyState
+		return ReasonState
 	}
-	return WhyMalformed
+	return ReasonMalformed
 }
 
-// Why returns the reason of the refusal.
-func (e *AuthorizeError) Why() Why {
+// Reason returns why the request was refused.
+func (e *AuthorizeError) Reason() Reason {
 	switch {
 	case e.Words == wordsNoDocument:
-		return WhyDocument
+		return ReasonDocument
 	case e.Code == "invalid_client":
-		return WhyClient
+		return ReasonClient
 	case e.Words == wordsForeignRedirect:
-		return WhyRedirect
+		return ReasonRedirect
 	case e.Code == "invalid_target":
-		return WhyResource
+		return ReasonResource
 	case strings.Contains(e.Words, "code_challenge"):
-		return WhyPKCE
+		return ReasonPKCE
 	}
-	return WhyMalformed
+	return ReasonMalformed
 }
 
 // sawAuthorize reports an authorization request.
 func (s *Server) sawAuthorize(r *http.Request, f form, req *Request, err error) {
-	x := Sight{Step: StepAuthorize, Client: f.get("client_id")}
+	x := Observation{Step: StepAuthorize, Client: f.get("client_id")}
 	x.Slug, _ = s.resourceSlug(f.all("resource"))
 	if e, ok := errors.AsType[*AuthorizeError](err); ok {
-		x.Why = e.Why()
+		x.Reason = e.Reason()
 	}
 	if c, ok := s.Clients.Lookup(x.Client); ok {
 		x.Name = c.Name
@@ -116,7 +115,7 @@ func (s *Server) sawAuthorize(r *http.Request, f form, req *Request, err error) 
 
 // sawToken reports a token request that named its grant type.
 func (s *Server) sawToken(r *http.Request, f form, err error) {
-	x := Sight{Step: StepExchange, Client: f.get("client_id"), Why: whyOf(err)}
+	x := Observation{Step: StepExchange, Client: f.get("client_id"), Reason: reasonOf(err)}
 	switch f.get("grant_type") {
 	case "authorization_code":
 		x.Grant, _ = tokenGrant(codePrefix, f.get("code"))

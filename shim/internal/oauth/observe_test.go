@@ -104,8 +104,8 @@ func TestObserve(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
 			var got []string
-			observe := func(_ *http.Request, x Sight) {
-				got = append(got, string(x.Step)+"/"+string(x.Why))
+			observe := func(_ *http.Request, x Observation) {
+				got = append(got, string(x.Step)+"/"+string(x.Reason))
 				if s := fmt.Sprintf("%+v", x); strings.Contains(s, "canary") || strings.Contains(s, verifier) {
 					t.Errorf("the observer is told a secret: %s", s)
 				}

@@ -35,14 +35,14 @@ func (s *Server) ServeRegister(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer, e := s.Clients.Register(body)
 	if e != nil {
-		why := WhyRegistration
+		why := ReasonRegistration
 		if e.Code == "invalid_redirect_uri" {
-			why = WhyRedirect
+			why = ReasonRedirect
 		}
-		s.saw(r, Sight{Step: StepRegister, Why: why})
+		s.saw(r, Observation{Step: StepRegister, Reason: why})
 		return e
 	}
-	x := Sight{Step: StepRegister}
+	x := Observation{Step: StepRegister}
 	x.Client, _ = answer["client_id"].(string)
 	x.Name, _ = answer["client_name"].(string)
 	s.saw(r, x)

@@ -46,10 +46,10 @@ type Requests struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	pending []*pending // oldest first
+	pending []*waitingRequest // oldest first
 }
 
-type pending struct {
+type waitingRequest struct {
 	req    *Request
 	viewed bool
 }
@@ -71,14 +71,14 @@ func (q *Requests) Add(req *Request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.expire()
-	p := &pending{req: req, viewed: req.ID != ""}
+	p := &waitingRequest{req: req, viewed: req.ID != ""}
 	if req.ID == "" {
 		req.ID, req.Created = rand.Text(), q.now()
 	} else if q.find(req.ID) >= 0 {
 		return
 	}
 	q.makeRoom(req.From)
-	i, _ := slices.BinarySearchFunc(q.pending, req.Created, func(p *pending, t time.Time) int {
+	i, _ := slices.BinarySearchFunc(q.pending, req.Created, func(p *waitingRequest, t time.Time) int {
 		return cmp.Or(p.req.Created.Compare(t), -1) // after those of the same time
 	})
 	q.pending = slices.Insert(q.pending, i, p)
@@ -88,17 +88,17 @@ func (q *Requests) Add(req *Request) {
 // makeRoom drops a request if there are too many to add another from this
 // sender.
 func (q *Requests) makeRoom(from string) {
-	first := func(match func(*pending) bool) int {
-		return slices.IndexFunc(q.pending, func(p *pending) bool { return !p.viewed && match(p) })
+	first := func(match func(*waitingRequest) bool) int {
+		return slices.IndexFunc(q.pending, func(p *waitingRequest) bool { return !p.viewed && match(p) })
 	}
-	own := func(p *pending) bool { return p.req.From == from }
+	own := func(p *waitingRequest) bool { return p.req.From == from }
 	i := -1
 	if from != "" && from != FromUnknown && count(q.pending, own) >= maxFromOne {
 		i = first(own)
 	}
 	if i < 0 && len(q.pending) >= maxRequests {
-		if i = first(func(p *pending) bool { return p.req.From != "" }); i < 0 {
-			i = max(0, first(func(*pending) bool { return true }))
+		if i = first(func(p *waitingRequest) bool { return p.req.From != "" }); i < 0 {
+			i = max(0, first(func(*waitingRequest) bool { return true }))
 		}
 	}
 	if i >= 0 {
@@ -177,7 +177,7 @@ func (q *Requests) sibling(clientID, challenge string) (Client, bool) {
 // find returns the index of a request that has not expired, or -1.
 func (q *Requests) find(id string) int {
 	q.expire()
-	return slices.IndexFunc(q.pending, func(p *pending) bool { return p.req.ID == id })
+	return slices.IndexFunc(q.pending, func(p *waitingRequest) bool { return p.req.ID == id })
 }
 
 func (q *Requests) expire() {

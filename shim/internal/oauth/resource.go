@@ -52,7 +52,7 @@ func (s *Server) resourceSlug(resources []string) (slug string, e *httpx.Error) 
 
 func invalidTarget(msg string) *httpx.Error {
 	e := oauthError(http.StatusBadRequest, "invalid_target", msg)
-	e.Err = WhyResource
+	e.Err = ReasonResource
 	return e
 }
 

@@ -54,7 +54,7 @@ type Server struct {
 
 	// Observe is called for each step of each client. It must not block. It
 	// may be nil.
-	Observe func(*http.Request, Sight)
+	Observe func(*http.Request, Observation)
 
 	// AccessTTL is called for each access token, so a change applies from the
 	// next one. nil, and 0, mean DefaultAccessTTL.

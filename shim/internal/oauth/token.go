@@ -21,7 +21,7 @@ var tokenParams = append([]string{"grant_type", "code", "redirect_uri", "code_ve
 var errGrant = oauthError(http.StatusBadRequest, "invalid_grant", "this code or refresh token is not valid; sign in again")
 
 // refused is errGrant with a reason that only the log and the owner see.
-func refused(why Why) error {
+func refused(why Reason) error {
 	e := *errGrant
 	e.Err = why
 	return &e
@@ -102,11 +102,11 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 		uri := f.get("redirect_uri") // OAuth 2.1 dropped it; older clients send it
 		switch {
 		case !now.Before(t.Expires):
-			return refused(WhyExpired)
+			return refused(ReasonExpired)
 		case uri != "" && uri != t.RedirectURI:
-			return refused(WhyRedirect)
+			return refused(ReasonRedirect)
 		case !verifyPKCE(t.Challenge, verifier):
-			return refused(WhyPKCE)
+			return refused(ReasonPKCE)
 		}
 		if err := s.checkResource(f, g.Slug); err != nil {
 			return err
@@ -150,7 +150,7 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 			return refused(why)
 		}
 		if !now.Before(t.Expires) {
-			return refused(WhyExpired)
+			return refused(ReasonExpired)
 		}
 		if t.Superseded && !t.SuccessorUsed.IsZero() && !now.Before(t.SuccessorUsed.Add(refreshOverlap)) {
 			reused = true
@@ -181,14 +181,14 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 
 // misplaced returns why this client on this origin cannot use a code or
 // refresh token, or "".
-func misplaced(g Grant, known bool, c Client, issuer string) Why {
+func misplaced(g Grant, known bool, c Client, issuer string) Reason {
 	switch {
 	case !known:
-		return WhyUnknown
+		return ReasonUnknown
 	case g.ClientID != c.ID:
-		return WhyOtherClient
+		return ReasonOtherClient
 	case g.Origin != issuer:
-		return WhyOtherOrigin
+		return ReasonOtherOrigin
 	}
 	return ""
 }
@@ -199,13 +199,13 @@ func misplaced(g Grant, known bool, c Client, issuer string) Why {
 func (s *Server) lookup(prefix, token string) (id string, d Digest, err error) {
 	id, ok := tokenGrant(prefix, token)
 	if !ok {
-		return "", d, refused(WhyUnknown)
+		return "", d, refused(ReasonUnknown)
 	}
 	d = digest(token)
 	_, ok, err = s.Tokens.store.Token(id, d)
 	switch {
 	case errors.Is(err, ErrNotFound), err == nil && !ok:
-		return "", d, refused(WhyUnknown)
+		return "", d, refused(ReasonUnknown)
 	case err != nil:
 		return "", d, s.unavailable(err)
 	}
@@ -217,13 +217,13 @@ func (s *Server) lookup(prefix, token string) (id string, d Digest, err error) {
 func (s *Server) settle(id string, answer *tokenResponse, ended bool, err error) (*tokenResponse, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, refused(WhyUnknown)
+		return nil, refused(ReasonUnknown)
 	case err != nil:
 		return nil, s.asError(err)
 	case ended:
 		s.log().Warn("ended a grant because its code or refresh token was used again", "grant", id)
 		s.Tokens.end(id, func(*Access) bool { return true })
-		return nil, refused(WhyReused)
+		return nil, refused(ReasonReused)
 	}
 	return answer, nil
 }

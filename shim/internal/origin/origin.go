@@ -34,7 +34,7 @@ type Config struct {
 	// ShowError shows an error to a person.
 	ShowError func(w http.ResponseWriter, r *http.Request, public bool, e *httpx.Error)
 	// Observe is told what the authorization server saw.
-	Observe   func(o *Origin, r *http.Request, x oauth.Sight)
+	Observe   func(o *Origin, r *http.Request, x oauth.Observation)
 	SelfTests *SelfTests
 	Log       *slog.Logger
 }
@@ -90,7 +90,7 @@ func (o *Origin) init() {
 	o.endpoints = httpx.CORS(http.HandlerFunc(o.serveEndpoint))
 }
 
-func (o *Origin) observe(r *http.Request, x oauth.Sight) { o.cfg.Observe(o, r, x) }
+func (o *Origin) observe(r *http.Request, x oauth.Observation) { o.cfg.Observe(o, r, x) }
 
 // formTime is how long a form may take to arrive whole.
 const formTime = 20 * time.Second
@@ -203,7 +203,7 @@ func (o *Origin) showError(w http.ResponseWriter, r *http.Request, e *httpx.Erro
 func (o *Origin) limitRegister(next httpx.HandlerFunc) httpx.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if !o.Loopback && !o.Limits.Register.Allow(o.From(r)) {
-			o.observe(r, oauth.Sight{Step: oauth.StepRegister, Why: oauth.WhyTooMany})
+			o.observe(r, oauth.Observation{Step: oauth.StepRegister, Reason: oauth.ReasonTooMany})
 			return &httpx.Error{
 				Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
 				Msg:    "too many registrations came from this address; try again in a minute",

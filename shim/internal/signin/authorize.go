@@ -169,7 +169,7 @@ func (o *front) serveWait(w http.ResponseWriter, r *http.Request) error {
 // and less often: each check is a request that counts against the quota of the
 // tunnel.
 func (o *front) showWaiting(w http.ResponseWriter, id string, v visit, req *oauth.Request) {
-	p := web.Waiting{Client: req.Client.Name, Number: v.number, Check: "/authorize/" + id}
+	p := web.WaitingPage{Client: req.Client.Name, Number: v.number, Check: "/authorize/" + id}
 	switch waited := o.visits.now().Sub(v.asked); {
 	case waited < time.Minute:
 		p.Every = 3 * time.Second

@@ -31,7 +31,7 @@ func (s *SignIns) resolveClient(w http.ResponseWriter, r *http.Request) bool {
 	}
 	req, err := s.cfg.Local().Resolve(r.Context(), asked)
 	if e, ok := errors.AsType[*oauth.AuthorizeError](err); ok {
-		s.note(asked, timeline.Asked, string(e.Why()))
+		s.note(asked, timeline.Asked, string(e.Reason()))
 		showAuthorizeError(w, e, false)
 		return false
 	}

@@ -116,7 +116,7 @@ func (s *SignIns) note(req *oauth.Request, step timeline.Step, why string) {
 }
 
 func (s *SignIns) noteGrant(req *oauth.Request, step timeline.Step, why, grant string) {
-	s.cfg.Timeline.Note(timeline.Sight{
+	s.cfg.Timeline.Note(timeline.Entry{
 		Via: s.cfg.Timeline.Via(req.Issuer == s.cfg.Local().Issuer), From: req.From, Step: step, Why: why,
 		Client: req.Client.ID, Name: req.Client.Name, Request: req.ID,
 		Host: oauth.RedirectHost(req.RedirectURI), Slug: req.Slug, Grant: grant,

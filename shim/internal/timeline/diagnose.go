@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Whose is who has to fix a problem.
-type Whose string
+// A Party is who has to fix a problem.
+type Party string
 
-// Who that can be.
+// The parties.
 const (
-	Yours     Whose = "yours"    // the owner's
-	Clients   Whose = "client"   // the connecting app's
-	Upstreams Whose = "upstream" // the MCP server's
-	Ngroks    Whose = "ngrok"    // or another tunnel's
-	Ours      Whose = "ours"
-	Nobodys   Whose = ""
+	PartyOwner    Party = "yours"    // the owner's
+	PartyClient   Party = "client"   // the connecting app's
+	PartyUpstream Party = "upstream" // the MCP server's
+	PartyTunnel   Party = "ngrok"    // or another tunnel's
+	PartyUs       Party = "ours"
+	NoParty       Party = ""
 )
 
 // A Diagnosis is where an attempt stopped, and what to do.
@@ -26,7 +26,7 @@ type Diagnosis struct {
 	State   string `json:"state"`
 	Stopped Step   `json:"stopped,omitempty"` // the step that failed or did not come
 	Cause   string `json:"cause,omitempty"`   // a code for Words
-	Whose   Whose  `json:"whose,omitempty"`
+	Whose   Party  `json:"whose,omitempty"`
 	Words   string `json:"words"`          // the likely problem
 	Next    string `json:"next,omitempty"` // what to do
 }
@@ -66,7 +66,7 @@ func Diagnose(a Attempt, c Circumstances) Diagnosis {
 	k := causes[d.Cause]
 	d.Whose, d.Words, d.Next = k.whose, fill(k.words, unnamed, a), fill(k.next, "The app", a)
 	if d.State == Going {
-		d.Whose, d.Words, d.Next = Nobodys, going[top], ""
+		d.Whose, d.Words, d.Next = NoParty, going[top], ""
 	}
 	return d
 }

@@ -28,8 +28,8 @@ const (
 	patient = 15 * time.Minute // while a person is asked
 )
 
-// A Sight is one observed step. Unknown fields are empty.
-type Sight struct {
+// An Entry is one observed step. Unknown fields are empty.
+type Entry struct {
 	From  string // who sends, by address; "" on this computer
 	Agent string // see Agent
 	Via   string
@@ -104,7 +104,7 @@ func (l *Log) Watches(grant string) bool {
 }
 
 // Note adds a step to its attempt, or starts a new attempt.
-func (l *Log) Note(s Sight) {
+func (l *Log) Note(s Entry) {
 	if !l.note(s) {
 		return
 	}
@@ -113,7 +113,7 @@ func (l *Log) Note(s Sight) {
 	}
 }
 
-func (l *Log) note(s Sight) (changed bool) {
+func (l *Log) note(s Entry) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now().UTC()
@@ -146,7 +146,7 @@ func (l *Log) note(s Sight) (changed bool) {
 }
 
 // know adds what s says about a.
-func (a *Attempt) know(s *Sight) {
+func (a *Attempt) know(s *Entry) {
 	a.Client = cmp.Or(clip(s.Name, maxName), a.Client)
 	a.Slug, a.Host = cmp.Or(s.Slug, a.Slug), cmp.Or(clip(s.Host, maxHost), a.Host)
 	if s.Step != Asked { // sent by a browser
@@ -172,7 +172,7 @@ func remember[T comparable](all []T, x T) []T {
 	return append(all, x)
 }
 
-func (l *Log) begin(s *Sight, now time.Time) *Attempt {
+func (l *Log) begin(s *Entry, now time.Time) *Attempt {
 	l.last++
 	a := &Attempt{ID: l.last, Via: s.Via, Began: now, from: s.From, own: s.Via == Local}
 	l.all = append(l.all, a)
@@ -180,7 +180,7 @@ func (l *Log) begin(s *Sight, now time.Time) *Attempt {
 }
 
 // find returns the attempt of s, by the most certain thing that s says.
-func (l *Log) find(s *Sight, now time.Time) *Attempt {
+func (l *Log) find(s *Entry, now time.Time) *Attempt {
 	if a := l.grants[s.Grant]; a != nil {
 		return a
 	}
@@ -228,7 +228,7 @@ func (a *Attempt) mayBeFor(slug string) bool { return a.Slug == "" || slug == ""
 
 // bySender returns the attempt of the sender of s. Clients in a cloud come
 // from several addresses, and those on this computer from none.
-func (l *Log) bySender(s *Sight, fits func(*Attempt) bool) *Attempt {
+func (l *Log) bySender(s *Entry, fits func(*Attempt) bool) *Attempt {
 	agent := clip(s.Agent, maxAgent)
 	for _, same := range []func(a *Attempt) bool{
 		func(a *Attempt) bool { return a.from == s.From && a.Agent == agent },

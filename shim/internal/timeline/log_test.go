@@ -45,79 +45,79 @@ func shapes(l *Log) (all []string) {
 }
 
 func TestOneAttempt(t *testing.T) {
-	cloud := Sight{From: "160.79.104.10", Agent: "python-httpx", Via: Ngrok}
-	far := func(s Sight) Sight {
+	cloud := Entry{From: "160.79.104.10", Agent: "python-httpx", Via: Ngrok}
+	far := func(s Entry) Entry {
 		s.From, s.Agent, s.Via = cloud.From, cloud.Agent, cloud.Via
 		return s
 	}
-	browser := func(s Sight) Sight {
+	browser := func(s Entry) Entry {
 		s.From, s.Agent, s.Via = "198.51.100.7", "Mozilla", Ngrok
 		return s
 	}
 	tests := []struct {
 		name   string
-		sights []Sight
+		sights []Entry
 		want   []string // the newest first
 	}{
-		{"DCR in a cloud", []Sight{
+		{"DCR in a cloud", []Entry{
 			{From: cloud.From, Agent: "Claude-User", Via: Ngrok, Step: Found, Slug: "s"},
-			far(Sight{Step: Found}), far(Sight{Step: Found, Slug: "s"}),
-			far(Sight{Step: Registered, Client: "c1", Name: "Claude"}), far(Sight{Step: Registered, Client: "c2", Name: "Claude"}),
-			browser(Sight{Step: Asked, Client: "c2", Request: "r1", Slug: "s"}),
+			far(Entry{Step: Found}), far(Entry{Step: Found, Slug: "s"}),
+			far(Entry{Step: Registered, Client: "c1", Name: "Claude"}), far(Entry{Step: Registered, Client: "c2", Name: "Claude"}),
+			browser(Entry{Step: Asked, Client: "c2", Request: "r1", Slug: "s"}),
 			{Step: Shown, Request: "r1", Via: Ngrok}, {Step: Key, Request: "r1", Via: Ngrok},
 			{Step: Approved, Request: "r1", Grant: "g", Via: Ngrok},
-			far(Sight{Step: Exchanged, Grant: "g", Client: "c2"}),
-			far(Sight{Step: Found, Slug: "s"}),
+			far(Entry{Step: Exchanged, Grant: "g", Client: "c2"}),
+			far(Entry{Step: Found, Slug: "s"}),
 			{Step: Called, Grant: "g"},
 		}, []string{"Claude found*4 register*2 authorize consent key approve exchange call"}},
-		{"no registration", []Sight{
-			far(Sight{Step: Found, Slug: "s"}),
-			browser(Sight{Step: Asked, Client: "https://claude.ai/doc", Name: "Claude", Request: "r1", Slug: "s"}),
+		{"no registration", []Entry{
+			far(Entry{Step: Found, Slug: "s"}),
+			browser(Entry{Step: Asked, Client: "https://claude.ai/doc", Name: "Claude", Request: "r1", Slug: "s"}),
 			{Step: Shown, Request: "r1", Via: Ngrok},
 		}, []string{"Claude found authorize consent"}},
-		{"several addresses", []Sight{
-			far(Sight{Step: Found, Slug: "s"}),
+		{"several addresses", []Entry{
+			far(Entry{Step: Found, Slug: "s"}),
 			{From: "160.79.104.99", Agent: cloud.Agent, Via: Ngrok, Step: Found, Slug: "s"},
 			{From: "160.79.104.99", Agent: cloud.Agent, Via: Ngrok, Step: Registered, Client: "c", Name: "Claude"},
 		}, []string{"Claude found*2 register"}},
-		{"two apps on this computer", []Sight{
+		{"two apps on this computer", []Entry{
 			{Agent: "node", Via: Local, Step: Found, Slug: "s"}, {Agent: "Cursor", Via: Local, Step: Found, Slug: "s"},
 			{Agent: "Cursor", Via: Local, Step: Registered, Client: "c", Name: "Cursor"},
 			{Agent: "node", Via: Local, Step: Registered, Client: "d", Name: "mcp-remote"},
 		}, []string{"mcp-remote found register", "Cursor found register"}},
-		{"two servers", []Sight{
-			far(Sight{Step: Found, Slug: "s"}), far(Sight{Step: Found, Slug: "t"}),
+		{"two servers", []Entry{
+			far(Entry{Step: Found, Slug: "s"}), far(Entry{Step: Found, Slug: "t"}),
 		}, []string{"python-httpx found", "python-httpx found"}},
-		{"reload", []Sight{
-			far(Sight{Step: Registered, Client: "c"}),
-			browser(Sight{Step: Asked, Client: "c", Request: "r1"}), browser(Sight{Step: Asked, Client: "c", Request: "r2"}),
+		{"reload", []Entry{
+			far(Entry{Step: Registered, Client: "c"}),
+			browser(Entry{Step: Asked, Client: "c", Request: "r1"}), browser(Entry{Step: Asked, Client: "c", Request: "r2"}),
 			{Step: Shown, Request: "r1"},
 		}, []string{"python-httpx register authorize*2 consent"}},
-		{"again after the first was approved", []Sight{
-			far(Sight{Step: Registered, Client: "c"}), browser(Sight{Step: Asked, Client: "c", Request: "r1"}),
+		{"again after the first was approved", []Entry{
+			far(Entry{Step: Registered, Client: "c"}), browser(Entry{Step: Asked, Client: "c", Request: "r1"}),
 			{Step: Approved, Request: "r1", Grant: "g"},
-			far(Sight{Step: Registered, Client: "c"}), browser(Sight{Step: Asked, Client: "c", Request: "r2"}),
+			far(Entry{Step: Registered, Client: "c"}), browser(Entry{Step: Asked, Client: "c", Request: "r2"}),
 		}, []string{"python-httpx register authorize", "python-httpx register authorize approve"}},
-		{"again after the first was refused", []Sight{
-			far(Sight{Step: Found, Slug: "s"}), far(Sight{Step: Registered, Client: "c"}),
-			browser(Sight{Step: Asked, Why: "pkce", Client: "c", Slug: "s"}),
-			far(Sight{Step: Registered, Client: "d"}),
+		{"again after the first was refused", []Entry{
+			far(Entry{Step: Found, Slug: "s"}), far(Entry{Step: Registered, Client: "c"}),
+			browser(Entry{Step: Asked, Why: "pkce", Client: "c", Slug: "s"}),
+			far(Entry{Step: Registered, Client: "d"}),
 		}, []string{"python-httpx register", "python-httpx found register authorize:pkce"}},
-		{"one id for two servers", []Sight{
-			far(Sight{Step: Found, Slug: "s"}), far(Sight{Step: Registered, Client: "c"}), browser(Sight{Step: Asked, Client: "c", Slug: "s", Request: "r1"}),
-			far(Sight{Step: Found, Slug: "t"}), far(Sight{Step: Registered, Client: "c"}), browser(Sight{Step: Asked, Client: "c", Slug: "t", Request: "r2"}),
-			far(Sight{Step: Refreshed, Why: "unknown", Client: "c"}),
+		{"one id for two servers", []Entry{
+			far(Entry{Step: Found, Slug: "s"}), far(Entry{Step: Registered, Client: "c"}), browser(Entry{Step: Asked, Client: "c", Slug: "s", Request: "r1"}),
+			far(Entry{Step: Found, Slug: "t"}), far(Entry{Step: Registered, Client: "c"}), browser(Entry{Step: Asked, Client: "c", Slug: "t", Request: "r2"}),
+			far(Entry{Step: Refreshed, Why: "unknown", Client: "c"}),
 		}, []string{"python-httpx refresh:unknown", "python-httpx found register authorize", "python-httpx found register authorize"}},
-		{"stale client", []Sight{
-			far(Sight{Step: Found, Slug: "s"}), browser(Sight{Step: Asked, Why: "client", Client: "stale", Slug: "s"}),
+		{"stale client", []Entry{
+			far(Entry{Step: Found, Slug: "s"}), browser(Entry{Step: Asked, Why: "client", Client: "stale", Slug: "s"}),
 		}, []string{"python-httpx found authorize:client"}},
-		{"a grant that is gone", []Sight{
-			far(Sight{Step: Refreshed, Why: "unknown", Grant: "gone", Client: "c", Name: "Claude"}),
-			far(Sight{Step: Refreshed, Why: "unknown", Grant: "gone", Client: "c", Name: "Claude"}),
+		{"a grant that is gone", []Entry{
+			far(Entry{Step: Refreshed, Why: "unknown", Grant: "gone", Client: "c", Name: "Claude"}),
+			far(Entry{Step: Refreshed, Why: "unknown", Grant: "gone", Client: "c", Name: "Claude"}),
 		}, []string{"Claude refresh:unknown*2"}},
-		{"a request that is forgotten", []Sight{{Step: Shown, Request: "r9"}}, nil},
-		{"first tool", []Sight{
-			far(Sight{Step: Registered, Client: "c"}), browser(Sight{Step: Asked, Client: "c", Request: "r1"}),
+		{"a request that is forgotten", []Entry{{Step: Shown, Request: "r9"}}, nil},
+		{"first tool", []Entry{
+			far(Entry{Step: Registered, Client: "c"}), browser(Entry{Step: Asked, Client: "c", Request: "r1"}),
 			{Step: Approved, Request: "r1", Grant: "g"}, {Step: Tool, Grant: "g"},
 		}, nil},
 	}
@@ -137,7 +137,7 @@ func TestOneAttempt(t *testing.T) {
 
 func TestFarApart(t *testing.T) {
 	l, c := newLog()
-	s := Sight{From: "203.0.113.1", Agent: "x", Via: External, Step: Found}
+	s := Entry{From: "203.0.113.1", Agent: "x", Via: External, Step: Found}
 	l.Note(s)
 	c.pass(soon + time.Second)
 	l.Note(s)
@@ -153,16 +153,16 @@ func TestFarApart(t *testing.T) {
 // TestFlood has strangers try to push out what the owner looks at.
 func TestFlood(t *testing.T) {
 	l, c := newLog()
-	l.Note(Sight{From: "198.51.100.1", Agent: "python-httpx", Via: Ngrok, Step: Registered, Client: "mine", Name: "Claude"})
-	l.Note(Sight{From: "198.51.100.7", Agent: "Mozilla", Via: Ngrok, Step: Asked, Client: "mine", Request: "r"})
-	l.Note(Sight{Step: Shown, Request: "r"})
-	l.Note(Sight{Agent: "node", Via: Local, Step: Registered, Client: "local", Name: "Cursor"})
+	l.Note(Entry{From: "198.51.100.1", Agent: "python-httpx", Via: Ngrok, Step: Registered, Client: "mine", Name: "Claude"})
+	l.Note(Entry{From: "198.51.100.7", Agent: "Mozilla", Via: Ngrok, Step: Asked, Client: "mine", Request: "r"})
+	l.Note(Entry{Step: Shown, Request: "r"})
+	l.Note(Entry{Agent: "node", Via: Local, Step: Registered, Client: "local", Name: "Cursor"})
 	for i := range 5000 {
 		c.pass(time.Millisecond)
 		id := fmt.Sprint(i)
-		l.Note(Sight{From: "203.0.113.5", Agent: "a" + id, Via: Ngrok, Step: Found, Slug: id})
-		l.Note(Sight{From: "10.0." + fmt.Sprint(i/250, ".", i%250), Agent: "b" + id, Via: Ngrok, Step: Asked, Why: "client", Client: id, Slug: id})
-		l.Note(Sight{From: "unknown", Via: External, Step: Token, Why: "malformed", Slug: id})
+		l.Note(Entry{From: "203.0.113.5", Agent: "a" + id, Via: Ngrok, Step: Found, Slug: id})
+		l.Note(Entry{From: "10.0." + fmt.Sprint(i/250, ".", i%250), Agent: "b" + id, Via: Ngrok, Step: Asked, Why: "client", Client: id, Slug: id})
+		l.Note(Entry{From: "unknown", Via: External, Step: Token, Why: "malformed", Slug: id})
 	}
 	all := l.Unfinished()
 	if len(all) > maxStrangers+maxOwn {
@@ -185,7 +185,7 @@ func TestFlood(t *testing.T) {
 func TestEventsAreBounded(t *testing.T) {
 	l, _ := newLog()
 	for i := range 1000 {
-		l.Note(Sight{From: "203.0.113.5", Agent: "a", Via: Ngrok, Step: Found, Why: fmt.Sprint(i), Slug: "s"})
+		l.Note(Entry{From: "203.0.113.5", Agent: "a", Via: Ngrok, Step: Found, Why: fmt.Sprint(i), Slug: "s"})
 	}
 	a := l.Unfinished()[0]
 	if len(a.Events) != maxEvents || a.Events[0].Why != "0" || a.Events[maxEvents-1].Why != "999" {
@@ -198,12 +198,12 @@ func TestGrant(t *testing.T) {
 	saved, done := map[string][]byte{}, false
 	l, c := newLog()
 	l.Save = func(grant string, record []byte, isDone bool) { saved[grant], done = record, isDone }
-	l.Note(Sight{Agent: "node", Via: Local, Step: Registered, Client: "c", Name: "Cursor"})
-	l.Note(Sight{Agent: "Mozilla", Via: Local, Step: Asked, Client: "c", Request: "request-id", Host: "cursor:"})
+	l.Note(Entry{Agent: "node", Via: Local, Step: Registered, Client: "c", Name: "Cursor"})
+	l.Note(Entry{Agent: "Mozilla", Via: Local, Step: Asked, Client: "c", Request: "request-id", Host: "cursor:"})
 	if len(saved) != 0 || l.Watches("g") {
 		t.Fatal("something is saved or watched before there is a grant")
 	}
-	l.Note(Sight{Step: Approved, Request: "request-id", Grant: "g", Via: Local})
+	l.Note(Entry{Step: Approved, Request: "request-id", Grant: "g", Via: Local})
 	if !l.Watches("g") || l.Watches("h") {
 		t.Error("the new grant is not watched, or another is")
 	}
@@ -221,8 +221,8 @@ func TestGrant(t *testing.T) {
 	if d := cmp.Diff(before, l2.Unfinished(), opt); d != "" {
 		t.Errorf("after a restart (-before +after)\n%s", d)
 	}
-	l2.Note(Sight{Step: Called, Grant: "g"})
-	l2.Note(Sight{Step: Tool, Grant: "g"})
+	l2.Note(Entry{Step: Called, Grant: "g"})
+	l2.Note(Entry{Step: Tool, Grant: "g"})
 	if l2.Watches("g") || l2.watched.Load() != 0 {
 		t.Error("the grant is watched after its first tool")
 	}

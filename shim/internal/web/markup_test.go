@@ -201,7 +201,7 @@ func fuzzPage(which byte, s, kind string) Page {
 	case 9:
 		return SignIn{Client: s, ClientHost: s, Continue: s, Ask: s, FormToken: s, Auto: true}
 	case 10:
-		return Waiting{Client: s, Number: 47, Check: s, Every: time.Second}
+		return WaitingPage{Client: s, Number: 47, Check: s, Every: time.Second}
 	case 6:
 		return EditEndpoint{Slug: s, Name: s, UpstreamURL: s, Error: s, ErrorField: kind}
 	}

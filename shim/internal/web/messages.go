@@ -164,8 +164,8 @@ var (
 
 // What the owner sees after answering a request from another device.
 var (
-	MessageApprovedElsewhere = Done{Title: "Approved", Words: "The other device continues automatically. You can close this window."}
-	MessageDeniedElsewhere   = Done{Title: "Denied", Words: "The app on the other device gets no access. You can close this window."}
+	MessageApprovedElsewhere = DonePage{Title: "Approved", Words: "The other device continues automatically. You can close this window."}
+	MessageDeniedElsewhere   = DonePage{Title: "Denied", Words: "The app on the other device gets no access. You can close this window."}
 )
 
 // TitleFor is the heading of an error page.

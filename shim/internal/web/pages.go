@@ -190,10 +190,10 @@ func (p Return) view() view {
 	return view{template: "return", title: t("return.title", name(p.To))}
 }
 
-// Done says that something is finished and the window may be closed.
-type Done struct{ Title, Words string }
+// DonePage says that something is finished and the window may be closed.
+type DonePage struct{ Title, Words string }
 
-func (p Done) view() view { return view{template: "done", title: p.Title} }
+func (p DonePage) view() view { return view{template: "done", title: p.Title} }
 
 // OpenLink is the page of the one-time link. Its form posts ticket and next.
 type OpenLink struct{ Action, Ticket, Next string }
@@ -202,10 +202,10 @@ func (p OpenLink) view() view {
 	return view{template: "open", title: t("open.title"), script: true, owner: true}
 }
 
-// SignedOut follows the end of the owner's session.
-type SignedOut struct{}
+// SignedOutPage follows the end of the owner's session.
+type SignedOutPage struct{}
 
-func (p SignedOut) view() view {
+func (p SignedOutPage) view() view {
 	return view{template: "signed-out", title: t("out.title"), script: true}
 }
 

@@ -45,26 +45,26 @@ func (p SignIn) Who() string {
 // Href is the address of the page on this computer.
 func (p SignIn) Href() template.URL { return safeURL(p.Continue) }
 
-// Waiting shows the number that the owner must type, until it was typed.
-type Waiting struct {
+// WaitingPage shows the number that the owner must type, until it was typed.
+type WaitingPage struct {
 	Client string
 	Number int
 	Check  string        // address of this page
 	Every  time.Duration // how often it checks again; 0 means never
 }
 
-func (p Waiting) view() view {
+func (p WaitingPage) view() view {
 	return view{template: "waiting", title: t("waiting.title"), public: true}
 }
 
 // Digits is the number as it is to be typed.
-func (p Waiting) Digits() string { return strconv.Itoa(p.Number) }
+func (p WaitingPage) Digits() string { return strconv.Itoa(p.Number) }
 
 // Seconds is Every for the template.
-func (p Waiting) Seconds() int { return int(p.Every / time.Second) }
+func (p WaitingPage) Seconds() int { return int(p.Every / time.Second) }
 
 // Href is the address of the page itself.
-func (p Waiting) Href() string { return p.Check }
+func (p WaitingPage) Href() string { return p.Check }
 
 // PublicMessage says how a sign-in stands on a public origin.
 type PublicMessage struct {
