@@ -16,15 +16,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// mustBlame has the doctor look, and checks what he says of one thing.
-func (a *app) mustBlame(id, state, whose, words, next string) {
-	a.t.Helper()
-	f := a.doctor().find(id)
-	if f.State != state || f.Whose != whose || !strings.Contains(f.Words, words) || !strings.Contains(f.Next, next) {
-		a.t.Errorf("got %+v, want %s, %s, %q and %q", f, state, whose, words, next)
-	}
-}
-
 // TestDoctorFullDisk fills the disk of an owner who does nothing. What goes
 // wrong is said on the home page, in the status and by the doctor, until there
 // is room again.

@@ -253,6 +253,15 @@ func (a *app) slugs() (all []string) {
 	return all
 }
 
+// mustBlame has the doctor look, and checks what it says about one thing.
+func (a *app) mustBlame(id, state, whose, words, next string) {
+	a.t.Helper()
+	f := a.doctor().find(id)
+	if f.State != state || f.Whose != whose || !strings.Contains(f.Words, words) || !strings.Contains(f.Next, next) {
+		a.t.Errorf("got %+v, want %s, %s, %q and %q", f, state, whose, words, next)
+	}
+}
+
 // TestDoctorClock: the doctor compares this computer's clock with what servers
 // say.
 func TestDoctorClock(t *testing.T) {
