@@ -2,7 +2,7 @@ package keychain
 
 import "os/exec"
 
-// MayBeMissing: every Windows has the Credential Manager.
+// MayBeMissing says that every Windows has the Credential Manager.
 const MayBeMissing = false
 
 // childEnv: nil is our own environment.
