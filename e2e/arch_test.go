@@ -23,11 +23,23 @@ const module = "github.com/key2oauth/key2oauth"
 var layers = map[string][]string{
 	"cmd/key2oauth": {
 		"cmd/key2oauth/internal/...", "shim", "shim/api", "shim/display", "tray", "tray/notify", "tunnel", "tunnel/ngrok",
-		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/pkg/browser", "golang.org/x/term",
-		"github.com/modelcontextprotocol/go-sdk", // of the sample server
+		"github.com/spf13/cobra", "github.com/spf13/pflag",
 	},
 	"cmd/key2oauth/internal/autostart": {
 		"shim/atomicfile", "golang.org/x/sys",
+	},
+	"cmd/key2oauth/internal/browser": {
+		"github.com/pkg/browser",
+	},
+	"cmd/key2oauth/internal/cli": {
+		"cmd/key2oauth/internal/browser", "cmd/key2oauth/internal/instance", "cmd/key2oauth/internal/listen", "cmd/key2oauth/internal/userpath",
+		"shim", "shim/api", "shim/display", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term",
+	},
+	"cmd/key2oauth/internal/listen": {
+		"shim/display",
+	},
+	"cmd/key2oauth/internal/sample": {
+		"github.com/modelcontextprotocol/go-sdk",
 	},
 	"cmd/key2oauth/internal/clipboard": {
 		"github.com/atotto/clipboard",

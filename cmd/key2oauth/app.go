@@ -17,7 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/listen"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tunnel"
@@ -37,30 +39,30 @@ type appOptions struct {
 
 func (o *appOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
-	fs.StringVar(&o.addr, "addr", "", "the loopback `address` to serve on, this time only; :0 picks a free port\n(default the address of the first run: "+defaultAddr+" if it was free)")
+	fs.StringVar(&o.addr, "addr", "", "the loopback `address` to serve on, this time only; :0 picks a free port\n(default the address of the first run: "+listen.DefaultAddr+" if it was free)")
 	fs.StringVar(&o.keychain, "keychain", "", "where the encryption key is kept: `os|file|memory`\n(default os, the system's keychain)")
 	fs.StringVar(&o.tunnel, "tunnel", "auto", "how apps on the internet connect: `auto|ngrok|external|off`\n(auto is what you last turned on)")
 	fs.StringVar(&o.publicURL, "public-url", "", "the public `URL` of your own tunnel, or the ngrok domain to use")
 	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` your own tunnel leads to\n(default "+tunnel.DefaultAddr+")")
 	fs.StringVar(&o.logLevel, "log-level", api.LogInfo, "log level: `debug|info|warn|error`")
-	withEnv(fs, "addr", "keychain", "tunnel", "public-url", "public-addr", "log-level")
+	cli.WithEnv(fs, "addr", "keychain", "tunnel", "public-url", "public-addr", "log-level")
 }
 
 // check finds what is wrong with the options before anything is changed.
 func (o *appOptions) check() error {
 	if o.addr != "" {
-		if _, err := parseAddr(o.addr); err != nil {
-			return usage("only this computer can be served: use --addr 127.0.0.1:7450, or --addr :0 for a free port", "--addr %s: %w", o.addr, err)
+		if _, err := listen.ParseAddr(o.addr); err != nil {
+			return cli.Usage("only this computer can be served: use --addr 127.0.0.1:7450, or --addr :0 for a free port", "--addr %s: %w", o.addr, err)
 		}
 	}
 	if o.keychain != "" && !slices.Contains([]string{api.ModeOS, api.ModeFile, api.ModeMemory}, o.keychain) {
-		return usage("use os, file or memory", "--keychain %s: no such place", o.keychain)
+		return cli.Usage("use os, file or memory", "--keychain %s: no such place", o.keychain)
 	}
 	if err := o.checkTunnel(); err != nil {
 		return err
 	}
 	if _, ok := logLevels[o.logLevel]; !ok {
-		return usage("use debug, info, warn or error", "--log-level %s: no such level", o.logLevel)
+		return cli.Usage("use debug, info, warn or error", "--log-level %s: no such level", o.logLevel)
 	}
 	return nil
 }
@@ -68,19 +70,19 @@ func (o *appOptions) check() error {
 // checkTunnel checks the options of the tunnel.
 func (o *appOptions) checkTunnel() error {
 	if !slices.Contains([]string{"auto", api.TunnelNgrok, api.TunnelExternal, api.TunnelOff}, o.tunnel) {
-		return usage("use auto, ngrok, external or off", "--tunnel %s: no such tunnel", o.tunnel)
+		return cli.Usage("use auto, ngrok, external or off", "--tunnel %s: no such tunnel", o.tunnel)
 	}
 	if o.publicURL != "" {
 		if o.tunnel != api.TunnelNgrok && o.tunnel != api.TunnelExternal {
-			return usage("add --tunnel external for your own tunnel, or --tunnel ngrok for a domain in your ngrok account", "--public-url needs --tunnel")
+			return cli.Usage("add --tunnel external for your own tunnel, or --tunnel ngrok for a domain in your ngrok account", "--public-url needs --tunnel")
 		}
 		if _, err := tunnel.ParseOrigin(o.publicURL); err != nil {
-			return usage("use the form https://mcp.example.com, with nothing after the host", "--public-url %s: %w", o.publicURL, err)
+			return cli.Usage("use the form https://mcp.example.com, with nothing after the host", "--public-url %s: %w", o.publicURL, err)
 		}
 	}
 	if o.publicAddr != "" {
 		if err := tunnel.CheckAddr(o.publicAddr); err != nil {
-			return usage("for example: --public-addr "+tunnel.DefaultAddr, "--public-addr: %w", err)
+			return cli.Usage("for example: --public-addr "+tunnel.DefaultAddr, "--public-addr: %w", err)
 		}
 	}
 	return nil
@@ -105,7 +107,7 @@ Once it is ready, it prints one line to standard output:
   ready local=http://127.0.0.1:7450 public=- dashboard=http://127.0.0.1:7450/`,
 		Example: `  key2oauth serve
   key2oauth serve --addr :0 --data-dir /tmp/try --keychain memory`,
-		Args: wants(),
+		Args: cli.Wants(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := p.serve(cmd.Context(), o, nil, nil)
 			if !errors.Is(err, instance.ErrRunning) {
@@ -120,11 +122,11 @@ Once it is ready, it prints one line to standard output:
 
 func (p *program) secondServe() error {
 	const hint = "see how it is doing with: key2oauth status"
-	info, err := instance.Find(p.dataDir)
+	info, err := instance.Find(p.DataDir)
 	if err != nil {
-		return failed(fmt.Errorf("another program is using the data folder %s", p.dataDir), hint)
+		return cli.Failed(fmt.Errorf("another program is using the data folder %s", p.DataDir), hint)
 	}
-	return failed(fmt.Errorf("Key2OAuth is already running at %s (data folder %s, pid %d)", info.LocalOrigin, p.dataDir, info.PID), hint)
+	return cli.Failed(fmt.Errorf("Key2OAuth is already running at %s (data folder %s, pid %d)", info.LocalOrigin, p.DataDir, info.PID), hint)
 }
 
 // serve runs Key2OAuth until ctx ends. It returns instance.ErrRunning if it is
@@ -135,12 +137,12 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	if err := o.check(); err != nil {
 		return err
 	}
-	lock, err := instance.Acquire(p.dataDir)
+	lock, err := instance.Acquire(p.DataDir)
 	if errors.Is(err, instance.ErrRunning) {
 		return err
 	}
 	if err != nil {
-		return failed(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err), "it must be a folder you can write to; choose another one with --data-dir")
+		return cli.Failed(fmt.Errorf("the data folder %s cannot be used: %w", p.DataDir, err), "it must be a folder you can write to; choose another one with --data-dir")
 	}
 	defer lock.Release()
 
@@ -150,7 +152,7 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		return err
 	}
 	s, err := shim.Open(shim.Config{
-		Dir:            p.dataDir,
+		Dir:            p.DataDir,
 		Version:        version(),
 		Keychain:       o.keychain,
 		KeychainHelper: keychainHelper(),
@@ -162,10 +164,10 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		Log:            log,
 	})
 	if e, ok := errors.AsType[*tunnel.WishError](err); ok {
-		return usage("add --public-url https://mcp.example.com", "--tunnel %s: %w", o.tunnel, e)
+		return cli.Usage("add --public-url https://mcp.example.com", "--tunnel %s: %w", o.tunnel, e)
 	}
 	if err != nil {
-		return failed(err, "nothing was changed; choose another data folder with --data-dir")
+		return cli.Failed(err, "nothing was changed; choose another data folder with --data-dir")
 	}
 	ln, err := p.listen(o.addr, s)
 	if err != nil {
@@ -178,11 +180,11 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	err = s.ServeLocal(ctx, ln, func() {
 		origin := "http://" + ln.Addr().String()
 		if err := lock.Publish(instance.Info{PID: os.Getpid(), LocalOrigin: origin, Version: version()}); err != nil {
-			cancel(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err))
+			cancel(fmt.Errorf("the data folder %s cannot be used: %w", p.DataDir, err))
 			return
 		}
 		outside := cmp.Or(s.PublicOrigin(), "-")
-		fmt.Fprintf(p.stdout, "ready local=%s public=%s dashboard=%s/\n", origin, outside, origin)
+		fmt.Fprintf(p.Stdout, "ready local=%s public=%s dashboard=%s/\n", origin, outside, origin)
 		if ready != nil {
 			after.Go(func() { ready(s) })
 		}
@@ -206,16 +208,16 @@ func (p *program) leaveNothing(s *shim.Shim, lock *instance.Lock) error {
 		return err
 	}
 	if left != "" {
-		p.remark("%s", left)
+		p.Remark("%s", left)
 	}
-	p.remark("everything was deleted, and Key2OAuth has quit")
+	p.Remark("everything was deleted, and Key2OAuth has quit")
 	return nil
 }
 
 // logger writes to standard error at the level in o.
 func (p *program) logger(o appOptions) *slog.Logger {
 	p.level.Set(logLevels[o.logLevel])
-	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: &p.level}))
+	return slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: &p.level}))
 }
 
 // keychainHelper is the command that asks the keychain in a child process. On
@@ -231,6 +233,15 @@ func keychainHelper() []string {
 	return []string{exe, "keychain-helper"}
 }
 
+// listenOn listens on addr. hint says what to do where that fails.
+func listenOn(addr, hint string) (net.Listener, error) {
+	ln, err := listen.On(addr)
+	if err != nil {
+		return nil, cli.Failed(err, hint)
+	}
+	return ln, nil
+}
+
 // listen uses the explicit address, else the one that apps on this computer
 // already use, else that of a first run.
 func (p *program) listen(explicit string, s *shim.Shim) (net.Listener, error) {
@@ -240,13 +251,13 @@ func (p *program) listen(explicit string, s *shim.Shim) (net.Listener, error) {
 	if addr := s.RememberedAddr(); addr != "" {
 		return listenOn(addr, "apps on this computer use this address, so Key2OAuth does not change it: free it, or choose another one for this time with --addr 127.0.0.1:PORT")
 	}
-	ln, err := listenOn(defaultAddr, "")
+	ln, err := listenOn(listen.DefaultAddr, "")
 	if err != nil {
 		taken := err
 		if ln, err = listenOn("127.0.0.1:0", "choose an address with --addr"); err != nil {
 			return nil, err
 		}
-		p.remark("%v; this first run uses %s, and later runs keep it", taken, ln.Addr())
+		p.Remark("%v; this first run uses %s, and later runs keep it", taken, ln.Addr())
 	}
 	if err := s.RememberAddr(ln.Addr().String()); err != nil {
 		return nil, errors.Join(err, ln.Close())
@@ -257,13 +268,13 @@ func (p *program) listen(explicit string, s *shim.Shim) (net.Listener, error) {
 // sayWithout says what is missing, and how to continue.
 func (p *program) sayWithout(ctx context.Context, s *shim.Shim, public string) {
 	if public == "-" {
-		p.remark("only apps on this computer can connect")
+		p.Remark("only apps on this computer can connect")
 	}
 	if words := keychainWords(ctx, s); words != "" {
-		p.remark("%s", words)
+		p.Remark("%s", words)
 	}
 	if ctx.Err() == nil {
-		p.remark("open the Key2OAuth window with: key2oauth open; quit with Ctrl-C")
+		p.Remark("open the Key2OAuth window with: key2oauth open; quit with Ctrl-C")
 	}
 }
 
@@ -285,7 +296,7 @@ func (p *program) sayTunnel(listener string) func(tunnel.Status, string) {
 			words = "tunnel: " + strings.TrimSpace(st.Words+" "+st.Next)
 		}
 		if words != "" && words != last {
-			p.remark("%s", printable(words))
+			p.Remark("%s", cli.Printable(words))
 		}
 		last = words
 	}
@@ -302,7 +313,7 @@ func keychainWords(ctx context.Context, s *shim.Shim) string {
 	case ctx.Err() != nil || k.State == api.KeychainWaiting || k.State == api.KeychainReady:
 		return ""
 	case k.Usable(): // kept in a file or nowhere: in mode "os" too, on a first run
-		return "WARNING: " + printable(k.Words)
+		return "WARNING: " + cli.Printable(k.Words)
 	}
-	return strings.TrimSuffix("keychain: "+printable(k.Words), ": ")
+	return strings.TrimSuffix("keychain: "+cli.Printable(k.Words), ": ")
 }

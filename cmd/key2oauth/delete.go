@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
@@ -30,17 +31,17 @@ there is nothing to delete. If you use other data folders (--data-dir), they
 share the encryption key in the keychain: paste their keys again.`,
 		Example: `  key2oauth delete-everything
   key2oauth delete-everything --yes          before an uninstall`,
-		Args: wants(),
+		Args: cli.Wants(),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
 		if !yes {
-			if _, ok := p.terminal(); !ok {
-				return usage("add --yes to delete everything", "cannot ask for confirmation here (no terminal)")
+			if _, ok := p.Terminal(); !ok {
+				return cli.Usage("add --yes to delete everything", "cannot ask for confirmation here (no terminal)")
 			}
-			question := fmt.Sprintf("Delete all servers, keys, connected apps and settings in %s, and the encryption key in the keychain?", printable(p.dataDir))
-			if ok, err := p.confirm(ctx, question); err != nil || !ok {
+			question := fmt.Sprintf("Delete all servers, keys, connected apps and settings in %s, and the encryption key in the keychain?", cli.Printable(p.DataDir))
+			if ok, err := p.Confirm(ctx, question); err != nil || !ok {
 				return err
 			}
 		}
@@ -49,7 +50,7 @@ share the encryption key in the keychain: paste their keys again.`,
 			return err
 		}
 		for _, words := range left {
-			p.remark("%s", printable(words))
+			p.Remark("%s", cli.Printable(words))
 		}
 		return nil
 	}
@@ -59,47 +60,47 @@ share the encryption key in the keychain: paste their keys again.`,
 // deleteEverything lets the running Key2OAuth do it, or does it here if none is
 // running.
 func (p *program) deleteEverything(ctx context.Context) (left []string, err error) {
-	c, err := p.connect()
-	if f, ok := errors.AsType[*failure](err); ok && f.code == exitNotRunning {
+	c, err := p.Connect()
+	if f, ok := errors.AsType[*cli.Failure](err); ok && f.Code == cli.ExitNotRunning {
 		return p.deleteOffline()
 	}
 	if err != nil {
 		return nil, err
 	}
-	raw, err := c.call(ctx, http.MethodDelete, "/api/everything", nil)
+	raw, err := c.Call(ctx, http.MethodDelete, "/api/everything", nil)
 	if err != nil {
 		return nil, err
 	}
 	var answer api.Deleted
-	if err := decode(raw, &answer); err != nil {
+	if err := cli.Decode(raw, &answer); err != nil {
 		return nil, err
 	}
-	if err := p.waitEnded("everything was deleted, but Key2OAuth has not quit yet"); err != nil {
+	if err := p.WaitEnded("everything was deleted, but Key2OAuth has not quit yet"); err != nil {
 		return nil, err
 	}
-	p.remark("everything in %s was deleted, and Key2OAuth has quit", printable(p.dataDir))
+	p.Remark("everything in %s was deleted, and Key2OAuth has quit", cli.Printable(p.DataDir))
 	return answer.Left, nil
 }
 
 // deleteOffline deletes the data while Key2OAuth is not running.
 func (p *program) deleteOffline() (left []string, err error) {
-	_, err = os.Stat(shim.TokenFile(p.dataDir))
+	_, err = os.Stat(shim.TokenFile(p.DataDir))
 	if errors.Is(err, fs.ErrNotExist) && !p.isDefaultDir() {
-		p.remark("there is nothing to delete in %s", printable(p.dataDir))
+		p.Remark("there is nothing to delete in %s", cli.Printable(p.DataDir))
 		return nil, nil
 	}
-	lock, err := instance.Acquire(p.dataDir)
+	lock, err := instance.Acquire(p.DataDir)
 	if err != nil {
-		return nil, failed(fmt.Errorf("the data folder %s cannot be used: %w", p.dataDir, err), "another program may be using it; try again in a moment")
+		return nil, cli.Failed(fmt.Errorf("the data folder %s cannot be used: %w", p.DataDir, err), "another program may be using it; try again in a moment")
 	}
-	left, err = shim.DeleteEverything(p.dataDir, keychainHelper())
+	left, err = shim.DeleteEverything(p.DataDir, keychainHelper())
 	started, e := p.forgetLogin()
 	if started != "" {
 		left = append(left, started)
 	}
 	if err = errors.Join(err, lock.Destroy(), e); err != nil {
-		return left, failed(fmt.Errorf("not everything was deleted: %w", err), "delete the data folder "+p.dataDir+" yourself")
+		return left, cli.Failed(fmt.Errorf("not everything was deleted: %w", err), "delete the data folder "+p.DataDir+" yourself")
 	}
-	p.remark("everything in %s was deleted", printable(p.dataDir))
+	p.Remark("everything in %s was deleted", cli.Printable(p.DataDir))
 	return left, nil
 }

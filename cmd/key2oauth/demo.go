@@ -12,7 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/sample"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 )
@@ -25,7 +27,7 @@ func (p *program) demoCommand() *cobra.Command {
 		Long: `Run a sample MCP server that needs an API key, and add it to Key2OAuth. If
 Key2OAuth is not running, run it too. Ctrl-C ends the demo and removes the
 server.`,
-		Args: wants(),
+		Args: cli.Wants(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.demo(cmd.Context(), o) },
 	}
 	o.addFlags(cmd.Flags())
@@ -36,11 +38,11 @@ func (p *program) demo(ctx context.Context, o appOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	c, err := p.connect()
+	c, err := p.Connect()
 	if err == nil {
 		return p.runDemo(ctx, c)
 	}
-	if f, ok := errors.AsType[*failure](err); !ok || f.code != exitNotRunning {
+	if f, ok := errors.AsType[*cli.Failure](err); !ok || f.Code != cli.ExitNotRunning {
 		return err
 	}
 
@@ -52,7 +54,7 @@ func (p *program) demo(ctx context.Context, o appOptions) error {
 	err = p.serve(appCtx, o, nil, func(*shim.Shim) {
 		defer endApp()
 		ran = true
-		c, err := p.connect()
+		c, err := p.Connect()
 		if err != nil {
 			demoErr = err
 			return
@@ -66,39 +68,39 @@ func (p *program) demo(ctx context.Context, o appOptions) error {
 }
 
 // runDemo serves the sample until ctx ends.
-func (p *program) runDemo(ctx context.Context, c *client) (err error) {
+func (p *program) runDemo(ctx context.Context, c *cli.Client) (err error) {
 	key := "demo_" + rand.Text()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: requireKey(key, sampleServer()), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: sample.RequireKey(key, sample.Server(p.Version)), ReadHeaderTimeout: 10 * time.Second}
 	var serving sync.WaitGroup
 	serving.Go(func() { srv.Serve(ln) })
 	defer serving.Wait()
 	defer srv.Close()
 
 	upstream := "http://" + ln.Addr().String() + "/mcp"
-	raw, err := c.call(ctx, http.MethodPost, "/api/slugs", api.NewEndpoint{UpstreamURL: upstream, DisplayName: "Demo"})
+	raw, err := c.Call(ctx, http.MethodPost, "/api/slugs", api.NewEndpoint{UpstreamURL: upstream, DisplayName: "Demo"})
 	if err != nil {
 		return err
 	}
 	var e api.CreatedEndpoint
-	if err := decode(raw, &e); err != nil {
+	if err := cli.Decode(raw, &e); err != nil {
 		return err
 	}
 	defer func() {
 		// ctx has ended: that is why we are here.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if _, e := c.call(ctx, http.MethodDelete, slugPath(e.Slug), nil); e != nil {
+		if _, e := c.Call(ctx, http.MethodDelete, cli.SlugPath(e.Slug), nil); e != nil {
 			err = errors.Join(err, fmt.Errorf("the demo server is still there: %w", e))
 			return
 		}
-		p.remark("the demo is over, and its server was removed")
+		p.Remark("the demo is over, and its server was removed")
 	}()
 
-	fmt.Fprintf(p.stdout, `
+	fmt.Fprintf(p.Stdout, `
 A sample MCP server is running. It takes an API key and knows no OAuth:
 
   Address   %s

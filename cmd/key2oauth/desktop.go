@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/autostart"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/browser"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/clipboard"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/shim"
@@ -45,7 +47,7 @@ type desk struct {
 // there is a place for one.
 func (p *program) desktop(ctx context.Context, o appOptions, flags *pflag.FlagSet) error {
 	err := p.runDesktop(ctx, o, flags)
-	if err != nil && ctx.Err() == nil && !isTerminal(p.stderr) {
+	if err != nil && ctx.Err() == nil && !cli.IsTerminal(p.Stderr) {
 		// A program that was started by a click shows no standard error.
 		if e := notify.Tell(tray.StartFailed(display.Text(err.Error(), tray.MaxReason))); e != nil {
 			p.logger(o).Debug("no notification says why the program ends", "err", e)
@@ -90,15 +92,15 @@ func (p *program) runDesktop(ctx context.Context, o appOptions, flags *pflag.Fla
 // secondDesktop leads to the Key2OAuth that is already running. A person who
 // starts it again may not see it, so the window opens, except at login.
 func (p *program) secondDesktop(ctx context.Context, o appOptions) error {
-	c, err := p.connect()
+	c, err := p.Connect()
 	if err != nil {
 		return err
 	}
-	p.remark("already running at %s", c.origin)
+	p.Remark("already running at %s", c.Origin)
 	if o.atLogin {
 		return nil
 	}
-	return p.openWindow(ctx, c, false)
+	return p.OpenWindow(ctx, c, false)
 }
 
 // run shows the tray until ctx, or the owner's session, ends. Where there is no
@@ -121,9 +123,9 @@ func (d *desk) run(ctx context.Context) {
 	case errors.Is(err, tray.ErrBusGone) && d.atLogin:
 		// The next login starts it again. If this one were still running then,
 		// there would be no tray.
-		d.p.remark("the desktop session has ended, so Key2OAuth quits")
+		d.p.Remark("the desktop session has ended, so Key2OAuth quits")
 	default:
-		d.p.remark("running without a tray: %v", err)
+		d.p.Remark("running without a tray: %v", err)
 		<-ctx.Done()
 	}
 }
@@ -142,7 +144,7 @@ func (d *desk) repairLogin() {
 // greet opens the window on a first run and where no icon appears, since the
 // person who started the program expects to see something.
 func (d *desk) greet(ctx context.Context) {
-	if d.atLogin || !hasBrowser() {
+	if d.atLogin || !browser.Available() {
 		return
 	}
 	patience := 3 * time.Second // for a panel that was just started too
@@ -168,7 +170,7 @@ func (d *desk) host(shown bool) {
 		d.seen.Do(func() { close(d.visible) })
 		return
 	}
-	d.p.remark("this desktop shows no tray icons now; open the Key2OAuth window with: key2oauth open")
+	d.p.Remark("this desktop shows no tray icons now; open the Key2OAuth window with: key2oauth open")
 }
 
 // Prompt implements shim.Prompter. The state lists what is waiting, so it only
@@ -282,14 +284,14 @@ func (d *desk) do(ctx context.Context, a tray.Action) {
 func (d *desk) open(ctx context.Context, path string) {
 	link := d.shim.OwnerLink(path)
 	d.clicks.Go(func() {
-		if hasBrowser() {
-			err := openBrowser(ctx, link)
+		if browser.Available() {
+			err := browser.Open(ctx, link)
 			if err == nil || ctx.Err() != nil {
 				return
 			}
-			d.p.remark("could not open a browser: %v", err)
+			d.p.Remark("could not open a browser: %v", err)
 		}
-		d.p.remark("open this link in a browser on this computer; it works once, for 30 seconds: %s", link)
+		d.p.Remark("open this link in a browser on this computer; it works once, for 30 seconds: %s", link)
 	})
 }
 
@@ -367,7 +369,7 @@ func (p *program) loginCommand(flags *pflag.FlagSet) autostart.Command {
 		switch f.Name {
 		case atLoginFlag:
 		case "data-dir": // login has another working directory
-			c.Args = append(c.Args, "--data-dir="+p.dataDir)
+			c.Args = append(c.Args, "--data-dir="+p.DataDir)
 		default:
 			c.Args = append(c.Args, "--"+f.Name+"="+f.Value.String())
 		}

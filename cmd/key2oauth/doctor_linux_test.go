@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -46,7 +47,7 @@ func TestDoctorShowsProgress(t *testing.T) {
 			}
 			release()
 			err := <-done
-			if f, ok := errors.AsType[*failure](err); ok && f.code != exitFailed || !ok && err != nil {
+			if f, ok := errors.AsType[*cli.Failure](err); ok && f.Code != cli.ExitFailed || !ok && err != nil {
 				t.Fatalf("key2oauth doctor: %v", err)
 			}
 			waitUntil(t, "the server is well", func() bool { return strings.Contains(tt.seen.String(), "ok      Slow, key 1") })

@@ -26,7 +26,7 @@ func (l loginSetting) Set(on bool) error {
 // isDefaultDir reports whether the data folder is the default one.
 func (p *program) isDefaultDir() bool {
 	dir, err := os.UserConfigDir()
-	return err == nil && p.dataDir == filepath.Join(dir, "key2oauth")
+	return err == nil && p.DataDir == filepath.Join(dir, "key2oauth")
 }
 
 // forgetLogin removes the login entry, if it starts the program on this data
@@ -37,7 +37,7 @@ func (p *program) forgetLogin() (left string, err error) {
 	if err != nil {
 		return "", nil // then there can be no entry either
 	}
-	folders := [][]string{{"--data-dir=" + p.dataDir}}
+	folders := [][]string{{"--data-dir=" + p.DataDir}}
 	if p.isDefaultDir() {
 		folders = append(folders, nil)
 	}

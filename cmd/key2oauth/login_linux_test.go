@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/autostart"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 )
 
 // TestForgetLogin: what is started at login for this data folder is not
@@ -17,7 +18,7 @@ func TestForgetLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine, usual := &program{dataDir: "/data/mine"}, &program{dataDir: filepath.Join(config, "key2oauth")}
+	mine, usual := &program{Program: cli.Program{DataDir: "/data/mine"}}, &program{Program: cli.Program{DataDir: filepath.Join(config, "key2oauth")}}
 	const flag = "--" + atLoginFlag
 	for _, tt := range []struct {
 		name    string

@@ -8,75 +8,31 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	os.Exit(report(os.Stderr, err))
+	os.Exit(cli.Report(os.Stderr, err))
 }
 
 // run is the whole program. It returns when the command is done or, after ctx
 // has ended, cleaned up.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	root := newRoot(&program{stdin: stdin, stdout: stdout, stderr: stderr})
+	root := newRoot(&program{Program: cli.Program{
+		Stdin: stdin, Stdout: stdout, Stderr: stderr, Version: version(), RuntimeNote: runtimeNote(runtime.Version()),
+	}})
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	return root.ExecuteContext(ctx)
-}
-
-// Exit codes. Scripts depend on them.
-const (
-	exitFailed     = 1
-	exitUsage      = 2
-	exitNotRunning = 3
-)
-
-// A failure is an error with its exit code and, mostly, what a person can do
-// about it. Other errors have the exit code 1.
-type failure struct {
-	code int
-	err  error
-	hint string
-}
-
-func (f *failure) Error() string { return f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }
-
-// usage is a mistake in how the program was called.
-func usage(hint, format string, args ...any) error {
-	return &failure{code: exitUsage, err: fmt.Errorf(format, args...), hint: hint}
-}
-
-// failed adds to err what to do next.
-func failed(err error, hint string) error {
-	return &failure{code: exitFailed, err: err, hint: hint}
-}
-
-// report says why the program ends, and returns the exit code.
-func report(stderr io.Writer, err error) int {
-	if err == nil {
-		return 0
-	}
-	if errors.Is(err, context.Canceled) {
-		return exitFailed // the person who pressed Ctrl-C knows why
-	}
-	fmt.Fprintf(stderr, "key2oauth: %s\n", printable(err.Error()))
-	f, ok := errors.AsType[*failure](err)
-	if !ok {
-		return exitFailed
-	}
-	if f.hint != "" {
-		fmt.Fprintf(stderr, "key2oauth: hint: %s\n", f.hint)
-	}
-	return f.code
 }

@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/listen"
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim"
 )
@@ -47,11 +49,11 @@ func TestParseAddr(t *testing.T) {
 		{"", ""},
 	} {
 		got := ""
-		if ap, err := parseAddr(tt.in); err == nil {
+		if ap, err := listen.ParseAddr(tt.in); err == nil {
 			got = ap.String()
 		}
 		if got != tt.want {
-			t.Errorf("parseAddr(%q): got %q, want %q", tt.in, got, tt.want)
+			t.Errorf("listen.ParseAddr(%q): got %q, want %q", tt.in, got, tt.want)
 		}
 	}
 }
@@ -62,15 +64,15 @@ func FuzzParseAddr(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		ap, err := parseAddr(s)
+		ap, err := listen.ParseAddr(s)
 		if err != nil {
 			return
 		}
 		if !ap.Addr().IsLoopback() {
-			t.Errorf("parseAddr(%q): got %s, which is not loopback", s, ap)
+			t.Errorf("listen.ParseAddr(%q): got %s, which is not loopback", s, ap)
 		}
 		if again, err := netip.ParseAddrPort(ap.String()); err != nil || again != ap {
-			t.Errorf("parseAddr(%q): %s reads as %s, %v", s, ap, again, err)
+			t.Errorf("listen.ParseAddr(%q): %s reads as %s, %v", s, ap, again, err)
 		}
 	})
 }
@@ -86,8 +88,8 @@ func TestPrintable(t *testing.T) {
 		{"not UTF-8", "a\xffb", "ab"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := printable(tt.in); got != tt.want {
-				t.Errorf("printable(%q): got %q, want %q", tt.in, got, tt.want)
+			if got := cli.Printable(tt.in); got != tt.want {
+				t.Errorf("cli.Printable(%q): got %q, want %q", tt.in, got, tt.want)
 			}
 		})
 	}
@@ -101,16 +103,16 @@ func TestReport(t *testing.T) {
 		want string
 	}{
 		{"none", nil, 0, ""},
-		{"interrupted", context.Canceled, exitFailed, ""},
-		{"plain", errors.New("x"), exitFailed, "key2oauth: x\n"},
-		{"usage", usage("do y", "bad %s", "x"), exitUsage, "key2oauth: bad x\nkey2oauth: hint: do y\n"},
-		{"with clean-up", errors.Join(failed(errors.New("x"), "do y"), errors.New("z")), exitFailed, "key2oauth: x z\nkey2oauth: hint: do y\n"},
-		{"a stranger's words", errors.New("x\x1b[2J"), exitFailed, "key2oauth: x[2J\n"},
+		{"interrupted", context.Canceled, cli.ExitFailed, ""},
+		{"plain", errors.New("x"), cli.ExitFailed, "key2oauth: x\n"},
+		{"usage", cli.Usage("do y", "bad %s", "x"), cli.ExitUsage, "key2oauth: bad x\nkey2oauth: hint: do y\n"},
+		{"with clean-up", errors.Join(cli.Failed(errors.New("x"), "do y"), errors.New("z")), cli.ExitFailed, "key2oauth: x z\nkey2oauth: hint: do y\n"},
+		{"a stranger's words", errors.New("x\x1b[2J"), cli.ExitFailed, "key2oauth: x[2J\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b bytes.Buffer
-			if got := report(&b, tt.err); got != tt.code || b.String() != tt.want {
-				t.Errorf("report(%v): got %d %q, want %d %q", tt.err, got, b.String(), tt.code, tt.want)
+			if got := cli.Report(&b, tt.err); got != tt.code || b.String() != tt.want {
+				t.Errorf("cli.Report(%v): got %d %q, want %d %q", tt.err, got, b.String(), tt.code, tt.want)
 			}
 		})
 	}
@@ -235,8 +237,8 @@ func TestUnusableFolder(t *testing.T) {
 	for _, dir := range []string{file, filepath.Join(file, "below")} {
 		var stdout, stderr testenv.Output
 		err := run(t.Context(), []string{"serve", "--data-dir", dir, "--addr", ":0"}, strings.NewReader(""), &stdout, &stderr)
-		code := report(&stderr, err)
-		if code != exitFailed || stdout.String() != "" || !strings.Contains(stderr.String(), dir) || !strings.Contains(stderr.String(), "--data-dir") {
+		code := cli.Report(&stderr, err)
+		if code != cli.ExitFailed || stdout.String() != "" || !strings.Contains(stderr.String(), dir) || !strings.Contains(stderr.String(), "--data-dir") {
 			t.Errorf("serve --data-dir %s: got exit code %d, stdout %q, stderr %q", dir, code, stdout.String(), stderr.String())
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 )
 
 // Another user's data folder: it can be read, but not written.
@@ -40,8 +42,8 @@ func TestReadOnlyFolder(t *testing.T) {
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Run()
-	if got := cmd.ProcessState.ExitCode(); got != exitFailed {
-		t.Errorf("exit code: got %d, want %d", got, exitFailed)
+	if got := cmd.ProcessState.ExitCode(); got != cli.ExitFailed {
+		t.Errorf("exit code: got %d, want %d", got, cli.ExitFailed)
 	}
 	if stdout.Len() != 0 || !strings.Contains(stderr.String(), dir) || !strings.Contains(stderr.String(), "hint: ") {
 		t.Errorf("got stdout %q, stderr %q", stdout.String(), stderr.String())

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/spf13/cobra"
 )
 
@@ -64,9 +65,9 @@ func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
-		Args:  wants(),
+		Args:  cli.Wants(),
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintln(p.stdout, versionText())
+			fmt.Fprintln(p.Stdout, versionText())
 			return nil
 		},
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -16,9 +16,9 @@ import (
 
 const hintList = "list your servers with: key2oauth list"
 
-func slugPath(slug string) string { return "/api/slugs/" + url.PathEscape(slug) }
+func SlugPath(slug string) string { return "/api/slugs/" + url.PathEscape(slug) }
 
-func (p *program) addCommand() *cobra.Command {
+func (p *Program) AddCommand() *cobra.Command {
 	var name, header, prefix string
 	var keyStdin, force bool
 	cmd := &cobra.Command{
@@ -32,7 +32,7 @@ from the command line, where other programs could read it.`,
 		Example: `  key2oauth add https://example.com/mcp --name Example
   key2oauth add https://example.com/mcp --header X-API-Key
   pass show example | key2oauth add https://example.com/mcp --key-stdin`,
-		Args: wants("URL"),
+		Args: Wants("URL"),
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
@@ -41,9 +41,9 @@ from the command line, where other programs could read it.`,
 	f.StringVar(&prefix, "prefix", "", "text before the key in the header (default \"Bearer \" in Authorization, else nothing)")
 	f.BoolVar(&keyStdin, "key-stdin", false, "read the key from standard input, test it and save it")
 	f.BoolVar(&force, "force", false, forceUsage)
-	asJSON := jsonFlag(cmd)
+	asJSON := JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := p.connect()
+		c, err := p.Connect()
 		if err != nil {
 			return err
 		}
@@ -55,34 +55,34 @@ from the command line, where other programs could read it.`,
 			body.Prefix = &prefix
 		}
 		if keyStdin {
-			if body.Key, err = p.readKey(cmd.Context()); err != nil {
+			if body.Key, err = p.ReadKey(cmd.Context()); err != nil {
 				return err
 			}
 			body.Force = force
 		}
-		raw, err := c.call(cmd.Context(), http.MethodPost, "/api/slugs", body)
+		raw, err := c.Call(cmd.Context(), http.MethodPost, "/api/slugs", body)
 		if err != nil {
 			return err
 		}
 		var e api.CreatedEndpoint
-		if err := decode(raw, &e); err != nil {
+		if err := Decode(raw, &e); err != nil {
 			return err
 		}
 		if e.Note != "" {
-			p.remark("%s", printable(e.Note))
+			p.Remark("%s", Printable(e.Note))
 		}
 		if strings.Contains(args[0], "?") {
-			p.remark("the part of the URL after ? is kept encrypted, but it may be in your shell's history")
+			p.Remark("the part of the URL after ? is kept encrypted, but it may be in your shell's history")
 		}
 		if *asJSON {
-			return p.printJSON(raw)
+			return p.PrintJSON(raw)
 		}
 		if keyStdin {
-			p.remark("paste this address into your app:")
+			p.Remark("paste this address into your app:")
 		} else {
-			p.remark("paste this address into your app; when it connects, a page opens and asks for the key:")
+			p.Remark("paste this address into your app; when it connects, a page opens and asks for the key:")
 		}
-		fmt.Fprintln(p.stdout, e.MCPEndpoint)
+		fmt.Fprintln(p.Stdout, e.MCPEndpoint)
 		return nil
 	}
 	return cmd
@@ -90,35 +90,35 @@ from the command line, where other programs could read it.`,
 
 const forceUsage = "save the key even if this does not look like an MCP server"
 
-func (p *program) listCommand() *cobra.Command {
+func (p *Program) ListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [flags]",
 		Short: "List your servers",
-		Args:  wants(),
+		Args:  Wants(),
 	}
-	asJSON := jsonFlag(cmd)
+	asJSON := JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.connect()
+		c, err := p.Connect()
 		if err != nil {
 			return err
 		}
 		var answer api.Endpoints
-		raw, err := c.getInto(cmd.Context(), "/api/slugs", &answer)
+		raw, err := c.GetInto(cmd.Context(), "/api/slugs", &answer)
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			return p.printJSON(raw)
+			return p.PrintJSON(raw)
 		}
 		if len(answer.Slugs) == 0 {
-			p.remark("no servers yet; add one with: key2oauth add URL")
+			p.Remark("no servers yet; add one with: key2oauth add URL")
 			return nil
 		}
 		rows := [][]string{{"SLUG", "NAME", "STATE", "KEYS", "LAST USED", "SERVER", "ADDRESS"}}
 		for _, e := range answer.Slugs {
 			rows = append(rows, []string{e.Slug, e.DisplayName, e.State, labels(e.Credentials), day(e.LastUsed), e.UpstreamURL, e.MCPEndpoint})
 		}
-		return p.printTable(rows)
+		return p.PrintTable(rows)
 	}
 	return cmd
 }
@@ -131,63 +131,63 @@ func labels(credentials []api.Credential) string {
 	return strings.Join(all, ", ")
 }
 
-func (p *program) urlCommand() *cobra.Command {
+func (p *Program) UrlCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "url SLUG",
 		Short:   "Print the address of a server for your apps",
 		Example: `  claude mcp add --transport http example "$(key2oauth url 0123456789ab)"`,
-		Args:    wants("SLUG"),
+		Args:    Wants("SLUG"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := p.connect()
+			c, err := p.Connect()
 			if err != nil {
 				return err
 			}
 			var e api.Endpoint
-			if _, err := c.getInto(cmd.Context(), slugPath(args[0]), &e); err != nil {
+			if _, err := c.GetInto(cmd.Context(), SlugPath(args[0]), &e); err != nil {
 				return notFound(err, "server "+args[0], hintList)
 			}
-			fmt.Fprintln(p.stdout, e.MCPEndpoint)
+			fmt.Fprintln(p.Stdout, e.MCPEndpoint)
 			return nil
 		},
 	}
 }
 
-func (p *program) removeCommand() *cobra.Command {
+func (p *Program) RemoveCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "remove SLUG [flags]",
 		Short: "Remove a server and its keys, and disconnect its apps",
 		Long: `Remove a server and its keys, and disconnect its apps. On a terminal it asks
 first.`,
-		Args: wants("SLUG"),
+		Args: Wants("SLUG"),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		c, err := p.connect()
+		c, err := p.Connect()
 		if err != nil {
 			return err
 		}
 		var e api.Endpoint
-		if _, err := c.getInto(ctx, slugPath(args[0]), &e); err != nil {
+		if _, err := c.GetInto(ctx, SlugPath(args[0]), &e); err != nil {
 			return notFound(err, "server "+args[0], hintList)
 		}
 		if !yes {
-			question := fmt.Sprintf("Remove %s with its keys, and disconnect every app that uses it?", printable(e.DisplayName))
-			if ok, err := p.confirm(ctx, question); err != nil || !ok {
+			question := fmt.Sprintf("Remove %s with its keys, and disconnect every app that uses it?", Printable(e.DisplayName))
+			if ok, err := p.Confirm(ctx, question); err != nil || !ok {
 				return err
 			}
 		}
-		if _, err := c.call(ctx, http.MethodDelete, slugPath(e.Slug), nil); err != nil {
+		if _, err := c.Call(ctx, http.MethodDelete, SlugPath(e.Slug), nil); err != nil {
 			return notFound(err, "server "+args[0], hintList)
 		}
-		p.remark("removed %s", printable(e.DisplayName))
+		p.Remark("removed %s", Printable(e.DisplayName))
 		return nil
 	}
 	return cmd
 }
 
-func (p *program) keyCommand() *cobra.Command {
+func (p *Program) KeyCommand() *cobra.Command {
 	var credential string
 	var force bool
 	cmd := &cobra.Command{
@@ -198,64 +198,64 @@ terminal it is asked for and not shown. It is tested at the server first.
 Connected apps keep working with the new key.`,
 		Example: `  key2oauth key 0123456789ab
   pass show example | key2oauth key 0123456789ab`,
-		Args: wants("SLUG"),
+		Args: Wants("SLUG"),
 	}
 	cmd.Flags().StringVar(&credential, "credential", "", "the `ID` of the key to replace, if the server has several")
 	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		c, err := p.connect()
+		c, err := p.Connect()
 		if err != nil {
 			return err
 		}
 		// A server that is gone is reported before a key is pasted.
 		var e api.Endpoint
-		if _, err := c.getInto(ctx, slugPath(args[0]), &e); err != nil {
+		if _, err := c.GetInto(ctx, SlugPath(args[0]), &e); err != nil {
 			return notFound(err, "server "+args[0], hintList)
 		}
-		key, err := p.readKey(ctx)
+		key, err := p.ReadKey(ctx)
 		if err != nil {
 			return err
 		}
 		change := api.KeyChange{Key: key, Credential: credential, Force: force}
-		_, err = c.call(ctx, http.MethodPut, slugPath(e.Slug)+"/key", change)
+		_, err = c.Call(ctx, http.MethodPut, SlugPath(e.Slug)+"/key", change)
 		if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusConflict {
 			return p.severalKeys(e)
 		}
 		if err != nil {
 			return err
 		}
-		p.remark("key saved for %s; connected apps keep working", printable(e.DisplayName))
+		p.Remark("key saved for %s; connected apps keep working", Printable(e.DisplayName))
 		return p.remarkUnverified(ctx, c, e.Slug, credential)
 	}
 	return cmd
 }
 
 // remarkUnverified says so if the key that was just saved could not be tested.
-func (p *program) remarkUnverified(ctx context.Context, c *client, slug, credential string) error {
+func (p *Program) remarkUnverified(ctx context.Context, c *Client, slug, credential string) error {
 	var e api.Endpoint
-	if _, err := c.getInto(ctx, slugPath(slug), &e); err != nil {
+	if _, err := c.GetInto(ctx, SlugPath(slug), &e); err != nil {
 		return err
 	}
 	for _, cred := range e.Credentials {
 		if cred.State == api.CredentialUnverified && (cred.ID == credential || credential == "" && cred.For == api.ForOwner) {
-			p.remark("the key could not be tested: the server did not answer, or it needs no key")
+			p.Remark("the key could not be tested: the server did not answer, or it needs no key")
 		}
 	}
 	return nil
 }
 
 // severalKeys lists the keys to choose from.
-func (p *program) severalKeys(e *apiError) error {
+func (p *Program) severalKeys(e *apiError) error {
 	var answer api.SeveralKeys
 	if json.Unmarshal(e.body, &answer) == nil && len(answer.Credentials) > 0 {
 		rows := [][]string{{"ID", "LABEL", "STATE"}}
 		for _, c := range answer.Credentials {
 			rows = append(rows, []string{c.ID, c.Label, c.State})
 		}
-		if err := printTable(p.stderr, rows); err != nil {
+		if err := printTable(p.Stderr, rows); err != nil {
 			return err
 		}
 	}
-	return failed(e, "choose the key to replace with --credential ID")
+	return Failed(e, "choose the key to replace with --credential ID")
 }

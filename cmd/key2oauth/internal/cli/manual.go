@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -9,24 +9,24 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// manualCommand prints the manual page, for packages. There is one page for all
+// ManualCommand prints the manual page, for packages. There is one page for all
 // commands, since their help is short.
-func (p *program) manualCommand() *cobra.Command {
+func (p *Program) ManualCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "manual",
 		Short:  "Print the manual page, key2oauth(1)",
 		Hidden: true,
-		Args:   wants(),
+		Args:   Wants(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return writeManual(p.stdout, cmd.Root())
+			return writeManual(p.Stdout, cmd.Root(), p.Version)
 		},
 	}
 }
 
-func writeManual(w io.Writer, root *cobra.Command) error {
+func writeManual(w io.Writer, root *cobra.Command, version string) error {
 	m := &manual{}
 	m.line(`.\" Made by "key2oauth manual".`)
-	m.line(`.TH KEY2OAUTH 1 "" "key2oauth %s" "User Commands"`, roff(version()))
+	m.line(`.TH KEY2OAUTH 1 "" "key2oauth %s" "User Commands"`, roff(version))
 	m.line(".SH NAME")
 	m.line(`key2oauth \- %s`, roff(lowerFirst(root.Short)))
 	m.line(".SH SYNOPSIS")

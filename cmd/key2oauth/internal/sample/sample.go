@@ -1,4 +1,5 @@
-package main
+// Package sample is an MCP server that needs an API key, to try Key2OAuth with.
+package sample
 
 import (
 	"context"
@@ -14,9 +15,9 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// requireKey is the only authorization of the sample server: an API key, as on
+// RequireKey is the only authorization of the sample server: an API key, as on
 // most MCP servers.
-func requireKey(key string, next http.Handler) http.Handler {
+func RequireKey(key string, next http.Handler) http.Handler {
 	want := sha256.Sum256([]byte("Bearer " + key))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got := sha256.Sum256([]byte(r.Header.Get("Authorization")))
@@ -30,9 +31,9 @@ func requireKey(key string, next http.Handler) http.Handler {
 	})
 }
 
-// sampleServer is an MCP server with a few tools.
-func sampleServer() http.Handler {
-	s := mcp.NewServer(&mcp.Implementation{Name: "key2oauth-demo", Title: "Key2OAuth demo", Version: version()}, nil)
+// Server is an MCP server with a few tools. version is its own.
+func Server(version string) http.Handler {
+	s := mcp.NewServer(&mcp.Implementation{Name: "key2oauth-demo", Title: "Key2OAuth demo", Version: version}, nil)
 	mcp.AddTool(s, &mcp.Tool{Name: "roll_dice", Description: "Roll dice and tell each result and the sum."}, rollDice)
 	mcp.AddTool(s, &mcp.Tool{Name: "convert_units", Description: "Convert between km and mi, kg and lb, C and F, l and gal (US)."}, convertUnits)
 	n := &notes{}

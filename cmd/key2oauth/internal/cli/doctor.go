@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -14,11 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/listen"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
-func (p *program) doctorCommand() *cobra.Command {
+func (p *Program) DoctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [flags]",
 		Short: "Check everything, and say what to fix",
@@ -29,15 +30,15 @@ or tokens, so you can show it to others.
 
 The exit code is 1 if something does not work, and 3 if Key2OAuth is not running;
 then the report says what keeps it from starting.`,
-		Args: wants(),
+		Args: Wants(),
 	}
-	asJSON := jsonFlag(cmd)
+	asJSON := JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if note := runtimeNote(runtime.Version()); note != "" {
-			fmt.Fprintf(p.stderr, "key2oauth: this program was built with %s, %s\n", runtime.Version(), note)
+		if note := p.RuntimeNote; note != "" {
+			fmt.Fprintf(p.Stderr, "key2oauth: this program was built with %s, %s\n", runtime.Version(), note)
 		}
-		c, err := p.connect()
-		if f, ok := errors.AsType[*failure](err); ok && f.code == exitNotRunning {
+		c, err := p.Connect()
+		if f, ok := errors.AsType[*Failure](err); ok && f.Code == ExitNotRunning {
 			return p.examineStopped(err, *asJSON)
 		}
 		if err != nil {
@@ -48,7 +49,7 @@ then the report says what keeps it from starting.`,
 			return err
 		}
 		if *asJSON {
-			if err := p.printJSON(raw); err != nil {
+			if err := p.PrintJSON(raw); err != nil {
 				return err
 			}
 		}
@@ -61,16 +62,16 @@ then the report says what keeps it from starting.`,
 				n++
 			}
 		}
-		return failed(fmt.Errorf("%d of %d checks failed", n, len(report.Findings)), "see above what to do")
+		return Failed(fmt.Errorf("%d of %d checks failed", n, len(report.Findings)), "see above what to do")
 	}
 	return cmd
 }
 
 // examineStopped looks for what keeps Key2OAuth from running, and returns why as
 // the error.
-func (p *program) examineStopped(why error, asJSON bool) error {
+func (p *Program) examineStopped(why error, asJSON bool) error {
 	now := time.Now().UTC()
-	report := api.Report{Version: version(), Began: now, Findings: stopped(p.dataDir)}
+	report := api.Report{Version: p.Version, Began: now, Findings: stopped(p.DataDir)}
 	now = time.Now().UTC()
 	report.Ended = &now
 	if asJSON {
@@ -78,7 +79,7 @@ func (p *program) examineStopped(why error, asJSON bool) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(p.printJSON(raw), why)
+		return errors.Join(p.PrintJSON(raw), why)
 	}
 	p.newReportPrinter().print(report.Findings)
 	return why
@@ -96,12 +97,12 @@ func stopped(dir string) []api.Finding {
 	addr, err := shim.StoredAddr(dir)
 	if err != nil {
 		folder.State, folder.Whose = api.FindingFailed, api.WhoseYours
-		folder.Words, folder.Next = printable(err.Error()), "Fix that, then start Key2OAuth again."
+		folder.Words, folder.Next = Printable(err.Error()), "Fix that, then start Key2OAuth again."
 		port.Words = "The address is kept in the data folder."
 	}
 	if addr != "" {
 		port.State, port.Words = api.FindingOK, addr+" is free."
-		ln, err := listenOn(addr, "")
+		ln, err := listen.On(addr)
 		if err == nil {
 			err = ln.Close()
 		}
@@ -123,8 +124,8 @@ func stopped(dir string) []api.Finding {
 
 // examine has the running Key2OAuth examine everything. If show is true, it
 // prints each finding as it arrives.
-func (p *program) examine(ctx context.Context, c *client, show bool) (report api.Report, raw []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.origin+"/api/doctor", nil)
+func (p *Program) examine(ctx context.Context, c *Client, show bool) (report api.Report, raw []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Origin+"/api/doctor", nil)
 	if err != nil {
 		return report, nil, err
 	}
@@ -133,11 +134,11 @@ func (p *program) examine(ctx context.Context, c *client, show bool) (report api
 	patient.Timeout = 0 // servers with a problem are slow
 	res, err := patient.Do(req)
 	if err != nil {
-		return report, nil, noAnswer(c.origin, err)
+		return report, nil, noAnswer(c.Origin, err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return report, nil, fmt.Errorf("Key2OAuth at %s answered %s", c.origin, res.Status)
+		return report, nil, fmt.Errorf("Key2OAuth at %s answered %s", c.Origin, res.Status)
 	}
 	out := p.newReportPrinter()
 	lines := bufio.NewReader(res.Body)
@@ -161,7 +162,7 @@ func (p *program) examine(ctx context.Context, c *client, show bool) (report api
 	}
 	out.clear()
 	if report.Ended == nil {
-		return report, nil, &failure{exitNotRunning, errors.New("Key2OAuth quit before the report was complete"), "start it with: key2oauth serve"}
+		return report, nil, &Failure{ExitNotRunning, errors.New("Key2OAuth quit before the report was complete"), "start it with: key2oauth serve"}
 	}
 	return report, raw, nil
 }
@@ -169,15 +170,15 @@ func (p *program) examine(ctx context.Context, c *client, show bool) (report api
 // A reportPrinter prints each finding once it is known. On a terminal, the one
 // being examined stands below them meanwhile.
 type reportPrinter struct {
-	p       *program
+	p       *Program
 	printed map[string]bool
 	group   string
 	live    bool
 	shown   int // how many characters of it stand on the last line
 }
 
-func (p *program) newReportPrinter() *reportPrinter {
-	return &reportPrinter{p: p, printed: make(map[string]bool), live: isTerminal(p.stdout)}
+func (p *Program) newReportPrinter() *reportPrinter {
+	return &reportPrinter{p: p, printed: make(map[string]bool), live: IsTerminal(p.Stdout)}
 }
 
 func (r *reportPrinter) print(findings []api.Finding) {
@@ -188,18 +189,18 @@ func (r *reportPrinter) print(findings []api.Finding) {
 		r.clear()
 		if f.Group != r.group {
 			r.group = f.Group
-			fmt.Fprintln(r.p.stdout, shim.GroupTitle(r.group))
+			fmt.Fprintln(r.p.Stdout, shim.GroupTitle(r.group))
 		}
 		if f.State != api.FindingRunning {
 			r.printed[f.ID] = true
-			fmt.Fprint(r.p.stdout, shim.FindingText(f))
+			fmt.Fprint(r.p.Stdout, shim.FindingText(f))
 			continue
 		}
 		if r.live {
-			line := []rune("  ...     " + printable(f.What))
+			line := []rune("  ...     " + Printable(f.What))
 			line = line[:min(len(line), 76)] // more would not be one line
 			r.shown = len(line)
-			fmt.Fprint(r.p.stdout, string(line))
+			fmt.Fprint(r.p.Stdout, string(line))
 		}
 		return // one at a time
 	}
@@ -208,7 +209,7 @@ func (r *reportPrinter) print(findings []api.Finding) {
 // clear removes the one being examined.
 func (r *reportPrinter) clear() {
 	if r.shown > 0 {
-		fmt.Fprint(r.p.stdout, "\r"+strings.Repeat(" ", r.shown)+"\r")
+		fmt.Fprint(r.p.Stdout, "\r"+strings.Repeat(" ", r.shown)+"\r")
 		r.shown = 0
 	}
 }

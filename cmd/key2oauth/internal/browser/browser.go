@@ -1,4 +1,5 @@
-package main
+// Package browser opens links in the browser of the desktop, where there is one.
+package browser
 
 import (
 	"context"
@@ -7,9 +8,9 @@ import (
 	"time"
 )
 
-// hasBrowser reports whether there is a screen for a browser. A text browser in
+// Available reports whether there is a screen for a browser. A text browser in
 // a remote shell would take over the terminal.
-func hasBrowser() bool {
+func Available() bool {
 	switch runtime.GOOS {
 	case "windows", "darwin":
 		return true
@@ -18,9 +19,9 @@ func hasBrowser() bool {
 	}
 }
 
-// openBrowser opens link. The opener may be the browser itself and run for
+// Open opens link. The opener may be the browser itself and run for
 // hours, so one that has not failed soon is taken to have worked.
-func openBrowser(ctx context.Context, link string) error {
+func Open(ctx context.Context, link string) error {
 	done := make(chan error, 1)
 	go func() { done <- openURL(link) }()
 	select {

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"os"
@@ -9,11 +9,11 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/userpath"
 )
 
-// installerCommands are for the installer alone.
-func (p *program) installerCommands() []*cobra.Command {
+// InstallerCommands are for the installer alone.
+func (p *Program) InstallerCommands() []*cobra.Command {
 	change := func(name, short string, f func(dir string) error) *cobra.Command {
 		return &cobra.Command{
-			Use: name, Short: short, Hidden: true, Args: wants(),
+			Use: name, Short: short, Hidden: true, Args: Wants(),
 			RunE: func(*cobra.Command, []string) error {
 				exe, err := os.Executable()
 				if err != nil {

@@ -1,4 +1,4 @@
-package main
+package sample
 
 import (
 	"encoding/json"
@@ -25,7 +25,7 @@ func connectSample(t *testing.T, url, key string) (*mcp.ClientSession, error) {
 
 // The sample server is what a person tries first, so its tools must work.
 func TestSample(t *testing.T) {
-	srv := httptest.NewServer(requireKey("demo_key", sampleServer()))
+	srv := httptest.NewServer(RequireKey("demo_key", Server("test")))
 	defer srv.Close()
 	if _, err := connectSample(t, srv.URL, "demo_other"); err == nil {
 		t.Error("the sample server takes any key")

@@ -1,4 +1,6 @@
-package main
+// Package listen takes the loopback address that Key2OAuth serves, and names the
+// program that holds it where it is taken.
+package listen
 
 import (
 	"errors"
@@ -8,11 +10,12 @@ import (
 	"strconv"
 )
 
-const defaultAddr = "127.0.0.1:7450"
+// DefaultAddr is the address of a first run, if it is free.
+const DefaultAddr = "127.0.0.1:7450"
 
-// parseAddr reads an address to listen on. It must be on loopback: the admin
+// ParseAddr reads an address to listen on. It must be on loopback: the admin
 // API and the page that keys are pasted into are served there.
-func parseAddr(s string) (netip.AddrPort, error) {
+func ParseAddr(s string) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		return netip.AddrPort{}, errors.New("want HOST:PORT")
@@ -34,23 +37,23 @@ func parseAddr(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip, uint16(n)), nil
 }
 
-// listenOn listens on addr. If the port is taken, the error names the program
+// On listens on a loopback address. If the port is taken, the error names the program
 // that has it, where that can be known.
-func listenOn(addr, hint string) (net.Listener, error) {
-	ap, err := parseAddr(addr)
+func On(addr string) (net.Listener, error) {
+	ap, err := ParseAddr(addr)
 	if err != nil {
-		return nil, failed(fmt.Errorf("address %s: %w", addr, err), hint)
+		return nil, fmt.Errorf("address %s: %w", addr, err)
 	}
 	ln, err := net.Listen("tcp", ap.String())
 	if err == nil {
 		return ln, nil
 	}
 	if who := holder(ap); who != "" {
-		return nil, failed(fmt.Errorf("%s is taken by %s", ap, who), hint)
+		return nil, fmt.Errorf("%s is taken by %s", ap, who)
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		err = op.Err // the rest of it repeats the address
 	}
-	return nil, failed(fmt.Errorf("%s cannot be used: %w", ap, err), hint)
+	return nil, fmt.Errorf("%s cannot be used: %w", ap, err)
 }

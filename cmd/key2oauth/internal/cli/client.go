@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -18,38 +18,38 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
-// notRunning says that there is no Key2OAuth to talk to.
-func (p *program) notRunning() error {
-	return &failure{code: exitNotRunning, err: fmt.Errorf("Key2OAuth is not running (data folder %s). Start it with: key2oauth serve", p.dataDir)}
+// NotRunning says that there is no Key2OAuth to talk to.
+func (p *Program) NotRunning() error {
+	return &Failure{Code: ExitNotRunning, err: fmt.Errorf("Key2OAuth is not running (data folder %s). Start it with: key2oauth serve", p.DataDir)}
 }
 
 // noAnswer says that Key2OAuth has just been there.
 func noAnswer(origin string, err error) error {
-	return &failure{code: exitNotRunning, err: fmt.Errorf("Key2OAuth at %s does not answer: %w", origin, errors.Unwrap(err)), hint: "if it has ended, start it with: key2oauth serve"}
+	return &Failure{Code: ExitNotRunning, err: fmt.Errorf("Key2OAuth at %s does not answer: %w", origin, errors.Unwrap(err)), hint: "if it has ended, start it with: key2oauth serve"}
 }
 
-// A client talks to the admin API of the running Key2OAuth.
-type client struct {
-	origin string
+// A Client talks to the admin API of the running Key2OAuth.
+type Client struct {
+	Origin string
 	token  string // the admin token; only "key2oauth token" prints it
 	http   *http.Client
 }
 
-// connect finds the Key2OAuth that is running on the data folder.
-func (p *program) connect() (*client, error) {
-	info, err := instance.Find(p.dataDir)
+// Connect finds the Key2OAuth that is running on the data folder.
+func (p *Program) Connect() (*Client, error) {
+	info, err := instance.Find(p.DataDir)
 	if errors.Is(err, instance.ErrNotRunning) {
-		return nil, p.notRunning()
+		return nil, p.NotRunning()
 	}
 	if err != nil {
 		return nil, err
 	}
-	token, err := p.adminToken()
+	token, err := p.AdminToken()
 	if err != nil {
 		return nil, err
 	}
-	return &client{
-		origin: info.LocalOrigin,
+	return &Client{
+		Origin: info.LocalOrigin,
 		token:  token,
 		http: &http.Client{
 			// A new key is tried at its server before the answer comes.
@@ -63,10 +63,10 @@ func (p *program) connect() (*client, error) {
 	}, nil
 }
 
-func (p *program) adminToken() (string, error) {
-	b, err := os.ReadFile(shim.TokenFile(p.dataDir))
+func (p *Program) AdminToken() (string, error) {
+	b, err := os.ReadFile(shim.TokenFile(p.DataDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", p.notRunning()
+		return "", p.NotRunning()
 	}
 	return strings.TrimSpace(string(b)), err
 }
@@ -80,12 +80,12 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.words }
 
-func (c *client) get(ctx context.Context, path string) ([]byte, error) {
-	return c.call(ctx, http.MethodGet, path, nil)
+func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
+	return c.Call(ctx, http.MethodGet, path, nil)
 }
 
-// call sends body, if it is not nil, as JSON and returns the answer's body.
-func (c *client) call(ctx context.Context, method, path string, body any) ([]byte, error) {
+// Call sends body, if it is not nil, as JSON and returns the answer's body.
+func (c *Client) Call(ctx context.Context, method, path string, body any) ([]byte, error) {
 	var content io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -94,7 +94,7 @@ func (c *client) call(ctx context.Context, method, path string, body any) ([]byt
 		}
 		content = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.origin+path, content)
+	req, err := http.NewRequestWithContext(ctx, method, c.Origin+path, content)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (c *client) call(ctx context.Context, method, path string, body any) ([]byt
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, noAnswer(c.origin, err)
+		return nil, noAnswer(c.Origin, err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
@@ -119,21 +119,21 @@ func (c *client) call(ctx context.Context, method, path string, body any) ([]byt
 	}
 	var said api.Error
 	if json.Unmarshal(answer, &said) != nil || said.Error == "" {
-		said.Error = fmt.Sprintf("Key2OAuth at %s answered %s", c.origin, res.Status)
+		said.Error = fmt.Sprintf("Key2OAuth at %s answered %s", c.Origin, res.Status)
 	}
 	return nil, &apiError{status: res.StatusCode, words: said.Error, body: answer}
 }
 
-// getInto decodes the answer too; raw is for --json.
-func (c *client) getInto(ctx context.Context, path string, v any) (raw []byte, err error) {
-	raw, err = c.get(ctx, path)
+// GetInto decodes the answer too; raw is for --json.
+func (c *Client) GetInto(ctx context.Context, path string, v any) (raw []byte, err error) {
+	raw, err = c.Get(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	return raw, decode(raw, v)
+	return raw, Decode(raw, v)
 }
 
-func decode(raw []byte, v any) error {
+func Decode(raw []byte, v any) error {
 	if err := json.Unmarshal(raw, v); err != nil {
 		return fmt.Errorf("reading the answer of Key2OAuth: %w", err)
 	}
@@ -143,7 +143,7 @@ func decode(raw []byte, v any) error {
 // notFound turns a 404 into an error that names what was asked for.
 func notFound(err error, what, hint string) error {
 	if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusNotFound {
-		return failed(fmt.Errorf("there is no %s", what), hint)
+		return Failed(fmt.Errorf("there is no %s", what), hint)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -22,26 +22,26 @@ import (
 // better words.
 const maxKey = 64 << 10
 
-// readKey reads an API key from standard input.
-func (p *program) readKey(ctx context.Context) (string, error) {
-	key, err := p.readSecret(ctx, "API key")
+// ReadKey reads an API key from standard input.
+func (p *Program) ReadKey(ctx context.Context) (string, error) {
+	key, err := p.ReadSecret(ctx, "API key")
 	if err == nil && key == "" {
-		err = failed(errors.New("no API key on standard input"), "type it when asked, or pipe it in: pass show example | key2oauth key SLUG")
+		err = Failed(errors.New("no API key on standard input"), "type it when asked, or pipe it in: pass show example | key2oauth key SLUG")
 	}
 	return key, err
 }
 
-// readSecret reads a secret from standard input: on a terminal one line, which
+// ReadSecret reads a secret from standard input: on a terminal one line, which
 // is not shown, else everything. It may be empty.
-func (p *program) readSecret(ctx context.Context, what string) (string, error) {
+func (p *Program) ReadSecret(ctx context.Context, what string) (string, error) {
 	var b []byte
 	var err error
-	if f, ok := p.terminal(); ok {
-		fmt.Fprint(p.stderr, what+" (not shown): ")
+	if f, ok := p.Terminal(); ok {
+		fmt.Fprint(p.Stderr, what+" (not shown): ")
 		b, err = readHidden(ctx, int(f.Fd()))
-		fmt.Fprintln(p.stderr)
+		fmt.Fprintln(p.Stderr)
 	} else {
-		b, err = io.ReadAll(io.LimitReader(p.stdin, maxKey))
+		b, err = io.ReadAll(io.LimitReader(p.Stdin, maxKey))
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
@@ -49,14 +49,14 @@ func (p *program) readSecret(ctx context.Context, what string) (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// terminal returns standard input if a person types there.
-func (p *program) terminal() (*os.File, bool) {
-	f, ok := p.stdin.(*os.File)
+// Terminal returns standard input if a person types there.
+func (p *Program) Terminal() (*os.File, bool) {
+	f, ok := p.Stdin.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// isTerminal reports whether what is written to w is seen by a person.
-func isTerminal(w io.Writer) bool {
+// IsTerminal reports whether what is written to w is seen by a person.
+func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
@@ -71,15 +71,15 @@ func readHidden(ctx context.Context, fd int) ([]byte, error) {
 	return await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) }, func() { term.Restore(fd, before) })
 }
 
-// confirm asks a yes-or-no question. Without a terminal the answer is yes, since
+// Confirm asks a yes-or-no question. Without a terminal the answer is yes, since
 // a script that says remove means it.
-func (p *program) confirm(ctx context.Context, question string) (bool, error) {
-	f, ok := p.terminal()
+func (p *Program) Confirm(ctx context.Context, question string) (bool, error) {
+	f, ok := p.Terminal()
 	if !ok {
 		return true, nil
 	}
-	fmt.Fprint(p.stderr, question+" [y/N] ")
-	line, err := await(ctx, func() (string, error) { return bufio.NewReader(f).ReadString('\n') }, func() { fmt.Fprintln(p.stderr) })
+	fmt.Fprint(p.Stderr, question+" [y/N] ")
+	line, err := await(ctx, func() (string, error) { return bufio.NewReader(f).ReadString('\n') }, func() { fmt.Fprintln(p.Stderr) })
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
@@ -87,12 +87,12 @@ func (p *program) confirm(ctx context.Context, question string) (bool, error) {
 	case "y", "yes":
 		return true, nil
 	}
-	p.remark("nothing was removed")
+	p.Remark("nothing was removed")
 	return false, nil
 }
 
 // await returns what read returns, or gives up when ctx ends. A read from a
-// terminal cannot be interrupted, so it is left behind when the program ends.
+// Terminal cannot be interrupted, so it is left behind when the program ends.
 func await[T any](ctx context.Context, read func() (T, error), giveUp func()) (T, error) {
 	type result struct {
 		v   T
@@ -113,17 +113,17 @@ func await[T any](ctx context.Context, read func() (T, error), giveUp func()) (T
 	}
 }
 
-// printable drops from s what a terminal would act on.
-func printable(s string) string { return display.Text(s, display.NoLimit) }
+// Printable drops from s what a terminal would act on.
+func Printable(s string) string { return display.Text(s, display.NoLimit) }
 
-func (p *program) printTable(rows [][]string) error { return printTable(p.stdout, rows) }
+func (p *Program) PrintTable(rows [][]string) error { return printTable(p.Stdout, rows) }
 
-// printTable prints rows in columns; an empty cell shows as "-".
+// PrintTable prints rows in columns; an empty cell shows as "-".
 func printTable(w io.Writer, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
-			if cell = printable(cell); cell == "" {
+			if cell = Printable(cell); cell == "" {
 				cell = "-"
 			}
 			if i > 0 {
@@ -136,14 +136,14 @@ func printTable(w io.Writer, rows [][]string) error {
 	return tw.Flush()
 }
 
-// printJSON prints an answer of the admin API, with line breaks.
-func (p *program) printJSON(raw []byte) error {
+// PrintJSON prints an answer of the admin API, with line breaks.
+func (p *Program) PrintJSON(raw []byte) error {
 	var b bytes.Buffer
 	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
 		return fmt.Errorf("reading the answer of Key2OAuth: %w", err)
 	}
 	b.WriteByte('\n')
-	_, err := b.WriteTo(p.stdout)
+	_, err := b.WriteTo(p.Stdout)
 	return err
 }
 

@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"bufio"
@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // holder names the program that listens on an address, as "nginx (pid 42)". It
@@ -39,7 +41,7 @@ func holder(want netip.AddrPort) string {
 		if err != nil {
 			return "" // it has just ended
 		}
-		return fmt.Sprintf("%s (pid %s)", printable(strings.TrimSpace(string(name))), filepath.Base(proc))
+		return fmt.Sprintf("%s (pid %s)", display.Text(strings.TrimSpace(string(name)), display.NoLimit), filepath.Base(proc))
 	}
 	return ""
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"net/http"
@@ -9,56 +9,56 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
-func (p *program) grantsCommand() *cobra.Command {
+func (p *Program) GrantsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grants [flags]",
 		Short: "List the connected apps",
 		Long: `List the connected apps. There is one line for each approval, so an app that was
 approved twice is listed twice.`,
-		Args: wants(),
+		Args: Wants(),
 	}
-	asJSON := jsonFlag(cmd)
+	asJSON := JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.connect()
+		c, err := p.Connect()
 		if err != nil {
 			return err
 		}
 		var answer api.Grants
-		raw, err := c.getInto(cmd.Context(), "/api/grants", &answer)
+		raw, err := c.GetInto(cmd.Context(), "/api/grants", &answer)
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			return p.printJSON(raw)
+			return p.PrintJSON(raw)
 		}
 		if len(answer.Grants) == 0 {
-			p.remark("no app is connected yet; paste the address of a server into one")
+			p.Remark("no app is connected yet; paste the address of a server into one")
 			return nil
 		}
 		rows := [][]string{{"GRANT", "APP", "RETURNS TO", "SERVER", "CONNECTED", "LAST USED"}}
 		for _, g := range answer.Grants {
 			rows = append(rows, []string{g.ID, g.ClientName, g.RedirectHost, g.Slug, day(&g.Created), day(g.LastUsed)})
 		}
-		return p.printTable(rows)
+		return p.PrintTable(rows)
 	}
 	return cmd
 }
 
-func (p *program) disconnectCommand() *cobra.Command {
+func (p *Program) DisconnectCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "disconnect GRANT",
 		Aliases: []string{"revoke"},
 		Short:   "Disconnect an app at once",
-		Args:    wants("GRANT"),
+		Args:    Wants("GRANT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := p.connect()
+			c, err := p.Connect()
 			if err != nil {
 				return err
 			}
-			if _, err := c.call(cmd.Context(), http.MethodDelete, "/api/grants/"+url.PathEscape(args[0]), nil); err != nil {
+			if _, err := c.Call(cmd.Context(), http.MethodDelete, "/api/grants/"+url.PathEscape(args[0]), nil); err != nil {
 				return notFound(err, "connected app "+args[0], "list them with: key2oauth grants")
 			}
-			p.remark("disconnected; to use it again, connect it again")
+			p.Remark("disconnected; to use it again, connect it again")
 			return nil
 		},
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
-func (p *program) tunnelCommand() *cobra.Command {
+func (p *Program) TunnelCommand() *cobra.Command {
 	var url, preset string
 	cmd := &cobra.Command{
 		Use:   "tunnel [flags] [ngrok|external|off]",
@@ -33,9 +33,9 @@ off       Only apps on this computer can connect. The tunnel you used last is
 	}
 	cmd.Flags().StringVar(&url, "url", "", "the public `URL` of your own tunnel, or the ngrok domain to use")
 	cmd.Flags().StringVar(&preset, "preset", "", "the program that runs your own tunnel: `tailscale|cloudflared|caddy`")
-	asJSON := jsonFlag(cmd)
+	asJSON := JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := p.connect()
+		c, err := p.Connect()
 		if err != nil {
 			return err
 		}
@@ -44,11 +44,11 @@ off       Only apps on this computer can connect. The tunnel you used last is
 		}
 		wish := api.TunnelChange{Provider: args[0], URL: url, Preset: preset}
 		if args[0] == api.TunnelNgrok {
-			if wish.Authtoken, err = p.readSecret(cmd.Context(), "ngrok authtoken, or Enter for the saved one"); err != nil {
+			if wish.Authtoken, err = p.ReadSecret(cmd.Context(), "ngrok authtoken, or Enter for the saved one"); err != nil {
 				return err
 			}
 		}
-		raw, err := c.call(cmd.Context(), http.MethodPut, "/api/tunnel", wish)
+		raw, err := c.Call(cmd.Context(), http.MethodPut, "/api/tunnel", wish)
 		if err != nil {
 			return err
 		}
@@ -63,30 +63,30 @@ func tunnelArgs(_ *cobra.Command, args []string) error {
 	const hint = "use ngrok, external or off; the authtoken is read from standard input"
 	switch {
 	case len(args) > 1:
-		return usage(hint, "tunnel takes only one argument")
+		return Usage(hint, "tunnel takes only one argument")
 	case len(args) == 1 && !slices.Contains([]string{api.TunnelNgrok, api.TunnelExternal, api.TunnelOff}, args[0]):
-		return usage(hint, "no such tunnel")
+		return Usage(hint, "no such tunnel")
 	}
 	return nil
 }
 
-func (p *program) showTunnel(ctx context.Context, c *client, asJSON bool) error {
+func (p *Program) showTunnel(ctx context.Context, c *Client, asJSON bool) error {
 	var s struct{ Tunnel json.RawMessage }
-	if _, err := c.getInto(ctx, "/api/status", &s); err != nil {
+	if _, err := c.GetInto(ctx, "/api/status", &s); err != nil {
 		return err
 	}
 	return p.printTunnel(s.Tunnel, asJSON)
 }
 
-func (p *program) printTunnel(raw []byte, asJSON bool) error {
+func (p *Program) printTunnel(raw []byte, asJSON bool) error {
 	if asJSON {
-		return p.printJSON(raw)
+		return p.PrintJSON(raw)
 	}
 	var t api.TunnelStatus
-	if err := decode(raw, &t); err != nil {
+	if err := Decode(raw, &t); err != nil {
 		return err
 	}
-	return p.printTable(tunnelRows(t))
+	return p.PrintTable(tunnelRows(t))
 }
 
 // tunnelRows are the rows of a table that says how the tunnel is.
