@@ -131,7 +131,7 @@ func labels(credentials []api.Credential) string {
 	return strings.Join(all, ", ")
 }
 
-func (p *Program) UrlCommand() *cobra.Command {
+func (p *Program) URLCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "url SLUG",
 		Short:   "Print the address of a server for your apps",
