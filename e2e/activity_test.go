@@ -11,8 +11,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestActivityInChromium watches calls come in on the owner's page, and finds
-// them there after the program was killed a moment later.
+// TestActivityInChromium watches calls arrive on the owner's page. It kills the
+// program right after, and checks that the calls are still listed.
 func TestActivityInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()

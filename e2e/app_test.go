@@ -17,20 +17,20 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// An app is the built program with a data folder of its own. Its fields may be
-// set before startWith; what is not set gets a default.
+// An app is the built program with its own data folder. Set its fields before
+// startWith; unset fields get a default.
 type app struct {
 	t      testing.TB
 	exe    string
-	tray   bool     // the desktop app, and not serve
-	args   []string // after ours
-	env    []string // besides our own
+	tray   bool     // run the desktop app instead of serve
+	args   []string // appended to our arguments
+	env    []string // added to our environment
 	dir    string
-	addr   string // once known, kept over restarts
+	addr   string // set at the first start, and kept across restarts
 	origin string
 	cmd    *exec.Cmd
-	out    *testenv.Output // all that it ever printed, on both streams
-	world  *world          // where its clients are; nil means on this machine
+	out    *testenv.Output // everything it has printed, on both streams
+	world  *world          // where its clients are; nil means this machine
 }
 
 // startApp builds the program and serves on a free port.
@@ -39,14 +39,14 @@ func startApp(t testing.TB) *app {
 	return startWith(t, &app{})
 }
 
-// startExe serves with another build of the program, and with more in its
-// environment.
+// startExe serves with another build of the program, and with additional
+// environment variables.
 func startExe(t testing.TB, exe string, env ...string) *app {
 	t.Helper()
 	return startWith(t, &app{exe: exe, env: env})
 }
 
-// startWith starts a until the test ends.
+// startWith starts a and stops it when the test ends.
 func startWith(t testing.TB, a *app) *app {
 	t.Helper()
 	a.t, a.out = t, new(testenv.Output)
@@ -195,7 +195,7 @@ func (a *app) api(method, path string, body, out any) {
 	}
 }
 
-// An endpointInfo is what the admin API says of a new endpoint.
+// An endpointInfo is what the admin API returns for a new endpoint.
 type endpointInfo struct {
 	Slug  string `json:"slug"`
 	MCP   string `json:"mcp_endpoint"`
@@ -232,7 +232,7 @@ func (a *app) grants() []grantInfo {
 	return answer.Grants
 }
 
-// replaceKey gives the only grant's credential a new key.
+// replaceKey gives the credential of the only grant a new key.
 func (a *app) replaceKey(key string) {
 	a.t.Helper()
 	grants := a.grants()
@@ -242,7 +242,7 @@ func (a *app) replaceKey(key string) {
 	a.api("PUT", "/api/slugs/"+grants[0].Slug+"/key", map[string]string{"api_key": key, "credential": grants[0].Credential}, nil)
 }
 
-// ownerLink returns a one-time link that proves its opener to be the owner.
+// ownerLink returns a one-time link that signs a browser in as the owner.
 func (a *app) ownerLink() string {
 	a.t.Helper()
 	link := regexp.MustCompile(`http://\S+`).FindString(a.run("", "open", "--print"))

@@ -16,10 +16,10 @@ import (
 
 const module = "github.com/key2oauth/key2oauth"
 
-// layers says what each package may import: ours by their folders, and modules
-// by their paths. Arrows point down only. A name that ends in "/..." stands for
-// the whole tree. A package that is missing here fails the test, so that
-// somebody decides where it belongs.
+// layers lists what each package may import: our packages by folder, modules by
+// path. Arrows point down only. A name that ends in "/..." stands for the whole
+// tree. A package that is missing here fails the test, because its place is a
+// decision to make.
 var layers = map[string][]string{
 	"cmd/key2oauth": {
 		"cmd/key2oauth/internal/...", "shim", "shim/api", "shim/display", "tray", "tray/notify", "tunnel", "tunnel/ngrok",
@@ -74,7 +74,7 @@ var layers = map[string][]string{
 		"shim/api", "shim/atomicfile", "shim/display", "shim/internal/...", "tunnel",
 	},
 	"shim/atomicfile": {},
-	"shim/display":    {}, // and nothing of shim's, since cmd imports it too
+	"shim/display":    {}, // and nothing from shim, because cmd imports it too
 	"shim/internal/activity": {
 		"shim/display",
 	},
@@ -110,7 +110,7 @@ var layers = map[string][]string{
 		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor", "shim/internal/endpoint",
 		"shim/internal/httpx", "shim/internal/owner", "shim/internal/reach", "shim/internal/timeline", "shim/internal/web", "tunnel",
 	},
-	// On the way of a call there is no page, no tunnel and no consent code.
+	// The path of a call has no pages, no tunnel and no consent code.
 	"shim/internal/origin": {
 		"shim/internal/httpx", "shim/internal/limits", "shim/internal/oauth",
 	},
@@ -146,7 +146,7 @@ var layers = map[string][]string{
 		"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/sse", "shim/internal/upstream",
 	},
 
-	// What examines the rest.
+	// Checks of everything else.
 	"shim/internal/selfcheck": {
 		"shim/internal/endpoint", "shim/internal/oauth", "shim/internal/proxy", "shim/internal/upstream",
 	},
@@ -154,7 +154,7 @@ var layers = map[string][]string{
 		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/selfcheck", "shim/internal/trial", "shim/internal/upstream", "shim/internal/web", "tunnel", "golang.org/x/sys",
 	},
 
-	// What is kept.
+	// Storage.
 	"shim/internal/datadir": {
 		"golang.org/x/sys",
 	},
@@ -180,7 +180,7 @@ var layers = map[string][]string{
 		"tunnel", "golang.ngrok.com/ngrok/v2",
 	},
 
-	// Stand-ins for tests, which nothing of the program may import.
+	// Stand-ins for tests. The program must not import them.
 	"shim/shimtest": {
 		"shim/internal/web", "github.com/modelcontextprotocol/go-sdk",
 	},
@@ -211,7 +211,7 @@ var layers = map[string][]string{
 	"e2e/testenv": {},
 }
 
-// linked is the allow-list of modules in the shipped program, on all systems.
+// linked is the list of modules allowed in the shipped program, on all systems.
 var linked = []string{
 	"fyne.io/systray",
 	"git.sr.ht/~jackmordaunt/go-toast",
@@ -256,7 +256,7 @@ func TestImportsPointDown(t *testing.T) {
 		pkg := strings.TrimPrefix(f[0], module+"/")
 		allowed, ok := layers[pkg]
 		if !ok && len(f) > 1 {
-			t.Errorf("%s stands in no layer; say in layers what it may import", pkg)
+			t.Errorf("%s is in no layer; add it to layers with what it may import", pkg)
 			continue
 		}
 		for _, imp := range f[1:] {
@@ -270,8 +270,8 @@ func TestImportsPointDown(t *testing.T) {
 	}
 }
 
-// TestShimStandsAlone holds that a program which uses shim links no tunnel
-// service and no tray.
+// TestShimStandsAlone checks that a program which uses shim links neither a
+// tunnel service nor a tray.
 func TestShimStandsAlone(t *testing.T) {
 	for _, p := range goList(t, nil, "-deps", "./shim") {
 		for _, module := range []string{"golang.ngrok.com", "fyne.io/systray", "github.com/esiqveland/notify"} {
@@ -282,7 +282,7 @@ func TestShimStandsAlone(t *testing.T) {
 	}
 }
 
-// permits reports whether one of allowed names imp, or a module that holds it.
+// permits reports whether allowed contains imp or a module that contains it.
 func permits(allowed []string, imp string) bool {
 	return slices.ContainsFunc(allowed, func(a string) bool {
 		if tree, ok := strings.CutSuffix(a, "/..."); ok {
@@ -294,8 +294,8 @@ func permits(allowed []string, imp string) bool {
 	})
 }
 
-// TestLinkedModules holds the modules in the program to a list that a reviewer
-// sees change.
+// TestLinkedModules compares the program's modules with a list, which makes a
+// new module visible in review.
 func TestLinkedModules(t *testing.T) {
 	var got []string
 	for _, goos := range []string{"linux", "windows", "darwin"} {
@@ -316,8 +316,8 @@ func TestLinkedModules(t *testing.T) {
 	}
 }
 
-// TestBudgets lists the files and functions that have grown past what one
-// reads in one go, and fails for those that are far past it.
+// TestBudgets lists the files and functions that are too long to read in one
+// sitting, and fails for those far over the limit.
 func TestBudgets(t *testing.T) {
 	const file, fileLimit, function, functionLimit = 500, 700, 80, 130
 	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {

@@ -31,7 +31,7 @@ import (
 // and it is over when its promise is. What it notes after "LEAK" is a failure.
 type attack struct{ name, script string }
 
-// readable tries to read an answer with the owner's cookies.
+// readable tries to read a response with the owner's cookies.
 const readable = `async (path, init) => {
 	try {
 		const r = await fetch(target + path, {credentials: "include", ...init});
@@ -98,14 +98,14 @@ var attacks = []attack{
 	{"bookmarked one-time link", `await form("/open", {ticket: "guessed"}); await form("/open?ticket=guessed", {});`},
 }
 
-// hostile serves the attacker's pages and hears what they learn.
+// hostile serves the attacker's pages and records what they learn.
 type hostile struct {
 	mu      sync.Mutex
 	notes   map[string][]string
 	over    map[string]bool
 	addr    string
 	attacks []attack
-	vars    string // script that defines target, and what else the attacks use
+	vars    string // script that defines target and everything else the attacks use
 }
 
 func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +144,7 @@ const attackName = encodeURIComponent(%q);
 const pending = [];
 const note = s => pending.push(fetch("/note?name=" + attackName, {method: "POST", body: String(s)}));
 const sleep = ms => new Promise(done => setTimeout(done, ms));
-// A window is empty, and the opener's own, until the page is there.
+// A window is empty and same-origin with its opener until its page arrives.
 const arrived = async w => {
 	for (let i = 0; i < 1200; i++, await sleep(50)) { try { if (w.location.href !== "about:blank") return; } catch (e) { return; } }
 	note("broke: the window stays empty");
@@ -182,8 +182,8 @@ func newHostile(t testing.TB, attacks []attack, vars string) (plain, secure *hos
 	return start(false), start(true)
 }
 
-// attack opens a page of origin in another tab of b and waits until what it
-// tries is over. It fails the test if the page learned something.
+// attack opens a page of origin in another tab of b and waits until the attack
+// has finished. It fails the test if the page learned something.
 func (h *hostile) attack(t testing.TB, b *chromium, origin string, at attack) *chromium {
 	t.Helper()
 	tab := b.openTab(t)
@@ -203,7 +203,7 @@ func (h *hostile) attack(t testing.TB, b *chromium, origin string, at attack) *c
 	return tab
 }
 
-// appState is all that an attack could change.
+// appState is everything that an attack could change.
 func appState(a *app) string {
 	var status struct {
 		Paused bool `json:"paused"`
@@ -216,10 +216,10 @@ func appState(a *app) string {
 	return fmt.Sprintf("paused=%v grants=%d asked=%d endpoints=%s", status.Paused, len(a.grants()), a.asked(), slugs.Slugs)
 }
 
-// TestL02AttackPages opens hostile pages in the very browser in which the
-// owner is signed in, from another port of this machine and from a web site.
-// The names of that site lead to this machine, so that no permission prompt
-// for the local network stands in the attacker's way.
+// TestL02AttackPages opens hostile pages in the browser where the owner is
+// signed in, from another port of this machine and from a website. The
+// website's names resolve to this machine. Otherwise the browser's permission
+// prompt for the local network would stop the attack.
 func TestL02AttackPages(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -267,15 +267,15 @@ func TestL02AttackPages(t *testing.T) {
 		}
 	})
 
-	// The same browser, the same session, the program's own page: what the
-	// attacks tried does work there, so they failed for the right reason.
+	// The attacks fail for the right reason: in the same browser and session, the
+	// program's own page can do what they tried.
 	t.Run("the owner's own page", func(t *testing.T) {
 		b.run(chromedp.Navigate(a.origin+"/"), chromedp.Click(chromedp.CSS(`form[action="/pause"] button`)))
 		b.eventually("the program is paused", func() bool { return strings.Contains(appState(a), "paused=true") })
 	})
 }
 
-// framesAreEmpty fails the test if a frame of the page shows something of
+// framesAreEmpty fails the test if a frame of the page shows content from
 // origin.
 func (c *chromium) framesAreEmpty(origin string) {
 	c.t.Helper()
@@ -288,8 +288,8 @@ func (c *chromium) framesAreEmpty(origin string) {
 			c.t.Errorf("a frame shows %s", f.Frame.URL)
 		}
 	}
-	// Frames of another site are targets of their own, whose address says what
-	// they were meant to show. What they do show is asked of them.
+	// Frames of another site are separate targets. A target's address is only what
+	// the frame was meant to show, so read its content.
 	targets, err := chromedp.Targets(c.ctx)
 	if err != nil {
 		c.t.Fatal(err)
@@ -310,7 +310,7 @@ func (c *chromium) framesAreEmpty(origin string) {
 }
 
 // TestL04CookiesOfOtherPorts lets another program on 127.0.0.1 plant cookies,
-// which know no ports, and send a form that would fit them.
+// which are shared between ports, and send a form that matches them.
 func TestL04CookiesOfOtherPorts(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -319,8 +319,8 @@ func TestL04CookiesOfOtherPorts(t *testing.T) {
 	e := a.addEndpoint("Linear", up.URL, up.Key())
 	c := oauthClient(t, a, "https://evil.example/callback", e.Local)
 
-	// The attacker looks at consent himself, and gets a cookie and a form token
-	// that belong together.
+	// The attacker opens consent, and gets a cookie and a form token that belong
+	// together.
 	own := shimtest.NewBrowser(t, a.origin)
 	p := own.Open(c.AuthorizeURL())
 	form := own.Form(p, p.URL.Path)
@@ -363,7 +363,7 @@ func TestL04CookiesOfOtherPorts(t *testing.T) {
 		t.Errorf("the form changed something:\nbefore %s\nafter  %s", before, after)
 	}
 
-	// The same form, sent by the browser that it was made for, is accepted.
+	// The same form is accepted from the browser that it was made for.
 	if done := own.Submit(form, map[string]string{"action": "approve", "api_key": up.Key()}); done.Location == "" {
 		t.Errorf("the form in its own browser = %d, want a redirect", done.Status)
 	}

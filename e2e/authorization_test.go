@@ -15,7 +15,7 @@ import (
 )
 
 // TestM03AuthorizationConformance runs the suite's scenarios for authorization
-// servers. Nothing may fail, be skipped or be warned of.
+// servers. Failures, skips and warnings all fail the test.
 func TestM03AuthorizationConformance(t *testing.T) {
 	testenv.Slow(t)
 	npmBin(t)
@@ -86,7 +86,7 @@ func TestM03AuthorizationConformance(t *testing.T) {
 }
 
 // TestD04PublicClients reads the metadata of the built program as a client
-// does that has no secret.
+// without a secret does.
 func TestD04PublicClients(t *testing.T) {
 	t.Parallel()
 	a := startApp(t)

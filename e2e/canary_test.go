@@ -14,10 +14,11 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// TestL05NothingLeaks goes the whole way at the most talkative log level,
-// wrong turns included, and then looks for every secret of it wherever somebody
-// else could: in what the program and its commands printed, its command line
-// and environment, its files, and every answer of the admin API and the pages.
+// TestL05NothingLeaks runs a complete session, wrong turns included, at the
+// most verbose log level. Then it searches for every secret of the session in
+// all places where others could see it: what the program and its commands
+// printed, its command line and environment, its files, and every response of
+// the admin API and the pages.
 func TestL05NothingLeaks(t *testing.T) {
 	t.Parallel()
 	c := newCanary(t)
@@ -35,7 +36,7 @@ func TestL05NothingLeaks(t *testing.T) {
 	if runtime.GOOS == "linux" {
 		c.places.addProcess(t, c.a.cmd.Process.Pid)
 	}
-	c.a.stop() // what is written last is looked at too
+	c.a.stop() // the last writes are searched too
 	c.places["output"] = c.a.out.String()
 	c.places.addFiles(t, c.a.dir, "")
 	c.deleteEverything()
@@ -62,27 +63,27 @@ func TestL05NothingLeaks(t *testing.T) {
 	c.mustHaveSeenEveryRoute()
 }
 
-// belongs reports whether a secret is where it has to be.
+// belongs reports whether a secret is in a place where it has to be.
 func belongs(what, place, text string) bool {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
 	switch what {
-	case "admin token": // only the owner's user can read the file
+	case "admin token": // readable only by the owner's OS user
 		return strings.HasPrefix(place, "file admin-token")
-	case "form token": // a page's own forms hold it
+	case "form token": // forms on our own pages contain it
 		return strings.HasPrefix(place, "answer ") && !strings.Contains(place, " /api/") && strings.Contains(body, `name="form_token"`)
-	case "ticket": // the page that redeems it, and the call that makes it
+	case "ticket": // in the page that redeems it and the call that makes it
 		return strings.Contains(place, "GET /open = 200") || strings.Contains(place, "POST /api/open = 201") || place == "command open"
 	case "owner's cookie": // set once, by the browser's own request
 		return strings.Contains(place, "POST /open = 303") && !strings.Contains(body, "k2o_")
-	case "upstream's query": // in the form that the owner has just filled in
+	case "upstream's query": // in the form that the owner just filled in
 		return strings.Contains(place, "POST /endpoints") && strings.Contains(body, `name="upstream_url" value="`)
-	case "code", "state": // they go back to the client, by a header
+	case "code", "state": // sent back to the client in a header
 		return strings.Contains(place, "POST /consent/") && strings.HasPrefix(head, "303") && body == ""
 	}
 	return false
 }
 
-// The keys of the canary hold what encodings change.
+// The canary keys contain characters that encodings change.
 const (
 	canaryKey   = `sk-canary+4f/7a=9c&2e<8b"1d%5f`
 	canaryWrong = `sk-wrong+55/12=c8&0b<99"42%e1`
@@ -93,8 +94,8 @@ const (
 	canaryWrongAuthtoken = "2wrongAuthtoken9b_3Ks72jRvNpTc"
 )
 
-// A canary is a program, its owner's browser and its clients, all of whose
-// answers are kept.
+// A canary is a program with its owner's browser and its clients. All of their
+// responses are kept.
 type canary struct {
 	t       *testing.T
 	a       *app
@@ -131,7 +132,7 @@ func newCanary(t *testing.T) *canary {
 	return c
 }
 
-// ask calls the admin API, whatever comes back.
+// ask calls the admin API and accepts any response.
 func (c *canary) ask(method, path string, body any) (answer map[string]any) {
 	c.t.Helper()
 	b, err := json.Marshal(body)

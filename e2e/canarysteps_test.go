@@ -34,7 +34,7 @@ func (c *canary) listen() {
 	go func() {
 		defer close(done)
 		defer resp.Body.Close()
-		io.Copy(c.events, resp.Body) // until it is cut below
+		io.Copy(c.events, resp.Body) // until c.stop cancels it
 	}()
 	c.stop = func() {
 		cancel()
@@ -44,7 +44,7 @@ func (c *canary) listen() {
 	c.t.Cleanup(cancel)
 }
 
-// endpoint makes an endpoint, by form and by API, with wrong turns.
+// endpoint adds an endpoint by form and by API, with wrong turns.
 func (c *canary) endpoint() {
 	c.t.Helper()
 	upstream := c.up.URL + "?vendor=" + strings.NewReplacer("+", "%2B", "/", "%2F", "&", "%26").Replace(canaryQuery)
@@ -78,7 +78,7 @@ func (c *canary) endpoint() {
 	}
 }
 
-// signIn signs a client in, after a wrong key, and another that is denied.
+// signIn signs in one client, after a wrong key, and denies another.
 func (c *canary) signIn() {
 	c.t.Helper()
 	denied := oauthClient(c.t, c.a, "http://127.0.0.1:1/callback", c.e.Local)
@@ -91,13 +91,13 @@ func (c *canary) signIn() {
 	c.find.add("verifier", c.client.Verifier)
 	consent := c.open(c.client.AuthorizeURL())
 	action := consent.URL.Path
-	c.ask("GET", "/api/status", nil) // it names who waits
+	c.ask("GET", "/api/status", nil) // the status names the waiting client
 	c.open("/")
 	wrong := c.submit(consent, action, map[string]string{"credential": "new", "api_key": canaryWrong, "action": "approve"})
 	done := c.submit(wrong, action, map[string]string{"credential": "new", "api_key": canaryKey, "action": "approve"})
 	code := c.client.CodeFrom(done.Location)
 	c.find.add("code", code)
-	c.open(action) // over
+	c.open(action) // already answered
 
 	c.client.Verifier += "x" // a wrong one changes nothing
 	c.client.Redeem(code)
@@ -112,8 +112,8 @@ func (c *canary) signIn() {
 	c.tokens()
 	c.call(c.client.Access)
 
-	// A client with a scheme of its own gets the code by a link on a page,
-	// which is the only place for it.
+	// A client with a custom scheme gets the code in a link on a page. The code may
+	// appear nowhere else.
 	app := oauthClient(c.t, c.a, "com.example.canary:/callback", c.e.Local)
 	page = c.browser.Open(app.AuthorizeURL())
 	delete(c.places, c.last)
@@ -136,7 +136,7 @@ func (c *canary) call(token string) reply {
 	return r
 }
 
-// repair lets the upstream change its key, and the owner paste the new one.
+// repair changes the key at the upstream, and the owner pastes the new one.
 func (c *canary) repair() {
 	c.t.Helper()
 	c.up.SetKey(canaryNext)
@@ -158,9 +158,9 @@ func (c *canary) repair() {
 	if r := c.call(c.client.Access); r.Status != http.StatusOK || strings.Contains(r.Body, "rejected") {
 		c.t.Errorf("a call with the next key = %d %s", r.Status, r.Body)
 	}
-	// An upstream that breaks, and one that is gone: errors like to hold URLs.
+	// One upstream breaks and another is gone: error messages often contain URLs.
 	c.up.Break(shimtest.CutMidBody())
-	callTool(fresh, c.e.Local, c.client.Access, "echo", nil) // cut, as it is meant
+	callTool(fresh, c.e.Local, c.client.Access, "echo", nil) // cut on purpose
 	c.up.Break(shimtest.Redirect(307, "http://elsewhere.example/"))
 	c.call(c.client.Access)
 	c.up.Break(nil)
@@ -169,7 +169,7 @@ func (c *canary) repair() {
 	c.ask("PUT", "/api/slugs/"+c.e.Slug+"/key", map[string]string{"api_key": canaryNext})
 }
 
-// manage goes through what is left of pages and API.
+// manage visits the remaining pages and API routes.
 func (c *canary) manage() {
 	c.t.Helper()
 	slug := "/endpoints/" + c.e.Slug
@@ -200,13 +200,13 @@ func (c *canary) manage() {
 	c.submit(c.open("/"), "/resume", nil)
 	c.submit(c.open("/"), "/pause", nil)
 	c.ask("POST", "/api/resume", nil)
-	// Nobody is offered these while the keychain is a file.
+	// These are not offered while the keychain is a file.
 	for _, path := range []string{"/keychain/unlock", "/keychain/keep"} {
 		c.browser.Submit(shimtest.Form{Action: path, Fields: []shimtest.Field{{Type: "hidden", Name: "form_token", Value: "x"}}}, nil)
 	}
 }
 
-// settings changes each setting, by page and by API.
+// settings changes each setting, on its page and by API.
 func (c *canary) settings() {
 	c.t.Helper()
 	form := func(action string, values map[string]string) { c.submit(c.open("/settings"), action, values) }
@@ -243,7 +243,7 @@ func (c *canary) settings() {
 	c.ask("PATCH", "/api/settings", map[string]any{"log_level": canaryWrong})
 }
 
-// tunnel turns the way in from the internet on and off, by page and by API.
+// tunnel turns access from the internet on and off, on its page and by API.
 func (c *canary) tunnel() {
 	c.t.Helper()
 	form := func(action string, values map[string]string) { c.submit(c.open("/tunnel"), action, values) }
@@ -266,7 +266,7 @@ func (c *canary) tunnel() {
 	c.ask("PUT", "/api/tunnel", map[string]string{"provider": "off"})
 }
 
-// commands runs the commands that print something of the state.
+// commands runs the commands that print something about the state.
 func (c *canary) commands() {
 	c.t.Helper()
 	for _, args := range [][]string{
@@ -288,13 +288,14 @@ func (c *canary) commands() {
 	}
 }
 
-// strangers are everybody else's requests, with secrets where they do not belong.
+// strangers sends the requests of people who are not the owner, with secrets in
+// the wrong places.
 func (c *canary) strangers() {
 	c.t.Helper()
 	c.find.add("made-up token", "k2o_at_canary-not-a-token")
 	c.call("k2o_at_canary-not-a-token")
 	c.browser.Open("/activity?access_token=" + c.client.Access)
-	delete(c.places, c.last) // a search may be shown to who asks for it
+	delete(c.places, c.last) // a search may be shown to the person who asks for it
 	for _, path := range []string{"/authorize?client_id=x&state=" + c.client.State, "/nothing?code=" + c.client.Verifier, "/" + c.e.Slug + "/mcp?token=" + c.client.Access} {
 		resp, err := fresh.Get(c.a.origin + path)
 		if err != nil {
@@ -319,7 +320,7 @@ func (c *canary) endpoints() []owned {
 	return list.Slugs
 }
 
-// end revokes and deletes, by page and by API.
+// end revokes and deletes, on the pages and by API.
 func (c *canary) end() {
 	c.t.Helper()
 	for i, g := range c.a.grants() {
@@ -353,14 +354,14 @@ func (c *canary) end() {
 	c.stop()
 }
 
-// deleteEverything starts the program once more, ends it, and has another
-// delete all.
+// deleteEverything starts the program and ends it by the API. Then it starts
+// the program again and deletes everything.
 func (c *canary) deleteEverything() {
 	c.t.Helper()
 	c.a.start()
 	c.ask("POST", "/api/quit", nil)
 	if err := c.a.cmd.Wait(); err != nil {
-		c.t.Errorf("after it was to quit, the program ended with %v", err)
+		c.t.Errorf("after quit, the program ended with %v", err)
 	}
 	c.a.cmd = nil
 	c.a.start()
@@ -375,11 +376,11 @@ func (c *canary) deleteEverything() {
 	}
 }
 
-// routeCall is how routes of pages and API are registered.
+// routeCall matches how pages and API routes are registered.
 var routeCall = regexp.MustCompile(`\b(?:page|route)\("([^"]+)"`)
 
-// mustHaveSeenEveryRoute compares what was asked with the program's own list
-// of routes, so that a new one is not forgotten here.
+// mustHaveSeenEveryRoute compares the requests that were sent with the
+// program's own list of routes. A new route that this test misses fails it.
 func (c *canary) mustHaveSeenEveryRoute() {
 	c.t.Helper()
 	var source string
@@ -401,12 +402,12 @@ func (c *canary) mustHaveSeenEveryRoute() {
 	}
 	for pattern, ok := range seen {
 		if !ok {
-			c.t.Errorf("nothing was asked of %s", pattern)
+			c.t.Errorf("no request was sent to %s", pattern)
 		}
 	}
 }
 
-// call sends a request to an endpoint, for what it leaves in the log.
+// call sends a request to an endpoint, to leave traces in the log.
 func call(t *testing.T, endpoint, token string) {
 	t.Helper()
 	req, err := http.NewRequest("POST", endpoint, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}`))

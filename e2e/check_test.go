@@ -10,9 +10,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestCheckInChromium presses the button: the page shows what is looked at
-// while one server is held up, keeps what was unfolded, and in the end has a
-// report that can be copied.
+// TestCheckInChromium presses the button. The page shows progress while one
+// server is held up, keeps open what was unfolded, and ends with a report that
+// can be copied.
 func TestCheckInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -21,7 +21,7 @@ func TestCheckInChromium(t *testing.T) {
 	a.addEndpoint(name40, dead.URL, dead.Key())
 	dead.SetKey(otherKey)
 	a.addEndpoint("Slow", slow.URL, slow.Key())
-	// An app that stopped, and one that waits.
+	// One app that stopped, and one that is waiting.
 	c := oauthClient(t, a, "https://claude.ai/api/mcp/auth_callback", a.issuer()+"/"+a.slugs()[0]+"/mcp")
 	a.farBrowser().Open(c.AuthorizeURL())
 	stale := oauthClient(t, a, "https://claude.ai/api/mcp/auth_callback", a.issuer()+"/"+a.slugs()[1]+"/mcp")
@@ -49,7 +49,7 @@ func TestCheckInChromium(t *testing.T) {
 	b.waitFor(shimtest.Text("check.failed.1"))
 	b.eventually("what was unfolded is so again", func() bool { return b.is(`document.querySelector("details[data-fold=local]").open`) })
 	if b.is(`document.querySelector("details[data-fold=public]").open`) {
-		t.Error("what was not unfolded is")
+		t.Error("a section that was not unfolded is open")
 	}
 	b.run(click(`details[data-fold=text] summary`))
 	report := value(b, chromedp.Evaluate[string](`document.querySelector("details.text pre").innerText`))

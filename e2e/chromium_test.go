@@ -20,7 +20,7 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// shots is where screenshots are kept for a person to look at.
+// shots is the folder of the screenshots, which a person looks at later.
 const shots = "output"
 
 // A chromium is a real browser with a fresh profile and one tab.
@@ -29,9 +29,9 @@ type chromium struct {
 	ctx context.Context
 
 	mu       sync.Mutex
-	blocked  []string // what a content security policy forbade
-	kept     []string // what the browser kept from reaching this machine's own network
-	failures []string // of loads: "net::ERR_..."
+	blocked  []string // blocked by a content security policy
+	kept     []string // requests to this machine's own network that the browser blocked
+	failures []string // failed loads: "net::ERR_..."
 	answers  []answer
 }
 
@@ -42,8 +42,8 @@ type answer struct {
 	status int64
 }
 
-// newChromium starts Chromium. Each of hosts, "name=127.0.0.1:port", leads a
-// name to a server of the test; certificates are not checked.
+// newChromium starts Chromium. Each of hosts, "name=127.0.0.1:port", maps a
+// name to a server of the test. Certificates are not checked.
 func newChromium(t testing.TB, hosts ...string) *chromium {
 	t.Helper()
 	return startChromium(t, hosts)
@@ -66,7 +66,7 @@ func startChromium(t testing.TB, hosts []string, more ...chromedp.ExecAllocatorO
 	opts = append(opts, more...)
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
 	t.Cleanup(cancel)
-	quiet := func(string, ...any) {} // about events that are newer than the library
+	quiet := func(string, ...any) {} // for events that are newer than the library
 	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(quiet), chromedp.WithLogf(quiet))
 	t.Cleanup(cancel)
 	c := &chromium{t: t, ctx: ctx}
@@ -74,10 +74,10 @@ func startChromium(t testing.TB, hosts []string, more ...chromedp.ExecAllocatorO
 	return c
 }
 
-// A step is something that the browser does.
+// A step is an action in the browser.
 type step = chromedp.Action[chromedp.Void]
 
-// command makes a step of a protocol command.
+// command turns a protocol command into a step.
 func command[P, R any](cmd cdp.Command[P, R], params P) step {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, cmd, params)
@@ -85,8 +85,8 @@ func command[P, R any](cmd cdp.Command[P, R], params P) step {
 	})
 }
 
-// prepare opens the tab and begins to note what happens in it. The life of a
-// tab is that of the context that opened it, so there is no limit yet.
+// prepare opens the tab and starts recording what happens in it. The context
+// has no timeout, because a tab closes with the context that opened it.
 func (c *chromium) prepare() {
 	c.t.Helper()
 	err := chromedp.Listen(c.ctx, func(ev any) {
@@ -116,7 +116,7 @@ func (c *chromium) prepare() {
 	)
 }
 
-// run does steps, with patience.
+// run runs steps with a generous timeout.
 func (c *chromium) run(steps ...step) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
@@ -126,7 +126,7 @@ func (c *chromium) run(steps ...step) {
 	}
 }
 
-// value does something that has a value.
+// value runs an action and returns its value.
 func value[T any](c *chromium, a chromedp.Action[T]) T {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
@@ -141,8 +141,8 @@ func value[T any](c *chromium, a chromedp.Action[T]) T {
 	return v
 }
 
-// moved reports whether the page was left while it was asked something, as by
-// a form that sends itself.
+// moved reports whether the page navigated away during a command, as a form
+// that submits automatically does.
 func moved(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "Inspected target navigated or closed")
 }
@@ -179,7 +179,7 @@ func (c *chromium) waitFor(words string) {
 	c.t.Fatalf("the page never said %q; it shows:\n%s", words, c.text())
 }
 
-// eventually waits until what is true.
+// eventually waits until what returns true.
 func (c *chromium) eventually(words string, what func() bool) {
 	c.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -192,7 +192,7 @@ func (c *chromium) eventually(words string, what func() bool) {
 	c.t.Fatalf("never came true: %s; blocked %q, failed loads %q", words, c.blocked, c.failures)
 }
 
-// noPolicyStopped fails the test if a content security policy forbade anything.
+// noPolicyStopped fails the test if a content security policy blocked anything.
 func (c *chromium) noPolicyStopped() {
 	c.t.Helper()
 	c.mu.Lock()
@@ -202,8 +202,8 @@ func (c *chromium) noPolicyStopped() {
 	}
 }
 
-// shoot keeps pictures of the page: narrow and wide, light and dark. It fails
-// the test if the page has to be scrolled sideways.
+// shoot takes screenshots of the page: narrow and wide, light and dark. It
+// fails the test if the page scrolls sideways.
 func (c *chromium) shoot(name string) {
 	c.t.Helper()
 	if err := os.MkdirAll(shots, 0o755); err != nil {
@@ -217,7 +217,7 @@ func (c *chromium) shoot(name string) {
 					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 				}),
 			)
-			time.Sleep(150 * time.Millisecond) // until what was laid out anew is drawn
+			time.Sleep(150 * time.Millisecond) // until the new layout is drawn
 			overflow := value(c, chromedp.Evaluate[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
 			png := value(c, chromedp.FullScreenshot(100))
 			if overflow > 0 {
@@ -232,7 +232,7 @@ func (c *chromium) shoot(name string) {
 	c.run(chromedp.ResetViewport(), command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}))
 }
 
-// signIn opens a one-time link, after which this browser is the owner's.
+// signIn opens a one-time link, which signs this browser in as the owner.
 func (c *chromium) signIn(a *app) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
@@ -257,8 +257,8 @@ func (c *chromium) paste(key string) {
 	c.approve()
 }
 
-// approve presses Approve once the page takes it: with JavaScript it is
-// guarded for a moment against double clicks meant for another page.
+// approve presses Approve once the page accepts it. With JavaScript the button
+// is blocked for a moment, against double clicks meant for another page.
 func (c *chromium) approve() {
 	c.t.Helper()
 	c.run(

@@ -15,8 +15,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// revisions are those of MCP that have Streamable HTTP. The everything-server
-// offers 2026-07-28 only when it is stateless.
+// revisions are the MCP revisions that have Streamable HTTP. The
+// everything-server offers 2026-07-28 only when it is stateless.
 var revisions = []struct {
 	revision  string
 	stateless []bool
@@ -28,13 +28,13 @@ var revisions = []struct {
 }
 
 // TestM01TypeScriptClients drives the official TypeScript clients: register,
-// consent, list, call, refresh, and go on after the program was killed and
-// after the upstream's key was replaced.
+// consent, list, call and refresh. They must keep working after the program was
+// killed and after the upstream's key was replaced.
 func TestM01TypeScriptClients(t *testing.T) {
 	typeScriptClients(t, startApp)
 }
 
-// typeScriptClients drives them against a program that start starts.
+// typeScriptClients drives the clients against the program that start starts.
 func typeScriptClients(t *testing.T, start func(testing.TB) *app) {
 	testenv.Slow(t)
 	npmBin(t)
@@ -44,7 +44,7 @@ func typeScriptClients(t *testing.T, start func(testing.TB) *app) {
 		stateless        bool
 	}
 	tests := []test{
-		{"sdk-v1.mjs", "2025-11-25", false}, // it offers nothing else
+		{"sdk-v1.mjs", "2025-11-25", false}, // it offers no other revision
 		{"sdk-v1.mjs", "2025-11-25", true},
 		{"client-v2.mjs", "auto", false},
 		{"client-v2.mjs", "auto", true},
@@ -71,7 +71,7 @@ func typeScriptClients(t *testing.T, start func(testing.TB) *app) {
 						t.Fatal(err)
 					}
 					resp.Body.Close()
-					g.refused.Store(0) // of the key's trial, which also asks without a key
+					g.refused.Store(0) // the trial of the key also sends a request without a key
 				case line.Waiting == "restart":
 					a.mustHaveTimeline(t)
 					a.restart()
@@ -97,8 +97,8 @@ func typeScriptClients(t *testing.T, start func(testing.TB) *app) {
 	}
 }
 
-// consent pastes the key into the consent page and returns where the client is
-// answered.
+// consent pastes the key into the consent page and returns the redirect to the
+// client.
 func consent(t testing.TB, a *app, authorize string) string {
 	t.Helper()
 	if a.world != nil {
@@ -116,7 +116,7 @@ var (
 	anyTag       = regexp.MustCompile(`<[^>]*>`)
 )
 
-// problemText is what a page says is wrong.
+// problemText is the error message on a page.
 func problemText(body string) string {
 	text := anyTag.ReplaceAllString("<"+problemBlock.FindString(body), " ")
 	return strings.Join(strings.Fields(text), " ")
@@ -125,8 +125,8 @@ func problemText(body string) string {
 // A report is what a client saw.
 type report struct {
 	Tools          int
-	Texts          []string // of the calls: first, after the refresh, after the restart, with the new key
-	Rejected       string   // what the call said that was made with the dead key
+	Texts          []string // the results of the calls: first, after the refresh, after the restart, with the new key
+	Rejected       string   // the result of the call that was made with the dead key
 	Rotated        bool
 	Authorizations int
 	Saved          int

@@ -22,8 +22,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// npmBin is where npm puts the programs of e2e/package.json. The node there
-// is the one that everything from npm runs under.
+// npmBin is where npm puts the programs of e2e/package.json. All npm programs
+// run under the node in that folder.
 func npmBin(t testing.TB) string {
 	t.Helper()
 	bin, err := filepath.Abs("node_modules/.bin")
@@ -45,17 +45,17 @@ func npmCommand(t testing.TB, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestM02Conformance holds that the suite's server scenarios score through the
-// program what they score directly. The everything-server speaks 2026-07-28
-// only when it is stateless and all of 2025-11-25 only when it is not; the
-// other two combinations have failures of their own, which must be the same.
+// TestM02Conformance checks that the suite's server scenarios score the same
+// through the program as directly. The everything-server supports 2026-07-28
+// only when it is stateless, and all of 2025-11-25 only when it is not. The
+// other two combinations fail on their own, and must fail the same way.
 func TestM02Conformance(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
 	for _, tt := range []struct {
 		requirements string
 		stateless    bool
-		passes       bool // everything that counts, directly
+		passes       bool // everything that counts passes directly
 	}{
 		{"2025-11-25", false, true},
 		{"2025-11-25", true, false},
@@ -87,11 +87,11 @@ func TestM02Conformance(t *testing.T) {
 	}
 }
 
-// A verdict is what the suite found: for each scenario the outcomes of its
+// A verdict is the suite's result: for each scenario the outcomes of its
 // checks, in order.
 type verdict struct {
 	checks   map[string][]string
-	conforms bool // nothing that the requirements count has failed
+	conforms bool // no check that the requirements count has failed
 }
 
 func (v verdict) score() string {
@@ -105,7 +105,7 @@ func (v verdict) score() string {
 	return fmt.Sprintf("%d scenarios, %d checks passed, %d failed", len(v.checks), counts["SUCCESS"], counts["FAILURE"])
 }
 
-// scenarioDir matches the folder that the suite makes for one scenario.
+// scenarioDir matches the folder that the suite creates for one scenario.
 var scenarioDir = regexp.MustCompile(`^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$`)
 
 func conformance(t *testing.T, url, requirements string) verdict {
@@ -147,9 +147,9 @@ func conformance(t *testing.T, url, requirements string) verdict {
 	return v
 }
 
-// forward starts the small forwarder that adds the bearer token, which the
-// suite cannot send. A foreign Host, as the suite's check for DNS rebinding
-// sends it, is passed on as it is.
+// forward starts a small forwarder that adds the bearer token, because the
+// suite cannot send one. It leaves a foreign Host header alone: the suite's
+// check for DNS rebinding sends one.
 func forward(t *testing.T, mcpURL, token string) string {
 	t.Helper()
 	u, err := url.Parse(mcpURL)

@@ -24,8 +24,8 @@ type callback struct {
 	arrived chan url.Values
 }
 
-// newCallback listens on a loopback port. If next is not empty the browser is
-// sent on to it.
+// newCallback listens on a loopback port. If next is not empty, it redirects
+// the browser there.
 func newCallback(t testing.TB, tls bool, next string) *callback {
 	t.Helper()
 	c := &callback{arrived: make(chan url.Values, 10)}
@@ -53,7 +53,7 @@ func newCallback(t testing.TB, tls bool, next string) *callback {
 	return c
 }
 
-// wait returns what the client was answered.
+// wait returns the parameters of the redirect.
 func (c *callback) wait(t testing.TB) url.Values {
 	t.Helper()
 	select {
@@ -219,8 +219,8 @@ func redeem(t testing.TB, c *shimtest.OAuthClient, q url.Values) {
 	}
 }
 
-// TestA13RedirectsInChromium holds that Approve arrives: Chromium applies a
-// form-action policy to every hop that follows the form, the client's own
+// TestA13RedirectsInChromium checks that Approve reaches the client. Chromium
+// applies a form-action policy to every hop after the form, the client's own
 // redirects included.
 func TestA13RedirectsInChromium(t *testing.T) {
 	testenv.Slow(t)
@@ -263,8 +263,8 @@ func TestA13RedirectsInChromium(t *testing.T) {
 		b.run(chromedp.Navigate(c.AuthorizeURL()))
 		b.paste(up.Key())
 		redeem(t, c, cb.wait(t))
-		// No program takes this scheme here: that Chromium looked for one is
-		// what shows that no policy stood in the way.
+		// No program handles this scheme here. Chromium looked for one, which shows
+		// that no policy blocked the redirect.
 		b.eventually("the custom scheme was tried", func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -23,14 +23,14 @@ func (c *chromium) is(expression string) bool {
 	return value(c, chromedp.Evaluate[bool](expression))
 }
 
-// ticks names the first steps that are done.
+// ticks returns the names of the first steps that are done.
 func (c *chromium) ticks() string {
 	c.t.Helper()
 	return value(c, chromedp.Evaluate[string](`[...document.querySelectorAll("li.done[data-step]")].map(e => e.dataset.step).join(" ")`))
 }
 
-// live waits until the page shows something, and proves that it was not
-// loaded again for that: mark has been called before.
+// live waits until the page shows something without a reload. Call mark first:
+// its mark must still be on the page.
 func (c *chromium) live(words, expression string) {
 	c.t.Helper()
 	c.eventually(words, func() bool { return c.is(expression) })
@@ -44,10 +44,9 @@ func (c *chromium) mark() {
 	c.is(`window.mark = 1; true`)
 }
 
-// TestFirstRunInChromium goes from an empty page to a connected client, and
-// then through what may happen to it: its key dies and is repaired, it is
-// paused, and revoked. The home page is open all the while and is never
-// loaded again.
+// TestFirstRunInChromium goes from an empty page to a connected client. Then
+// the client's key dies and is repaired, and the client is paused and revoked.
+// The home page stays open all the time and never reloads.
 func TestFirstRunInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -74,7 +73,7 @@ func TestFirstRunInChromium(t *testing.T) {
 	b.eventually("local apps are chosen", func() bool { return b.ticks() == "keychain server where" })
 	e := endpointOf(t, a)
 
-	// What is typed, open and focused stays while things happen.
+	// Text, open sections and focus survive updates of the page.
 	b.mark()
 	b.run(keys(`#upstream_url`, "https://half-typed"), click(`details.connect summary`))
 	b.is(`document.querySelector(".addresses [data-copy]").focus(); true`)
@@ -127,7 +126,7 @@ func TestFirstRunInChromium(t *testing.T) {
 		t.Errorf("after the repair the client's call = %d %s, %v", r.Status, r.Body, err)
 	}
 
-	// Elsewhere somebody pauses, resumes and revokes.
+	// Pause, resume and revoke happen outside this page.
 	b.mark()
 	a.run("", "pause")
 	b.live("the pause shows", `!!document.querySelector("form[action='/resume']")`)
@@ -143,7 +142,7 @@ func TestFirstRunInChromium(t *testing.T) {
 		t.Errorf("after Revoke the client's call = %d, %v, want 401", r.Status, err)
 	}
 
-	// Without JavaScript the same comes by loading the page.
+	// Without JavaScript, a reload shows the same.
 	a.run("", "pause")
 	b.run(command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Navigate(a.origin+"/"))
 	b.waitFor(shimtest.Text("home.paused.words"))
@@ -152,7 +151,7 @@ func TestFirstRunInChromium(t *testing.T) {
 	tab.noPolicyStopped()
 }
 
-// endpointOf is the only endpoint of an app.
+// endpointOf is the only endpoint of a.
 func endpointOf(t *testing.T, a *app) endpointInfo {
 	t.Helper()
 	var list struct{ Slugs []endpointInfo }
@@ -163,8 +162,8 @@ func endpointOf(t *testing.T, a *app) endpointInfo {
 	return list.Slugs[0]
 }
 
-// TestStoppedInChromium: pages that are kept as things are say when they cannot
-// be, and are as before when the program is back.
+// TestStoppedInChromium checks the pages that update live. They say when the
+// program is gone, and return to normal when it is back.
 func TestStoppedInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -185,8 +184,8 @@ func TestStoppedInChromium(t *testing.T) {
 	}
 }
 
-// TestSettingsInChromium changes the settings, takes the endpoints along, names
-// and deletes a key, and deletes everything.
+// TestSettingsInChromium changes the settings, exports and imports the
+// endpoints, names and deletes a key, and deletes everything.
 func TestSettingsInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -222,7 +221,7 @@ func TestSettingsInChromium(t *testing.T) {
 	b.waitFor("Saved.")
 	b.waitFor("Finance team")
 
-	// Endpoints come back at the same address.
+	// Imported endpoints get the same address again.
 	var file json.RawMessage
 	a.api("GET", "/api/export", nil, &file)
 	name := filepath.Join(t.TempDir(), "servers.json")
@@ -255,7 +254,7 @@ func TestSettingsInChromium(t *testing.T) {
 	b.waitFor("nothing new")
 	b.look("import-nothing")
 
-	// A key is deleted with the app that uses it.
+	// Deleting a key disconnects the app that uses it.
 	c = oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	c.Connect(shimtest.NewBrowser(t, a.origin), up.Key())
 	b.run(chromedp.Navigate(a.origin+"/"), click(`a[href*="/keys/"]`), click(`a.danger-link`), chromedp.WaitVisible(chromedp.CSS(`form button.danger`)))
@@ -284,7 +283,7 @@ func TestSettingsInChromium(t *testing.T) {
 		}
 		a.cmd = nil
 	case <-time.After(patience):
-		t.Fatal("the program goes on")
+		t.Fatal("the program keeps running")
 	}
 	if _, err := os.Stat(a.dir); !os.IsNotExist(err) {
 		t.Errorf("the data folder is still there: %v", err)

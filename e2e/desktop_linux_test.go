@@ -19,8 +19,8 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// A desktopApp is the built program with a tray, in a session of its own: a
-// bus, a keychain, and a browser that notes what it is to open.
+// A desktopApp is the built program with a tray, in its own session: a bus, a
+// keychain, and a browser that records what it was told to open.
 type desktopApp struct {
 	*app
 	bus     *traytest.Bus
@@ -30,11 +30,11 @@ type desktopApp struct {
 	edge    *tunneltest.Edge
 }
 
-// A desktopSession says how a session differs from the usual one.
+// A desktopSession says how a session differs from the default.
 type desktopSession struct {
 	keychain keyringtest.State    // "" is Unlocked
 	keyring  *keyringtest.Session // nil is one with keychain
-	bus      *traytest.Bus        // nil is the one of the keychain
+	bus      *traytest.Bus        // nil means the bus of the keychain
 	args     []string             // of the program
 	env      []string
 }
@@ -69,7 +69,7 @@ func startDesktopApp(t *testing.T, s desktopSession) *desktopApp {
 	return d
 }
 
-// status is what the status says of whatever out has fields for.
+// status reads the fields of out from the status.
 func (d *desktopApp) status(out any) { d.t.Helper(); d.api("GET", "/api/status", nil, out) }
 
 func (d *desktopApp) waitPaused(want bool) {
@@ -81,8 +81,8 @@ func (d *desktopApp) waitPaused(want bool) {
 	})
 }
 
-// follow opens the next link that the program has opened as the owner's browser
-// does, and returns the page that it leads to.
+// follow opens the next link that the program has opened, in the owner's
+// browser, and returns the page that it leads to.
 func (d *desktopApp) follow(path string) *shimtest.Page {
 	d.t.Helper()
 	p := d.browser.SignIn(d.links.next(d.t))
@@ -92,7 +92,8 @@ func (d *desktopApp) follow(path string) *shimtest.Page {
 	return p
 }
 
-// ended waits until the program has ended by itself, and returns its exit code.
+// ended waits until the program exits without being stopped, and returns its
+// exit code.
 func (d *desktopApp) ended() int {
 	d.t.Helper()
 	late := time.AfterFunc(30*time.Second, func() { d.cmd.Process.Kill() })
@@ -111,7 +112,8 @@ func (d *desktopApp) waitSaid(words string) {
 	})
 }
 
-// links are what a browser was to open: it is a program that notes them.
+// links records the links that the program opens. The browser is a program that
+// writes them down.
 type links struct {
 	dir  string
 	seen int
@@ -145,11 +147,11 @@ func (l *links) next(t testing.TB) string {
 	return l.all()[l.seen-1]
 }
 
-// none checks that no link was opened since the last.
+// none checks that no further link was opened.
 func (l *links) none(t testing.TB) {
 	t.Helper()
 	if all := l.all(); len(all) > l.seen {
-		t.Errorf("%d pages were opened that nobody asked for", len(all)-l.seen)
+		t.Errorf("%d pages were opened without a request", len(all)-l.seen)
 	}
 }
 
@@ -167,8 +169,8 @@ func has(path ...string) func(*traytest.Item) bool {
 	return func(m *traytest.Item) bool { return m.Find(path...) != nil }
 }
 
-// TestDesktopWithoutTray starts the program where there is no place for an
-// icon. It says so, shows itself in the browser, and serves.
+// TestDesktopWithoutTray starts the program on a desktop without a tray. It
+// says so, opens its window in the browser, and serves.
 func TestDesktopWithoutTray(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -193,7 +195,7 @@ func TestDesktopWithoutTray(t *testing.T) {
 			signedIn(t, d.app, d.addEndpoint("Linear", up.URL, up.Key()).Local, up.Key()).mustCall("without a tray")
 			d.stop()
 
-			// It is no first run any more, and still the owner would see nothing.
+			// This is not the first run, but the owner would still see nothing.
 			d.start()
 			d.follow("/")
 			d.stop()
@@ -201,15 +203,15 @@ func TestDesktopWithoutTray(t *testing.T) {
 			d.args = append(d.args, "--at-login")
 			d.start()
 			d.waitSaid(tt.words)
-			time.Sleep(4 * time.Second) // longer than it waits for a panel
+			time.Sleep(4 * time.Second) // longer than the program waits for a panel
 			d.links.none(t)
 			d.stop()
 		})
 	}
 }
 
-// TestDesktopPanel has the panel come later than the program, and crash; and
-// the bus end.
+// TestDesktopPanel starts the panel after the program, crashes the panel, and
+// ends the bus.
 func TestDesktopPanel(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -222,14 +224,14 @@ func TestDesktopPanel(t *testing.T) {
 	}
 	d.links.none(t)
 
-	// What login has started ends with the session.
+	// A program started at login ends with the session.
 	d.keyring.EndBus()
 	if code := d.ended(); code != 0 {
 		t.Errorf("at the end of the session the exit code is %d, want 0", code)
 	}
 	d.waitSaid("the desktop session has ended")
 
-	// What a person has started goes on.
+	// A program that a person started keeps running.
 	d = startDesktopApp(t, desktopSession{})
 	d.bus.StartWatcher(t).Icon(t)
 	d.keyring.EndBus()
@@ -244,7 +246,7 @@ func TestDesktopSecondStart(t *testing.T) {
 	t.Parallel()
 	d := startDesktopApp(t, desktopSession{})
 	d.bus.StartWatcher(t).Icon(t)
-	d.follow("/") // the first run; the panel may have come a moment too late for it
+	d.follow("/") // the first run; the panel may have started too late for it
 
 	second := func(args ...string) (code int, said string) {
 		t.Helper()
@@ -266,8 +268,8 @@ func TestDesktopSecondStart(t *testing.T) {
 	d.links.none(t)
 }
 
-// TestDesktopStartFails starts the program by a click where it cannot run: who
-// clicked learns why.
+// TestDesktopStartFails starts the program by a click where it cannot run. The
+// person who clicked must learn why.
 func TestDesktopStartFails(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -290,7 +292,7 @@ func TestDesktopStartFails(t *testing.T) {
 }
 
 // TestDesktopLockedKeyring starts with a keyring that asks for a password. The
-// question and the tray are on one bus, and must not take each other's signals.
+// prompt and the tray share a bus, and must not take each other's signals.
 func TestDesktopLockedKeyring(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -306,7 +308,7 @@ func TestDesktopLockedKeyring(t *testing.T) {
 	panel.Icon(t).WaitMenu(t, "a locked keyring shown", has(tray.Text("status.locked")))
 	traytest.Wait(t, "the question on the screen", func() (bool, string) { return prompter.Shown() > 0, "" })
 
-	panel.Stop() // while the question is open
+	panel.Stop() // while the prompt is open
 	panel = d.bus.StartWatcher(t)
 	panel.Icon(t).WaitMenu(t, "the menu of the next panel", has(tray.Text("status.locked")))
 	prompter.Dismiss(t)

@@ -22,7 +22,7 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// A menuTest is an owner in front of the tray.
+// A menuTest is an owner who uses the tray.
 type menuTest struct {
 	*desktopApp
 	t     *testing.T
@@ -32,11 +32,11 @@ type menuTest struct {
 	up    *shimtest.Upstream
 	e     endpointInfo
 
-	connected int // notifications of apps that connected: they stay as long as the app
+	connected int // notifications about connected apps, which stay as long as the app
 }
 
-// TestL09DesktopMenu goes through the menu as an owner does from day to day, in
-// a session with a keychain, a panel and notifications.
+// TestL09DesktopMenu uses the menu as an owner does from day to day, in a
+// session with a keychain, a panel and notifications.
 func TestL09DesktopMenu(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -72,7 +72,7 @@ func TestL09DesktopMenu(t *testing.T) {
 	m.desktopApp.app.t = t
 }
 
-// firstRun follows the page that opens by itself, and adds a server.
+// firstRun follows the page that opens automatically, and adds a server.
 func (m *menuTest) firstRun(t *testing.T) {
 	link := m.links.next(t)
 	if p := m.browser.SignIn(link); p.URL.Path != "/" || p.Status != http.StatusOK {
@@ -86,7 +86,8 @@ func (m *menuTest) firstRun(t *testing.T) {
 	m.icon.WaitMenu(t, "the server", has("Linear", tray.Text("used.never")))
 }
 
-// keychain asks with another program whether the master key is in the keyring.
+// keychain checks with another program whether the master key is in the
+// keyring.
 func (m *menuTest) keychain(t *testing.T) {
 	waitKeychain(m.app, "ready")
 	cmd := exec.Command(testenv.Need(t, "secret-tool"), "search", "--all", "service", "key2oauth")
@@ -106,7 +107,7 @@ func (m *menuTest) pause(t *testing.T) {
 	m.icon.WaitMenu(t, "no longer paused", has("Pause"))
 }
 
-// pages opens what has a page.
+// pages opens every menu entry that has a page.
 func (m *menuTest) pages(t *testing.T) {
 	m.icon.Click(t, "Linear", "Open")
 	if p := m.follow("/"); p.URL.Fragment != "e-"+m.e.Slug || !strings.Contains(p.Body, `id="`+p.URL.Fragment+`"`) {
@@ -114,17 +115,17 @@ func (m *menuTest) pages(t *testing.T) {
 	}
 	m.icon.Click(t, tray.Text("tunnel"))
 	m.follow("/tunnel")
-	// There is no display, and so no clipboard: a page has the address, and says
-	// why it came.
+	// There is no display, and therefore no clipboard. A page shows the address
+	// instead, and says why.
 	m.icon.Click(t, "Linear", tray.Text("copy"))
 	p := m.follow("/")
 	if !strings.Contains(p.Body, m.e.Local) || !strings.Contains(html.UnescapeString(p.Body), shimtest.Notice("copy")) || p.URL.Fragment != "e-"+m.e.Slug {
-		t.Errorf("the page does not show the address %s, or not why, or leads to %q on it", m.e.Local, p.URL.Fragment)
+		t.Errorf("the page does not show the address %s, or not the reason, or the link leads to %q on it", m.e.Local, p.URL.Fragment)
 	}
 }
 
-// tunnel opens the tunnel, closes it and opens it again, and meets one that
-// does not open.
+// tunnel opens the tunnel, closes it and opens it again. Then it tries a tunnel
+// that does not open.
 func (m *menuTest) tunnel(t *testing.T) {
 	connected := "Connected \u2013 " + tunneltest.DefaultDomain
 	m.api("PUT", "/api/tunnel", map[string]string{"provider": "ngrok", "authtoken": desktopAuthtoken}, nil)
@@ -140,7 +141,8 @@ func (m *menuTest) tunnel(t *testing.T) {
 	menu := m.icon.WaitMenu(t, "what to do about the tunnel", func(i *traytest.Item) bool { return strings.HasSuffix(first(i), " \u2013 click to fix") })
 	m.icon.Click(t, first(menu))
 	m.follow("/tunnel")
-	// Where the link leads says what is wrong; another attempt by the menu too.
+	// The link leads to a page that says what is wrong. The menu allows another
+	// attempt.
 	m.icon.Click(t, tray.Text("offline"))
 	m.noNotes(t)
 	m.icon.Click(t, tray.Text("online"))
@@ -151,8 +153,8 @@ func (m *menuTest) tunnel(t *testing.T) {
 	m.noNotes(t)
 }
 
-// stopped lets an app fail to connect: the menu says so in one line, which
-// leads to why, until the app has got there.
+// stopped lets an app fail to connect. The menu says so in one line, which
+// links to the reason, until the app has connected.
 func (m *menuTest) stopped(t *testing.T) {
 	line := tray.Text("stopped.yours", "Test client")
 	c := oauthClient(t, m.app, "http://127.0.0.1:1/callback", m.e.Local)
@@ -174,10 +176,10 @@ const desktopAuthtoken = "2desktopmenu_authtoken_of_the_owner"
 type far struct {
 	*shimtest.Browser
 	id   string        // of its request
-	form shimtest.Form // has the owner asked
+	form shimtest.Form // the form that notifies the owner
 }
 
-// phone begins a request on a phone with an address of its own.
+// phone begins a request on a phone with its own address.
 func (m *menuTest) phone(addr string) *far {
 	m.t.Helper()
 	public := "https://" + tunneltest.DefaultDomain
@@ -203,7 +205,8 @@ func (m *menuTest) phone(addr string) *far {
 
 var phoneNumber = regexp.MustCompile(`<p class="number">.*</span>([0-9]{2})</p>`)
 
-// ask has the owner asked. The number is "" if there are too many who ask.
+// ask notifies the owner of the request. The number is "" if too many requests
+// wait.
 func (f *far) ask(t *testing.T) (number string) {
 	t.Helper()
 	page := f.Submit(f.form, nil)
@@ -217,7 +220,8 @@ func (f *far) ask(t *testing.T) (number string) {
 	return ""
 }
 
-// requests has one phone ask, which the owner answers.
+// requests sends requests from phones one at a time, and the owner answers
+// each.
 func (m *menuTest) requests(t *testing.T) {
 	f := m.phone("127.0.2.1")
 	number := f.ask(t)
@@ -229,7 +233,7 @@ func (m *menuTest) requests(t *testing.T) {
 	m.icon.Click(t, first(menu))
 	m.follow("/consent/" + f.id)
 	m.notes.Click(t, note.ID, "default")
-	page := m.follow("/") // the notification is about all that wait
+	page := m.follow("/") // the notification covers all waiting requests
 	if !strings.Contains(page.Body, "/consent/"+f.id) {
 		t.Error("the home page does not lead to the request")
 	}
@@ -245,7 +249,7 @@ func (m *menuTest) requests(t *testing.T) {
 	m.noNotes(t)
 }
 
-// hundred has a hundred phones ask, of which the owner hears once.
+// hundred sends requests from a hundred phones. The owner is notified once.
 func (m *menuTest) hundred(t *testing.T) {
 	waiting := 0
 	for i := range 100 {
@@ -309,7 +313,7 @@ func (m *menuTest) newApp(t *testing.T) {
 	m.connected++
 }
 
-// noNotes waits until the notifications of what is over are taken back.
+// noNotes waits until outdated notifications are withdrawn.
 func (m *menuTest) noNotes(t *testing.T) {
 	t.Helper()
 	traytest.Wait(t, "the notifications withdrawn", func() (bool, string) {
@@ -318,7 +322,7 @@ func (m *menuTest) noNotes(t *testing.T) {
 	})
 }
 
-// signIn connects an app with the key that is saved.
+// signIn connects an app with the saved key.
 func (m *menuTest) signIn(t *testing.T) *user {
 	t.Helper()
 	u := &user{OAuthClient: oauthClient(t, m.app, "http://127.0.0.1:1/callback", m.e.Local), t: t}
@@ -329,8 +333,8 @@ func (m *menuTest) signIn(t *testing.T) *user {
 	return u
 }
 
-// key has the upstream reject the key: the owner hears of it, clicks, pastes
-// another, and the client goes on.
+// key lets the upstream reject the key. The owner is notified, clicks and
+// pastes another key, and the client keeps working.
 func (m *menuTest) key(t *testing.T) {
 	u := m.signIn(t)
 	u.mustCall("before")
@@ -347,7 +351,7 @@ func (m *menuTest) key(t *testing.T) {
 	}
 	m.icon.WaitMenu(t, "the rejected key", has("Linear \u2013 key rejected, click to fix"))
 	if amber, err := m.icon.Picture(); err != nil || string(amber.Pixels) == string(calm.Pixels) {
-		t.Errorf("the icon is as it was (%v)", err)
+		t.Errorf("the icon did not change (%v)", err)
 	}
 	m.icon.Click(t, "Linear \u2013 key rejected, click to fix")
 	m.follow("/endpoints/" + m.e.Slug + "/key")
@@ -366,7 +370,7 @@ func (m *menuTest) key(t *testing.T) {
 	m.icon.WaitMenu(t, "when the server was used last", has("Linear", "Last used just now"))
 }
 
-// revoke revokes the client by two clicks.
+// revoke revokes the client with two clicks.
 func (m *menuTest) revoke(t *testing.T) {
 	menu := m.icon.WaitMenu(t, "the recent apps", has(tray.Text("clients")))
 	if n := len(menu.Find(tray.Text("clients")).Items); n != len(m.grants()) {
@@ -413,7 +417,8 @@ func (m *menuTest) login(t *testing.T) {
 		t.Errorf("the file is still there: %v", err)
 	}
 
-	// Where it cannot be turned on the owner hears why, and it is not said to be.
+	// If it cannot be turned on, the owner sees why, and the menu does not show it
+	// as on.
 	folder := filepath.Dir(file)
 	if err := os.Remove(folder); err != nil {
 		t.Fatal(err)
@@ -434,7 +439,7 @@ func (m *menuTest) login(t *testing.T) {
 	m.noNotes(t)
 }
 
-// quit ends the program while a call is under way, which comes to its end.
+// quit ends the program during a call. The call must still complete.
 func (m *menuTest) quit(t *testing.T) {
 	u := signedIn(t, m.app, m.e.Local, m.up.Key())
 	type result struct {

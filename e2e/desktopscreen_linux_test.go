@@ -18,7 +18,7 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// The colors of the tray icon, on a panel of any color.
+// The colors of the tray icon, which must show on a panel of any color.
 var (
 	slate = color.NRGBA{0x77, 0x87, 0xa1, 0xff}
 	green = color.NRGBA{0x13, 0x9a, 0x67, 0xff}
@@ -26,7 +26,7 @@ var (
 )
 
 // TestDesktopScreen shows the program on XFCE's panel, with its notifications,
-// beside a keychain: what a person sees, in pictures for a person to look at.
+// next to a keychain. It keeps pictures for a person to look at.
 func TestDesktopScreen(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -95,7 +95,7 @@ func TestDesktopScreen(t *testing.T) {
 	shoot("paused", screen.Icon(t, slate))
 }
 
-// connect signs a client in, by a key that is pasted at consent.
+// connect signs a client in with a key that is pasted on the consent page.
 func (d *desktopApp) connect(name string, e endpointInfo, up *shimtest.Upstream) *user {
 	d.t.Helper()
 	u := &user{OAuthClient: oauthClient(d.t, d.app, "http://127.0.0.1:1/callback", e.Local), t: d.t}

@@ -23,8 +23,9 @@ type smallDisk struct {
 	dir string
 }
 
-// newSmallDisk mounts a file system that only this goroutine, and the programs
-// that it starts, can see. It ends with them, whatever happens to the test.
+// newSmallDisk mounts a file system that only this goroutine and its programs
+// can see. The kernel unmounts it when they have ended, even if the test
+// crashes.
 func newSmallDisk(t testing.TB, megabytes int) *smallDisk {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,15 +37,15 @@ func newSmallDisk(t testing.TB, megabytes int) *smallDisk {
 	return &smallDisk{t, dir}
 }
 
-// ownMounts gives this goroutine, and the programs that it starts, a view of
-// the file systems of its own.
+// ownMounts gives this goroutine and its programs a private view of the file
+// systems.
 func ownMounts(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		testenv.Skip(t, "does not let this user mount a file system: it takes root")
 	}
-	// Never unlocked: the thread, whose view of the mounts is its own from now
-	// on, ends with the goroutine.
+	// Never unlocked: the thread now has its own view of the mounts, so it must end
+	// with the goroutine.
 	runtime.LockOSThread()
 	err := syscall.Unshare(syscall.CLONE_NEWNS)
 	if err == nil {
@@ -57,7 +58,7 @@ func ownMounts(t testing.TB) {
 
 func (d *smallDisk) filler() string { return filepath.Join(d.dir, "filler") }
 
-// fill leaves no room at all.
+// fill fills the disk completely.
 func (d *smallDisk) fill() {
 	d.t.Helper()
 	f, err := os.OpenFile(d.filler(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -76,7 +77,7 @@ func (d *smallDisk) fill() {
 	}
 }
 
-// empty makes room again.
+// empty frees the space again.
 func (d *smallDisk) empty() {
 	d.t.Helper()
 	if err := os.Remove(d.filler()); err != nil {
@@ -84,10 +85,10 @@ func (d *smallDisk) empty() {
 	}
 }
 
-// TestL07T15DiskFull fills the disk under the running program. What has to be
-// saved is refused for a while, in a way that no client takes for the end of
-// its sign-in; what need not be saved goes on; and when there is room again,
-// so does everything, by itself.
+// TestL07T15DiskFull fills the disk under the running program. While it is
+// full, requests that must save something are refused, but no client may take
+// that for the end of its sign-in. Requests that save nothing still work. When
+// there is room again, everything works again without help.
 func TestL07T15DiskFull(t *testing.T) {
 	t.Parallel()
 	disk := newSmallDisk(t, 2)
@@ -123,7 +124,7 @@ func TestL07T15DiskFull(t *testing.T) {
 	for _, u := range users {
 		u.mustAll("with room again")
 	}
-	// Neither the code is lost, nor what the person at the consent page began.
+	// Neither the code nor the work of the person at the consent page is lost.
 	if status, body := approved.Redeem(code); status != http.StatusOK {
 		t.Errorf("the code with room again = %d %v, want 200", status, body)
 	}
@@ -141,8 +142,8 @@ func TestL07T15DiskFull(t *testing.T) {
 		users = append(users, u)
 	}
 
-	// A power cut while the disk is full. The program starts all the same: it
-	// puts its notes for other commands where those of the last start were.
+	// Cut the power while the disk is full. The program still starts: it writes its
+	// notes for other commands over those of the last start.
 	disk.fill()
 	mustFill(t, users[0])
 	a.restart()
@@ -167,8 +168,8 @@ func TestL07T15DiskFull(t *testing.T) {
 	}
 }
 
-// mustFill refreshes until that does not work any more: the file has room of
-// its own for a few changes.
+// mustFill refreshes until that fails. The data file has reserved space for a
+// few changes.
 func mustFill(t *testing.T, u *user) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); refreshIfThereIsRoom(t, u); {
@@ -178,7 +179,7 @@ func mustFill(t *testing.T, u *user) {
 	}
 }
 
-// refreshIfThereIsRoom refreshes, or is refused as it should be.
+// refreshIfThereIsRoom refreshes, or checks that the refusal is the right one.
 func refreshIfThereIsRoom(t *testing.T, u *user) bool {
 	t.Helper()
 	status, body := u.DoRefresh(u.Refresh)
@@ -190,8 +191,8 @@ func refreshIfThereIsRoom(t *testing.T, u *user) bool {
 	return false
 }
 
-// mustBeRefused checks the answer of /token while nothing can be saved:
-// anything but this makes clients forget their tokens.
+// mustBeRefused checks the response of /token while nothing can be saved. Any
+// other response makes clients forget their tokens.
 func mustBeRefused(t *testing.T, what string) func(status int, body map[string]any) {
 	return func(status int, body map[string]any) {
 		t.Helper()

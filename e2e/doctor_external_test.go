@@ -13,8 +13,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// fronts are what stands, or goes wrong, between the internet and a program
-// whose owner runs a tunnel of his own.
+// fronts are setups between the internet and the program, some of them broken,
+// for an owner who runs a separate tunnel.
 var fronts = []struct {
 	name  string
 	front func(next http.Handler) http.Handler
@@ -88,7 +88,7 @@ func (w *withoutHeader) WriteHeader(status int) {
 
 func (w *withoutHeader) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// TestDoctorOwnTunnel breaks what an owner runs himself between the internet
+// TestDoctorOwnTunnel breaks the setup that an owner runs between the internet
 // and the program.
 func TestDoctorOwnTunnel(t *testing.T) {
 	testenv.Slow(t)
@@ -112,7 +112,7 @@ func TestDoctorOwnTunnel(t *testing.T) {
 			}
 			blamed := slices.DeleteFunc(c.Findings, func(g finding) bool { return g.State != "failed" || g.ID == f.ID })
 			if len(blamed) > 0 {
-				t.Errorf("blamed besides: %+v", blamed)
+				t.Errorf("also blamed: %+v", blamed)
 			}
 		})
 	}

@@ -16,11 +16,11 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestDoctorFullDisk fills the disk of an owner who does nothing. What goes
-// wrong is said on the home page, in the status and by the doctor, until there
-// is room again.
+// TestDoctorFullDisk fills the disk of an owner who does nothing about it. The
+// home page, the status and the doctor report the problem until there is room
+// again.
 func TestDoctorFullDisk(t *testing.T) {
-	testenv.Slow(t) // the program looks every five seconds whether there is room
+	testenv.Slow(t) // the program checks every five seconds whether there is room
 	t.Parallel()
 	disk := newSmallDisk(t, 96) // as much as the doctor wants to be free
 	a := startWith(t, &app{dir: filepath.Join(disk.dir, "data")})
@@ -43,14 +43,14 @@ func TestDoctorFullDisk(t *testing.T) {
 	}
 	a.mustBlame("computer.state", "failed", "yours", words, next)
 	a.mustBlame("computer.disk", "failed", "yours", "Only 0 MB", next)
-	// Whoever connects now is stopped by it.
+	// An app that connects now is stopped by it.
 	c := oauthClient(t, a, "http://127.0.0.1:1/callback", u.Resource)
 	shimtest.NewBrowser(t, a.origin).Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
 	if all := a.attempts(); len(all) == 0 || all[0].Diagnosis.Cause != "approve disk" || all[0].Diagnosis.Whose != "yours" || !strings.Contains(all[0].Diagnosis.Next, next) {
 		t.Errorf("the timeline says of it %+v", all)
 	}
 	disk.empty()
-	eventually(t, patience, "the program sees by itself that there is room", func() bool { home, status := says(); return !home && !status })
+	eventually(t, patience, "the program notices that there is room", func() bool { home, status := says(); return !home && !status })
 	if c := a.doctor(); !c.OK {
 		t.Errorf("with room again the doctor says %+v", c.Findings)
 	}
@@ -87,8 +87,8 @@ func TestDoctorLockedKeychain(t *testing.T) {
 	u.mustCall("with the keychain open again")
 }
 
-// TestDoctorPlainHTTP names servers on the internet without encryption: by
-// their address they are refused at once, by a name once that leads there.
+// TestDoctorPlainHTTP adds servers on the internet without encryption. An
+// address is refused at once, a name once it resolves to such an address.
 func TestDoctorPlainHTTP(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -110,21 +110,21 @@ func TestDoctorPlainHTTP(t *testing.T) {
 		t.Errorf("key2oauth add of a public address over http: %v, and it printed %q, want what to do", err, out)
 	}
 	up := shimtest.NewUpstream(t, shimtest.Options{})
-	// The go-sdk's servers answer to no name but localhost.
+	// The go-sdk's servers accept no name but localhost.
 	origin, err := url.Parse(up.Origin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(origin) }}
 	named := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { relay(proxy, w, r) }))
-	named.Config.SetKeepAlivesEnabled(false) // a connection goes on to where its name led
+	named.Config.SetKeepAlivesEnabled(false) // an open connection would keep its old address
 	t.Cleanup(func() { named.CloseClientConnections(); named.Close() })
 	e := a.addEndpoint("Server", strings.Replace(named.URL, "127.0.0.1", "plain.example.com", 1)+"/mcp", up.Key())
 	if c := a.doctor(); !c.OK {
 		t.Fatalf("while the name leads to this computer the doctor says %+v", c.Findings)
 	}
 	leadTo("203.0.113.77")
-	eventually(t, patience, "the doctor sees where the name leads", func() bool { // names are kept for some seconds
+	eventually(t, patience, "the doctor sees where the name leads", func() bool { // names are cached for some seconds
 		c := a.doctor()
 		f := c.find("servers." + e.Slug)
 		if !c.OK && f.State != "failed" {

@@ -26,7 +26,7 @@ type checkup struct {
 	Findings []finding
 }
 
-// find returns the finding whose id begins like this.
+// find returns the first finding whose id has this prefix.
 func (c checkup) find(id string) finding {
 	for _, f := range c.Findings {
 		if strings.HasPrefix(f.ID, id) {
@@ -36,7 +36,7 @@ func (c checkup) find(id string) finding {
 	return finding{}
 }
 
-// doctor runs key2oauth doctor. Its exit code must say the same as its report.
+// doctor runs key2oauth doctor. Its exit code must agree with its report.
 func (a *app) doctor() (c checkup) {
 	a.t.Helper()
 	cmd := exec.Command(a.exe, "doctor", "--json", "--data-dir", a.dir)
@@ -57,10 +57,10 @@ func (a *app) doctor() (c checkup) {
 
 const otherKey = "sk-canary-other-8c1d"
 
-// A setUp breaks something, and returns what mends it, or nil.
+// A setUp breaks something, and returns a function that repairs it, or nil.
 type setUp func(t *testing.T, a *app) (undo func())
 
-// server adds a server with its key, and then breaks it.
+// server adds a server with its key, and then breaks the server.
 func server(o shimtest.Options, breakIt func(*shimtest.Upstream)) setUp {
 	return func(t *testing.T, a *app) func() {
 		up := shimtest.NewUpstream(t, o)
@@ -76,7 +76,7 @@ func answering(f shimtest.Fault) setUp {
 	return server(shimtest.Options{}, func(up *shimtest.Upstream) { up.Break(f) })
 }
 
-// edge breaks the way in from the internet.
+// edge breaks the connection from the internet.
 func edge(breakIt func(*tunneltest.Edge), mend func(*tunneltest.Edge)) setUp {
 	return func(_ *testing.T, a *app) func() {
 		breakIt(a.world.Edge)
@@ -84,7 +84,8 @@ func edge(breakIt func(*tunneltest.Edge), mend func(*tunneltest.Edge)) setUp {
 	}
 }
 
-// down breaks the tunnel, waits until that shows, and opens it again after.
+// down breaks the tunnel, waits until that shows, and opens the tunnel again
+// afterward.
 func down(state string, breakIt, mend func(t *testing.T, e *tunneltest.Edge)) setUp {
 	return func(t *testing.T, a *app) func() {
 		breakIt(t, a.world.Edge)
@@ -99,7 +100,7 @@ func down(state string, breakIt, mend func(t *testing.T, e *tunneltest.Edge)) se
 	}
 }
 
-// on6 is an upstream on the IPv6 loopback address alone.
+// on6 is an upstream that listens only on the IPv6 loopback address.
 func on6(t *testing.T, a *app) func() {
 	ln, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
@@ -113,15 +114,15 @@ func on6(t *testing.T, a *app) func() {
 	return nil
 }
 
-// elsewhere is where redirects lead, and no key may.
+// elsewhere is where redirects lead. No key may be sent there.
 const elsewhere = "http://127.0.0.1:9/mcp"
 
-// setUps are what people, servers and ngrok set up wrong, and some that only
-// look wrong.
+// setUps are mistakes that people, servers and ngrok make, and some states that
+// only look like mistakes.
 var setUps = []struct {
 	name  string
 	setUp setUp
-	id    string // of the finding, by its beginning
+	id    string // prefix of the finding's id
 	state string
 	whose string
 	next  string // what to do, in part
@@ -195,7 +196,7 @@ var setUps = []struct {
 			a.waitOnline()
 		}
 	}, "public.tunnel", "skipped", "", ""},
-	// The last one, since nothing brings the account back.
+	// This comes last, because nothing restores the account.
 	{"tunnel refused", func(t *testing.T, a *app) func() {
 		a.world.Revoke(authtoken)
 		a.world.KillSessions()
@@ -204,8 +205,9 @@ var setUps = []struct {
 	}, "public.tunnel", "failed", "yours", "paste it here"},
 }
 
-// TestDoctor sets up what goes wrong in the field, for real, and has the doctor
-// find out: each time it must blame the right one and say what to do.
+// TestDoctor breaks things for real, the way they break in the field, and runs
+// the doctor. Each time the doctor must name the right cause and say what to
+// do.
 func TestDoctor(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -228,10 +230,10 @@ func TestDoctor(t *testing.T) {
 			if (f.State == "failed" || f.State == "warn") && (f.Words == "" || f.Next == "" || f.Whose == "") {
 				t.Errorf("it does not say who has to do what: %+v", f)
 			}
-			// Nobody else is blamed.
+			// The doctor blames nothing else.
 			blamed := slices.DeleteFunc(c.Findings, func(g finding) bool { return g.State != "failed" || g.ID == f.ID })
 			if len(blamed) > 0 && tt.name != "paused" { // which closes the tunnel too
-				t.Errorf("blamed besides: %+v", blamed)
+				t.Errorf("also blamed: %+v", blamed)
 			}
 			for _, slug := range a.slugs() {
 				a.api("DELETE", "/api/slugs/"+slug, nil, nil)
@@ -253,7 +255,7 @@ func (a *app) slugs() (all []string) {
 	return all
 }
 
-// mustBlame has the doctor look, and checks what it says about one thing.
+// mustBlame runs the doctor and checks one finding.
 func (a *app) mustBlame(id, state, whose, words, next string) {
 	a.t.Helper()
 	f := a.doctor().find(id)
@@ -262,8 +264,8 @@ func (a *app) mustBlame(id, state, whose, words, next string) {
 	}
 }
 
-// TestDoctorClock: the doctor compares this computer's clock with what servers
-// say.
+// TestDoctorClock checks that the doctor compares this computer's clock with
+// the time that servers report.
 func TestDoctorClock(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -276,7 +278,7 @@ func TestDoctorClock(t *testing.T) {
 	for ahead, which := range map[time.Duration]string{time.Hour: "ahead of", -3 * time.Hour: "behind"} {
 		up.Break(func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Set("Date", time.Now().Add(-ahead).UTC().Format(http.TimeFormat))
-			return false // all else is as ever
+			return false // everything else is as usual
 		})
 		a.mustBlame("servers.clock", "failed", "yours", which, "set its clock")
 	}

@@ -11,11 +11,12 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// testHook begins the names of what only a program built for tests reads.
+// testHook is the prefix of the environment variables that only a test build
+// reads.
 var testHook = []byte("KEY2OAUTH_TEST")
 
-// TestShippedProgramHasNoTestHooks searches the program as it is shipped.
-// TestC01BuiltProgram shows that the search finds what it looks for.
+// TestShippedProgramHasNoTestHooks searches the shipped program for them.
+// TestC01BuiltProgram shows that the search can find one.
 func TestShippedProgramHasNoTestHooks(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile(built(t, buildProgram))
@@ -27,9 +28,9 @@ func TestShippedProgramHasNoTestHooks(t *testing.T) {
 	}
 }
 
-// TestC01BuiltProgram signs clients in by documents that the program fetches,
-// with a transport and a certificate check of its own: nothing but the address
-// of the documents' hosts is another than in real life.
+// TestC01BuiltProgram signs clients in with documents that the program fetches,
+// with its own transport and certificate check. Only the address of the
+// documents' hosts differs from real use.
 func TestC01BuiltProgram(t *testing.T) {
 	testenv.Slow(t)
 	if runtime.GOOS != "linux" {

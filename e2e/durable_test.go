@@ -10,9 +10,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestT14KilledBetweenRotationAndAnswer kills the program at some moment
-// around a refresh whose answer the client never sees. Whether or not the
-// rotation was saved, the token that the client still has must work.
+// TestT14KilledBetweenRotationAndAnswer kills the program at a random moment
+// during a refresh, and the client never sees the response. The token that the
+// client still has must work, whether or not the rotation was saved.
 func TestT14KilledBetweenRotationAndAnswer(t *testing.T) {
 	t.Parallel()
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -34,8 +34,8 @@ func TestT14KilledBetweenRotationAndAnswer(t *testing.T) {
 			}
 			answered <- err == nil
 		}()
-		// The first kill comes after the answer, so that one rotation at least
-		// is known to be saved; the others come somewhere on the way.
+		// The first kill comes after the response, which guarantees one saved rotation.
+		// The others come at random moments.
 		var ok bool
 		if i == 0 {
 			ok = <-answered

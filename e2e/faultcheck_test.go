@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A faultCount is how much of each kind was tried after the last kill.
+// A faultCount says how many of each kind were tried after the last kill.
 type faultCount struct {
 	Logins, AccessTokens, Newest, Replaced, KeptCodes, Replayed, TooOld int
 }
@@ -21,7 +21,7 @@ func (n *faultCount) add(m faultCount) {
 	n.TooOld += m.TooOld
 }
 
-// tryTokens uses every token that was answered.
+// tryTokens uses every token that a client received.
 func (c *faultClient) tryTokens(n *faultCount) {
 	for _, l := range c.logins {
 		n.Logins++
@@ -32,7 +32,7 @@ func (c *faultClient) tryTokens(n *faultCount) {
 			n.AccessTokens++
 			c.call(token)
 		}
-		// The newest ones come last in the list, and first here.
+		// The newest ones come last in the list, but are tried first.
 		for i := len(l.refresh) - 1; i >= 0; i-- {
 			kind := &n.Replaced
 			if l.refresh[i].used.IsZero() {
@@ -47,7 +47,7 @@ func (c *faultClient) tryTokens(n *faultCount) {
 	}
 }
 
-// redeemKept redeems the codes that were kept until now.
+// redeemKept redeems the codes that were kept for the end.
 func (c *faultClient) redeemKept(n *faultCount) {
 	for _, l := range c.logins {
 		switch {
@@ -64,7 +64,7 @@ func (c *faultClient) redeemKept(n *faultCount) {
 	}
 }
 
-// replayCodes uses every code again that was redeemed. That ends its grant,
+// replayCodes uses every redeemed code again. That ends the grant of the code,
 // and no other.
 func (c *faultClient) replayCodes(n *faultCount) {
 	for _, l := range c.logins {
@@ -94,9 +94,9 @@ func (c *faultClient) replayCodes(n *faultCount) {
 	}
 }
 
-// checkGrants compares the list of grants with what the clients know of: one
-// for each login, none where the code was used twice, and at most one where
-// the consent was not answered.
+// checkGrants compares the list of grants with what the clients know. It
+// expects one grant for each login, none where the code was used twice, and at
+// most one where the consent got no response.
 func (f *fault) checkGrants(clients []*faultClient, when string) {
 	f.t.Helper()
 	listed := make(map[string]int)

@@ -20,19 +20,19 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// A fault is a program that is killed and started again under its clients.
+// A fault is a program that is killed and restarted while clients use it.
 type fault struct {
 	t     testing.TB
 	a     *app
-	last  *life // the one that was killed last
+	last  *life // the life that was killed last
 	ports atomic.Int64
-	given atomic.Int64 // token answers
+	given atomic.Int64 // responses with tokens
 
 	mu       sync.Mutex
 	changed  *sync.Cond
 	now      *life // nil while the program does not run
 	stopping bool  // clients finish what they are doing
-	over     bool  // clients get no answers any more
+	over     bool  // clients get no more responses
 }
 
 // A life is the time from one start of the program to its kill.
@@ -41,7 +41,7 @@ type life struct {
 	ended chan struct{}
 
 	mu  sync.Mutex
-	cut map[string]int // requests that were sent whole and not answered
+	cut map[string]int // requests that were sent completely and got no response
 }
 
 func newFault(t testing.TB, a *app) *fault {
@@ -51,7 +51,7 @@ func newFault(t testing.TB, a *app) *fault {
 	return f
 }
 
-// set changes the state that clients wait for.
+// set changes the state that clients wait for, and wakes them.
 func (f *fault) set(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -64,7 +64,7 @@ func (f *fault) begin() {
 	f.set(func() { f.now = l })
 }
 
-// waitForTokens waits until somebody was given tokens, or for a while.
+// waitForTokens waits until a client gets tokens, for five seconds at most.
 func (f *fault) waitForTokens() {
 	for given, deadline := f.given.Load(), time.Now().Add(5*time.Second); f.given.Load() == given && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
@@ -94,7 +94,8 @@ func (f *fault) stopped() bool {
 	return f.stopping
 }
 
-// running waits until the program runs. It returns nil if that is over.
+// running waits until the program runs. It returns nil if it will not run
+// again.
 func (f *fault) running() *life {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -104,10 +105,10 @@ func (f *fault) running() *life {
 	return f.now
 }
 
-// addTo counts the requests that the end of l has cut. It reports whether a
+// addTo counts the requests that the end of l cut off. It reports whether a
 // login or a refresh was among them.
 func (l *life) addTo(cut map[string]int) (inWork bool) {
-	// The clients that hear of the end last are waited for.
+	// Wait for the clients that notice the end last.
 	for deadline := time.Now().Add(50 * time.Millisecond); !inWork && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		l.mu.Lock()
 		for what := range l.cut {
@@ -123,11 +124,11 @@ func (l *life) addTo(cut map[string]int) (inWork bool) {
 	return inWork
 }
 
-// noAnswer is the status of a request whose connection was cut.
+// noAnswer is the status of a request whose connection broke.
 const noAnswer = 599
 
 // A faultClient signs in and refreshes over and over. It is the transport of
-// its own browser, so that a cut connection is an answer like others.
+// its own browser, which makes a broken connection a response like any other.
 type faultClient struct {
 	f       *fault
 	id      *shimtest.OAuthClient
@@ -136,10 +137,10 @@ type faultClient struct {
 	rng     *rand.Rand
 	key     string
 
-	doing  string // what a request to /token is for
-	began  *life  // at the first request of what is done
-	killed bool   // since then
-	keeps  bool   // a code that was not redeemed
+	doing  string // the purpose of a request to /token
+	began  *life  // when the current work sent its first request
+	killed bool   // the program was killed since then
+	keeps  bool   // keeps a code for later instead of redeeming it
 
 	logins []*login
 }
@@ -172,8 +173,8 @@ func (c *faultClient) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body.Close()
 	}
 	if err == nil {
-		// The transport repeats a GET whose connection broke, so the answer may
-		// be that of the next start.
+		// The transport repeats a GET when its connection breaks, and the response may
+		// come from the next start.
 		select {
 		case <-l.ended:
 			c.killed = true
@@ -190,7 +191,7 @@ func (c *faultClient) RoundTrip(req *http.Request) (*http.Response, error) {
 	select {
 	case <-l.ended:
 	case <-time.After(10 * time.Second):
-		c.f.t.Errorf("%s %s: %v, and nobody had killed the program", req.Method, req.URL.Path, err)
+		c.f.t.Errorf("%s %s: %v, and the program had not been killed", req.Method, req.URL.Path, err)
 	}
 	c.killed = true
 	return answerless(req), nil
@@ -212,23 +213,23 @@ func (c *faultClient) what(req *http.Request) string {
 	return "call"
 }
 
-// A login is one consent, and what came of it.
+// A login is one consent and its result.
 type login struct {
 	id   shimtest.OAuthClient // with the login's own verifier and redirect URI
-	host string               // of that URI, which tells its grant from others
+	host string               // host of that URI, which tells its grant from the others
 	code string
-	at   time.Time // of the code's answer
+	at   time.Time // when the code arrived
 
 	state   loginState
 	access  []string
-	refresh []refreshToken // in the order of the answers
+	refresh []refreshToken // in the order in which they arrived
 }
 
 type loginState int
 
 const (
 	refused   loginState = iota // no code was made
-	unknown                     // the consent was cut
+	unknown                     // the consent got no response
 	answered                    // there is a code
 	connected                   // there are tokens
 	ended                       // the code was replayed, or may have been
@@ -239,7 +240,7 @@ type refreshToken struct {
 	used  time.Time // first; zero if it is the newest
 }
 
-// work goes on until the fault is over or something is wrong.
+// work signs in and refreshes until the fault is over or something is wrong.
 func (c *faultClient) work() {
 	for !c.f.stopped() && !c.f.t.Failed() {
 		c.began, c.killed = nil, false
@@ -261,8 +262,8 @@ func (c *faultClient) work() {
 	}
 }
 
-// login signs in anew: with a redirect URI of its own, since a loopback port
-// may be any.
+// login signs in again. Each login has its own redirect URI, because a loopback
+// port may be any.
 func (c *faultClient) login() {
 	l := &login{id: *c.id, host: fmt.Sprintf("127.0.0.1:%d", 1+c.f.ports.Add(1))}
 	l.id.Redirect = "http://" + l.host + "/callback"
@@ -286,22 +287,22 @@ func (c *faultClient) login() {
 	}
 	l.code, l.at, l.state = l.id.CodeFrom(page.Location), time.Now(), answered
 	if !c.keeps || c.rng.IntN(8) == 0 {
-		c.keeps = true // the first, since on a busy machine there are few
+		c.keeps = true // keep the first code, because on a busy machine there are few
 		return
 	}
 	c.redeem(l)
 }
 
-// mayFail reports a page that is not what was wanted, unless the program was
-// killed on the way: requests that wait for a consent are only in its memory.
+// mayFail reports an unexpected page, unless the program was killed since the
+// work began. Requests that wait for a consent are only in its memory.
 func (c *faultClient) mayFail(p *shimtest.Page, what string) {
 	if !c.killed {
-		c.f.t.Errorf("%s is status %d, and nobody had killed the program:\n%s", what, p.Status, p.Body)
+		c.f.t.Errorf("%s is status %d, and the program had not been killed:\n%s", what, p.Status, p.Body)
 	}
 }
 
-// redeem exchanges the code of l, again and again until there is an answer. If
-// the first request had happened, the next is a replay.
+// redeem exchanges the code of l, and tries again until there is a response. If
+// the program had handled an earlier request, the next one is a replay.
 func (c *faultClient) redeem(l *login) {
 	c.doing = "code"
 	for try := 0; ; try++ {
@@ -330,8 +331,8 @@ func (f *fault) isOver() bool {
 	return f.over
 }
 
-// refresh uses the newest refresh token of l, or now and then an older one. If
-// there is no answer the same token is used again.
+// refresh uses the newest refresh token of l, and sometimes an older one.
+// Without a response, it uses the same token again.
 func (c *faultClient) refresh(l *login) {
 	c.doing = "refresh"
 	i := len(l.refresh) - 1
@@ -341,7 +342,7 @@ func (c *faultClient) refresh(l *login) {
 	c.use(l, i)
 }
 
-// use refreshes with a refresh token of l, if it must work still.
+// use refreshes with a refresh token of l, if the token must still work.
 func (c *faultClient) use(l *login, i int) bool {
 	r := &l.refresh[i]
 	if r.used.IsZero() {
@@ -394,7 +395,7 @@ func (c *faultClient) token(v url.Values) (status int, a tokenAnswer) {
 	return resp.StatusCode, a
 }
 
-// call uses an access token, which must reach the upstream with its key.
+// call uses an access token. The call must reach the upstream with its key.
 func (c *faultClient) call(token string) {
 	if status, body := c.post(token); status != noAnswer && (status != http.StatusOK || !strings.Contains(body, `"tools"`)) {
 		c.f.t.Errorf("a call = %d %s, want 200 and the tools", status, body)

@@ -16,12 +16,12 @@ import (
 var faultSeed = flag.Uint64("seed", 0, "of the tests that do things at random instants; 0 takes one of the clock")
 
 const (
-	faultKills   = 200 // of the program
-	faultInWork  = 150 // of these must cut a login or a refresh
-	faultClients = 6   // that sign in and refresh all the time
+	faultKills   = 200 // kills of the program
+	faultInWork  = 150 // of these, how many must cut off a login or a refresh
+	faultClients = 6   // clients that sign in and refresh all the time
 
-	// A code and a replaced refresh token are good for five minutes at least.
-	// What has come near that is not tried any more.
+	// A code and a replaced refresh token stay valid for at least five minutes.
+	// Those that are nearly that old are not tried.
 	faultLifetime = 4 * time.Minute
 )
 
@@ -36,9 +36,9 @@ func chooseSeed(t *testing.T) uint64 {
 }
 
 // TestT02T03T08T14T16KilledAtAnyInstant kills the program over and over while
-// several clients sign in and refresh. A request that got no answer may have
-// happened or not, but what was answered must be there: tokens work, codes work
-// once, and a client whose refresh was cut goes on with the token that it has.
+// several clients sign in and refresh. A request without a response may or may
+// not have been handled. A response must have been saved: tokens work, codes
+// work once, and a client whose refresh was cut off can still use its token.
 func TestT02T03T08T14T16KilledAtAnyInstant(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -65,7 +65,7 @@ func TestT02T03T08T14T16KilledAtAnyInstant(t *testing.T) {
 	cut := make(map[string]int)
 	for kills < faultKills && !t.Failed() {
 		if kills%4 == 0 {
-			f.waitForTokens() // on a busy machine no login would ever come to its end
+			f.waitForTokens() // on a busy machine no login would ever finish
 		}
 		time.Sleep(rand.N(150 * time.Millisecond))
 		f.kill()
@@ -87,7 +87,7 @@ func TestT02T03T08T14T16KilledAtAnyInstant(t *testing.T) {
 	checkFaults(t, f, clients)
 }
 
-// checkFaults tries all that was ever answered.
+// checkFaults tries everything that the clients ever received.
 func checkFaults(t *testing.T, f *fault, clients []*faultClient) {
 	t.Helper()
 	var n faultCount
@@ -114,8 +114,8 @@ func checkFaults(t *testing.T, f *fault, clients []*faultClient) {
 	}
 }
 
-// quietAddr finds a port below those that systems give to outgoing connections:
-// one of these could take the port during one of many restarts.
+// quietAddr finds a port below the range for outgoing connections. A connection
+// from that range could take the port during one of many restarts.
 func quietAddr(t testing.TB, rng *rand.Rand) string {
 	t.Helper()
 	for range 100 {

@@ -24,7 +24,7 @@ func TestM01GoClient(t *testing.T) {
 	goClients(t, startApp)
 }
 
-// goClients drives it against a program that start starts.
+// goClients drives the client against the program that start starts.
 func goClients(t *testing.T, start func(testing.TB) *app) {
 	for _, r := range revisions {
 		for _, stateless := range r.stateless {
@@ -32,7 +32,7 @@ func goClients(t *testing.T, start func(testing.TB) *app) {
 				g := newGate(t, everything(t, stateless))
 				a := start(t)
 				e := a.addEndpoint("Everything", g.URL, "")
-				// Nothing listens there: the test reads the answer off the redirect.
+				// Nothing listens there: the test reads the code from the redirect.
 				c := newGoClient(t, a.http(), "http://127.0.0.1:1/callback", func(authorize string) url.Values {
 					back, err := url.Parse(consent(t, a, authorize))
 					if err != nil {
@@ -50,7 +50,7 @@ func goClients(t *testing.T, start func(testing.TB) *app) {
 					t.Fatal(err)
 				}
 				defer s.Close()
-				g.refused.Store(0) // of the key's trial, which also asks without a key
+				g.refused.Store(0) // the trial of the key also sends a request without a key
 				if got := s.InitializeResult().ProtocolVersion; got != r.revision {
 					t.Errorf("the session speaks %s, want %s", got, r.revision)
 				}
@@ -67,7 +67,7 @@ func goClients(t *testing.T, start func(testing.TB) *app) {
 				before := g.streams.Load()
 				a.restart()
 				texts = append(texts, simpleText(ctx, t, s))
-				if !stateless { // the client gives its session up if its stream is refused
+				if !stateless { // the client gives up its session if its stream is refused
 					eventually(t, 30*time.Second, "the client's stream is back", func() bool { return g.streams.Load() > before })
 				}
 				g.rotate(t)
@@ -87,7 +87,7 @@ func goClients(t *testing.T, start func(testing.TB) *app) {
 	}
 }
 
-// simpleText returns what the tool says, which must succeed.
+// simpleText returns the result of the tool, which must succeed.
 func simpleText(ctx context.Context, t *testing.T, s *mcp.ClientSession) string {
 	t.Helper()
 	text, isError := callText(ctx, t, s)
@@ -97,7 +97,7 @@ func simpleText(ctx context.Context, t *testing.T, s *mcp.ClientSession) string 
 	return text
 }
 
-// deadText returns what the tool says while the upstream's key is dead.
+// deadText returns the result of the tool while the upstream's key is dead.
 func deadText(ctx context.Context, t *testing.T, s *mcp.ClientSession) string {
 	t.Helper()
 	text, isError := callText(ctx, t, s)
@@ -123,8 +123,8 @@ func callText(ctx context.Context, t *testing.T, s *mcp.ClientSession) (text str
 	return content.Text, res.IsError
 }
 
-// A goClient is the go-sdk's handler with a token source that can be told to
-// refresh.
+// A goClient is the go-sdk's handler, with a token source that refreshes on
+// demand.
 type goClient struct {
 	handler        *auth.AuthorizationCodeHandler
 	authorizations atomic.Int64
@@ -135,8 +135,9 @@ type goClient struct {
 	refresh func(*oauth2.Token) (*oauth2.Token, error)
 }
 
-// newGoClient returns a client that asks by via and whose user is browse: it is
-// given the authorization URL and returns what arrived at redirect.
+// newGoClient returns a client that sends its requests by via. browse stands in
+// for its user: it gets the authorization URL and returns the query that
+// arrived at redirect.
 func newGoClient(t testing.TB, via *http.Client, redirect string, browse func(authorize string) url.Values) *goClient {
 	t.Helper()
 	c := new(goClient)
@@ -202,7 +203,7 @@ func (c *goClient) refreshToken() string {
 	return c.current.RefreshToken
 }
 
-// token is the access token that is used now.
+// token is the current access token.
 func (c *goClient) token() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

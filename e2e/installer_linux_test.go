@@ -27,7 +27,7 @@ func (w *wine) home() (windows, linux string) {
 	return name, filepath.Join(w.dir, "prefix", "drive_c", filepath.FromSlash(strings.ReplaceAll(strings.TrimPrefix(name, `C:`), `\`, "/")))
 }
 
-// registry is what the user's registry has for a value, or "".
+// registry returns a value from the user's registry, or "".
 func (w *wine) registry(key, value string) string {
 	w.t.Helper()
 	_, out := w.run("wine", "reg", "query", key, "/v", value)
@@ -40,8 +40,8 @@ func (w *wine) registry(key, value string) string {
 
 const runKey = `HKCU\Software\Microsoft\Windows\CurrentVersion\Run`
 
-// TestWineInstaller installs the program, logs in through it, installs it again
-// under it as an upgrade does, and removes it, with and without the data.
+// TestWineInstaller installs the program, signs in through it, upgrades it
+// while it runs, and removes it, with and without the data.
 func TestWineInstaller(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -67,12 +67,12 @@ func TestWineInstaller(t *testing.T) {
 	if got, want := w.registry(runKey, "Key2OAuth"), `"`+gui+`" --at-login`; got != want {
 		t.Errorf("login starts %s, want %s", got, want)
 	}
-	// By its name, so it is on the PATH.
+	// Called by name, which checks the PATH.
 	if out := w.mustRun("wine", "cmd", "/c", "key2oauth version"); !strings.HasPrefix(out, "key2oauth "+m.version+" windows/amd64") {
 		t.Errorf("key2oauth version = %q, want %s", out, m.version)
 	}
 
-	w.mustRun("wineserver", "-w") // another explorer may have the taskbar until then
+	w.mustRun("wineserver", "-w") // until then another explorer may have the taskbar
 	ended := w.begin("wine", "explorer", fmt.Sprintf("/desktop=k2o,%dx%d", wineWidth, wineHeight), gui)
 	w.icon()
 	w.links.next(t) // the first run opens the dashboard
@@ -82,7 +82,7 @@ func TestWineInstaller(t *testing.T) {
 		t.Errorf("a login: %v\n%s", err, out)
 	}
 
-	// An upgrade ends the program, and keeps what it knows.
+	// An upgrade stops the program and keeps its data.
 	w.mustRun("wine", setup, "/S")
 	traytest.Wait(t, "the end of the program that was replaced", func() (bool, string) {
 		select {
@@ -97,12 +97,13 @@ func TestWineInstaller(t *testing.T) {
 		t.Error("the upgrade ended start at login")
 	}
 
-	// Removed, the data is the user's.
+	// Uninstalling leaves the user's data.
 	remove := func(args ...string) {
 		t.Helper()
 		w.mustRun("wine", append([]string{installed + `\uninstall.exe`, "/S"}, args...)...)
 		traytest.Wait(t, "the end of the uninstaller", func() (bool, string) {
-			// The last that it does. What is called works on as a copy of itself.
+			// This is its last step. The uninstaller copies itself, and the copy keeps
+			// working after the command returns.
 			return w.registry(`HKCU\Software\Key2OAuth`, "InstallDir") == "", ""
 		})
 		exists(folder, false)
@@ -120,10 +121,10 @@ func TestWineInstaller(t *testing.T) {
 	remove()
 	exists(filepath.Join(data, "state.db"), true)
 
-	// And if the user says so, nothing is left.
+	// With the option for it, the uninstaller leaves nothing behind.
 	w.mustRun("wine", setup, "/S")
 	if got := w.registry(runKey, "Key2OAuth"); got != "" {
-		t.Errorf("nobody chose it, and login starts %s", got)
+		t.Errorf("login starts %s, which was not chosen", got)
 	}
 	w.begin("wine", console, "serve", "--addr", "127.0.0.1:0")
 	traytest.Wait(t, "the program", func() (bool, string) {
@@ -132,20 +133,20 @@ func TestWineInstaller(t *testing.T) {
 	})
 	remove("/DELETEDATA")
 	exists(data, false)
-	w.mustRun("wineserver", "-k", "-w") // which writes the registry to the disk
+	w.mustRun("wineserver", "-k", "-w") // writes the registry to the disk
 	credentials, err := os.ReadFile(filepath.Join(w.dir, "prefix", "user.reg"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(credentials)) {
-		// The console window of a program that has run may have left its size.
+		// A program that ran in a console window may have left the window's size.
 		if strings.Contains(line, "Key2OAuth") || strings.Contains(line, "Credential") && strings.Contains(line, "key2oauth") {
 			t.Errorf("left in the registry: %s", line)
 		}
 	}
 }
 
-// begin starts a program that goes on, until the test ends.
+// begin starts a program that runs until the test ends.
 func (w *wine) begin(name string, args ...string) (ended chan struct{}) {
 	w.t.Helper()
 	cmd := w.command(name, args...)
@@ -161,8 +162,8 @@ func (w *wine) begin(name string, args ...string) (ended chan struct{}) {
 	return ended
 }
 
-// TestWineInstallerWindow goes through the installer by hand, and keeps
-// pictures of its pages.
+// TestWineInstallerWindow clicks through the installer, and keeps screenshots
+// of its pages.
 func TestWineInstallerWindow(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -171,21 +172,21 @@ func TestWineInstallerWindow(t *testing.T) {
 	windows, linux := w.home()
 	w.begin("wine", "explorer", fmt.Sprintf("/desktop=k2o,%dx%d", wineWidth, wineHeight), m.file("installers/Key2OAuth-"+m.version+"-windows-amd64-setup.exe"))
 	all := image.Rect(0, 0, wineWidth, wineHeight)
-	// middle is that of what has our color: a picture on the first and the last
-	// page, an icon on those between.
+	// middle is the center of the area in our color: a picture on the first and the
+	// last page, an icon on the pages between.
 	middle := func() (at image.Point) {
 		at, _ = traytest.Find(w.screen.Screen(t), all, teal)
 		return at
 	}
 	shoot := func(page string) {
 		w.screen.Point(t, image.Pt(10, 10), 0)
-		time.Sleep(time.Second) // it is drawn bit by bit
+		time.Sleep(time.Second) // the window is drawn in several steps
 		traytest.Keep(t, w.screen.Screen(t), all, filepath.Join(shots, "setup-"+page+".png"))
 	}
 	traytest.Wait(t, "the first page", func() (bool, string) { return middle() != image.Point{}, "" })
 	shoot("welcome")
 	first := middle()
-	// The button that goes on has the focus.
+	// The button for the next page has the focus.
 	w.screen.Do(t, "key", "Return")
 	traytest.Wait(t, "the page with the choices", func() (bool, string) { return middle() != first, "" })
 	shoot("choices")
@@ -195,12 +196,12 @@ func TestWineInstallerWindow(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(linux, "AppData/Local/Programs/Key2OAuth/Key2OAuth.exe")); err != nil {
 		t.Error(err)
 	}
-	// The last page starts the program, unless one says no.
+	// The last page starts the program by default.
 	w.screen.Do(t, "key", "Return")
 	w.icon()
 	w.links.next(t)
 
-	// The uninstaller ends it, and asks about the data. No is what Return says.
+	// The uninstaller stops the program, and asks about the data. Return means No.
 	before := w.screen.Screen(t)
 	w.begin("wine", "explorer", fmt.Sprintf("/desktop=k2o,%dx%d", wineWidth, wineHeight), windows+`\AppData\Local\Programs\Key2OAuth\uninstall.exe`)
 	appears := func(what string, least int) {
@@ -222,15 +223,15 @@ func TestWineInstallerWindow(t *testing.T) {
 		return os.IsNotExist(err), ""
 	})
 	if _, err := os.Stat(filepath.Join(linux, "AppData/Roaming/key2oauth/state.db")); err != nil {
-		t.Errorf("the answer was no, and the data: %v", err)
+		t.Errorf("the uninstaller was told to keep the data: %v", err)
 	}
 }
 
-// teal is the ground of the program's icon.
+// teal is the background color of the program's icon.
 var teal = color.NRGBA{0x0b, 0x6a, 0x5f, 0xff}
 
-// TestWindowsPrograms looks into what is installed: two programs that differ in
-// their window alone, with icon, version and signature.
+// TestWindowsPrograms inspects the two installed programs. They differ only in
+// their window, and have an icon, a version and a signature.
 func TestWindowsPrograms(t *testing.T) {
 	m := released(t)
 	for _, arch := range []struct{ name, machine string }{{"amd64", "8664"}, {"arm64", "aa64"}} {
@@ -250,7 +251,7 @@ func TestWindowsPrograms(t *testing.T) {
 	}
 }
 
-// resources checks the icon and the version that the Explorer shows.
+// resources checks the icon and the version that Explorer shows.
 func (m made) resources(file string) {
 	m.t.Helper()
 	f, err := os.Open(file)
@@ -278,7 +279,7 @@ func (m made) resources(file string) {
 	}
 }
 
-// signed checks the signature by the snapshot's own certificate.
+// signed checks the signature with the snapshot's own certificate.
 func (m made) signed(file string) {
 	m.t.Helper()
 	own := filepath.Join("..", "cmd", "key2oauth", "packaging", "out", "snapshot.pem")
@@ -288,8 +289,8 @@ func (m made) signed(file string) {
 	}
 }
 
-// TestSigning signs by what the release workflow hands over, and signs nothing
-// where it hands over nothing.
+// TestSigning signs with what the release workflow provides, and signs nothing
+// if it provides nothing.
 func TestSigning(t *testing.T) {
 	m := released(t)
 	openssl, osslsigncode := testenv.Need(t, "openssl"), testenv.Need(t, "osslsigncode")
@@ -303,7 +304,7 @@ func TestSigning(t *testing.T) {
 		}
 		return string(out)
 	}
-	// In a tree of its own there is no certificate of a snapshot.
+	// A separate tree has no snapshot certificate.
 	packaging := filepath.Join("..", "cmd", "key2oauth", "packaging")
 	root := t.TempDir()
 	script := filepath.Join(root, "cmd/key2oauth/packaging/windows/sign.sh")
@@ -325,7 +326,7 @@ func TestSigning(t *testing.T) {
 	own, p12 := filepath.Join(packaging, "out", "snapshot.pem"), filepath.Join(root, "certificate.p12")
 	run([]string{"P12=" + password}, openssl, "pkcs12", "-export", "-in", own, "-inkey", own, "-passout", "env:P12", "-out", p12)
 	if out := run([]string{"WINDOWS_CERTIFICATE=" + p12, "WINDOWS_CERTIFICATE_PASSWORD=" + password}, script, program); strings.Contains(out, "secret") {
-		t.Errorf("sign.sh says the password: %q", out)
+		t.Errorf("sign.sh prints the password: %q", out)
 	}
 	m.signed(program)
 }

@@ -11,15 +11,15 @@ import (
 	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
 )
 
-// inKeychain starts the program in a desktop session of its own, where the
-// master key lies in a real keyring.
+// inKeychain starts the program in its own desktop session, where the master
+// key is in a real keyring.
 func inKeychain(t *testing.T) (*app, *keyringtest.Session) {
 	t.Helper()
 	s := keyringtest.Start(t, keyringtest.Unlocked)
 	return startWith(t, &app{args: []string{"--keychain", "os"}, env: append(s.Env(), "DISPLAY=", "WAYLAND_DISPLAY=")}), s
 }
 
-// keychainState is what the status says of the keychain.
+// keychainState is what the status says about the keychain.
 func keychainState(a *app) (state, words string) {
 	a.t.Helper()
 	var status struct {
@@ -29,7 +29,7 @@ func keychainState(a *app) (state, words string) {
 	return status.Keychain.State, status.Keychain.Words
 }
 
-// waitKeychain waits until the program has seen what the keychain is like.
+// waitKeychain waits until the program has noticed the state of the keychain.
 func waitKeychain(a *app, want string) (words string) {
 	a.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
@@ -43,8 +43,8 @@ func waitKeychain(a *app, want string) (words string) {
 	}
 }
 
-// TestL06NoKeychain begins where there is none: no page says that a key is in a
-// safe place.
+// TestL06NoKeychain starts without a keychain. No page may say that a key is in
+// a safe place.
 func TestL06NoKeychain(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -68,11 +68,11 @@ func TestL06NoKeychain(t *testing.T) {
 	}
 }
 
-// TestL06KeychainLocksWhileRunning locks the keyring under the running
-// program, which has what it needs; then under its next start, which has to
-// wait for it without losing anything.
+// TestL06KeychainLocksWhileRunning locks the keyring while the program runs.
+// The program has what it needs. Its next start also finds the keyring locked:
+// it must wait and lose nothing.
 func TestL06KeychainLocksWhileRunning(t *testing.T) {
-	testenv.Slow(t) // the program looks every five seconds whether the keyring is open
+	testenv.Slow(t) // the program checks the keyring every five seconds
 	t.Parallel()
 	a, keyring := inKeychain(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
@@ -102,7 +102,8 @@ func TestL06KeychainLocksWhileRunning(t *testing.T) {
 		if r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" || !strings.Contains(r.Body, "Unlock your keychain") {
 			t.Errorf("a call while the keychain is locked = %d, Retry-After %q, %s; want 503 and words", r.Status, r.Header.Get("Retry-After"), r.Body)
 		}
-		// A refresh needs no key, so it may work; it must not end anything.
+		// A refresh needs no key, so it may work. If it fails, it must not end the
+		// sign-in.
 		switch status, body := u.DoRefresh(u.Refresh); {
 		case status == http.StatusOK:
 			u.keep()
@@ -124,9 +125,9 @@ func TestL06KeychainLocksWhileRunning(t *testing.T) {
 	}
 }
 
-// TestD16DiscoveryNeedsNothing locks the keychain, takes the upstream away,
-// and discovers. A second is the limit for a person's machine; ten times that
-// for one that does a hundred things at once.
+// TestD16DiscoveryNeedsNothing locks the keychain, stops the upstream, and runs
+// discovery. The limit is one second on a person's machine, and ten times that
+// on a machine that runs many things at once.
 func TestD16DiscoveryNeedsNothing(t *testing.T) {
 	t.Parallel()
 	a, keyring := inKeychain(t)

@@ -22,11 +22,11 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// A finder looks for secrets in what anybody but their owners could see. It
-// knows the forms that programs bring text into.
+// A finder looks for secrets in text that others than their owners could see.
+// It knows the encodings that programs use.
 type finder struct {
 	t     testing.TB
-	forms map[string][]string // what a secret is called -> its forms
+	forms map[string][]string // name of a secret -> its forms
 }
 
 // add makes f look for a secret.
@@ -41,9 +41,9 @@ func (f *finder) add(what, secret string) {
 	f.forms[what] = append(f.forms[what], formsOf(secret)...)
 }
 
-// formsOf is a secret as it is and in every encoding: for base64 as it looks
-// at each of the three places that it can have in a longer text, without the
-// characters at both ends that depend on what stands beside it.
+// formsOf returns a secret as it is and in every encoding. In base64, a secret
+// looks different at each of three offsets in a longer text, and its first and
+// last characters depend on the neighbors. Those characters are left out.
 func formsOf(secret string) []string {
 	quoted, err := json.Marshal(secret)
 	if err != nil {
@@ -74,11 +74,10 @@ func (f *finder) find(text string) (found []string) {
 	return found
 }
 
-// places are where secrets are looked for, and what stands there.
+// places maps the name of each searched place to its content.
 type places map[string]string
 
-// addFiles adds every file in dir, with its name. when tells several looks
-// apart.
+// addFiles adds every file in dir, by name. when distinguishes several visits.
 func (p places) addFiles(t testing.TB, dir, when string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
@@ -100,12 +99,12 @@ func (p places) addProcess(t testing.TB, pid int) {
 	}
 }
 
-// A recorder is a transport that keeps every answer that passes, status line
-// and headers included, and asks for no connection twice.
+// A recorder is a transport that keeps every response, status line and headers
+// included. It uses no connection twice.
 type recorder struct {
 	places places
 	n      int
-	last   string // name of the last answer's place
+	last   string // name of the place that has the last response
 	seen   []*http.Request
 }
 
@@ -135,8 +134,8 @@ func (r *recorder) keep(req *http.Request, resp *http.Response, body string) {
 	r.seen = append(r.seen, req)
 }
 
-// plant puts a secret into a place of each kind, and makes sure that it is
-// found there by the very ways that the real places are looked at.
+// plant puts a secret into a place of each kind, and checks that the search
+// finds it there. It collects these places in the same way as the real ones.
 func (f *finder) plant(what string) {
 	f.t.Helper()
 	for _, form := range f.forms[what] {
@@ -152,7 +151,7 @@ func (f *finder) plant(what string) {
 	}
 	p.addFiles(f.t, dir, "")
 
-	// Each of the two streams, the arguments and the environment of a process.
+	// Both output streams, the arguments and the environment of a process.
 	out, errs := new(testenv.Output), new(testenv.Output)
 	const script = `printf '%s\n' "$PLANTED"; printf '%s\n' "$PLANTED" >&2; echo said; read wait`
 	cmd := exec.Command("sh", "-c", script, form)
@@ -167,7 +166,7 @@ func (f *finder) plant(what string) {
 	}
 	for deadline := time.Now().Add(patience); !strings.Contains(out.String(), "said"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			f.t.Fatal("the process with the planted secret does not speak")
+			f.t.Fatal("the process with the planted secret prints nothing")
 		}
 	}
 	p.addProcess(f.t, cmd.Process.Pid)

@@ -23,31 +23,30 @@ import (
 )
 
 const (
-	loadClients   = 100  // that are signed in and busy
-	loadStreams   = 1000 // that are open and silent, ten of each client
-	loadStrangers = 16   // that send without a pause
+	loadClients   = 100  // clients that are signed in and busy
+	loadStreams   = 1000 // open and silent streams, ten for each client
+	loadStrangers = 16   // strangers that send without a pause
 	loadPhase     = 6 * time.Second
 
-	// A silent stream may cost 100 kB: two connections with their buffers of
-	// 4 kB each way, and the goroutines of both. A thousand requests that wait
-	// for a person may hold 16 kB each, and that many strangers' bodies of
-	// 64 kB are read at once. Before it collects, Go lets the heap grow to twice
-	// of what lives.
+	// A silent stream may cost 100 kB: two connections with buffers of 4 kB each
+	// way, and the goroutines of both. A thousand requests that wait for a person
+	// may hold 16 kB each, and each stranger's body of 64 kB is read at the same
+	// time. Go lets the heap grow to twice the live memory before it collects.
 	loadMemory = 2 * (loadStreams*100<<10 + 1000*16<<10 + loadStrangers*64<<10 + 20<<20)
 )
 
 // TestR08P23Load holds a thousand silent streams and a hundred busy clients
-// while strangers flood registration, authorization and everything else that
-// is open to them. Every call gets its answer, no stream is held up or cut,
-// the memory is bounded, and nothing of the flood is written anywhere. How
-// fast it is is reported only.
+// while strangers flood registration, authorization and everything else that is
+// open to them. Every call must get its answer, no stream may be delayed or
+// cut, memory must stay bounded, and nothing from the flood may be written to
+// disk. The speed is only reported.
 func TestR08P23Load(t *testing.T) {
 	testenv.Slow(t)
 	needFiles(t, 4*loadStreams)
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
 	wake := make(chan struct{})
 	up.Break(shimtest.Only(http.MethodGet, silentStream(wake)))
-	// What the clients send need not be kept here.
+	// Not debug, which would log every request of the clients.
 	a := startWith(t, &app{args: []string{"--log-level", "info"}})
 	e := a.addEndpoint("Linear", up.URL, up.Key())
 	users := make([]*user, loadClients)
@@ -69,7 +68,7 @@ func TestR08P23Load(t *testing.T) {
 	t.Logf("%d calls a second; %d while %d strangers send %d requests a second: %v",
 		quiet, loud, loadStrangers, f.total()/int(loadPhase/time.Second), f.count)
 
-	// Nobody is busy now, so whatever is written comes from the flood.
+	// No client is busy now, so all writes come from the flood.
 	before := settle(t, a)
 	f = newFlood(t, a, e.Local)
 	f.begin()
@@ -99,8 +98,8 @@ func TestR08P23Load(t *testing.T) {
 	}
 }
 
-// needFiles makes sure that this process may open so many files; the program
-// may as many. The Go runtime has raised the limit as far as it goes.
+// needFiles checks that this process may open n files. The limit of the program
+// is the same. The Go runtime has already raised it as far as possible.
 func needFiles(t *testing.T, n uint64) {
 	t.Helper()
 	var limit syscall.Rlimit
@@ -112,7 +111,7 @@ func needFiles(t *testing.T, n uint64) {
 	}
 }
 
-// silentStream answers with an event stream that has one event, once wake is
+// silentStream answers with an event stream that sends one event, after wake is
 // closed.
 func silentStream(wake <-chan struct{}) shimtest.Fault {
 	return func(w http.ResponseWriter, r *http.Request) bool {
@@ -128,7 +127,7 @@ func silentStream(wake <-chan struct{}) shimtest.Fault {
 }
 
 // openStreams opens the streams. Each must stay silent until wake is closed,
-// and then get its event.
+// and then deliver its event.
 func openStreams(t *testing.T, users []*user, wake <-chan struct{}) *sync.WaitGroup {
 	t.Helper()
 	c := &http.Client{Transport: &http.Transport{DisableCompression: true}}
@@ -157,7 +156,7 @@ func openStreams(t *testing.T, users []*user, wake <-chan struct{}) *sync.WaitGr
 			awake := false
 			for in := bufio.NewScanner(resp.Body); in.Scan(); {
 				if !strings.HasPrefix(in.Text(), "data:") {
-					continue // a comment that keeps it alive
+					continue // a keep-alive comment
 				}
 				select {
 				case <-wake:
@@ -179,8 +178,8 @@ func openStreams(t *testing.T, users []*user, wake <-chan struct{}) *sync.WaitGr
 	return &streams
 }
 
-// busy lets every client call over and over, and refresh now and then. It
-// returns the calls in a second.
+// busy lets every client call over and over, and refresh sometimes. It returns
+// the calls per second.
 func busy(t *testing.T, users []*user, d time.Duration) int {
 	t.Helper()
 	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: len(users)}}
@@ -206,7 +205,7 @@ func busy(t *testing.T, users []*user, d time.Duration) int {
 	return int(calls.Load()) / int(d/time.Second)
 }
 
-// A flood is what strangers send.
+// A flood is the requests of strangers.
 type flood struct {
 	t        *testing.T
 	requests []func() *http.Request
@@ -233,7 +232,7 @@ func newFlood(t *testing.T, a *app, endpoint string) *flood {
 		return func() *http.Request {
 			req, err := http.NewRequest(http.MethodPost, u, bytes.NewReader(body))
 			if err != nil {
-				panic(err) // of constants
+				panic(err) // only constants
 			}
 			req.Header.Set("Content-Type", contentType)
 			return req
@@ -243,7 +242,7 @@ func newFlood(t *testing.T, a *app, endpoint string) *flood {
 		return func() *http.Request {
 			req, err := http.NewRequest(http.MethodGet, u, nil)
 			if err != nil {
-				panic(err) // of constants
+				panic(err) // only constants
 			}
 			return req
 		}
@@ -314,7 +313,7 @@ func (f *flood) total() (n int) {
 	return n
 }
 
-// A footprint is the memory of the program that is its own.
+// A footprint is the private memory of the program.
 type footprint struct{ now, peak int }
 
 func memory(t *testing.T, a *app) footprint {
@@ -335,13 +334,13 @@ func memory(t *testing.T, a *app) footprint {
 	return footprint{field("RssAnon"), field("VmHWM")}
 }
 
-// A folder is what is in the data folder.
+// A folder is the content of the data folder.
 type folder struct {
 	Size   int
 	Digest [32]byte
 }
 
-// settle waits until what is written later is written, and looks at all of it.
+// settle waits until delayed writes are done, and returns the content then.
 func settle(t *testing.T, a *app) (f folder) {
 	t.Helper()
 	look := func() (f folder) {
@@ -359,7 +358,7 @@ func settle(t *testing.T, a *app) (f folder) {
 		h.Sum(f.Digest[:0])
 		return f
 	}
-	// Writes are a second apart while there is something to write.
+	// As long as there is something to write, writes are a second apart.
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		f = look()
 		time.Sleep(3 * time.Second)

@@ -13,9 +13,9 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// TestMacOSBundle checks what can be checked of the bundle and its disk image
-// on another system. Here the program has no tray, and nothing is signed but
-// by the linker.
+// TestMacOSBundle checks the bundle and its disk image, as far as another
+// system can. This build of the program has no tray, and only the linker has
+// signed it.
 func TestMacOSBundle(t *testing.T) {
 	isoinfo := testenv.Need(t, "isoinfo")
 	m := released(t)
@@ -42,7 +42,7 @@ func TestMacOSBundle(t *testing.T) {
 	info := plist(t, read("-x", contents+"/Info.plist"))
 	numbers, _, _ := strings.Cut(m.version, "-")
 	for key, want := range map[string]string{
-		"LSUIElement":                "true", // in the menu bar alone
+		"LSUIElement":                "true", // only in the menu bar
 		"CFBundleExecutable":         "key2oauth",
 		"CFBundleIconFile":           "key2oauth",
 		"CFBundleIdentifier":         "com.github.key2oauth.key2oauth",
@@ -67,14 +67,14 @@ func TestMacOSBundle(t *testing.T) {
 		t.Errorf("the program is for %s, want %s", got, want)
 	}
 	if !bytes.Equal(program, unpack(t, m.file("*_macos_universal.tar.gz"))["key2oauth"]) {
-		t.Error("the archive has another program than the bundle")
+		t.Error("the program in the archive differs from the one in the bundle")
 	}
 	fat, err := macho.NewFatFile(bytes.NewReader(program))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range fat.Arches {
-		// The system refuses programs for its own processors that nobody has signed.
+		// macOS refuses unsigned programs on Apple processors.
 		const codeSignature = 0x1d
 		signed := false
 		for _, load := range a.Loads {

@@ -1,6 +1,6 @@
-// Package e2e holds the tests of the built program: official clients, the
-// conformance suite, a real Chromium and another user of the machine. What
-// they need is installed by .ci/run; without it they are skipped.
+// Package e2e tests the built program with official clients, the conformance
+// suite, a real Chromium and another user of the machine. .ci/run installs what
+// the tests need; without it they are skipped.
 package e2e
 
 import (
@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// work holds what is built once for all tests.
+// work is the folder of what is built once for all tests.
 var work string
 
 func TestMain(m *testing.M) {
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
-	// Another user of the machine runs the program in TestL01.
+	// TestL01 runs the program as another user of the machine.
 	if err := os.Chmod(work, 0o755); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
@@ -32,9 +32,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// noteSources looks at every file that the program is made of, so that go test does
-// not answer from its cache once one has changed: it sees what a test looks
-// at while it runs, but not what a compiler does that the test starts.
+// noteSources looks at every source file of the program, to keep go test from
+// answering from its cache after a change. The cache tracks the files that a
+// test reads while it runs, but not those that a compiler started by the test
+// reads.
 func noteSources() error {
 	return filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -58,8 +59,8 @@ var (
 	})
 )
 
-// build compiles pkg once. GOFLAGS reaches it, so a test that is run with an
-// overlay gets a program with the overlay.
+// build compiles pkg once. It passes GOFLAGS on, so a test with an overlay gets
+// a program with that overlay.
 func build(name, pkg string, flags ...string) (string, error) {
 	if err := noteSources(); err != nil {
 		return "", err

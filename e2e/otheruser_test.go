@@ -15,8 +15,8 @@ import (
 )
 
 // TestL01OtherUser sends requests as another user of this machine, who has
-// somehow got everything that a request could carry: the admin token, the
-// owner's cookie and form tokens. The very same bytes succeed for our own user.
+// stolen everything that a request could carry: the admin token, the owner's
+// cookie and form tokens. The same bytes must succeed for our own user.
 func TestL01OtherUser(t *testing.T) {
 	setpriv := testenv.Need(t, "setpriv")
 	if os.Getuid() != 0 {
@@ -64,7 +64,8 @@ func TestL01OtherUser(t *testing.T) {
 			pause := b.FormRequest(b.Form(home, "/pause"), nil)
 			opened := b.FormRequest(b.Form(b.Open(a.ownerLink()), "/open"), nil)
 
-			// What ends something stands last, since our own user does it for real.
+			// Requests that end something come last, because our own user sends them for
+			// real.
 			tests := []otherUserTest{
 				{"L01 admin API with the token", withToken("GET", "/api/slugs"), http.StatusOK},
 				{"L01 grants with the token", withToken("GET", "/api/grants"), http.StatusOK},
@@ -85,7 +86,7 @@ func TestL01OtherUser(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// What came by the tunnel is answered on this machine too.
+				// Requests that arrived by the tunnel are answered on this machine too.
 				tests = append([]otherUserTest{
 					{"L01 consent to what came by the tunnel", withCookie(get(u.Path)), http.StatusOK},
 					{"L01 page of the tunnel", withCookie(get("/tunnel")), http.StatusOK},
@@ -136,9 +137,9 @@ func newRequest(t *testing.T, method, u string) *http.Request {
 	return r
 }
 
-// sendAs sends the bytes of a request from a process that is started by
-// prefix, and returns the status of the answer. The process is the shell's,
-// so that another user needs no file of ours.
+// sendAs sends the bytes of a request from a process that prefix starts, and
+// returns the status of the response. The process is a shell, because the other
+// user may be unable to read our files.
 func sendAs(t *testing.T, a *app, request []byte, prefix ...string) int {
 	t.Helper()
 	host, port, _ := strings.Cut(a.addr, ":")

@@ -16,18 +16,18 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// upstreamEnv makes TestUpstreamProcess the upstream of another test, which
-// can kill it.
+// upstreamEnv turns TestUpstreamProcess into the upstream of another test,
+// which can kill it.
 const upstreamEnv = "K2O_E2E_UPSTREAM"
 
-// TestUpstreamProcess is no test but a process: an MCP server at the address
-// that the environment names, until it is killed. A GET is answered with a
-// stream of numbered events, from the one after Last-Event-ID on, so that a
-// stream can go on where another process has left it.
+// TestUpstreamProcess is not a test but a process: an MCP server at the address
+// from the environment, which runs until it is killed. It answers GET with a
+// stream of numbered events that starts after Last-Event-ID. A stream can
+// therefore continue where an earlier process stopped.
 func TestUpstreamProcess(t *testing.T) {
 	addr := os.Getenv(upstreamEnv)
 	if addr == "" {
-		t.Log("nobody asked for an upstream")
+		t.Log("not started as an upstream")
 		return
 	}
 	up := shimtest.NewUpstream(t, shimtest.Options{Addr: addr, Stateless: true, Key: apiKey})
@@ -52,7 +52,7 @@ func TestUpstreamProcess(t *testing.T) {
 	select {}
 }
 
-// An upstreamProcess is an upstream that can be killed, and comes back at the
+// An upstreamProcess is an upstream that can be killed, and restarted at the
 // same address.
 type upstreamProcess struct {
 	t    testing.TB
@@ -116,8 +116,8 @@ func (u *user) open(last int) *eventStream {
 	return &eventStream{t: u.t, resp: resp, in: bufio.NewScanner(resp.Body), last: last}
 }
 
-// read reads n events, or with n < 0 all until the stream ends. None may be
-// missing and none may come twice.
+// read reads n events, or with n < 0 all until the stream ends. No event may be
+// missing or arrive twice.
 func (s *eventStream) read(n int) {
 	s.t.Helper()
 	for n != 0 && s.in.Scan() {
@@ -136,9 +136,9 @@ func (s *eventStream) read(n int) {
 	}
 }
 
-// TestP19M06UpstreamGoneAndBack kills the upstream in the middle of calls and
-// streams, over and over. Clients learn that it is gone, in a way that ends no
-// sign-in, and go on when it is back; nobody's key is blamed.
+// TestP19M06UpstreamGoneAndBack kills the upstream over and over, during calls
+// and streams. Clients must learn that it is gone without losing their sign-in,
+// and work again when it is back. No key may count as rejected.
 func TestP19M06UpstreamGoneAndBack(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -169,7 +169,7 @@ func TestP19M06UpstreamGoneAndBack(t *testing.T) {
 		stream.read(3)
 		up.kill()
 
-		// The answer had not begun, or it breaks off.
+		// The response had not begun, or it breaks off.
 		for what, done := range map[string]chan result{"a silent call": slow, "a call with an event stream": streamed} {
 			select {
 			case r := <-done:

@@ -16,8 +16,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// A chroot is a Debian of its own with nothing but the packages that every
-// Debian has.
+// A chroot is a separate Debian with only the packages that every Debian has.
 type chroot struct {
 	t      *testing.T
 	root   string
@@ -32,7 +31,7 @@ func newChroot(t *testing.T) *chroot {
 	if os.Getuid() != 0 {
 		testenv.Skip(t, "needs root to make a Debian in a folder")
 	}
-	// Whatever this machine installs its own packages from.
+	// The source of this machine's own packages.
 	out, err := exec.Command("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").Output()
 	mirror, _, _ := strings.Cut(string(out), "\n")
 	if err != nil || mirror == "" {
@@ -62,14 +61,14 @@ func (c *chroot) host(name string, args ...string) string {
 	return said
 }
 
-// enter is a script that runs a program in there, in the same process: so it
-// gets the signals, and is who connections come from. What it mounts is gone
-// with it.
+// enter is a script that runs a program in the chroot. The program replaces the
+// script's process, which makes it the target of signals and the owner of its
+// connections. Its mounts end with it.
 const enter = `#!/bin/sh
 exec unshare --mount --propagation private /bin/sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' '%s' %s "$@"
 `
 
-// script writes a script that runs program in there.
+// script writes a script that runs program in the chroot.
 func (c *chroot) script(program string) string {
 	c.t.Helper()
 	name := filepath.Join(c.t.TempDir(), "enter")
@@ -79,7 +78,7 @@ func (c *chroot) script(program string) string {
 	return name
 }
 
-// run runs a program in there.
+// run runs a program in the chroot.
 func (c *chroot) run(args ...string) string {
 	c.t.Helper()
 	return c.host(c.script(""), args...)
@@ -102,8 +101,8 @@ func (c *chroot) install(deb string) {
 	}
 }
 
-// ours lists the files in there that bear our name, but for what dpkg and apt
-// keep of every package that ever was.
+// ours lists the files in the chroot that have our name, except for what dpkg
+// and apt keep about every package.
 func (c *chroot) ours() []string {
 	c.t.Helper()
 	var found []string
@@ -126,15 +125,15 @@ func (c *chroot) ours() []string {
 	return found
 }
 
-// TestDebPackage installs an older package in a clean Debian, logs in once,
-// upgrades under the running program, and removes it.
+// TestDebPackage installs an older package in a clean Debian, signs in once,
+// upgrades while the program runs, and removes it.
 func TestDebPackage(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
 	m := released(t)
 	c := newChroot(t)
 	c.install(m.file("old/key2oauth_0.0.1_amd64.deb"))
-	const dir = "/srv/key2oauth" // in there
+	const dir = "/srv/key2oauth" // in the chroot
 	a := startWith(t, &app{exe: c.script("/usr/bin/key2oauth"), dir: dir})
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
 	e := a.addEndpoint("Linear", up.URL, up.Key())
@@ -157,7 +156,7 @@ func TestDebPackage(t *testing.T) {
 	u.mustAll("with the new program")
 	a.stop()
 
-	// Removed, the data is the user's.
+	// Removing the package leaves the user's data.
 	c.run("apt-get", "purge", "-y", "key2oauth")
 	for _, name := range c.ours() {
 		if name != dir && !strings.HasPrefix(name, dir+"/") {
@@ -168,7 +167,7 @@ func TestDebPackage(t *testing.T) {
 		t.Errorf("the user's data after the package was removed: %v", err)
 	}
 
-	// And if the user says so before, nothing is left.
+	// Deleting everything before the removal leaves nothing behind.
 	c.install(m.file("key2oauth_*_amd64.deb"))
 	a.start()
 	u.mustCall("after it was removed and installed again")
@@ -181,7 +180,7 @@ func TestDebPackage(t *testing.T) {
 	}
 }
 
-// version is what the running program says that it is.
+// version is the version that the running program reports.
 func (a *app) version() string {
 	a.t.Helper()
 	var status struct{ Version string }
@@ -189,8 +188,8 @@ func (a *app) version() string {
 	return status.Version
 }
 
-// TestDebIsClean has Debian's own checker look at the packages. It finds no
-// errors, and of warnings only those with a reason.
+// TestDebIsClean runs Debian's own checker on the packages. It must find no
+// errors, and only the listed warnings.
 func TestDebIsClean(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -202,7 +201,7 @@ func TestDebIsClean(t *testing.T) {
 		if err != nil {
 			t.Errorf("lintian %s: %v\n%s", arch, err, out)
 		}
-		// Nothing of ours runs as root.
+		// None of our code runs as root.
 		scripts, err := exec.Command("dpkg-deb", "--ctrl-tarfile", deb).Output()
 		if err != nil {
 			t.Fatal(err)
@@ -212,7 +211,7 @@ func TestDebIsClean(t *testing.T) {
 				t.Errorf("the package for %s has a %s script", arch, name)
 			}
 		}
-		// And nothing starts by itself.
+		// Nothing starts automatically.
 		list, err := exec.Command("dpkg-deb", "--contents", deb).Output()
 		if err != nil {
 			t.Fatal(err)
@@ -230,8 +229,8 @@ func TestDebIsClean(t *testing.T) {
 	}
 }
 
-// tolerated are what lintian says of every package that is made outside of
-// Debian's own tools.
+// tolerated are the lintian warnings about every package that was not built
+// with Debian's own tools.
 var tolerated = []string{
 	"unknown-field", // Architecture-Variant, which the packer adds
 }
@@ -250,8 +249,8 @@ func TestDesktopFiles(t *testing.T) {
 	}
 }
 
-// TestRPMPackage installs the other package into a folder with a database of
-// its own, runs the program, and removes it.
+// TestRPMPackage installs the RPM package into a folder with a separate
+// database, runs the program, and removes it.
 func TestRPMPackage(t *testing.T) {
 	m := released(t)
 	rpm := testenv.Need(t, "rpm")
@@ -271,7 +270,7 @@ func TestRPMPackage(t *testing.T) {
 		t.Errorf("the package needs more than rpm:\n%s", needs)
 	}
 	run("--root", root, "--initdb")
-	// No database here knows of other packages, and nothing else is needed.
+	// This database knows no other packages, and ours needs no others.
 	run("--root", root, "--nodeps", "-i", file)
 	out, err := exec.Command(filepath.Join(root, "usr/bin/key2oauth"), "version").Output()
 	if err != nil || !strings.HasPrefix(string(out), "key2oauth "+m.version+" ") {

@@ -11,13 +11,13 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// click and keys spare the tests of the pages a few words.
+// click and keys keep the tests of the pages short.
 func click(selector string) step { return chromedp.Click(chromedp.CSS(selector)) }
 
 func keys(selector, text string) step { return chromedp.SendKeys(chromedp.CSS(selector), text) }
 
-// TestOwnersPagesInChromium goes through all that the owner can do with a
-// mouse, and keeps a picture of each page and state.
+// TestOwnersPagesInChromium does everything that the owner can do with a mouse,
+// and keeps a screenshot of each page and state.
 func TestOwnersPagesInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()

@@ -19,13 +19,13 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// TestM01MCPRemote drives mcp-remote, which signs in by itself and serves what
-// is behind the program on its standard input and output.
+// TestM01MCPRemote drives mcp-remote, which handles the sign-in and serves the
+// upstream on its standard input and output.
 func TestM01MCPRemote(t *testing.T) {
 	mcpRemote(t, startApp)
 }
 
-// mcpRemote drives it against a program that start starts.
+// mcpRemote drives it against the program that start starts.
 func mcpRemote(t *testing.T, start func(testing.TB) *app) {
 	testenv.Slow(t)
 	npmBin(t)
@@ -54,7 +54,8 @@ func mcpRemote(t *testing.T, start func(testing.TB) *app) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 
-			// It may ask for the sign-in during the handshake, so that goes on aside.
+			// It may ask for the sign-in during the handshake, so connect in the
+			// background.
 			type connected struct {
 				session *mcp.ClientSession
 				err     error
@@ -103,13 +104,13 @@ func mcpRemote(t *testing.T, start func(testing.TB) *app) {
 	}
 }
 
-// TestM01Inspector drives the MCP Inspector's command line, each run of which
-// is a client of its own with the sign-in of the first.
+// TestM01Inspector drives the MCP Inspector's command line. Each run is a
+// separate client that uses the sign-in of the first.
 func TestM01Inspector(t *testing.T) {
 	inspectors(t, startApp)
 }
 
-// inspectors drives it against a program that start starts.
+// inspectors drives it against the program that start starts.
 func inspectors(t *testing.T, start func(testing.TB) *app) {
 	testenv.Slow(t)
 	npmBin(t)
@@ -143,7 +144,7 @@ func inspectors(t *testing.T, start func(testing.TB) *app) {
 			a.restart()
 			r.Texts = append(r.Texts, i.simpleText())
 			g.rotate(t)
-			// The handshake already says it.
+			// The handshake already fails with the message.
 			r.Rejected = i.start(simpleTextArgs...).answer().Error.Message
 			a.replaceKey(rotatedKey)
 			r.Texts = append(r.Texts, i.simpleText())
@@ -157,8 +158,8 @@ func inspectors(t *testing.T, start func(testing.TB) *app) {
 	}
 }
 
-// An inspector is the MCP Inspector's command line with what all its runs are
-// told.
+// An inspector is the MCP Inspector's command line with the arguments that all
+// its runs share.
 type inspector struct {
 	*home
 	args []string
@@ -178,7 +179,7 @@ func (i *inspector) start(args ...string) *inspectorRun {
 	return r
 }
 
-// simpleText returns what the tool says, which must succeed.
+// simpleText returns the result of the tool, which must succeed.
 func (i *inspector) simpleText() string {
 	i.t.Helper()
 	r := i.start(simpleTextArgs...)
@@ -212,8 +213,8 @@ func (i *inspector) refreshToken() string {
 	return token
 }
 
-// forget makes the access token one that no server knows, so that the next
-// request has to refresh.
+// forget replaces the access token with an unknown one, which forces the next
+// request to refresh.
 func (i *inspector) forget() {
 	i.t.Helper()
 	name, tokens := i.tokens()
@@ -235,8 +236,8 @@ type inspectorRun struct {
 	stdout, stderr bytes.Buffer
 }
 
-// inspectorAnswer is what a run prints: a result on its standard output, or
-// the error on the other stream, as the last line.
+// inspectorAnswer is the output of a run: a result on standard output, or the
+// error as the last line of standard error.
 type inspectorAnswer struct {
 	Result struct {
 		Tools   []struct{ Name string }
@@ -245,7 +246,7 @@ type inspectorAnswer struct {
 	Error struct{ Message string }
 }
 
-// answer waits for the run's end.
+// answer waits for the run to end.
 func (r *inspectorRun) answer() inspectorAnswer {
 	r.t.Helper()
 	timer := time.AfterFunc(time.Minute, func() { r.cmd.Process.Kill() })
@@ -263,11 +264,11 @@ func (r *inspectorRun) answer() inspectorAnswer {
 }
 
 // A home is the home folder of a program that signs in with a browser. The
-// browser is a script that only writes down what it was given to open.
+// browser is a script that only records what it was told to open.
 type home struct {
 	t   *testing.T
 	dir string
-	env []string // of what runs there, besides what makes it a home
+	env []string // the rest of the environment
 }
 
 func newHome(t *testing.T, env []string) *home {
@@ -292,7 +293,7 @@ func (h *home) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// opened is what the browser was given to open, a URL each time.
+// opened returns the URLs that the browser was told to open.
 func (h *home) opened() []string {
 	h.t.Helper()
 	b, err := os.ReadFile(filepath.Join(h.dir, "opened"))
@@ -300,10 +301,10 @@ func (h *home) opened() []string {
 		h.t.Fatal(err)
 	}
 	lines := strings.Split(string(b), "\n")
-	return lines[:len(lines)-1] // without what follows the last newline
+	return lines[:len(lines)-1] // without the empty text after the last newline
 }
 
-// approve waits for the browser to be opened, and approves there.
+// approve waits for the browser to open, and approves there.
 func (h *home) approve(a *app, g *gate) {
 	h.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); len(h.opened()) == 0; time.Sleep(20 * time.Millisecond) {
@@ -312,7 +313,7 @@ func (h *home) approve(a *app, g *gate) {
 		}
 	}
 	back := consent(h.t, a, h.opened()[0])
-	g.refused.Store(0) // of the key's trial, which also asks without a key
+	g.refused.Store(0) // the trial of the key also sends a request without a key
 	resp, err := http.Get(back)
 	if err != nil {
 		h.t.Fatal(err)

@@ -15,9 +15,9 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// TestPhishedOwnerInChromium: a stranger begins to connect in his own browser,
-// and gets the owner to open the page on the owner's computer and to approve.
-// The stranger's browser never has the code.
+// TestPhishedOwnerInChromium lets a stranger begin to connect in the stranger's
+// own browser, and lure the owner into opening the page on the owner's computer
+// and approving. The code must never reach the stranger's browser.
 func TestPhishedOwnerInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -32,7 +32,7 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 	a.waitOnline()
 	e := a.addEndpoint("Linear", up.URL, up.Key())
 
-	// The stranger sends the owner the link that he was offered himself.
+	// The stranger sends the owner the link from the stranger's own page.
 	lure := func(p *phone) string {
 		p.t.Helper()
 		return value(p.chromium, chromedp.Evaluate[string](`document.querySelector("a.button").href`))
@@ -56,12 +56,12 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 		owner.run(chromedp.Navigate(link), click(`input[name=credential]:not([value=new])`))
 		owner.approve()
 		stranger.c.CodeFrom("/?" + stranger.site.wait(t).Encode())
-		owner.waitFor("The client has its answer") // where the client knows nothing of such a request
+		owner.waitFor("The client has its answer") // the client does not know this request there
 
 		stranger.run(chromedp.Navigate(publicWait + link[strings.LastIndexByte(link, '/')+1:]))
 		stranger.waitFor("Finished in the other window")
 		stranger.run(chromedp.Navigate(stranger.c.AuthorizeURL()))
-		stranger.waitFor(shimtest.Text("signin.h1", "Claude")) // it begins anew
+		stranger.waitFor(shimtest.Text("signin.h1", "Claude")) // the page starts over
 		noCode(t, stranger)
 	})
 
@@ -79,7 +79,7 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 		owner.approve()
 		owner.waitFor(shimtest.TextTypeNumber)
 		grants := len(a.grants())
-		time.Sleep(4 * time.Second) // the stranger's page looks again every 3 s
+		time.Sleep(4 * time.Second) // the stranger's page polls every 3 s
 		if got := stranger.path(); got != publicWait {
 			t.Errorf("the stranger's browser is at %s", got)
 		}
@@ -90,8 +90,8 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 	})
 }
 
-// TestL09HundredStrangers: however many ask, the owner is told once, and
-// nothing opens.
+// TestL09HundredStrangers checks that the owner is notified once and that
+// nothing opens, however many strangers ask.
 func TestL09HundredStrangers(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -175,7 +175,7 @@ var publicAttacks = []attack{
 		w.close();`},
 }
 
-// TestL02AttackPagesOnTheInternet opens hostile pages of the internet in the
+// TestL02AttackPagesOnTheInternet opens hostile pages from the internet in the
 // owner's browser, which has a request open on the public side.
 func TestL02AttackPagesOnTheInternet(t *testing.T) {
 	testenv.Slow(t)
@@ -223,8 +223,8 @@ func TestL02AttackPagesOnTheInternet(t *testing.T) {
 		})
 	}
 
-	// The same browser, the program's own page: what the attacks tried works
-	// there.
+	// The attacks fail for the right reason: in the same browser, the program's own
+	// page can do what they tried.
 	t.Run("the page itself", func(t *testing.T) {
 		tab := b.openTab(t)
 		tab.run(chromedp.Navigate(publicOrigin + ask))
@@ -237,9 +237,9 @@ func TestL02AttackPagesOnTheInternet(t *testing.T) {
 	})
 }
 
-// TestTossedCookie: a page beside the public origin, under the same domain,
-// plants the cookie of a request that it began itself. The browser goes on to
-// be known by its own.
+// TestTossedCookie opens a page on a sibling of the public host. The page
+// plants the cookie of a request that the attacker began. The browser must not
+// count as the one that began it.
 func TestTossedCookie(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -274,7 +274,7 @@ func TestTossedCookie(t *testing.T) {
 	b := startChromium(t, []string{host + "=" + w.Addr(), "evil.example.com=" + evil.Listener.Addr().String()})
 	b.run(chromedp.Navigate("https://evil.example.com/"), chromedp.Navigate("https://"+host+own))
 	if got := value(b, chromedp.Evaluate[string](`document.cookie`)); !strings.Contains(got, "tossed=1") {
-		t.Fatalf("the page beside could plant no cookie at all: %q", got)
+		t.Fatalf("the sibling page could not plant any cookie: %q", got)
 	}
 	b.waitFor("This page belongs to another browser")
 }

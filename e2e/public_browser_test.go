@@ -18,16 +18,16 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// newFarChromium starts Chromium with the world as it is for a browser on the
-// internet: the edge's host and those of hosts are public addresses to it,
-// which is what makes it guard this machine against their pages.
+// newFarChromium starts a Chromium that sees the internet as a remote browser
+// does. It takes the addresses of the edge and of hosts for public ones, and
+// therefore protects this machine from their pages.
 func newFarChromium(t testing.TB, w *world, hosts ...string) *chromium {
 	t.Helper()
 	hosts = append([]string{tunneltest.DefaultDomain + "=" + w.Addr()}, hosts...)
 	return startChromium(t, hosts, countAsPublic(hosts...))
 }
 
-// countAsPublic makes the addresses of hosts count as being on the internet.
+// countAsPublic tells the browser that the addresses of hosts are public.
 func countAsPublic(hosts ...string) chromedp.ExecAllocatorOption {
 	var public []string
 	for _, h := range hosts {
@@ -37,9 +37,9 @@ func countAsPublic(hosts ...string) chromedp.ExecAllocatorOption {
 	return chromedp.Flag("ip-address-space-overrides", strings.Join(public, ","))
 }
 
-// nothingKept fails the test if the browser kept a page from this machine, or
-// if a page reached it by anything but going there: then a person would have
-// been asked whether the page may.
+// nothingKept fails the test if the browser blocked a page's access to this
+// machine, or if a page reached this machine other than by navigation. For such
+// access the browser would ask the user for permission.
 func (c *chromium) nothingKept(a *app) {
 	c.t.Helper()
 	c.mu.Lock()
@@ -48,15 +48,15 @@ func (c *chromium) nothingKept(a *app) {
 		c.t.Errorf("the browser says: %s", k)
 	}
 	for _, got := range c.answers {
-		// What the owner's pages ask for: how things stand, and the page again.
+		// The owner's pages request events, and a fresh copy of themselves.
 		own := got.url == a.origin+"/api/events" || got.url == a.origin+"/live"
 		if strings.HasPrefix(got.url, a.origin+"/") && got.kind != "Document" && !own {
-			c.t.Errorf("%s was loaded as %s, not gone to", got.url, got.kind)
+			c.t.Errorf("%s was loaded as %s, not by navigation", got.url, got.kind)
 		}
 	}
 }
 
-// popup does something that opens a window, and returns the window.
+// popup runs a step that opens a window, and returns the window.
 func (c *chromium) popup(t testing.TB, open step) *chromium {
 	t.Helper()
 	opened := chromedp.WaitNewTarget(c.ctx, func(i *target.Info) bool { return i.Type == "page" })
@@ -74,8 +74,8 @@ func (c *chromium) popup(t testing.TB, open step) *chromium {
 	}
 }
 
-// A webApp stands in for claude.ai: a page with a Connect button that opens a
-// window, and a callback page that tells its opener what arrived.
+// A webApp stands in for claude.ai. Its page has a Connect button that opens a
+// window, and its callback page tells the opener what arrived.
 type webApp struct {
 	host    string // name=address
 	arrived chan url.Values
@@ -120,14 +120,14 @@ func newWebApp(t testing.TB, authorize string) *webApp {
 	return a
 }
 
-// wait returns what the client was answered.
+// wait returns the parameters of the redirect.
 func (a *webApp) wait(t testing.TB) url.Values {
 	t.Helper()
 	return (&callback{arrived: a.arrived}).wait(t)
 }
 
-// claudeClient is claude.ai's client, which is in the cloud and has a document
-// instead of a registration.
+// claudeClient is claude.ai's client, which runs in the cloud and has a
+// metadata document instead of a registration.
 func claudeClient(t testing.TB, a *app, e endpointInfo) *shimtest.OAuthClient {
 	t.Helper()
 	via := a.world.Client(false)
@@ -136,7 +136,7 @@ func claudeClient(t testing.TB, a *app, e endpointInfo) *shimtest.OAuthClient {
 	return c
 }
 
-// path is where a page is, without the id of a request.
+// path is the page's path without the id of a request.
 func (c *chromium) path() string {
 	c.t.Helper()
 	u := c.location()
@@ -159,8 +159,8 @@ func (c *chromium) goBack() {
 	value(c, chromedp.Evaluate[chromedp.Void](`setTimeout(() => history.back()), null`))
 }
 
-// press presses a button or link by script: after Back, the tab shows a page
-// that the driver has lost track of.
+// press clicks a button or link by script. After Back, the driver has lost
+// track of the page in the tab.
 func (c *chromium) press(selector string) {
 	c.t.Helper()
 	value(c, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`setTimeout(() => document.querySelector(%q).click()), null`, selector)))
@@ -173,9 +173,9 @@ func (c *chromium) visitSite() {
 	c.run(chromedp.Click(chromedp.CSS(`#visit`)))
 }
 
-// TestPublicAddressesCount holds that the other tests here can fail: a page of
-// a public host is kept from this machine's ports by the very browser that
-// they use, and nothing but the address is the reason.
+// TestPublicAddressesCount proves that the other tests here can fail. The
+// browser that they use blocks a public host's page from this machine's ports,
+// and the address is the only reason.
 func TestPublicAddressesCount(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -213,11 +213,11 @@ func TestPublicAddressesCount(t *testing.T) {
 		paths = append(paths, p)
 	}
 	if !slices.Equal(paths, []string{"/near"}) {
-		t.Errorf("the port was asked for %q, want /near alone", paths)
+		t.Errorf("the port was asked for %q, want only /near", paths)
 	}
 }
 
-// A pendingInfo is a request that waits for an answer, as the status has it.
+// A pendingInfo is a request that waits for an answer, as the status shows it.
 type pendingInfo struct {
 	URL   string
 	Slug  string

@@ -7,21 +7,20 @@ import (
 )
 
 // TestM01TypeScriptClientsThroughTunnel is TestM01TypeScriptClients for clients
-// that are somewhere in the world.
+// on the internet.
 func TestM01TypeScriptClientsThroughTunnel(t *testing.T) { typeScriptClients(t, startTunneled) }
 
-// TestM01GoClientThroughTunnel is TestM01GoClient for one that is somewhere in
-// the world.
+// TestM01GoClientThroughTunnel is TestM01GoClient for a client on the internet.
 func TestM01GoClientThroughTunnel(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
 	goClients(t, startTunneled)
 }
 
-// TestM01MCPRemoteThroughTunnel is TestM01MCPRemote for one that is somewhere
-// in the world.
+// TestM01MCPRemoteThroughTunnel is TestM01MCPRemote for a client on the
+// internet.
 func TestM01MCPRemoteThroughTunnel(t *testing.T) { mcpRemote(t, startTunneled) }
 
-// TestM01InspectorThroughTunnel is TestM01Inspector for one that is somewhere
-// in the world.
+// TestM01InspectorThroughTunnel is TestM01Inspector for a client on the
+// internet.
 func TestM01InspectorThroughTunnel(t *testing.T) { inspectors(t, startTunneled) }

@@ -13,7 +13,7 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// Where a page is, as chromium.path says.
+// Paths of pages, in the form that chromium.path returns.
 const (
 	publicAuthorize = publicOrigin + "/authorize"
 	publicWait      = publicOrigin + "/authorize/"
@@ -29,9 +29,9 @@ const (
 // scriptsOff turns JavaScript off in a tab.
 var scriptsOff = command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 
-// TestPublicConsentInChromium goes the way of claude.ai's users: from its page
-// on the internet by ngrok's edge to this machine and back, in a browser that
-// guards this machine against the internet.
+// TestPublicConsentInChromium takes the path of claude.ai's users: from its
+// page on the internet through ngrok's edge to this machine and back. The
+// browser protects this machine from the internet.
 func TestPublicConsentInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -50,10 +50,10 @@ func TestPublicConsentInChromium(t *testing.T) {
 		p := b.popup(t, click(`#connect`))
 		p.waitFor("You are about to visit")
 		if got := len(a.pending()); got != 0 {
-			t.Errorf("%d requests wait although nobody got past the warning page", got)
+			t.Errorf("%d requests wait, although the browser is still on the warning page", got)
 		}
 		p.visitSite()
-		p.arrive(a.consentPath()) // by itself: the browser has this machine's own address
+		p.arrive(a.consentPath()) // automatic: the browser has this machine's own address
 		p.waitFor(shimtest.Text("consent.h1.one", "Claude", "Linear"))
 		p.paste(up.Key())
 		q := site.wait(t)
@@ -80,19 +80,19 @@ func TestPublicConsentInChromium(t *testing.T) {
 		stays := func() {
 			t.Helper()
 			b.waitFor(shimtest.Text("signin.h1", "Claude"))
-			time.Sleep(2 * time.Second) // twice what the page waits before it goes on by itself
+			time.Sleep(2 * time.Second) // twice as long as the page waits before it continues automatically
 			if got := b.path(); got != publicAuthorize {
 				t.Errorf("the page went on to %s", got)
 			}
 			if auto := value(b, chromedp.Evaluate[int](`document.querySelectorAll("meta[http-equiv=refresh]").length`)); auto != 0 {
-				t.Error("the page would go on by itself once more")
+				t.Error("the page would continue automatically a second time")
 			}
 		}
 		b.run(chromedp.Navigate(claude+"/settings"), click(`#here`))
 		b.arrive(a.consentPath())
 		first := b.location().Path
-		// What went on by itself left no page behind, so nobody who wants to go
-		// back is thrown forward again.
+		// The automatic redirect left no page in the history, which would send a person
+		// who presses Back forward again.
 		b.goBack()
 		b.arrive(claude + "/settings")
 		b.press(`#here`)
@@ -117,7 +117,7 @@ func TestPublicConsentInChromium(t *testing.T) {
 		redeem(t, c, site.wait(t))
 		b.waitFor("The client has its answer")
 
-		// What was answered is over: neither page makes anything of it again.
+		// The request is answered: neither page may act on it again.
 		b.run(chromedp.Navigate(a.origin + first))
 		b.waitFor(shimtest.TitleRequestOver)
 		b.run(chromedp.Navigate(publicOrigin + "/authorize/" + strings.TrimPrefix(first, "/consent/")))
@@ -200,7 +200,7 @@ func TestPublicConsentInChromium(t *testing.T) {
 	})
 }
 
-// TestNewWebsiteInChromium asks for a website that nobody approved before.
+// TestNewWebsiteInChromium asks for a website that was never approved before.
 func TestNewWebsiteInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -237,12 +237,12 @@ func TestNewWebsiteInChromium(t *testing.T) {
 		b.waitFor(shimtest.Text("consent.https.warn"))
 		b.look("public-new-website")
 		b.run(click(`input[name=credential]:not([value=new])`))
-		b.approve() // the browser holds the form back: a box is not checked
+		b.approve() // the browser does not send the form: a box is not checked
 		time.Sleep(time.Second)
 		if got := len(a.grants()); got != 0 {
 			t.Fatalf("there are %d grants without the statement", got)
 		}
-		// Without the browser's help the form is refused as well.
+		// The program must also reject the form when the browser does not check it.
 		value(b, chromedp.Evaluate[chromedp.Void](`document.querySelector("form").noValidate = true; null`))
 		b.approve()
 		b.waitFor(shimtest.TextSayYouKnow)

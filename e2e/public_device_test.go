@@ -30,7 +30,7 @@ type phone struct {
 	c    *shimtest.OAuthClient
 }
 
-// newPhone starts a phone's browser on the page from which it connects.
+// newPhone starts a phone's browser on the page that connects it.
 func newPhone(t testing.TB, a *app, e endpointInfo) *phone {
 	t.Helper()
 	c := claudeClient(t, a, e)
@@ -43,7 +43,7 @@ func newPhone(t testing.TB, a *app, e endpointInfo) *phone {
 	return p
 }
 
-// ask has the owner asked, and returns the number that the phone shows.
+// ask notifies the owner, and returns the number that the phone shows.
 func (p *phone) ask() string {
 	p.t.Helper()
 	p.run(chromedp.Navigate(claude+"/settings"), click(`#here`))
@@ -51,7 +51,7 @@ func (p *phone) ask() string {
 	p.run(chromedp.Click(askButton))
 	p.arrive(publicWait)
 	var n string
-	p.eventually("the waiting page shows a number", func() bool { // it is loaded again every few seconds
+	p.eventually("the waiting page shows a number", func() bool { // it reloads every few seconds
 		n = twoDigits.FindString(value(p.chromium, chromedp.Evaluate[string](`document.querySelector(".number")?.innerText ?? ""`)))
 		return n != ""
 	})
@@ -65,13 +65,13 @@ func otherNumber(n string) string {
 	return strconv.Itoa(10 + (i-9)%90)
 }
 
-// TestOtherDevice signs in on a phone. The owner goes to his computer, where
+// TestOtherDevice signs in on a phone. The owner goes to the computer, where
 // the dashboard shows that the phone waits, and types the phone's number.
 func TestOtherDevice(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
 	up := shimtest.NewUpstream(t, shimtest.Options{})
-	var network atomic.Int64 // that the phone is in
+	var network atomic.Int64 // the network of the phone
 	w := newWorld(t, tunneltest.Config{ClientAddr: func(r *http.Request) string {
 		if r.UserAgent() != phoneAgent {
 			return ""
@@ -83,7 +83,7 @@ func TestOtherDevice(t *testing.T) {
 	e := a.addEndpoint("Linear", up.URL, up.Key())
 	owner := newChromium(t)
 	owner.signIn(a)
-	b := newFarChromium(t, w) // somebody else's
+	b := newFarChromium(t, w) // another person's browser
 
 	review := func(t *testing.T, tab *chromium) {
 		t.Helper()
@@ -106,12 +106,12 @@ func TestOtherDevice(t *testing.T) {
 		value(tab, chromedp.Evaluate[chromedp.Void](`self.untouched = true; null`))
 		p.run(chromedp.Navigate(claude+"/settings"), click(`#here`))
 		p.waitFor(shimtest.Text("signin.h1", "Claude"))
-		time.Sleep(2 * time.Second) // twice what a page waits that goes on by itself
+		time.Sleep(2 * time.Second) // twice as long as a page waits before it continues automatically
 		if got := p.path(); got != publicAuthorize {
 			t.Fatalf("a phone is sent on to %s", got)
 		}
 		if n := len(a.pending()); n != 0 {
-			t.Errorf("%d requests wait for the owner before anybody had him asked", n)
+			t.Errorf("%d requests wait for the owner before the phone asked", n)
 		}
 		if first := value(p.chromium, chromedp.Evaluate[string](`document.querySelector(".ways .primary").textContent`)); !strings.Contains(first, "phone") {
 			t.Errorf("what a phone is offered first is %q", first)
@@ -119,7 +119,7 @@ func TestOtherDevice(t *testing.T) {
 		windows := owner.windows()
 		number := p.ask()
 		waiting := p.location().String()
-		// On a busy machine a look takes longer than the page waits.
+		// On a busy machine a screenshot takes longer than the page waits.
 		value(p.chromium, chromedp.Evaluate[chromedp.Void](`window.stop(); null`))
 		p.look("public-waiting")
 		p.run(chromedp.Navigate(waiting))
@@ -127,7 +127,7 @@ func TestOtherDevice(t *testing.T) {
 		tab.waitFor(shimtest.Text("home.waiting"))
 		tab.look("home-new-request")
 		if !value(tab, chromedp.Evaluate[bool](`self.untouched === true`)) || tab.location().Path != "/" {
-			t.Error("the dashboard was moved under its reader's hands")
+			t.Error("the dashboard navigated while it was in use")
 		}
 		if got := owner.windows(); got != windows {
 			t.Errorf("the owner's browser has %d windows, want %d as before", got, windows)
@@ -142,13 +142,13 @@ func TestOtherDevice(t *testing.T) {
 		review(t, tab)
 		tab.look("public-number")
 		if text := value(tab, chromedp.Evaluate[string](`document.body.innerText`)); slices.Contains(twoDigits.FindAllString(text, -1), number) {
-			t.Errorf("the owner's page shows the number that he must type, %s:\n%s", number, text)
+			t.Errorf("the owner's page shows the number that the owner has to type, %s:\n%s", number, text)
 		}
 
 		b.run(chromedp.Navigate(waiting))
 		b.waitFor("This page belongs to another browser")
 		b.look("public-other-browser")
-		// Nor does it help to have a request of one's own, and a cookie by that.
+		// A separate request, with a separate cookie, does not help either.
 		b.run(chromedp.Navigate(p.c.AuthorizeURL()))
 		b.arrive(a.consentPath())
 		b.run(chromedp.Navigate(waiting))
@@ -160,7 +160,7 @@ func TestOtherDevice(t *testing.T) {
 		b.run(chromedp.Navigate(waiting))
 		b.waitFor("This page belongs to another browser")
 
-		redeem(t, p.c, p.site.wait(t)) // nobody touched the phone since
+		redeem(t, p.c, p.site.wait(t)) // the phone was not touched since
 		p.waitFor("The client has its answer")
 		for _, c := range []*chromium{tab, p.chromium, b} {
 			c.noPolicyStopped()
@@ -221,7 +221,7 @@ func TestOtherDevice(t *testing.T) {
 		network.Store(5)
 		p := newPhone(t, a, e)
 		request := func() {
-			p.c.State += "x" // the same request again would be the same request
+			p.c.State += "x" // otherwise it would count as the same request
 			p.run(chromedp.Navigate(p.c.AuthorizeURL()))
 			p.waitFor(shimtest.Text("signin.h1", "Claude"))
 		}

@@ -21,17 +21,17 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// externalOrigin is a name for which httptest has a certificate.
+// externalOrigin has a name for which httptest has a certificate.
 const externalOrigin = "https://example.com"
 
-// An ownTunnel is what an owner runs who has a tunnel of his own: something
-// that takes https and passes it on to an address of this machine.
+// An ownTunnel is a tunnel that the owner runs. It accepts https and passes
+// requests on to an address of this machine.
 type ownTunnel struct {
 	*world
-	at    string                                          // where it takes https
-	addr  string                                          // where it leads
-	wrong atomic.Bool                                     // it leads to somebody else
-	front atomic.Pointer[func(http.Handler) http.Handler] // what stands before it
+	at    string                                          // where it accepts https
+	addr  string                                          // where it sends requests
+	wrong atomic.Bool                                     // it leads to another server
+	front atomic.Pointer[func(http.Handler) http.Handler] // what stands in front of it
 }
 
 func newOwnTunnel(t testing.TB) *ownTunnel {
@@ -42,7 +42,7 @@ func newOwnTunnel(t testing.TB) *ownTunnel {
 		r.SetURL(to)
 		r.Out.Host = r.In.Host
 		r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-		r.SetXForwarded() // appends, as Caddy does that trusts what is in front of it
+		r.SetXForwarded() // appends, as Caddy does if it trusts the proxy in front of it
 		if from := r.In.Header.Get(fromHeader); from != "" {
 			r.Out.Header.Del(fromHeader)
 			r.Out.Header.Set("Cf-Connecting-Ip", from)
@@ -81,7 +81,7 @@ func newOwnTunnel(t testing.TB) *ownTunnel {
 	return o
 }
 
-// start serves by o.
+// start starts a program behind o.
 func (o *ownTunnel) start(t testing.TB) *app {
 	t.Helper()
 	a := startExe(t, built(t, buildForTests), "KEY2OAUTH_TEST_EDGE="+o.at, "KEY2OAUTH_TEST_EDGE_CA="+o.ca,
@@ -96,7 +96,7 @@ func (o *ownTunnel) waitListening(t testing.TB, a *app) {
 	eventually(t, patience, "the program listens for the tunnel", func() bool { return a.tunnel().State == "online" })
 }
 
-// TestX06N01ExternalTunnel serves by a tunnel that the owner runs himself.
+// TestX06N01ExternalTunnel serves through a tunnel that the owner runs.
 func TestX06N01ExternalTunnel(t *testing.T) {
 	t.Parallel()
 	o := newOwnTunnel(t)
@@ -154,13 +154,14 @@ func TestX06N01ExternalTunnel(t *testing.T) {
 		o.wrong.Store(true)
 		defer o.wrong.Store(false)
 		if a.api("POST", "/api/tunnel/test", nil, &got); got.OK || !strings.Contains(got.Words, "A web page answered at the public address") {
-			t.Errorf("of a tunnel that leads elsewhere the self-test says %v %q", got.OK, got.Words)
+			t.Errorf("for a tunnel that leads elsewhere the self-test says %v %q", got.OK, got.Words)
 		}
 	})
 }
 
-// TestExternalSenders floods by each kind of tunnel. Senders are told apart by
-// what the tunnel says of them, and never by what they say themselves.
+// TestExternalSenders floods through each kind of tunnel. The program must
+// distinguish senders by what the tunnel says about them, and never by what
+// they claim.
 func TestExternalSenders(t *testing.T) {
 	t.Parallel()
 	o := newOwnTunnel(t)
@@ -181,7 +182,7 @@ func TestExternalSenders(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		preset string
-		apart  bool // senders are told apart
+		apart  bool // senders have separate limits
 	}{{"caddy", true}, {"tailscale", true}, {"cloudflared", true}, {"", false}} {
 		t.Run("preset "+tt.preset, func(t *testing.T) {
 			a.api("PUT", "/api/tunnel", map[string]string{"provider": "external", "url": externalOrigin, "preset": tt.preset}, nil)
@@ -195,7 +196,7 @@ func TestExternalSenders(t *testing.T) {
 			if n < 60 || n == 2000 || tt.apart != (n < 500) {
 				t.Errorf("the first refusal came after %d registrations", n)
 			}
-			// Those who share a limit get a little of it back all the time.
+			// A shared limit refills all the time, so a few requests may pass.
 			refused := false
 			for i := 0; i < 200 && !refused; i++ {
 				refused = register(t, "203.0.113.10", "203.0.113.9") == http.StatusTooManyRequests

@@ -15,17 +15,17 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// authtoken is what the program gets for the stand-in edge. No text that
-// anybody sees may hold it.
+// authtoken is the program's token for the stand-in edge. No visible text may
+// contain it.
 const authtoken = "2kE5canaryAuthtoken7f4a9c2e8b1d_6tRw0Zq3Lm9"
 
-// A world is the internet of a test, with clients for which a tunnel is the
-// only way to the program.
+// A world is the internet of a test. Its clients can reach the program only
+// through a tunnel.
 type world struct {
-	*tunneltest.Edge        // stands in for ngrok; nil where the owner runs a tunnel of his own
+	*tunneltest.Edge        // stands in for ngrok; nil if the owner runs a separate tunnel
 	ca               string // a file
-	origin           string // of the program
-	// client makes one that reaches origin, by HTTP/2 or HTTP/1.
+	origin           string // origin of the program
+	// client makes a client that reaches origin, by HTTP/2 or HTTP/1.
 	client func(http2 bool) *http.Client
 }
 
@@ -40,8 +40,7 @@ func newWorld(t testing.TB, c tunneltest.Config) *world {
 	return w
 }
 
-// startTunneled serves to a world of its own, by a tunnel that is open when it
-// returns.
+// startTunneled serves to a new world. The tunnel is open when it returns.
 func startTunneled(t testing.TB) *app {
 	t.Helper()
 	a := startIn(t, newWorld(t, tunneltest.Config{Wrap: recording(t)}))
@@ -49,7 +48,7 @@ func startTunneled(t testing.TB) *app {
 	return a
 }
 
-// startIn serves with a tunnel to w, and more in the environment.
+// startIn serves with a tunnel to w, and with additional environment variables.
 func startIn(t testing.TB, w *world, env ...string) *app {
 	t.Helper()
 	a := startExe(t, built(t, buildForTests), append([]string{
@@ -72,17 +71,17 @@ func (a *app) waitOnline() {
 	})
 }
 
-// eventually waits until what is true.
+// eventually waits until is returns true. what describes that.
 func eventually(t testing.TB, within time.Duration, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after %v it is still not so that %s", within, what)
+			t.Fatalf("after %v it is still not true that %s", within, what)
 		}
 	}
 }
 
-// A tunnelInfo is what the status says of the tunnel.
+// A tunnelInfo is the status of the tunnel.
 type tunnelInfo struct {
 	Provider, State, Words, Next, Link, Code, Test string
 	Usage                                          struct {
@@ -93,7 +92,7 @@ type tunnelInfo struct {
 	Stranded []string
 }
 
-// A statusInfo is what GET /api/status answers, as far as tests look at it.
+// A statusInfo is the part of GET /api/status that tests look at.
 type statusInfo struct {
 	PublicOrigin   *string `json:"public_origin"`
 	PublicListener *string `json:"public_listener"`
@@ -110,7 +109,7 @@ func (a *app) status() statusInfo {
 
 func (a *app) tunnel() tunnelInfo { a.t.Helper(); return a.status().Tunnel }
 
-// url is where clients of this test reach an endpoint.
+// url is the address of an endpoint for the clients of this test.
 func (a *app) url(e endpointInfo) string {
 	if a.world == nil {
 		return e.Local
@@ -126,7 +125,7 @@ func (a *app) issuer() string {
 	return a.world.origin
 }
 
-// http is a client where the clients of this test are.
+// http is an HTTP client in the network of this test's clients.
 func (a *app) http() *http.Client {
 	if a.world == nil {
 		return http.DefaultClient
@@ -134,9 +133,9 @@ func (a *app) http() *http.Client {
 	return a.world.client(true)
 }
 
-// npmEnv is the environment of programs of node's where the clients of this
-// test are. What they say to this machine, such as to their own listener, does
-// not go out to the world.
+// npmEnv is the environment of npm programs in the network of this test's
+// clients. Their requests to this machine, such as to their own listener, stay
+// on this machine.
 func (a *app) npmEnv() []string {
 	a.t.Helper()
 	if a.world == nil {
@@ -160,7 +159,7 @@ func (a *app) farBrowser() *shimtest.Browser {
 	return b
 }
 
-// connect goes the whole way for a client, wherever it is.
+// connect runs the complete sign-in of a client on either side.
 func (a *app) connect(c *shimtest.OAuthClient, key string) {
 	a.t.Helper()
 	authorize := c.AuthorizeURL()
@@ -179,8 +178,8 @@ func (a *app) connect(c *shimtest.OAuthClient, key string) {
 
 var continuePattern = regexp.MustCompile(`href="(http://[^"/]+/consent/[^"]+)"`)
 
-// continueLink opens an authorization URL of the public side and returns where
-// its page leads on this machine. Nothing may be typed on that page.
+// continueLink opens an authorization URL of the public side, and returns the
+// link from its page to this machine. That page must have no text fields.
 func continueLink(t testing.TB, a *app, authorize string) string {
 	t.Helper()
 	u, err := url.Parse(authorize)
@@ -202,7 +201,7 @@ func continueLink(t testing.TB, a *app, authorize string) string {
 	return m[1]
 }
 
-// queryOf is what a redirect tells its client.
+// queryOf is the query of a redirect to a client.
 func queryOf(t testing.TB, location string) url.Values {
 	t.Helper()
 	u, err := url.Parse(location)
@@ -212,7 +211,7 @@ func queryOf(t testing.TB, location string) url.Values {
 	return u.Query()
 }
 
-// ping asks an endpoint for the least that needs a token and a key.
+// ping is the smallest request to an endpoint that needs a token and a key.
 const ping = `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}`
 
 func mcpHeader(r *http.Request, token string) {

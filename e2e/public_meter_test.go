@@ -54,7 +54,7 @@ func TestN02N05Meter(t *testing.T) {
 	}
 }
 
-// TestN02Warning uses up four fifths of a month of the free plan.
+// TestN02Warning uses up four fifths of the free plan's monthly allowance.
 func TestN02Warning(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()

@@ -13,8 +13,8 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// look keeps pictures of the page and fails the test if axe-core finds
-// something wrong with it.
+// look takes screenshots of the page and fails the test if axe-core reports a
+// problem.
 func (c *chromium) look(name string) {
 	c.t.Helper()
 	load, axe := testenv.Axe(c.t, ".")
@@ -25,7 +25,7 @@ func (c *chromium) look(name string) {
 	c.shoot(name)
 }
 
-// loads counts how often an address answered.
+// loads counts the responses from an address.
 func (c *chromium) loads(address string) (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,10 +46,10 @@ func (c *chromium) tabTo(selector string) {
 			return
 		}
 	}
-	c.t.Fatalf("60 times Tab never came to %s", selector)
+	c.t.Fatalf("Tab did not reach %s in 60 presses", selector)
 }
 
-// showsState waits until the page of the tunnel says how it stands.
+// showsState waits until the tunnel's page shows its state.
 func (c *chromium) showsState(words string) {
 	c.t.Helper()
 	c.eventually("the tunnel is shown as "+words, func() bool {
@@ -57,8 +57,8 @@ func (c *chromium) showsState(words string) {
 	})
 }
 
-// TestTunnelPageInChromium sets the tunnel up as the owner does, with a wrong
-// authtoken first, and sees its state change by itself.
+// TestTunnelPageInChromium sets up the tunnel as the owner does, first with a
+// wrong authtoken. The state on the page must update automatically.
 func TestTunnelPageInChromium(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()

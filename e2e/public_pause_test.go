@@ -9,8 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// soon is for what has to happen within a second, with room for a machine that
-// has much else to do.
+// soon is the limit for what takes a second at most, with a margin for a busy
+// machine.
 const soon = 10 * time.Second
 
 // TestPauseThroughTunnel pauses with a stream open, restarts the program, and
@@ -25,7 +25,7 @@ func TestPauseThroughTunnel(t *testing.T) {
 	a.api("POST", "/api/pause", nil, nil)
 	far.endsBy(t, soon, "paused")
 	here.endsBy(t, soon, "paused")
-	eventually(t, soon, "the edge has nobody to pass calls to", func() bool { return u.offline() })
+	eventually(t, soon, "the edge has no agent to pass calls to", func() bool { return u.offline() })
 	if got := local.call(); got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
 		t.Errorf("a call on this machine = %d, want 503 with Retry-After", got.Status)
 	}
@@ -58,7 +58,7 @@ func TestPauseThroughTunnel(t *testing.T) {
 	}
 }
 
-// TestGoOfflineThroughTunnel closes the public side alone.
+// TestGoOfflineThroughTunnel closes only the public side.
 func TestGoOfflineThroughTunnel(t *testing.T) {
 	t.Parallel()
 	a := startTunneled(t)
@@ -67,7 +67,7 @@ func TestGoOfflineThroughTunnel(t *testing.T) {
 
 	a.api("PUT", "/api/tunnel", map[string]string{"provider": "off"}, nil)
 	far.endsBy(t, soon, "offline")
-	eventually(t, soon, "the edge has nobody to pass calls to", func() bool { return u.offline() })
+	eventually(t, soon, "the edge has no agent to pass calls to", func() bool { return u.offline() })
 	here.goesOn(t, "offline")
 	local.mustCall("offline")
 	if st := a.tunnel(); st.State != "off" || st.Words == "" {
@@ -81,7 +81,7 @@ func TestGoOfflineThroughTunnel(t *testing.T) {
 	local.mustAll("online again")
 }
 
-// onBothSides signs one user in through the tunnel and one on this machine, and
+// onBothSides signs in one user through the tunnel and one on this machine, and
 // opens a stream to each.
 func onBothSides(t testing.TB, a *app) (u, local *user, far, here *follower) {
 	t.Helper()
@@ -103,7 +103,7 @@ func signedInHere(t testing.TB, a *app, e endpointInfo, key string) *user {
 	return signedIn(t, &here, e.Local, key)
 }
 
-// offline reports whether the edge says that nobody is there.
+// offline reports whether the edge says that no agent is connected.
 func (u *user) offline() bool {
 	u.t.Helper()
 	got := u.call()

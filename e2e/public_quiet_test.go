@@ -16,9 +16,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// runAll runs the tests. If they are all of them, one has a process of its own,
-// which begins before the others: for six minutes it needs nothing but time, and
-// among them it would take the places of two and end long after them.
+// runAll runs the tests. In a run of all of them, the quiet test has a separate
+// process, which starts first. It only waits for six minutes. Among the others
+// it would block two of the parallel slots and end long after them.
 func runAll(m *testing.M) int {
 	const alone = "TestP11P13QuietThroughTunnel"
 	flag.Parse()
@@ -46,8 +46,8 @@ func runAll(m *testing.M) int {
 	return code
 }
 
-// TestP11P13QuietThroughTunnel is silent for longer than ngrok lets a
-// connection be, which is five minutes.
+// TestP11P13QuietThroughTunnel stays silent for longer than five minutes, after
+// which ngrok closes a connection.
 func TestP11P13QuietThroughTunnel(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -90,12 +90,12 @@ func TestP11P13QuietThroughTunnel(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		json  bool
-		tool  string // and its arguments
+		tool  string // name and arguments
 		takes time.Duration
 	}{
 		{"P13 answer of 30 seconds in JSON", true, `"slow","arguments":{"millis":30000}`, 30 * time.Second},
-		// Its first event comes at once. Before the upstream has answered at
-		// all there is nothing that we could send in its place.
+		// Its first event comes at once. Before the upstream responds, there is nothing
+		// that we could send in its place.
 		{"P13 answer of 6 minutes in an event stream", false, `"stream","arguments":{"events":1,"millis":360000}`, quiet},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,7 +131,7 @@ func openStream(t testing.TB, c *http.Client, endpoint, token string) *bufio.Sca
 	return bufio.NewScanner(resp.Body)
 }
 
-// ticking answers every GET with an event stream that tells the time.
+// ticking answers every GET with an event stream that sends the time.
 func ticking() shimtest.Fault {
 	return shimtest.Only(http.MethodGet, func(w http.ResponseWriter, r *http.Request) bool {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -158,7 +158,7 @@ func follow(s *bufio.Scanner) *follower {
 	go func() {
 		defer close(f.ended)
 		for s.Scan() {
-			select { // the newest line is enough
+			select { // keep only the newest line
 			case <-f.lines:
 			default:
 			}
@@ -168,7 +168,7 @@ func follow(s *bufio.Scanner) *follower {
 	return f
 }
 
-// goesOn checks that something new comes.
+// goesOn checks that something new arrives.
 func (f *follower) goesOn(t testing.TB, when string) {
 	t.Helper()
 	for range 4 { // the first may be old
@@ -188,6 +188,6 @@ func (f *follower) endsBy(t testing.TB, within time.Duration, when string) {
 	select {
 	case <-f.ended:
 	case <-time.After(within):
-		t.Errorf("%s: after %v the stream still goes on", when, within)
+		t.Errorf("%s: after %v the stream is still open", when, within)
 	}
 }

@@ -25,8 +25,8 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// fromHeader tells the tunnels of these tests which address a request comes
-// from. They take it out.
+// fromHeader tells the tunnels of these tests the address that a request comes
+// from. The tunnels remove it.
 const fromHeader = "Test-From"
 
 func takeFrom(r *http.Request) string {
@@ -46,9 +46,9 @@ func (f fromAddr) RoundTrip(r *http.Request) (*http.Response, error) {
 	return f.base.RoundTrip(r)
 }
 
-// TestStrangersThroughTunnel floods the public side from the whole world. That
-// may cost neither memory nor disk without end, nor be in the way of a client
-// that is signed in, even one that comes from an address that floods.
+// TestStrangersThroughTunnel floods the public side from the whole world. The
+// flood may cost only bounded memory and disk. It must not disturb a signed-in
+// client, even one that shares an address with the flood.
 func TestStrangersThroughTunnel(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -62,9 +62,9 @@ func TestStrangersThroughTunnel(t *testing.T) {
 	f := &horde{t: t, w: w, endpoint: u.Resource, home: home, client: u.ID}
 
 	calm := median(u, 100)
-	// What is bounded is full after the first flood.
+	// Bounded storage is full after the first flood.
 	f.send(8000)
-	time.Sleep(2 * time.Second) // for what is written a while after it happened
+	time.Sleep(2 * time.Second) // for delayed writes
 	full, disk := residentKB(t, a), folderSize(t, a.dir)
 	f.send(16_000)
 	time.Sleep(2 * time.Second)
@@ -73,7 +73,7 @@ func TestStrangersThroughTunnel(t *testing.T) {
 	if more > full+48<<10 {
 		t.Errorf("16,000 more requests of strangers took %d kB more", more-full)
 	}
-	// The program saves its meter now and then.
+	// The program saves its meter every now and then.
 	if moreDisk > disk+64<<10 {
 		t.Errorf("the data folder grew from %d to %d bytes", disk, moreDisk)
 	}
@@ -91,7 +91,7 @@ func TestStrangersThroughTunnel(t *testing.T) {
 		}
 	}
 
-	for range 100 { // from where the client is too
+	for range 100 { // from the client's address
 		f.one(home, 0)
 		f.one(home, 1)
 	}
@@ -113,7 +113,7 @@ func TestStrangersThroughTunnel(t *testing.T) {
 	}
 }
 
-// median is how long half of n calls take at most. All must work.
+// median is the median duration of n calls. All must work.
 func median(u *user, n int) time.Duration {
 	u.t.Helper()
 	took := make([]time.Duration, n)
@@ -132,13 +132,13 @@ type horde struct {
 	w        *world
 	endpoint string
 	home     string
-	client   string // somebody's client id
+	client   string // another client's id
 	count    [600]atomic.Int64
 	once     sync.Once
 	http     *http.Client
 }
 
-// send sends n requests, 16 at a time, from as many addresses as that.
+// send sends n requests, 16 at a time, from as many addresses.
 func (f *horde) send(n int) {
 	var left atomic.Int64
 	left.Store(int64(n))
@@ -153,8 +153,7 @@ func (f *horde) send(n int) {
 	wg.Wait()
 }
 
-// start sends until stop is called, which returns how many requests a second
-// that were.
+// start sends until stop is called. stop returns the requests per second.
 func (f *horde) start() (stop func() int) {
 	var over atomic.Bool
 	var n atomic.Int64
@@ -175,7 +174,7 @@ func (f *horde) start() (stop func() int) {
 	}
 }
 
-// addr is some address: one of a few that send a lot, or one of millions.
+// addr is a random address: one of a few that send a lot, or one of millions.
 func (f *horde) addr() string {
 	if rand.N(4) == 0 {
 		return fmt.Sprintf("203.0.113.%d", rand.N(4))
@@ -183,7 +182,7 @@ func (f *horde) addr() string {
 	return fmt.Sprintf("%d.%d.%d.%d", 11+rand.N(100), rand.N(256), rand.N(256), rand.N(256))
 }
 
-// one sends a request of a kind, and returns the status.
+// one sends a request of one kind, and returns the status.
 func (f *horde) one(from string, kind int) int {
 	f.once.Do(func() { f.http = f.w.Client(true); f.http.CheckRedirect = noRedirect })
 	method, target, body, contentType := "POST", publicOrigin, "", "application/json"
@@ -233,7 +232,7 @@ func (f *horde) one(from string, kind int) int {
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// answers says how many answers of each status there were.
+// answers lists how many responses had each status.
 func (f *horde) answers() string {
 	var all []string
 	for status := range f.count {
@@ -246,8 +245,8 @@ func (f *horde) answers() string {
 
 var resident = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
 
-// residentKB is how much memory the program takes, 0 where the system does not
-// say.
+// residentKB is the memory of the program, or 0 where the system does not
+// report it.
 func residentKB(t testing.TB, a *app) int {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -264,7 +263,7 @@ func residentKB(t testing.TB, a *app) int {
 	return n
 }
 
-// folderSize is how many bytes the files in dir have.
+// folderSize is the total size of the files in dir.
 func folderSize(t testing.TB, dir string) int64 {
 	t.Helper()
 	var n int64

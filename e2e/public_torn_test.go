@@ -22,12 +22,12 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// A harm is one thing that happens to the tunnel, and how often it does.
+// A harm is a way to break the tunnel, and how often to do it.
 type harm struct {
 	name  string
 	times int
 	do    func(w *world)
-	// rebinds says that the agent has to put its address online anew.
+	// rebinds says that the agent has to put its address online again.
 	rebinds bool
 }
 
@@ -60,7 +60,7 @@ var harms = []harm{
 		time.Sleep(time.Second)
 		w.Thaw()
 	}, false},
-	// Only heartbeats notice: they are 10 s apart and have 15 s to come back.
+	// Only heartbeats notice: they are 10 s apart and may take 15 s to return.
 	{"half-open line", 1, func(w *world) {
 		w.Freeze()
 		time.Sleep(28 * time.Second)
@@ -68,9 +68,10 @@ var harms = []harm{
 	}, true},
 }
 
-// TestN04TunnelTornUnderCalls tears the tunnel a hundred times while clients
-// call all the time. A call may fail, but what is answered is the answer to it;
-// no client has to sign in again, the address stays, and so do all tokens.
+// TestN04TunnelTornUnderCalls breaks the tunnel a hundred times while clients
+// call all the time. A call may fail, but no call may get the answer to
+// another. No client has to sign in again, and the address and all tokens stay
+// the same.
 func TestN04TunnelTornUnderCalls(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -115,28 +116,28 @@ func TestN04TunnelTornUnderCalls(t *testing.T) {
 		accepted := bindsAccepted(a.world)
 		h.do(a.world)
 		done := time.Now()
-		// The SDK's and our own waits begin at half a second and a second, and
-		// double while it goes wrong; the longest are half a minute.
+		// The SDK's waits start at half a second, ours at a second. Both double with
+		// each failure, up to half a minute.
 		eventually(t, time.Minute, "the tunnel is back after: "+h.name, func() bool {
 			return (!h.rebinds || bindsAccepted(a.world) > accepted) && answers(probe, known)
 		})
 		longest[h.name] = max(longest[h.name], time.Since(done).Round(10*time.Millisecond))
 		if i%7 == 0 {
-			callers[i%2].client.expire() // so that the next call refreshes
+			callers[i%2].client.expire() // the next call refreshes
 		}
 		time.Sleep(rand.N(400 * time.Millisecond))
 	}
 	for name, took := range longest {
-		// Each time that the address is taken offline, the wait doubles.
+		// The wait doubles each time that the address is taken offline.
 		if name != takenOffline && took > longestWait {
-			t.Errorf("after %s the tunnel was back in %v only", name, took)
+			t.Errorf("after %s the tunnel was back only after %v", name, took)
 		}
 	}
 	t.Logf("%d harms in %v; back at most after %v", len(deck), time.Since(begin).Round(time.Second), longest)
 	if len(deck) != 100 {
 		t.Errorf("there were %d harms, want 100", len(deck))
 	}
-	time.Sleep(time.Second) // in which every client goes on
+	time.Sleep(time.Second) // time for every client to call again
 	for _, c := range callers {
 		c.check(begin)
 	}
@@ -150,7 +151,7 @@ func TestN04TunnelTornUnderCalls(t *testing.T) {
 		}
 	}
 	if st := a.status(); st.PublicOrigin == nil || *st.PublicOrigin != known {
-		t.Errorf("the public origin is %v, want %s still", st.PublicOrigin, known)
+		t.Errorf("the public origin is %v, want %s as before", st.PublicOrigin, known)
 	}
 	for i, c := range callers {
 		if status := post(t, a.http(), c.endpoint, first[2*i], ping).Status; status != http.StatusOK {
@@ -193,7 +194,7 @@ func answers(c *http.Client, origin string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// A caller is a client of the go-sdk's that calls echo over and over.
+// A caller is a go-sdk client that calls echo over and over.
 type caller struct {
 	t        testing.TB
 	endpoint string
@@ -202,10 +203,10 @@ type caller struct {
 	sent     *pathCounter
 
 	answered, failed, sessions atomic.Int64
-	last                       atomic.Int64 // when a call was answered, in Unix nanoseconds
+	last                       atomic.Int64 // when the last call was answered, in Unix nanoseconds
 }
 
-// newCaller signs in by the public side.
+// newCaller signs in on the public side.
 func newCaller(t testing.TB, a *app, e endpointInfo, key string) *caller {
 	t.Helper()
 	c := &caller{t: t, endpoint: a.url(e), sent: &pathCounter{base: a.http().Transport}}
@@ -231,8 +232,8 @@ func (c *caller) connect(ctx context.Context) (*mcp.ClientSession, error) {
 		&mcp.StreamableClientTransport{Endpoint: c.endpoint, HTTPClient: c.http, OAuthHandler: c.client.handler}, nil)
 }
 
-// work calls until ctx ends. Where the SDK gives a session up, it makes
-// another, as clients do.
+// work calls until ctx ends. If the SDK gives up a session, work opens another,
+// as clients do.
 func (c *caller) work(ctx context.Context) {
 	var s *mcp.ClientSession
 	for ctx.Err() == nil {
@@ -282,14 +283,15 @@ func (c *caller) check(begin time.Time) {
 		c.t.Errorf("the client registered %d times, want once", n)
 	}
 	if n := c.client.issued.Load(); n < 3 {
-		c.t.Errorf("there were %d sets of tokens, so no refresh came between", n)
+		c.t.Errorf("there were %d sets of tokens, so there was no refresh", n)
 	}
 }
 
-// longestWait is that between two attempts to open the tunnel.
+// longestWait is the longest wait between two attempts to open the tunnel.
 const longestWait = 30 * time.Second
 
-// checkPace logs how a client fared, and that it goes on at the end.
+// checkPace logs the calls of a client, and checks that they still work at the
+// end.
 func checkPace(t testing.TB, who string, answered, failed, last int64, begin time.Time) {
 	t.Helper()
 	t.Logf("%s: %d calls answered, %d not", who, answered, failed)
@@ -301,7 +303,7 @@ func checkPace(t testing.TB, who string, answered, failed, last int64, begin tim
 	}
 }
 
-// A pathCounter counts the requests that pass, by their paths.
+// A pathCounter counts the requests that pass through it, by path.
 type pathCounter struct {
 	base http.RoundTripper
 
@@ -325,7 +327,7 @@ func (p *pathCounter) of(path string) int {
 	return p.paths[path]
 }
 
-// A streamer makes calls by hand that are answered with event streams.
+// A streamer makes calls without an SDK, and gets event streams as responses.
 type streamer struct {
 	t        testing.TB
 	http     *http.Client
@@ -349,8 +351,8 @@ func (s *streamer) work(ctx context.Context) {
 	}
 }
 
-// once reports whether the answer came. What came before it must belong to this
-// call and be in order, whether or not the stream was cut.
+// once reports whether the answer arrived. The events before it must belong to
+// this call and be in order, whether or not the stream was cut.
 func (s *streamer) once(ctx context.Context, id int) bool {
 	const events = 3
 	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"stream","arguments":{"events":%d,"millis":5},"_meta":{"progressToken":"p%d"}}}`, id, events, id)

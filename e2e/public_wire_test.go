@@ -17,8 +17,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestDiscoveryThroughTunnel asks as clients in the world do, and as somebody
-// who tries to put another name in.
+// TestDiscoveryThroughTunnel sends requests as clients on the internet do, and
+// as an attacker who tries to inject another host name.
 func TestDiscoveryThroughTunnel(t *testing.T) {
 	t.Parallel()
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
@@ -120,8 +120,8 @@ func TestDiscoveryThroughTunnel(t *testing.T) {
 	})
 }
 
-// TestProxyThroughTunnel holds what passes between upstream and client to what
-// it is without a tunnel.
+// TestProxyThroughTunnel checks that upstream and client exchange the same
+// messages as without a tunnel.
 func TestProxyThroughTunnel(t *testing.T) {
 	t.Parallel()
 	a := startTunneled(t)
@@ -146,7 +146,7 @@ func TestProxyThroughTunnel(t *testing.T) {
 	})
 	for _, tt := range []struct {
 		name   string
-		stream bool // the upstream has answered already
+		stream bool // the upstream has already sent headers
 	}{{"P12 client that leaves before the headers", false}, {"P12 client that leaves a silent stream", true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			u, up := newUser(t, shimtest.Options{Stateless: true, JSON: true})
@@ -218,12 +218,12 @@ func TestProxyThroughTunnel(t *testing.T) {
 	})
 }
 
-// mustHappen waits until what has happened.
+// mustHappen waits until happened is closed. what describes the event.
 func mustHappen(t testing.TB, within time.Duration, what string, happened <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-happened:
 	case <-time.After(within):
-		t.Fatalf("after %v it is still not so that %s", within, what)
+		t.Fatalf("after %v it is still not true that %s", within, what)
 	}
 }

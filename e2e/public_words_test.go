@@ -8,9 +8,9 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// TestN01N03N04N06Words brings the tunnel into every kind of trouble. What is
-// wrong and what to do about it must stand in the status, for programs and for
-// people, and the authtoken nowhere.
+// TestN01N03N04N06Words causes every kind of trouble with the tunnel. The
+// status must say what is wrong and what to do about it, for programs and for
+// people. The authtoken must appear nowhere.
 func TestN01N03N04N06Words(t *testing.T) {
 	t.Parallel()
 	const domain, renamed = tunneltest.DefaultDomain, "brisk-heron-renamed.ngrok-free.app"
@@ -22,10 +22,10 @@ func TestN01N03N04N06Words(t *testing.T) {
 	tests := []struct {
 		name   string
 		config tunneltest.Config
-		before func(*world)       // the program starts
-		online func(*app, *world) // nil if it never is
-		want   tunnelInfo         // the words in part
-		well   bool               // nothing is to be done
+		before func(*world)       // before the program starts
+		online func(*app, *world) // once the tunnel is online; nil if it never is
+		want   tunnelInfo         // parts of the words
+		well   bool               // there is nothing to do
 	}{
 		{
 			name:   "N04 wrong authtoken",
@@ -136,8 +136,8 @@ func TestN01N03N04N06Words(t *testing.T) {
 // unwrapped is text without the line breaks of a terminal.
 func unwrapped(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// mustNotTell looks for the authtoken in seen and wherever else a program
-// leaves something.
+// mustNotTell searches for the authtoken in seen and in everything else that a
+// program leaves behind.
 func mustNotTell(t *testing.T, a *app, seen places) {
 	t.Helper()
 	find := finder{t: t}
@@ -161,7 +161,7 @@ func mustNotTell(t *testing.T, a *app, seen places) {
 	}
 }
 
-// A rawText is JSON as it was sent.
+// A rawText is JSON exactly as it was sent.
 type rawText []byte
 
 // UnmarshalJSON implements json.Unmarshaler.

@@ -19,21 +19,22 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// CI=true go test ./e2e -run 'M01.*ThroughTunnel' -record writes anew what the
-// timeline is tested with.
+// To record the timeline's test cases again, run: CI=true go test ./e2e -run
+// 'M01.*ThroughTunnel' -record
 var record = flag.Bool("record", false, "write down what real clients say through the tunnel, with secrets struck out, as test cases for the timeline")
 
-// conversations is where the tests of the timeline find what was recorded.
+// conversations is the folder where the tests of the timeline find the
+// recordings.
 const conversations = "../shim/testdata/conversations"
 
-// recording looks on while a client goes its way. It saves what the client
-// said, if that was asked for, and else looks whether it still signs in as it
-// did when it was recorded.
+// recording watches a client. With -record it saves what the client said.
+// Otherwise it checks that the client still signs in as it did in the
+// recording.
 func recording(t testing.TB) func(http.Handler) http.Handler {
 	file := filepath.Join(conversations, conversationName(t.Name())+".jsonl")
 	before, err := shimtest.ReadConversation(file)
 	if err != nil && !*record {
-		return nil // of no client
+		return nil // a test without a recorded client
 	}
 	rec := new(shimtest.Recorder)
 	t.Cleanup(func() {
@@ -46,15 +47,15 @@ func recording(t testing.TB) func(http.Handler) http.Handler {
 			}
 		default:
 			if diff := cmp.Diff(signInOf(before), signInOf(now)); diff != "" {
-				t.Errorf("the client signs in otherwise than it was recorded (-recorded +now); -record writes it anew:\n%s", diff)
+				t.Errorf("the client does not sign in as in its recording (-recorded +now); -record updates the recording:\n%s", diff)
 			}
 		}
 	})
 	return rec.Wrap
 }
 
-// signInOf is what a client asks for until it has its tokens, each thing once:
-// on a slow machine some try again.
+// signInOf lists a client's requests until it has its tokens, without
+// repetitions: on a slow machine some clients try again.
 func signInOf(turns []shimtest.Turn) []string {
 	var all []string
 	for _, turn := range turns {
@@ -69,20 +70,20 @@ func signInOf(turns []shimtest.Turn) []string {
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// conversationName makes a file's name of a test's: what the client is, what it
-// speaks, and whether its upstream keeps sessions.
+// conversationName turns a test's name into a file name. It contains the
+// client, its protocol, and whether its upstream keeps sessions.
 func conversationName(test string) string {
 	test, row, _ := strings.Cut(strings.ToLower(test), "/")
 	row = strings.NewReplacer("m01_", "", ".mjs", "", "stateless=true", "stateless", "stateless=false", "sessions").Replace(row)
-	if strings.Contains(test, "goclient") { // whose rows do not name it
+	if strings.Contains(test, "goclient") { // the names of its rows do not contain it
 		row = "go-sdk " + row
 	}
 	return strings.Trim(notInNames.ReplaceAllString(row, "-"), "-")
 }
 
-// TestRecordingHoldsNoSecret records a client that uses everything that is
-// secret in a conversation, and looks for it in what was recorded. The same
-// search must find it in what the client sent.
+// TestRecordingHoldsNoSecret records a client that uses every kind of secret in
+// a conversation, and searches the recording for them. The same search must
+// find them in what the client sent.
 func TestRecordingHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	rec, sent := new(shimtest.Recorder), new(testenv.Output)

@@ -25,14 +25,14 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// A made is what .ci/release has made.
+// A made is the output of .ci/release.
 type made struct {
 	t       *testing.T
 	dir     string
 	version string
 }
 
-// released returns what .ci/release has made of this source.
+// released returns the output of .ci/release for this source.
 func released(t *testing.T) made {
 	t.Helper()
 	dir := os.Getenv("KEY2OAUTH_TEST_DIST")
@@ -50,7 +50,7 @@ func released(t *testing.T) made {
 	return made{t, dir, meta.Version}
 }
 
-// file returns the one file that has this name. A star stands for anything.
+// file returns the only file with this name. A star matches anything.
 func (m made) file(pattern string) string {
 	m.t.Helper()
 	found, err := filepath.Glob(filepath.Join(m.dir, filepath.FromSlash(pattern)))
@@ -63,8 +63,8 @@ func (m made) file(pattern string) string {
 	return found[0]
 }
 
-// TestReleaseArchives looks into each archive: it has the program for its
-// system, and what belongs to it.
+// TestReleaseArchives inspects each archive. It must have the program for its
+// system and the files that belong to it.
 func TestReleaseArchives(t *testing.T) {
 	m := released(t)
 	for _, tt := range []struct{ name, program, machine string }{
@@ -102,7 +102,7 @@ func TestReleaseArchives(t *testing.T) {
 	}
 }
 
-// unpack reads an archive of one folder, and returns what is in that.
+// unpack reads an archive of one folder, and returns the content of the folder.
 func unpack(t *testing.T, name string) map[string][]byte {
 	t.Helper()
 	files := make(map[string][]byte)
@@ -152,7 +152,7 @@ func unpack(t *testing.T, name string) map[string][]byte {
 	}
 }
 
-// machine names the processors that a program is for, and on Windows whether
+// machine returns the processor that a program is for, and on Windows whether
 // it opens a console.
 func machine(t *testing.T, program []byte) string {
 	t.Helper()
@@ -177,8 +177,8 @@ func machine(t *testing.T, program []byte) string {
 	return strings.Join(cpus, " ")
 }
 
-// TestReleaseChecksums holds the list of checksums to the files: each file that
-// is published is on it.
+// TestReleaseChecksums compares the list of checksums with the files. Every
+// published file must be on the list.
 func TestReleaseChecksums(t *testing.T) {
 	m := released(t)
 	list, err := os.ReadFile(m.file("*_checksums.txt"))
@@ -200,7 +200,7 @@ func TestReleaseChecksums(t *testing.T) {
 		case d.IsDir() || !slices.Contains([]string{".gz", ".zip", ".deb", ".rpm", ".exe", ".dmg"}, filepath.Ext(name)):
 			return nil
 		case !strings.Contains(base, strings.TrimSuffix(m.version, "-snapshot")):
-			return nil // a program on its way into a package
+			return nil // a program that goes into a package
 		}
 		b, err := os.ReadFile(name)
 		if err != nil {

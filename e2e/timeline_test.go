@@ -27,7 +27,7 @@ func (a *app) attempts() []attempt {
 	return answer.Timeline
 }
 
-// via is how the clients of this test come.
+// via says how the clients of this test reach the program.
 func (a *app) via() string {
 	switch {
 	case a.world == nil:
@@ -38,7 +38,7 @@ func (a *app) via() string {
 	return "ngrok"
 }
 
-// mustHaveTimeline checks how the only grant came to be, once its client has
+// mustHaveTimeline checks the timeline of the only grant, once its client has
 // used a tool.
 func (a *app) mustHaveTimeline(t testing.TB) {
 	t.Helper()
@@ -58,20 +58,20 @@ func (a *app) mustHaveTimeline(t testing.TB) {
 	via := a.via()
 	var steps []string
 	for _, e := range got.Events {
-		// Clients of this test lose their access token right after the first tool,
-		// and may be seen to before the end of its answer is.
+		// Clients of this test lose their access token right after the first tool. The
+		// timeline may show that before the end of the tool's response.
 		if step := strings.TrimSuffix(e.Step+":"+e.Why, ":"); step != "token:unknown" {
 			steps = append(steps, step)
 		}
 	}
 	const want = "found register authorize consent key approve exchange call tool"
-	// And then they may be seen to refresh it as well.
+	// It may also show the refresh that follows.
 	if way := strings.Replace(strings.Join(steps, " "), " call refresh tool", " call tool", 1); way != want || got.Via != via || got.Client == "" || got.Client != grants[0].ClientName {
 		t.Errorf("%q came by %s: %s, want %q by %s: %s", got.Client, got.Via, way, grants[0].ClientName, via, want)
 	}
 }
 
-// A walk is one attempt that a test makes, step by step.
+// A walk is one attempt to connect that a test makes step by step.
 type walk struct {
 	*shimtest.OAuthClient
 	t   *testing.T
@@ -80,14 +80,14 @@ type walk struct {
 	e   endpointInfo
 }
 
-// begin finds out where to sign in, and registers.
+// begin runs discovery and registers.
 func (w *walk) begin() {
 	w.t.Helper()
 	w.post("")
 	w.OAuthClient = oauthClient(w.t, w.app, "http://127.0.0.1:3118/callback", w.app.url(w.e))
 }
 
-// answer fills in the form of the consent page.
+// answer submits the form of the consent page.
 func (w *walk) answer(values map[string]string) *shimtest.Page {
 	w.t.Helper()
 	authorize := w.AuthorizeURL()
@@ -97,14 +97,14 @@ func (w *walk) answer(values map[string]string) *shimtest.Page {
 	return shimtest.NewBrowser(w.t, w.app.origin).Consent(authorize, values)
 }
 
-// approved goes on to the code.
+// approved continues to the code.
 func (w *walk) approved() (code string) {
 	w.t.Helper()
 	w.begin()
 	return w.CodeFrom(w.answer(map[string]string{"api_key": w.up.Key(), "action": "approve"}).Location)
 }
 
-// signIn goes on to the tokens.
+// signIn continues to the tokens.
 func (w *walk) signIn() {
 	w.t.Helper()
 	if status, body := w.Redeem(w.approved()); status != http.StatusOK {
@@ -112,8 +112,8 @@ func (w *walk) signIn() {
 	}
 }
 
-// ask opens an authorization URL in which one parameter is another one, or
-// missing if value is "".
+// ask opens an authorization URL with one parameter changed, or removed if
+// value is "".
 func (w *walk) ask(param, value string) {
 	w.t.Helper()
 	w.begin()
@@ -130,7 +130,7 @@ func (w *walk) ask(param, value string) {
 	w.browse(u.String())
 }
 
-// browse opens a URL where the client's user is.
+// browse opens a URL in the browser of the client's user.
 func (w *walk) browse(u string) *shimtest.Page {
 	w.t.Helper()
 	if w.app.world != nil {
@@ -139,7 +139,7 @@ func (w *walk) browse(u string) *shimtest.Page {
 	return shimtest.NewBrowser(w.t, w.app.origin).Open(u)
 }
 
-// post makes a first call.
+// post sends a first call.
 func (w *walk) post(token string) {
 	w.t.Helper()
 	req, err := http.NewRequest("POST", w.app.url(w.e), strings.NewReader(
@@ -159,7 +159,7 @@ func (w *walk) post(token string) {
 	resp.Body.Close()
 }
 
-// brokenServer is a sign-in after which the server answers like this.
+// brokenServer is a sign-in after which the server answers with f.
 func brokenServer(f shimtest.Fault) func(*walk) {
 	return func(w *walk) {
 		w.signIn()
@@ -173,11 +173,11 @@ type stop struct {
 	name  string
 	do    func(w *walk)
 	cause string
-	whose string // "" while it may yet go on by itself
+	whose string // "" while it may still continue
 	next  string // what to do, in part
 }
 
-// stops are those of apps on this computer, and of all others too.
+// stops are the stops of apps on this computer, which also apply to all others.
 var stops = []stop{
 	{"nobody opens the browser", (*walk).begin, "register", "", ""},
 	{"client that never comes back", func(w *walk) { w.approved() }, "approve", "", ""},
@@ -238,8 +238,8 @@ var stops = []stop{
 	{"paused", func(w *walk) { w.signIn(); w.app.run("", "pause"); w.post(w.Access); w.app.run("", "resume") }, "call paused", "yours", "Press Resume"},
 }
 
-// TestN07TimelineAfterPowerCut: how a grant came to be is known as long as the
-// grant is, however soon after the approval the power went.
+// TestN07TimelineAfterPowerCut checks that the timeline of a grant lasts as
+// long as the grant, even if the power goes right after the approval.
 func TestN07TimelineAfterPowerCut(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -257,7 +257,7 @@ func TestN07TimelineAfterPowerCut(t *testing.T) {
 			}
 		}
 		if len(mine) != 1 || mine[0].Diagnosis.Cause != "approve" || mine[0].Client == "" {
-			t.Errorf("after the power cut the timeline is %+v, want where the app stopped", mine)
+			t.Errorf("after the power cut the timeline is %+v, want the step where the app stopped", mine)
 		}
 		if status, body := w.Redeem(code); status != http.StatusOK {
 			t.Errorf("POST /token = %d %v", status, body)
@@ -277,7 +277,7 @@ func TestN07TimelineAfterPowerCut(t *testing.T) {
 	}
 }
 
-// farStops are those of apps that come through the tunnel.
+// farStops are the stops of apps that come through the tunnel.
 var farStops = []stop{
 	{"no browser comes through", (*walk).begin, "register ngrok", "", ""},
 	{"warning page in the way", func(w *walk) {
@@ -311,7 +311,7 @@ var farStops = []stop{
 	{"client that has access and does nothing", (*walk).signIn, "exchange silent", "", ""},
 	{"token of another origin", func(w *walk) {
 		here := *w.app
-		here.world = nil // the same client by the local address
+		here.world = nil // the same client at the local address
 		local := &walk{t: w.t, app: &here, up: w.up, e: w.e}
 		local.signIn()
 		w.post(local.Access)
@@ -326,8 +326,8 @@ var farStops = []stop{
 	}, "approve offline", "", ""},
 }
 
-// TestN07Timeline breaks attempts off where clients, owners and servers break them
-// off, and compares the diagnosis.
+// TestN07Timeline stops attempts where clients, owners and servers stop them,
+// and compares the diagnosis.
 func TestN07Timeline(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -343,8 +343,8 @@ func TestN07Timeline(t *testing.T) {
 	}
 }
 
-// TestN07TimelineThroughTunnel breaks off attempts of apps on the internet. The
-// page says of each which app it is, where it comes from and what it wanted.
+// TestN07TimelineThroughTunnel stops attempts of apps on the internet. The page
+// says for each which app it is, where it comes from and what it wanted.
 func TestN07TimelineThroughTunnel(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -360,8 +360,8 @@ func TestN07TimelineThroughTunnel(t *testing.T) {
 	}
 }
 
-// TestN07TimelineThroughOwnTunnel is the same for a tunnel of the owner's own,
-// which shows no page of ngrok's.
+// TestN07TimelineThroughOwnTunnel does the same with a tunnel that the owner
+// runs. It has no warning page like ngrok's.
 func TestN07TimelineThroughOwnTunnel(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
@@ -376,7 +376,7 @@ func TestN07TimelineThroughOwnTunnel(t *testing.T) {
 	})
 }
 
-// mustDiagnose lets attempts stop, and compares what is said of each.
+// mustDiagnose lets attempts stop, and compares the diagnosis of each.
 func mustDiagnose(t *testing.T, a *app, stops []stop) {
 	for _, tt := range stops {
 		t.Run(tt.name, func(t *testing.T) {
@@ -386,8 +386,7 @@ func mustDiagnose(t *testing.T, a *app, stops []stop) {
 			var got attempt
 			look := func() bool {
 				for _, x := range a.attempts() {
-					// Who refreshes does not say for which server, nor does a wrong
-					// address.
+					// A refresh does not name its server, and a wrong address has none.
 					mine := x.Slug == w.e.Slug || x.Slug == "" && tt.cause == "refresh unknown"
 					if mine && x.Diagnosis.Cause == tt.cause {
 						got = x
@@ -406,10 +405,10 @@ func mustDiagnose(t *testing.T, a *app, stops []stop) {
 				t.Errorf("got %+v, want %q and %q", got, tt.whose, tt.next)
 			}
 			via := a.via()
-			if tt.cause == "token other origin" { // which is not where it signed in
+			if tt.cause == "token other origin" { // not the side where it signed in
 				via = "local"
 			}
-			// Of a registration that was not made here nobody knows whose it is.
+			// An unknown registration has no known client.
 			if got.Via != via || got.Client == "" && tt.cause != "authorize client" {
 				t.Errorf("it is %q by %s, want by %s", got.Client, got.Via, via)
 			}

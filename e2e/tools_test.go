@@ -13,15 +13,15 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// A reply is what came back for a request, read whole.
+// A reply is a response that was read completely.
 type reply struct {
 	Status int
 	Header http.Header
 	Body   string
 }
 
-// callTool calls a tool of an endpoint in one request, which a stateless
-// upstream takes without a session. It may be used on any goroutine.
+// callTool calls a tool of an endpoint in a single request. A stateless
+// upstream accepts that without a session. Safe to use on any goroutine.
 func callTool(c *http.Client, endpoint, token, tool string, args any) (reply, error) {
 	params, err := json.Marshal(map[string]any{"name": tool, "arguments": args})
 	if err != nil {
@@ -44,7 +44,7 @@ func callTool(c *http.Client, endpoint, token, tool string, args any) (reply, er
 	return reply{Status: resp.StatusCode, Header: resp.Header, Body: string(b)}, err
 }
 
-// fresh uses no connection twice: the program is restarted in these tests.
+// fresh uses no connection twice, because these tests restart the program.
 var fresh = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // says reports whether a is a tool's answer with exactly this text.
@@ -65,7 +65,7 @@ func (a reply) says(text string) bool {
 		!rpc.Result.IsError && len(rpc.Result.Content) == 1 && rpc.Result.Content[0].Text == text
 }
 
-// A user is a client that has signed in, with all that it was ever answered.
+// A user is a client that has signed in, with everything that it ever received.
 type user struct {
 	*shimtest.OAuthClient
 	t       testing.TB
@@ -109,7 +109,7 @@ func (u *user) callWith(token string) reply {
 	return a
 }
 
-// text is what the tool is to answer to the last call.
+// text is the expected result of the last call.
 func (u *user) text() string { return fmt.Sprintf("call %d", u.calls) }
 
 // mustCall makes a call that has to work.
@@ -131,7 +131,8 @@ func (u *user) mustRefresh(when, token string) {
 	u.keep()
 }
 
-// mustAll uses every token that was ever answered: what nobody revoked works.
+// mustAll uses every token that the user ever received. All must work until
+// they are revoked.
 func (u *user) mustAll(when string) {
 	u.t.Helper()
 	for i, token := range u.access {

@@ -14,8 +14,8 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// apiKey is what the upstream of these tests wants, and rotatedKey what it
-// wants instead once its keys were changed.
+// apiKey is the key that the upstream of these tests accepts. rotatedKey is the
+// key that it accepts instead after the rotation.
 const (
 	apiKey     = "sk-e2e-7f3k9d2m5q8w"
 	rotatedKey = "sk-e2e-1b6n4x8c0v5z"
@@ -29,8 +29,8 @@ func everything(t testing.TB, stateless bool) string {
 	if stateless {
 		mode = "-stateless=true"
 	}
-	// The server does not say which port it got, so it is given one that was
-	// free a moment ago.
+	// The server does not report its port, so it gets one that was free a moment
+	// ago.
 	for range 5 {
 		addr := freeAddr(t)
 		out := new(testenv.Output)
@@ -85,7 +85,7 @@ type gate struct {
 	rotated  atomic.Bool
 	accepted atomic.Int64
 	refused  atomic.Int64
-	streams  atomic.Int64 // GET requests, of those that were accepted
+	streams  atomic.Int64 // accepted GET requests
 }
 
 func newGate(t testing.TB, backend string) *gate {
@@ -118,8 +118,8 @@ func newGate(t testing.TB, backend string) *gate {
 	return g
 }
 
-// rotate makes the gate want rotatedKey. Until then each request must have
-// had the right key.
+// rotate makes the gate accept only rotatedKey. All requests before that must
+// have had the right key.
 func (g *gate) rotate(t testing.TB) {
 	t.Helper()
 	if n := g.refused.Load(); n != 0 {
@@ -128,9 +128,9 @@ func (g *gate) rotate(t testing.TB) {
 	g.rotated.Store(true)
 }
 
-// relay passes one request on. Without full duplex the server closes the body
-// of a request when its answer begins; a transport that has yet to read the
-// body's end takes that for a fault and cuts the answer.
+// relay passes one request on. Without full duplex, the server closes the body
+// of a request when its response begins. A transport that has not read the body
+// to its end takes that for an error and cuts the response.
 func relay(proxy *httputil.ReverseProxy, w http.ResponseWriter, r *http.Request) {
 	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -16,7 +16,7 @@ import (
 	"github.com/key2oauth/key2oauth/tray/traytest"
 )
 
-// A wine is a Windows of its own, on a display that nobody sees.
+// A wine is a separate Windows on a virtual display.
 type wine struct {
 	t      *testing.T
 	screen *traytest.Desktop
@@ -34,7 +34,7 @@ func startWine(t *testing.T) *wine {
 	prefix := filepath.Join(w.dir, "prefix")
 	w.env = append(w.screen.Env(), "WINEPREFIX="+prefix, "WINEDEBUG=-all", "WINEDLLOVERRIDES=mscoree,mshtml=;winemenubuilder.exe=d")
 	w.env = append(w.env, w.links.env(os.Getenv("PATH"))...)
-	t.Cleanup(func() { w.command("wineserver", "-k", "-w").Run() }) // all that runs in this prefix
+	t.Cleanup(func() { w.command("wineserver", "-k", "-w").Run() }) // ends everything that runs in this prefix
 	w.mustRun("wineboot", "-i")
 	w.mustRun("wineserver", "-w") // until its registry is on the disk
 	w.mustRun("x86_64-w64-mingw32-gcc", "-shared", "-O2", "-o", filepath.Join(prefix, "drive_c/windows/system32/bcryptprimitives.dll"),
@@ -45,7 +45,7 @@ func startWine(t *testing.T) *wine {
 func (w *wine) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Env = w.env
-	cmd.WaitDelay = time.Second // services that it has started hold its output open
+	cmd.WaitDelay = time.Second // the services that it started keep its output open
 	return cmd
 }
 
@@ -68,7 +68,7 @@ func (w *wine) run(name string, args ...string) (code int, out string) {
 	return cmd.ProcessState.ExitCode(), string(b)
 }
 
-// cross builds for Windows, and returns the file.
+// cross builds a program for Windows, and returns the file.
 func (w *wine) cross(name string, args ...string) string {
 	w.t.Helper()
 	file := filepath.Join(w.dir, name)
@@ -84,12 +84,13 @@ func (w *wine) cross(name string, args ...string) string {
 const wineWidth, wineHeight = 1000, 660
 
 // TestWine runs the program for Windows: its icon in the taskbar, the
-// Credential Manager, a login through it, a second start, and Quit.
+// Credential Manager, a sign-in through it, a second start, and Quit.
 func TestWine(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
 	w := startWine(t)
-	// As it is shipped, without a console; and with one, to see what it prints.
+	// One build as it is shipped, without a console, and one with a console, to see
+	// what it prints.
 	app := w.cross("key2oauth-gui.exe", "build", "-ldflags=-H=windowsgui", "./cmd/key2oauth")
 	exe := w.cross("key2oauth.exe", "build", "./cmd/key2oauth")
 	login := w.cross("login.exe", "test", "-c", "./e2e/windows")
@@ -137,7 +138,7 @@ func TestWine(t *testing.T) {
 		t.Errorf("after Quit, status = %d, want 3:\n%s", code, out)
 	}
 
-	// The next run has the key that the last one kept.
+	// The next run has the key that the last run saved.
 	serve := w.command("wine", exe, "serve")
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
@@ -149,7 +150,7 @@ func TestWine(t *testing.T) {
 	})
 }
 
-// icon waits until the taskbar shows the icon, and returns where.
+// icon waits until the taskbar shows the icon, and returns its position.
 func (w *wine) icon() (at image.Point) {
 	w.t.Helper()
 	bar := image.Rect(wineWidth/2, wineHeight-20, wineWidth, wineHeight)
@@ -169,6 +170,6 @@ func (w *wine) openMenu(icon image.Point) {
 		n := traytest.Changed(before, w.screen.Screen(w.t))
 		return n > 20000, fmt.Sprint(n, " pixels changed")
 	})
-	w.screen.Point(w.t, image.Pt(100, 100), 0) // or a tooltip covers it
+	w.screen.Point(w.t, image.Pt(100, 100), 0) // otherwise a tooltip covers it
 	time.Sleep(time.Second)
 }

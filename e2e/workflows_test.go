@@ -9,13 +9,14 @@ import (
 	"testing"
 )
 
-// TestWorkflows holds what GitHub runs to two rules: whose code it is is known
-// to the last byte, and it may do no more than it has to.
+// TestWorkflows checks two rules for the workflows on GitHub: the code that
+// runs is pinned to the last byte, and its permissions are no wider than
+// necessary.
 func TestWorkflows(t *testing.T) {
-	// What a workflow's jobs may write.
+	// What the jobs of a workflow may write.
 	writes := map[string][]string{
 		"release.yml":   {"contents"},        // the draft of a release
-		"codeql.yml":    {"security-events"}, // what was found
+		"codeql.yml":    {"security-events"}, // the findings
 		"scorecard.yml": {"security-events"},
 	}
 	files, err := filepath.Glob(filepath.Join("..", ".github", "workflows", "*.yml"))
@@ -31,13 +32,13 @@ func TestWorkflows(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !strings.Contains(string(b), "\npermissions: {}\n") {
-			t.Errorf("%s gives its jobs rights that they have not asked for", name)
+			t.Errorf("%s gives its jobs permissions that they do not request", name)
 		}
 		for line := range strings.Lines(string(b)) {
 			key, value, _ := strings.Cut(strings.TrimLeft(strings.TrimSpace(line), "- "), ": ")
 			switch {
 			case key == "uses" && !strings.HasPrefix(value, "./") && !pinned.MatchString(value):
-				t.Errorf("%s: %s is not pinned by its digest, with its version behind", name, value)
+				t.Errorf("%s: %s is not pinned by its digest, followed by its version", name, value)
 			case key == "image" && !image.MatchString(value):
 				t.Errorf("%s: %s is not pinned by its digest", name, value)
 			case strings.HasPrefix(value, "write") && !slices.Contains(writes[name], key):

@@ -61,7 +61,7 @@ func generate(root string) (doc []byte, missing []string, err error) {
 		return nil, nil, err
 	}
 	known := make(map[string]bool)
-	counts := make(map[rows.Grade][2]int) // with a test, all
+	counts := make(map[rows.Grade][2]int) // rows with a test, all rows
 	for _, r := range all {
 		known[r.ID] = true
 		c := counts[r.Grade]

@@ -131,7 +131,7 @@ func beginning(e ast.Expr) ast.Expr {
 	switch x := e.(type) {
 	case *ast.BinaryExpr:
 		if lit, ok := beginning(x.X).(*ast.BasicLit); ok && strings.HasSuffix(lit.Value, `"`) {
-			// Completed, to keep the name after the ids from being empty.
+			// Add dots, because the name after the ids must not be empty.
 			return &ast.BasicLit{Kind: lit.Kind, Value: strings.TrimSuffix(lit.Value, `"`) + `..."`}
 		}
 	case *ast.CallExpr:

@@ -47,7 +47,7 @@ func main() {
 }
 
 // run replays the mutations whose rows match only, prints a table, and reports
-// whether every one of them was noticed.
+// whether the tests noticed all of them.
 func run(root string, only *regexp.Regexp, workers int, out io.Writer) (bool, error) {
 	all, err := load(root)
 	if err != nil {

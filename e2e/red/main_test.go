@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestRun replays mutations in a small module of its own: one that the test
-// notices, one that it does not, one that does not compile, one that no longer
-// applies and one whose test does not exist.
+// TestRun replays mutations in a small separate module: one that the test
+// notices, one that it misses, one that does not compile, one that no longer
+// applies and one with a test that does not exist.
 func TestRun(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
@@ -65,8 +65,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestTablesApply holds that every mutation in the repository still applies.
-// It does not replay them: that takes long, see the command.
+// TestTablesApply checks that every mutation in the repository still applies.
+// It does not replay them, because that takes long; the command does.
 func TestTablesApply(t *testing.T) {
 	const root = "../.."
 	ms, err := load(root)

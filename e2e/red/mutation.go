@@ -16,12 +16,12 @@ import (
 
 // A mutation is one line of a testdata/red.txt.
 type mutation struct {
-	source   string // file and line that it stands in
+	source   string // file and line of this mutation
 	rows     string // ids, separated by spaces
 	pkg      string // folder of the package, slashes, from the root
 	test     string // pattern for go test -run
 	file     string // file to break
-	old, new string // as written
+	old, new string // as written in the table
 }
 
 // load reads every testdata/red.txt below root.
@@ -61,7 +61,7 @@ func load(root string) ([]mutation, error) {
 	return ms, err
 }
 
-// path returns where the file to break is.
+// path returns the path of the file to break.
 func (m mutation) path(root string) string {
 	p := filepath.Join(root, filepath.FromSlash(m.file))
 	if _, err := os.Stat(p); err == nil {
@@ -70,7 +70,7 @@ func (m mutation) path(root string) string {
 	return filepath.Join(root, filepath.FromSlash(m.pkg), filepath.FromSlash(m.file))
 }
 
-// where names the broken line for people.
+// where describes the broken line for people.
 func (m mutation) where(root string) string {
 	src, err := os.ReadFile(m.path(root))
 	if err != nil {
@@ -85,24 +85,24 @@ func (m mutation) where(root string) string {
 
 var unescape = strings.NewReplacer(`\n`, "\n", `\t`, "\t").Replace
 
-// A verdict is what came of one mutation.
+// A verdict is the result of one mutation.
 type verdict string
 
-// The verdicts. Everything but red is a fault of the table or of the test.
+// The verdicts. All except red mean that the table or the test is at fault.
 const (
 	red      verdict = "red"
 	survived verdict = "SURVIVED"
-	broken   verdict = "ERROR" // does not apply, does not compile, or fails unbroken
+	broken   verdict = "ERROR" // does not apply, does not compile, or the test fails without it
 )
 
-// A result is a verdict with what led to it.
+// A result is a verdict and the reason for it.
 type result struct {
 	verdict verdict
 	words   string
 	took    time.Duration
 }
 
-// replay runs the test as it is and then with the mutation.
+// replay runs the test without the mutation and then with it.
 func (m mutation) replay(root string) result {
 	start := time.Now()
 	v, words := m.judge(root)
@@ -162,15 +162,15 @@ func (m mutation) judge(root string) (verdict, string) {
 
 var (
 	failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: `)
-	// A test that builds the program itself fails too when that does not compile.
+	// A test may build the program, and fails too if the program does not compile.
 	failedBuild = regexp.MustCompile(`(?m)\[(build|setup) failed\]|go build \S+: exit status`)
 )
 
-// goTest runs the mutation's test. The overlay travels in the environment, so
-// that a test that builds the program builds it broken.
+// goTest runs the mutation's test. The overlay is in the environment, because a
+// test that builds the program must also build it with the mutation.
 func (m mutation) goTest(root, overlay string) (out string, failed bool, err error) {
-	// Without -count go test would answer from its cache where the package only
-	// runs the broken one, as tests of the built program do.
+	// -count=1 bypasses go test's cache. A test of the built program does not
+	// change with the program, so its result could come from the cache.
 	args := []string{"test", "-count=1", "-timeout", "5m", "-v", "-run", m.test, "./" + strings.TrimPrefix(m.pkg, "./")}
 	cmd := exec.Command("go", args...)
 	cmd.Dir = root

@@ -6,11 +6,12 @@ import (
 	"testing"
 )
 
-// Axe returns two scripts: one loads axe-core into a page, and one checks the
-// page with all of its rules but one: pages that continue automatically do so
-// by a refresh, because they must without scripts, and each has a link for
-// readers who turned that off. The second script's value is the promise of a
-// list, empty if nothing is wrong. e2e is the folder with the npm packages.
+// Axe returns two scripts. The first loads axe-core into a page. The second
+// checks the page, and its value is the promise of a list, which is empty if
+// nothing is wrong. It leaves out the rule against automatic refresh: pages
+// that continue automatically need one to work without scripts, and each has a
+// link for readers who turned that off. e2e is the folder with the npm
+// packages.
 func Axe(t testing.TB, e2e string) (load, look string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(e2e, "node_modules", "axe-core", "axe.min.js"))

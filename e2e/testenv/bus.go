@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The bus has no service files, so it activates nothing: no panel, prompter or
-// keychain of the machine starts.
+// The bus has no service files, and therefore starts no panel, prompter or
+// keychain of the machine.
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -27,8 +27,8 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 `
 
 // StartBus starts a private D-Bus session bus with its socket in dir, and
-// returns its address. It ends with t, or by End. It skips t if there is no
-// dbus-daemon.
+// returns its address. The bus stops when t ends, or with End. Without a
+// dbus-daemon, StartBus skips t.
 func StartBus(t testing.TB, dir string, env []string) (address string, daemon *exec.Cmd) {
 	t.Helper()
 	program := Need(t, "dbus-daemon")
@@ -53,8 +53,8 @@ func StartBus(t testing.TB, dir string, env []string) (address string, daemon *e
 	return strings.TrimSpace(line), daemon
 }
 
-// ShortDir returns a folder whose path is short enough for sockets. It is
-// removed with t.
+// ShortDir returns a folder with a path that is short enough for sockets. It is
+// removed when t ends.
 func ShortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "k2o")

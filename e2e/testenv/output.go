@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// An Output collects what a process prints while others read it.
+// An Output collects what a process prints. It can be read at the same time.
 type Output struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -1,5 +1,5 @@
-// Package windows holds the tests that have to run on the system that the
-// program runs on: it asks Windows whose a connection is.
+// Package windows holds the tests that must run on Windows itself. The program
+// asks Windows which user a connection belongs to.
 package windows
 
 import (
@@ -16,15 +16,15 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// A running is the program that runs already. KEY2OAUTH_TEST_EXE is the
-// program's file, KEY2OAUTH_DATA_DIR its data folder.
+// A running is a program that is already running. KEY2OAUTH_TEST_EXE names its
+// file, KEY2OAUTH_DATA_DIR its data folder.
 type running struct {
 	t           *testing.T
 	exe, origin string
 }
 
-// TestLogin signs a client in to the program that runs, by all that Windows has
-// a part in: the keychain, and whose a connection is.
+// TestLogin signs a client in to the running program. That uses the parts that
+// depend on Windows: the keychain, and which user a connection belongs to.
 func TestLogin(t *testing.T) {
 	exe, dir := os.Getenv("KEY2OAUTH_TEST_EXE"), os.Getenv("KEY2OAUTH_DATA_DIR")
 	if exe == "" || dir == "" {

@@ -12,7 +12,7 @@ import (
 //go:embed rows.tsv
 var table string
 
-// A Grade is the cost of a row that fails.
+// A Grade says what a failing row costs.
 type Grade string
 
 // The grades of a row.
@@ -27,7 +27,7 @@ type Row struct {
 	ID       string
 	Grade    Grade
 	Behavior string
-	Later    string // the missing part of the program that it belongs to
+	Later    string // the missing part of the program that the row belongs to
 	Except   string // what the row leaves out, and until when
 }
 
