@@ -189,7 +189,7 @@ var stops = []stop{
 	{"no PKCE", func(w *walk) { w.ask("code_challenge", "") }, "authorize pkce", "client", "Update"},
 	{"implicit flow", func(w *walk) { w.ask("response_type", "token") }, "authorize refused", "client", "Update"},
 
-	{"denied", func(w *walk) { w.begin(); w.answer(map[string]string{"action": "deny"}) }, "approve denied", "yours", "Nothing"},
+	{"denied", func(w *walk) { w.begin(); w.answer(map[string]string{"action": "deny"}) }, "approve denied", "yours", "press Connect"},
 	{"wrong key", func(w *walk) {
 		w.begin()
 		w.answer(map[string]string{"api_key": otherKey, "action": "approve"})
@@ -303,7 +303,7 @@ var farStops = []stop{
 			}
 		}
 	}, "waiting", "", ""},
-	{"mistyped address", func(w *walk) { w.ask("resource", w.app.issuer()+"/zzzzzzzzzzzz/mcp") }, "authorize resource", "yours", "Copy the address"},
+	{"mistyped address", func(w *walk) { w.ask("resource", w.app.issuer()+"/zzzzzzzzzzzz/mcp") }, "authorize resource", "yours", "Copy the server's address"},
 	{"client with a stale id", func(w *walk) { w.ask("client_id", "k2o_c_stale") }, "authorize client", "client", "add it again"},
 	{"wrong key", func(w *walk) { w.begin(); w.answer(map[string]string{"api_key": otherKey, "action": "approve"}) }, "key rejected", "yours", "Copy the whole key"},
 	{"client that never comes back", func(w *walk) { w.approved() }, "approve", "", ""},
@@ -338,7 +338,7 @@ func TestN07Timeline(t *testing.T) {
 	if len(st.Attempts) != 5 || st.Attempts[0].Diagnosis.Words == "" {
 		t.Errorf("the status lists %+v, want the last 5", st.Attempts)
 	}
-	if out := a.run("", "status"); !strings.Contains(out, "attempt") || strings.Contains(out+a.out.String(), otherKey) {
+	if out := a.run("", "status"); !strings.Contains(out, "could not connect") || strings.Contains(out+a.out.String(), otherKey) {
 		t.Errorf("the status says nothing of attempts, or it or the log holds a key:\n%s", out)
 	}
 }
