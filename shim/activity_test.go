@@ -52,7 +52,7 @@ func (c *caller) call(tool, text string) string {
 	return body
 }
 
-// activity asks the API for calls and returns them, and their tools or methods
+// activity asks the API for calls. It returns them, and their tools or methods
 // in one line.
 func (p *program) activity(query string) (calls []map[string]any, line string) {
 	p.t.Helper()
@@ -88,7 +88,7 @@ func TestActivity(t *testing.T) {
 	a.up.Break(nil)
 	b.up.SetKey("sk-another")
 	b.call("echo", "hello")
-	p.post(a.url, "", `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`) // nobody's call
+	p.post(a.url, "", `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`) // an unauthorized call, which counts for no app
 
 	_, out := p.api("GET", "/api/grants", nil)
 	grant := make(map[string]map[string]any) // by slug
@@ -154,7 +154,7 @@ func TestActivity(t *testing.T) {
 	}
 }
 
-// TestActivityIsTheOwners: neither a stranger nor a public origin is told who
+// TestActivityIsTheOwners: neither a stranger nor a public origin can see who
 // calls what.
 func TestActivityIsTheOwners(t *testing.T) {
 	p := start(t)
@@ -168,8 +168,8 @@ func TestActivityIsTheOwners(t *testing.T) {
 	}
 }
 
-// TestActivityHoldsNoBodies: what a tool was sent and what it answered is
-// nowhere, and a name that is kept is bounded and clean.
+// TestActivityHoldsNoBodies: a tool's input and output are stored nowhere, and
+// a stored name is bounded and clean.
 func TestActivityHoldsNoBodies(t *testing.T) {
 	const canary, planted = "canary-argument-81f3", "canary-tool-name-2c9e"
 	p := start(t)
@@ -181,7 +181,7 @@ func TestActivityHoldsNoBodies(t *testing.T) {
 	calls, _ := p.activity("")
 	tool := calls[0]["tool"].(string)
 	if len(tool) > 128 || !strings.HasPrefix(tool, planted+"x") {
-		t.Errorf("got the tool %q, want it cut and without what cannot be seen", tool)
+		t.Errorf("got the tool %q, want it cut off and without invisible characters", tool)
 	}
 	page := p.owner().Open("/activity").Body
 	p.stop()
@@ -198,7 +198,8 @@ func TestActivityHoldsNoBodies(t *testing.T) {
 		}
 		places[e.Name()] = string(b)
 	}
-	// A search that finds nothing proves something only if it can find.
+	// A search that finds nothing proves something only if it could find
+	// something.
 	for _, place := range []string{"API", "page", "state.db"} {
 		if !strings.Contains(places[place], planted) {
 			t.Errorf("the search does not find the tool's name in %s", place)
@@ -213,12 +214,12 @@ func TestActivityHoldsNoBodies(t *testing.T) {
 	}
 }
 
-// TestActivityEvents: calls come down the event stream as they end, each as an
+// TestActivityEvents: each call appears on the event stream as it ends, as an
 // object of its own.
 func TestActivityEvents(t *testing.T) {
 	p := start(t)
 	c := newCaller(p, "Weather")
-	c.call("big", "") // before anybody listens
+	c.call("big", "") // before anything listens
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", p.origin+"/api/events", nil)
@@ -356,7 +357,7 @@ func TestActivityPage(t *testing.T) {
 func BenchmarkCall(b *testing.B) {
 	p := start(b)
 	c := newCaller(p, "Weather")
-	// Not the official server, which costs far more than what is measured.
+	// The official server would cost far more than what is measured here.
 	c.up.Break(shimtest.Status(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"hello"}]}}`))
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	b.ReportAllocs()

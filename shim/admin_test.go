@@ -109,8 +109,8 @@ func TestAdminAPI(t *testing.T) {
 	})
 }
 
-// TestBadEndpoints tries what people type, and what upstreams answer, when an
-// endpoint is made with its key.
+// TestBadEndpoints tries what people mistype, and what upstreams answer, when
+// an endpoint is added together with its key.
 func TestBadEndpoints(t *testing.T) {
 	p := start(t)
 	tests := []struct {
@@ -170,7 +170,7 @@ func TestBadEndpoints(t *testing.T) {
 	}
 }
 
-// TestUsualHeaders wants the header that an upstream wants to be found, and
+// TestUsualHeaders checks that the header an upstream expects is found and
 // named.
 func TestUsualHeaders(t *testing.T) {
 	p := start(t)

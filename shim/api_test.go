@@ -11,8 +11,8 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// TestAPIWords: rooms that know nothing of the API have their own constants for
-// what it calls by the same words.
+// TestAPIWords: packages that must not import the API have their own constants,
+// which must equal the API's words.
 func TestAPIWords(t *testing.T) {
 	for _, w := range [][2]string{
 		{string(keychain.StateReady), api.KeychainReady},
@@ -60,7 +60,7 @@ func TestAPIWords(t *testing.T) {
 		{timeline.Stopped, api.AttemptStopped},
 	} {
 		if w[0] != w[1] {
-			t.Errorf("a room says %q, and the API %q", w[0], w[1])
+			t.Errorf("a package says %q, and the API %q", w[0], w[1])
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// A phone is a browser on another device that has the owner asked.
+// A phone is a browser on another device that asks the owner.
 type phone struct {
 	*shimtest.Browser
 	client *shimtest.OAuthClient
@@ -27,7 +27,7 @@ type phone struct {
 
 var numberText = regexp.MustCompile(`<p class="number">.*</span>([0-9]{2})</p>`)
 
-// ask has the owner asked for a client whose answer goes to redirect.
+// ask asks the owner for a client that gets its answer at redirect.
 func (p *program) ask(from, redirect, mcpURL string) *phone {
 	p.t.Helper()
 	ph := &phone{Browser: p.farBrowser(from), client: p.farClient(redirect, mcpURL)}
@@ -39,7 +39,7 @@ func (p *program) ask(from, redirect, mcpURL string) *phone {
 		p.t.Fatalf("the waiting page (%d) shows no number:\n%s", wait.Status, wait.Body)
 	}
 	if !strings.Contains(wait.Body, `http-equiv="refresh" content="3;`) {
-		p.t.Error("the waiting page does not look again by itself")
+		p.t.Error("the waiting page does not reload automatically")
 	}
 	ph.number = m[1]
 	return ph
@@ -53,8 +53,8 @@ func (ph *phone) wrongNumber() string {
 	return strconv.Itoa(10 + (n-10+1)%90)
 }
 
-// TestL10Number goes the way of a phone: the owner types on his computer what
-// the phone shows, and only then the phone goes on.
+// TestL10Number signs in from a phone: the owner types the number from the
+// phone on the owner's computer, and only then does the phone continue.
 func TestL10Number(t *testing.T) {
 	p := startPublic(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -64,7 +64,7 @@ func TestL10Number(t *testing.T) {
 		t.Fatalf("the waiting page = %d %q, want the same number", page.Status, page.Location)
 	}
 
-	// Nobody but the owner may even see the page, with the number or without.
+	// Only the owner may even see the page, with or without the number.
 	stranger := p.browser()
 	if page := stranger.Open("/consent/" + ph.id); page.Status != http.StatusUnauthorized || len(page.Forms) > 0 {
 		t.Errorf("without the owner's session = %d, want 401 and no form", page.Status)
@@ -80,7 +80,7 @@ func TestL10Number(t *testing.T) {
 	}
 	owner := p.owner()
 	if home := owner.Open("/").Body; strings.Count(home, web.Text("home.asked")) != 1 || strings.Contains(home, ">"+ph.number+"<") {
-		t.Errorf("the home page does not set the request apart, or shows the number:\n%s", home)
+		t.Errorf("the home page does not highlight the request, or shows the number:\n%s", home)
 	}
 	page := owner.Open(pending[0].URL)
 	form := owner.Form(page, "/consent/"+ph.id)
@@ -99,7 +99,8 @@ func TestL10Number(t *testing.T) {
 			t.Fatalf("number %q = %d, want the page again", typed, page.Status)
 		}
 	}
-	// A wrong key loses nothing, and the number need not be typed again.
+	// After a wrong key nothing is lost, and the number need not be typed
+	// again.
 	page = owner.Submit(form, map[string]string{"credential": "new", "api_key": "wrong", "number": ph.number, "action": "approve"})
 	if form = owner.Form(page, "/consent/"+ph.id); form.Has("number") {
 		t.Error("the right number must be typed again after a wrong key")
@@ -109,8 +110,8 @@ func TestL10Number(t *testing.T) {
 		t.Fatalf("Approve = %d %q, want a page without the code", done.Status, done.Location)
 	}
 
-	// A second browser gets no code, neither one without cookies nor one with
-	// another cookie.
+	// A second browser gets no code, whether it has no cookies or a different
+	// one.
 	second := p.farBrowser(farAddr)
 	for range 2 {
 		if page := second.Open("/authorize/" + ph.id); page.Location != "" || page.Status != http.StatusForbidden {
@@ -133,15 +134,16 @@ func TestL10Number(t *testing.T) {
 	}
 }
 
-// TestWaitingPageOverTime: the page that waits looks again less and less often,
-// since each look may cost the tunnel's owner, and says when its time is over.
+// TestWaitingPageOverTime: the waiting page reloads less and less often, since
+// each request may cost the tunnel's owner money. It says when its time is
+// over.
 func TestWaitingPageOverTime(t *testing.T) {
 	p := startPublic(t)
 	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
 	ph := p.ask(farAddr, "https://claude.ai/api/mcp/auth_callback", mcpURL)
 	for _, tt := range []struct {
 		passed time.Duration
-		every  string // "" if the page does not look again by itself
+		every  string // "" if the page does not reload automatically
 		status int
 	}{
 		{50 * time.Second, "3", http.StatusOK},
@@ -190,8 +192,9 @@ func TestL10WrongNumberEnds(t *testing.T) {
 	}
 }
 
-// TestPhishedOwner: a stranger begins a sign-in, asks, and gets the owner to
-// open the page on his own computer and to approve. The stranger has no code.
+// TestPhishedOwner: a stranger starts a sign-in, asks, and tricks the owner
+// into opening the page on the owner's own computer and approving it. The
+// stranger still gets no code.
 func TestPhishedOwner(t *testing.T) {
 	p := startPublic(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -260,7 +263,7 @@ func TestDenyAcross(t *testing.T) {
 	}
 }
 
-// prompts notes what the owner is told.
+// prompts records what the owner is told.
 type prompts struct {
 	mu  sync.Mutex
 	all []api.Prompt
@@ -278,7 +281,8 @@ func (p *prompts) list() []api.Prompt {
 	return append([]api.Prompt(nil), p.all...)
 }
 
-// TestL09Prompts: a hundred requests raise one prompt, and few of them wait.
+// TestL09Prompts: a hundred requests raise one prompt, and only a few of them
+// wait.
 func TestL09Prompts(t *testing.T) {
 	told := new(prompts)
 	p := startConfig(t, shim.Config{Dir: t.TempDir(), Prompter: told,
@@ -312,7 +316,7 @@ func TestL09Prompts(t *testing.T) {
 		owner.Submit(owner.Form(page, page.URL.Path), map[string]string{"action": "deny"})
 	}
 	if all := told.list(); len(all) != 2 || all[1] != (api.Prompt{}) {
-		t.Errorf("after all were answered the owner was told %+v, want the prompt taken back", all)
+		t.Errorf("after all were answered the owner was told %+v, want the prompt withdrawn", all)
 	}
 	p.ask("192.0.2.200", "https://claude.ai/api/mcp/auth_callback", mcpURL)
 	if all := told.list(); len(all) != 3 {
@@ -320,7 +324,7 @@ func TestL09Prompts(t *testing.T) {
 	}
 }
 
-// TestAskGuards: nothing but the page itself can have the owner asked.
+// TestAskGuards: only the page itself can ask the owner.
 func TestAskGuards(t *testing.T) {
 	p := startPublic(t)
 	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)

@@ -9,8 +9,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestConnect goes the whole way as a newcomer does: an endpoint without a
-// key, a client that registers, a wrong key, the right one, tools, a restart.
+// TestConnect does all that a new user does: it adds an endpoint without a key,
+// registers a client, tries a wrong key and the right one, calls tools and
+// restarts.
 func TestConnect(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -141,13 +142,13 @@ func TestConsentAnswers(t *testing.T) {
 	t.Run("A06 a foreign resource is invalid_target", func(t *testing.T) {
 		c := p.client("https://elsewhere.example/mcp")
 		page := p.browser().Open(c.AuthorizeURL())
-		u, err := url.Parse(page.Location) // somebody approved this redirect URI before
+		u, err := url.Parse(page.Location) // this redirect URI was approved before
 		if err != nil || u.Query().Get("error") != "invalid_target" || u.Query().Get("state") != c.State || u.Query().Get("iss") != p.origin {
 			t.Errorf("foreign resource leads to %q with %d", page.Location, page.Status)
 		}
 		c.Redirect = "http://127.0.0.1:3119/callback"
 		if page := p.browser().Open(c.AuthorizeURL()); page.Status != http.StatusBadRequest || page.Location != "" || !strings.Contains(page.Body, "invalid_target") {
-			t.Errorf("A21: foreign resource of a client that nobody approved = %d %q, want a page", page.Status, page.Location)
+			t.Errorf("A21: foreign resource of a client that was never approved = %d %q, want a page", page.Status, page.Location)
 		}
 	})
 	t.Run("A13 custom schemes get a page that leads back", func(t *testing.T) {
@@ -180,7 +181,8 @@ func TestConsentAnswers(t *testing.T) {
 	})
 }
 
-// TestA11ForgedConsent sends the consent form as no page of ours would.
+// TestA11ForgedConsent submits the consent form in ways that our own page never
+// does.
 func TestA11ForgedConsent(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -248,7 +250,7 @@ func TestA11ForgedConsent(t *testing.T) {
 }
 
 // TestA18SavedKeysAreTheOwners tries to use a saved key without the owner's
-// session, and to reach another's pasted key.
+// session, and to reach a key that was pasted for another client.
 func TestA18SavedKeysAreTheOwners(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -272,7 +274,7 @@ func TestA18SavedKeysAreTheOwners(t *testing.T) {
 		t.Errorf("a saved key was used without the owner's session: %q", got.Location)
 	}
 
-	// A pasted key is for its grant alone, even for the owner.
+	// A pasted key works for its own grant only, even if the owner pasted it.
 	p.client(mcpURL).Connect(b, up.Key())
 	pasted := credentials()["grant"]
 	if pasted == "" {
@@ -286,7 +288,7 @@ func TestA18SavedKeysAreTheOwners(t *testing.T) {
 	if got := ob.Submit(ob.Form(page, page.URL.Path), map[string]string{"credential": pasted, "action": "approve"}); got.Location != "" {
 		t.Errorf("a grant's own key was used for another grant: %q", got.Location)
 	}
-	// The owner needs no paste.
+	// The owner doesn't need to paste a key.
 	c := p.client(mcpURL)
 	done := ob.Consent(c.AuthorizeURL(), map[string]string{"credential": saved, "action": "approve"})
 	if status, body := c.Redeem(c.CodeFrom(done.Location)); status != http.StatusOK {
@@ -295,8 +297,8 @@ func TestA18SavedKeysAreTheOwners(t *testing.T) {
 	toolCount(t, session(t, mcpURL, c.Access))
 }
 
-// TestUnverifiedKeys wants a key that could not be checked to be the owner's
-// decision.
+// TestUnverifiedKeys: only the owner may decide to use a key that could not be
+// checked.
 func TestUnverifiedKeys(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -306,7 +308,7 @@ func TestUnverifiedKeys(t *testing.T) {
 	b := p.browser()
 	page := b.Consent(p.client(mcpURL).AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve", "unverified": "1"})
 	if page.Location != "" {
-		t.Errorf("a browser that is not the owner's went on without a check: %q", page.Location)
+		t.Errorf("a browser that is not the owner's continued without a check: %q", page.Location)
 	}
 	ob := p.owner()
 	c := p.client(mcpURL)

@@ -20,8 +20,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// The conversations of real clients with the built program, from e2e, whose
-// flag -record writes them.
+// The conversations of real clients with the built program. The tests in e2e
+// write them if the flag -record is set.
 func conversations(t *testing.T) map[string][]shimtest.Turn {
 	t.Helper()
 	files, err := filepath.Glob("testdata/conversations/*.jsonl")
@@ -39,7 +39,7 @@ func conversations(t *testing.T) map[string][]shimtest.Turn {
 	return all
 }
 
-// A replay says again what a client said once, and plays its user.
+// A replay repeats what a client said once, and plays its user.
 type replay struct {
 	p     *program
 	up    *shimtest.Upstream
@@ -47,13 +47,13 @@ type replay struct {
 	names shimtest.Placeholders
 	http  *http.Client
 	owner *shimtest.Browser // on this computer
-	page  *shimtest.Page    // that the owner has before him
+	page  *shimtest.Page    // the page that the owner sees
 	ctx   context.Context
 }
 
 // A moment is one thing that a client or its user does.
 type moment struct {
-	step timeline.Step // that it comes to
+	step timeline.Step // the step that it leads to
 	do   func(*testing.T)
 }
 
@@ -75,8 +75,8 @@ func newReplay(t *testing.T, p *program, turns []shimtest.Turn, from string) *re
 	return r
 }
 
-// moments are what is to be done one after the other. After the browser of the
-// recording came to /authorize, the owner answered on this computer.
+// moments lists what to do, in order. In the recording, the browser came to
+// /authorize and then the owner answered on this computer.
 func (r *replay) moments(turns []shimtest.Turn) (all []moment) {
 	for _, turn := range turns {
 		step := timeline.Found
@@ -115,7 +115,7 @@ func (r *replay) say(t *testing.T, turn shimtest.Turn) {
 	case turn.Form != nil:
 		body = strings.NewReader(fill(turn.Form).Encode())
 	case turn.Body != nil:
-		// The tool of the upstream that was there has another name here.
+		// The recorded upstream's tool has another name here.
 		text := strings.Replace(string(turn.Body), `"name":"test_simple_text"`, `"name":"echo","arguments":{"text":"x"}`, 1)
 		body = strings.NewReader(r.names.Fill(text))
 	}
@@ -139,7 +139,7 @@ func (r *replay) say(t *testing.T, turn shimtest.Turn) {
 		t.Fatalf("%s %s = %d %s, was %d", turn.Method, turn.Path, resp.StatusCode, b, turn.Status)
 	}
 	if turn.Method == http.MethodGet && turn.Header["Accept"] == "text/event-stream" || turn.RPC() == "subscriptions/listen" {
-		return // a stream, which has no end
+		return // a stream, which never ends
 	}
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -151,12 +151,12 @@ func (r *replay) say(t *testing.T, turn shimtest.Turn) {
 	}
 }
 
-// open goes on to the page on this computer.
+// open continues to the page on this computer.
 func (r *replay) open(t *testing.T) {
 	r.page = r.owner.Open(continueLink(t, r.p, r.page))
 }
 
-// approve pastes the key there.
+// approve pastes the key on that page.
 func (r *replay) approve(t *testing.T) {
 	t.Helper()
 	page := r.owner.Submit(r.owner.Form(r.page, r.page.URL.Path), map[string]string{"api_key": r.up.Key(), "action": "approve"})
@@ -167,7 +167,7 @@ func (r *replay) approve(t *testing.T) {
 	r.names.Bind("{code}", u.Query().Get("code"))
 }
 
-// ends are what is said of an attempt that stops after a step.
+// ends maps a step to the diagnosis of an attempt that stops after it.
 var ends = map[timeline.Step]struct {
 	state, cause string
 	whose        timeline.Party
@@ -189,8 +189,7 @@ var rank = map[timeline.Step]int{
 	timeline.Exchanged: 6, timeline.Called: 7, timeline.Tool: 8,
 }
 
-// only is the one attempt at r's endpoint, whether it has come to its end or
-// not.
+// only returns the one attempt at r's endpoint, finished or not.
 func (r *replay) only(t *testing.T) api.Attempt {
 	t.Helper()
 	var all []api.Attempt
@@ -211,8 +210,8 @@ func (r *replay) only(t *testing.T) api.Attempt {
 	return all[0]
 }
 
-// TestConversations says again what each recorded client said, and looks after
-// each step what the timeline would say if the client had stopped there.
+// TestConversations replays what each recorded client said. After each step it
+// checks what the timeline would report if the client had stopped there.
 func TestConversations(t *testing.T) {
 	for name, turns := range conversations(t) {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +235,7 @@ func TestConversations(t *testing.T) {
 				want := ends[top]
 				for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 					a = r.only(t)
-					// An hour later, when nothing has come any more.
+					// An hour later, with nothing new.
 					record, err := json.Marshal(a)
 					if err != nil {
 						t.Fatal(err)
@@ -251,7 +250,7 @@ func TestConversations(t *testing.T) {
 					t.Fatalf("stopped after %d, %s (%s), it is diagnosed as %+v, want %+v", i, top, way(a), d, want)
 				}
 				if d.Words == "" || d.State == timeline.Stopped && d.Next == "" {
-					t.Errorf("stopped after %s, nothing is said of what to do: %+v", top, d)
+					t.Errorf("stopped after %s, the diagnosis does not say what to do: %+v", top, d)
 				}
 				if a.Via != timeline.Ngrok || rank[top] >= rank[timeline.Registered] && a.Client != client {
 					t.Errorf("after %s it is %q by %q, want %q by ngrok", top, a.Client, a.Via, client)
@@ -261,14 +260,14 @@ func TestConversations(t *testing.T) {
 				t.Errorf("the conversation came by %d steps, want %d: %v", len(seen), len(ends), seen)
 			}
 			if steps := way(r.only(t)); steps != wholeWay {
-				t.Errorf("the way is %q", steps)
+				t.Errorf("the steps are %q", steps)
 			}
 		})
 	}
 }
 
-// TestConversationsAtOnce lets all clients speak in turns, from as many places
-// and to as many servers: their attempts are kept apart.
+// TestConversationsAtOnce interleaves all clients, from as many addresses and
+// to as many servers: their attempts are kept apart.
 func TestConversationsAtOnce(t *testing.T) {
 	p := startPublic(t)
 	var all []*replay
@@ -289,22 +288,22 @@ func TestConversationsAtOnce(t *testing.T) {
 	for _, r := range all {
 		waitFor(t, "the tool", func() bool { return strings.HasSuffix(way(r.only(t)), " tool") })
 		if steps := way(r.only(t)); steps != wholeWay {
-			t.Errorf("the way is %q", steps)
+			t.Errorf("the steps are %q", steps)
 		}
 	}
 }
 
 const wholeWay = "found register authorize consent key approve exchange call tool"
 
-// secretLooking is what tokens, codes, keys and ids look like.
+// secretLooking matches what looks like a token, code, key or ID.
 var secretLooking = regexp.MustCompile(`k2o_|sk-|eyJ|[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*[A-Za-z][A-Za-z0-9_-]{14,}`)
 
-// TestConversationsHoldNoSecret: only placeholders stand where secrets stood.
-// That the recorder strikes them out is tested where it records.
+// TestConversationsHoldNoSecret: every secret in the recordings is replaced by
+// a placeholder. That the recorder replaces them is tested where it records.
 func TestConversationsHoldNoSecret(t *testing.T) {
 	for _, planted := range []string{`"Bearer k2o_at_x"`, `"state":"0b9f4a61c2d84e5f"`, "5YV2KQ7WJ3N4XH6TBRD9ZC8MPA"} {
 		if !secretLooking.MatchString(planted) {
-			t.Errorf("%s looks like no secret", planted)
+			t.Errorf("%s is not recognized as a secret", planted)
 		}
 	}
 	for name, turns := range conversations(t) {
@@ -318,7 +317,7 @@ func TestConversationsHoldNoSecret(t *testing.T) {
 			}
 			for _, at := range []string{turn.Header["Authorization"], turn.Query["state"], turn.Query["client_id"], turn.Form["code"], turn.Form["code_verifier"], turn.Form["client_id"]} {
 				if at != "" && !strings.HasSuffix(at, "}") {
-					t.Errorf("%s, line %d, holds %q where a placeholder has to be", name, i+1, at)
+					t.Errorf("%s, line %d, holds %q where a placeholder must be", name, i+1, at)
 				}
 			}
 		}

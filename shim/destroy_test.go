@@ -28,8 +28,8 @@ func leftIn(t *testing.T, dir string) []string {
 	return names
 }
 
-// TestL08DeleteEverything: the owner types a word, all files go, calls end and
-// the program stops serving. Started again it is as on a first run.
+// TestL08DeleteEverything: the owner types a word, all files are deleted, calls
+// end and the program stops serving. The next start is like a first run.
 func TestL08DeleteEverything(t *testing.T) {
 	p := start(t)
 	_, mcpURL, c := p.connect()
@@ -82,8 +82,8 @@ func TestL08DeleteEverything(t *testing.T) {
 	}
 }
 
-// On the API it is for who has the token, not for a page that merely is on
-// this origin.
+// The API accepts this only with the token: a page on this origin is not
+// enough.
 func TestDeleteEverythingByAPI(t *testing.T) {
 	p := start(t)
 	p.connect()
@@ -103,8 +103,8 @@ func TestDeleteEverythingByAPI(t *testing.T) {
 	}
 }
 
-// Without a running program a state that cannot be opened is deleted too, and
-// what is not ours is left alone.
+// Without a running program, a state that cannot be opened is deleted too.
+// Files that are not ours are left alone.
 func TestDeleteEverythingOffline(t *testing.T) {
 	p := start(t)
 	p.connect()

@@ -9,8 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// startWith runs a shim for which srv stands in for every host that a client's
-// document lies on, and adds an endpoint.
+// startWith runs a shim and adds an endpoint. srv stands in for every host that
+// serves a client's document.
 func startWith(t *testing.T, srv *shimtest.Documents) (p *program, up *shimtest.Upstream, mcpURL string) {
 	t.Helper()
 	p = start(t)
@@ -26,8 +26,7 @@ func (p *program) documentClient(id, redirect, resource string) *shimtest.OAuthC
 	return c
 }
 
-// TestC01VendorClients signs in the well-known clients, each by its own
-// document.
+// TestC01VendorClients signs in each well-known client with its own document.
 func TestC01VendorClients(t *testing.T) {
 	srv := shimtest.NewDocuments(t)
 	p, up, mcpURL := startWith(t, srv)
@@ -114,7 +113,7 @@ func TestC07Fetches(t *testing.T) {
 	done := b.Submit(b.Form(page, page.URL.Path), map[string]string{"api_key": up.Key(), "action": "approve"})
 	code := c.CodeFrom(done.Location)
 
-	// Nothing that is asked from here on may need the document.
+	// Nothing from here on may need the document.
 	p = p.restart()
 	p.shim.SetDocumentTransport(srv.Transport())
 	if status, body := c.Redeem(code); status != http.StatusOK {
@@ -198,7 +197,7 @@ func TestC05BadDocuments(t *testing.T) {
 	})
 }
 
-// TestD04Advertised holds that clients are told.
+// TestD04Advertised: clients are told that documents are supported.
 func TestD04Advertised(t *testing.T) {
 	p := start(t)
 	req := must(http.NewRequest("GET", p.origin+"/.well-known/oauth-authorization-server", nil))

@@ -11,10 +11,10 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestQuitDrains ends the program under a call that is nearly done and one that
-// is not.
+// TestQuitDrains quits the program during a call that is nearly done and one
+// that is not.
 func TestQuitDrains(t *testing.T) {
-	testenv.Slow(t) // the upstream works on, although nobody waits
+	testenv.Slow(t) // the upstream keeps working after its client is gone
 	t.Parallel()
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})

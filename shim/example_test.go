@@ -74,7 +74,7 @@ func Example() {
 	// stopped: <nil>
 }
 
-// Another program of the owner's adds a server by the admin API, with the
+// Another program of the owner's adds a server with the admin API, using the
 // token from the data folder. A tray shows the Overview.
 func ExampleShim_Overview() {
 	s, dir, closeAll := open()

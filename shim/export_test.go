@@ -11,8 +11,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 )
 
-// PublicRoutes returns a function that asks what an origin serves to the
-// world, without the loopback side's other half.
+// PublicRoutes returns a function that requests a path of an origin as the
+// internet would, without the loopback side, and returns the status.
 func (s *Shim) PublicRoutes() func(method, path string) (status int) {
 	o := s.local.Load()
 	return func(method, path string) int {
@@ -28,13 +28,13 @@ func (s *Shim) PublicRoutes() func(method, path string) (status int) {
 // documents. It must be called before the first of them.
 func (s *Shim) SetDocumentTransport(t http.RoundTripper) { s.documents.Transport = t }
 
-// AgeVisits lets d pass for all that came from the internet.
+// AgeVisits makes all visits from the internet older by d.
 func (s *Shim) AgeVisits(d time.Duration) { s.signIns.AgeVisits(d) }
 
 // BeginSelfTest begins a test of the public address.
 func (s *Shim) BeginSelfTest() (path, nonce string, end func()) { return s.selfTests.Begin() }
 
-// SetExaminer makes f examine in the doctor's place.
+// SetExaminer replaces the doctor with f.
 func (s *Shim) SetExaminer(f func(ctx context.Context, tell func(api.Finding))) { s.exams.Examine = f }
 
 // Examine begins an examination.

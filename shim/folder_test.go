@@ -16,8 +16,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// The folder that an earlier version made, and the addresses that are written
-// in it: tokens are bound to the program's own, keys to those of the servers.
+// The folder that an earlier version made, and the addresses stored in it:
+// tokens are bound to the program's address, keys to those of the servers.
 const (
 	oldFolder  = "testdata/folder-4087857"
 	oldAddr    = "127.0.0.1:24087"
@@ -35,8 +35,8 @@ type oldGrant struct {
 }
 
 // TestFolderOf4087857 opens a data folder that the program of commit 4087857
-// made. Every token and key works, twice over, and everything else is as it
-// was. No later version may change the folder to make this pass.
+// made. Every token and key works, twice, and everything else is unchanged. No
+// later version may change the folder to make this pass.
 func TestFolderOf4087857(t *testing.T) {
 	needAddrs(t, oldAddr, oldWeather, oldNotes)
 	dir := copyFolder(t)
@@ -50,7 +50,7 @@ func TestFolderOf4087857(t *testing.T) {
 
 	p := startIn(t, dir, oldAddr)
 	if want := strings.TrimSpace(string(must(os.ReadFile(filepath.Join(oldFolder, "data", "admin-token"))))); p.token != want {
-		t.Error("the admin token is another one")
+		t.Error("the admin token has changed")
 	}
 	for path, file := range map[string]string{
 		"/api/settings": "settings.json", "/api/slugs": "slugs.json", "/api/grants": "grants.json",
@@ -94,11 +94,11 @@ func TestFolderOf4087857(t *testing.T) {
 	}
 	wished := p.wire.wished()
 	if w := wished[len(wished)-1]; w.Provider != api.TunnelNgrok || w.Authtoken.Reveal() != "2fixtureAuthtoken_notReal0000000000" {
-		t.Errorf("the tunnel is asked for with provider %q and another authtoken", w.Provider)
+		t.Errorf("the tunnel was requested with provider %q, or with a wrong authtoken", w.Provider)
 	}
 }
 
-// checkReaches calls a server and looks at what arrived there.
+// checkReaches calls a server and checks what arrived there.
 func checkReaches(t *testing.T, p *program, up *shimtest.Upstream, g *oldGrant, access string) {
 	t.Helper()
 	up.Reset()
@@ -109,15 +109,15 @@ func checkReaches(t *testing.T, p *program, up *shimtest.Upstream, g *oldGrant, 
 	}
 	r := up.Last()
 	if key := cmp.Or(r.Header.Get("X-Api-Key"), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")); key != g.Key {
-		t.Errorf("the server received another key than %s", g.Key)
+		t.Errorf("the server did not receive the key %s", g.Key)
 	}
 	if want := map[bool]string{true: "team=fixture-secret-query"}[r.Host == oldNotes]; r.Query != want {
 		t.Errorf("the server received the query %q, want %q", r.Query, want)
 	}
 }
 
-// needAddrs fails the test if another program listens where the fixture needs
-// to.
+// needAddrs fails the test if another program listens on an address that the
+// fixture needs.
 func needAddrs(t *testing.T, addrs ...string) {
 	t.Helper()
 	for _, addr := range addrs {
@@ -129,7 +129,7 @@ func needAddrs(t *testing.T, addrs ...string) {
 	}
 }
 
-// copyFolder copies the fixture as the program leaves a folder.
+// copyFolder copies the fixture with the file modes that the program sets.
 func copyFolder(t *testing.T) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "data")
@@ -154,7 +154,8 @@ func readOld(t *testing.T, name string, v any) {
 	}
 }
 
-// checkHas checks that got has all that want has. Objects may have more.
+// checkHas checks that got has everything in want. Objects may have more
+// members.
 func checkHas(t *testing.T, where string, got, want any) {
 	t.Helper()
 	switch want := want.(type) {

@@ -44,7 +44,7 @@ func TestHomeForms(t *testing.T) {
 		}
 		o := slugs()[0].(map[string]any)
 		if len(o["credentials"].([]any)) != 1 {
-			t.Errorf("the key was lost on the way: %v", o)
+			t.Errorf("the key was lost: %v", o)
 		}
 		p.api("DELETE", "/api/slugs/"+o["slug"].(string), nil)
 	})
@@ -121,8 +121,8 @@ func TestHomeForms(t *testing.T) {
 	})
 }
 
-// TestP08KeyRepair lets a key die and be replaced while a client is connected.
-// It must not notice more than an error of a tool.
+// TestP08KeyRepair rejects a key and replaces it while a client is connected.
+// The client must see no more than an error from a tool.
 func TestP08KeyRepair(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})

@@ -67,8 +67,8 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestDeleteKey: the page names who uses the key, and they are signed out; who
-// uses another key goes on.
+// TestDeleteKey: the page names the apps that use the key, and they are signed
+// out. Apps with another key keep working.
 func TestDeleteKey(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})

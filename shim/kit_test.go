@@ -154,7 +154,7 @@ func (p *program) client(resource string) *shimtest.OAuthClient {
 	return c
 }
 
-// browser returns one that has not proven to be the owner's.
+// browser returns a browser without an owner's session.
 func (p *program) browser() *shimtest.Browser { return shimtest.NewBrowser(p.t, p.origin) }
 
 // owner returns a browser with an owner's session.
@@ -173,7 +173,7 @@ func (p *program) post(mcpURL, token, body string) (*http.Response, string) {
 	return p.exchange(http.DefaultTransport, callOf(mcpURL, token, body))
 }
 
-// callOf is the request of a client that calls an MCP endpoint.
+// callOf returns the request of a client that calls an MCP endpoint.
 func callOf(mcpURL, token, body string) *http.Request {
 	req := must(http.NewRequest("POST", mcpURL, strings.NewReader(body)))
 	req.Header.Set("Content-Type", "application/json")
@@ -184,7 +184,7 @@ func callOf(mcpURL, token, body string) *http.Request {
 	return req
 }
 
-// exchange sends a request over rt and reads the whole answer.
+// exchange sends a request over rt and reads the complete answer.
 func (p *program) exchange(rt http.RoundTripper, req *http.Request) (*http.Response, string) {
 	p.t.Helper()
 	resp, err := rt.RoundTrip(req)
@@ -224,7 +224,7 @@ func session(t *testing.T, mcpURL, token string) *mcp.ClientSession {
 	return s
 }
 
-// toolCount lists the tools that a client sees.
+// toolCount counts the tools that a client sees.
 func toolCount(t *testing.T, s *mcp.ClientSession) int {
 	t.Helper()
 	res, err := s.ListTools(t.Context(), nil)

@@ -27,7 +27,7 @@ func legacySession(t *testing.T, mcpURL, token string) *mcp.ClientSession {
 	return s
 }
 
-// echo calls a tool and returns what it said.
+// echo calls a tool and returns its answer.
 func echo(t *testing.T, s *mcp.ClientSession) (text string, isError bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -39,8 +39,8 @@ func echo(t *testing.T, s *mcp.ClientSession) (text string, isError bool) {
 	return res.Content[0].(*mcp.TextContent).Text, res.IsError
 }
 
-// TestS01LegacySSE uses an HTTP+SSE upstream from the paste of its key to the
-// key's death and repair, on one stream.
+// TestS01LegacySSE uses an HTTP+SSE upstream on one stream, from pasting its
+// key until the key is rejected and replaced.
 func TestS01LegacySSE(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{LegacySSE: true, Path: "/v1/sse"})
@@ -134,7 +134,8 @@ func TestS07MessageURLNeedsItsToken(t *testing.T) {
 		if resp.StatusCode != tt.status {
 			t.Errorf("%s: got %d %s, want %d", tt.name, resp.StatusCode, body, tt.status)
 		}
-		// A client compares the resource in there with the URL that it knows.
+		// A client compares the resource in the metadata with the URL that it
+		// uses.
 		want := `resource_metadata="` + strings.Replace(mcpURL, p.origin, p.origin+"/.well-known/oauth-protected-resource", 1) + `"`
 		if challenge := resp.Header.Get("WWW-Authenticate"); tt.status == 401 && !strings.Contains(challenge, want) {
 			t.Errorf("%s: got challenge %s, want %s", tt.name, challenge, want)

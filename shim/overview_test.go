@@ -9,9 +9,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim"
 )
 
-// TestOverviewUse: that something was used shows at once, although it is saved
-// later, and what was never used is not said to be. Who watches is told of the
-// last call too.
+// TestOverviewUse: a use shows at once, although it is saved later, and what
+// was never used is not shown as used. The event stream also reports the last
+// call.
 func TestOverviewUse(t *testing.T) {
 	p := start(t)
 	used := newCaller(p, "Weather")

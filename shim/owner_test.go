@@ -19,7 +19,7 @@ func TestOwnerLink(t *testing.T) {
 	if page := b.Open("/"); page.Status != http.StatusUnauthorized {
 		t.Fatalf("home page without a session = %d, want 401", page.Status)
 	}
-	// Whoever only looks at the link (a preview, a scanner) does not use it up.
+	// Only looking at the link (a preview, a scanner) does not use it up.
 	open := b.Open(link)
 	b.Open(link)
 	if page := b.Open("/"); page.Status != http.StatusUnauthorized {
@@ -89,8 +89,8 @@ func TestOwnerLink(t *testing.T) {
 	})
 }
 
-// TestL02AttackPages sends what pages of other sites can make a browser send,
-// with the owner's cookie where a browser would send it.
+// TestL02AttackPages sends what other sites' pages can make a browser send,
+// with the owner's cookie where a browser would include it.
 func TestL02AttackPages(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -158,7 +158,7 @@ func TestL02AttackPages(t *testing.T) {
 		t.Errorf("an attack got through: %+v", st)
 	}
 	// The same requests from our own page do work, so the refusals above are
-	// for what they say.
+	// really about their origin.
 	if page := b.Submit(b.Form(b.Open("/"), "/pause"), nil); page.Status != http.StatusOK || !p.shim.Status().Paused {
 		t.Errorf("the owner's own form = %d", page.Status)
 	}
@@ -177,8 +177,8 @@ func TestL04CookiesKnowNoPorts(t *testing.T) {
 	page := victim.Open(p.client(mcpURL).AuthorizeURL())
 	u, _ := url.Parse(p.origin + "/consent/x")
 
-	// The other server saw the cookies, and it can set cookies of its own in
-	// the victim's browser: here it knows both.
+	// The other server saw the cookies and can set its own in the victim's
+	// browser. Here it knows both.
 	thief := p.browser()
 	jar, _ := cookiejar.New(nil)
 	cookies := victim.HTTP.Jar.Cookies(u)

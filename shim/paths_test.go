@@ -8,8 +8,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/origin"
 )
 
-// TestOwnerPathsAreNoSlugs keeps the two name spaces of the loopback side
-// apart: a path of the owner's pages that looked like a slug would lead to an endpoint.
+// TestOwnerPathsAreNoSlugs: no path of the owner's pages looks like a slug,
+// since it would then lead to an endpoint.
 func TestOwnerPathsAreNoSlugs(t *testing.T) {
 	for _, first := range strings.Fields("activity api open consent endpoints grants pause resume keychain sign-out authorize token register revoke .well-known") {
 		if slug, _ := origin.SplitSlug("/" + first); slug != "" {

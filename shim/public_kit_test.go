@@ -21,18 +21,18 @@ import (
 const (
 	publicHost   = "calm-heron-42.ngrok-free.dev"
 	publicOrigin = "https://" + publicHost
-	homeAddr     = "198.51.100.7" // of the owner's home in the world
+	homeAddr     = "198.51.100.7" // the owner's home IP address
 	farAddr      = "203.0.113.9"
 )
 
-// A wire is the service behind the tunnels of a test.
+// A wire is the service behind a test's tunnels.
 type wire struct {
 	t testing.TB
 
 	mu     sync.Mutex
-	refuse func(tunnel.Wish) error // nil lets all wishes come true
-	moved  string                  // the origin that every tunnel gets, "" for what is asked
-	addr   string                  // of the listener that was opened last
+	refuse func(tunnel.Wish) error // nil accepts all wishes
+	moved  string                  // the origin that every tunnel gets, "" for the one it asks for
+	addr   string                  // of the last listener that was opened
 	wishes []tunnel.Wish
 }
 
@@ -101,14 +101,14 @@ func (*wiredListener) Kick() bool               { return true }
 func (*wiredListener) Alive() bool              { return true }
 func (*wiredListener) Disconnect()              {}
 
-// far is somebody on the internet with this address.
+// far returns a client on the internet with this IP address.
 func (p *program) far(from string) *shimtest.FarClient {
 	p.wire.mu.Lock()
 	defer p.wire.mu.Unlock()
 	return &shimtest.FarClient{Host: publicHost, Addr: p.wire.addr, From: from}
 }
 
-// farBrowser is a browser on the internet.
+// farBrowser returns a browser on the internet.
 func (p *program) farBrowser(from string) *shimtest.Browser {
 	b := shimtest.NewBrowser(p.t, publicOrigin)
 	b.HTTP.Transport = p.far(from)
@@ -136,7 +136,7 @@ func (p *program) waitOnline() {
 	waitFor(p.t, "the tunnel", func() bool { return p.shim.Status().Tunnel.State == api.TunnelOnline })
 }
 
-// continueLink is where the page of a public origin leads on this computer.
+// continueLink returns where a public page leads on this computer.
 func continueLink(t testing.TB, p *program, page *shimtest.Page) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(page.Body, `href="`+p.origin+`/consent/`)

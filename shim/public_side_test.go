@@ -16,7 +16,7 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// get fetches a path of the public origin as somebody on the internet.
+// get fetches a path of the public origin as a stranger on the internet.
 func (p *program) get(path string, header ...string) (*http.Response, string) {
 	p.t.Helper()
 	req, err := http.NewRequest("GET", publicOrigin+path, nil)
@@ -33,8 +33,8 @@ func (p *program) get(path string, header ...string) (*http.Response, string) {
 	return p.exchange(p.far(farAddr), req)
 }
 
-// TestX06OnlyPublicRoutes: what is for the owner does not exist on the public
-// origin, whatever a request claims.
+// TestX06OnlyPublicRoutes: the owner's pages do not exist on the public origin,
+// no matter what a request claims.
 func TestX06OnlyPublicRoutes(t *testing.T) {
 	p := startPublic(t)
 	slug, _ := p.add("http://127.0.0.1:1/mcp", nil)
@@ -57,7 +57,7 @@ func TestX06OnlyPublicRoutes(t *testing.T) {
 		resp, _ := p.get("/.well-known/oauth-authorization-server", "Host", host)
 		want := http.StatusMisdirectedRequest
 		if host == "" {
-			want = http.StatusOK // sent as the URL has it
+			want = http.StatusOK // sent exactly as in the URL
 		}
 		if resp.StatusCode != want {
 			t.Errorf("Host %q on the public side = %d, want %d", host, resp.StatusCode, want)
@@ -116,8 +116,8 @@ func TestPublicMetadata(t *testing.T) {
 	})
 }
 
-// TestFooterNamesTheComputer: a page of the public origin is read on any
-// computer, so it must not say that Key2OAuth runs on the reader's.
+// TestFooterNamesTheComputer: a public page is read on any computer, so it must
+// not say that Key2OAuth runs on the reader's computer.
 func TestFooterNamesTheComputer(t *testing.T) {
 	p := startPublic(t)
 	slug, _ := p.add("http://127.0.0.1:1/mcp", nil)
@@ -159,9 +159,8 @@ func (p *program) farPost(slug, token, body string) (*http.Response, string) {
 	return p.exchange(p.far(farAddr), callOf(publicOrigin+"/"+slug+"/mcp", token, body))
 }
 
-// TestConnectAcross goes the whole way of claude.ai: the client is in the
-// cloud, the owner's browser begins at the public address and ends on this
-// computer.
+// TestConnectAcross connects as claude.ai does: the client is in the cloud, and
+// the owner's browser begins at the public address and ends on this computer.
 func TestConnectAcross(t *testing.T) {
 	p := startPublic(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -185,7 +184,7 @@ func TestConnectAcross(t *testing.T) {
 	}
 	code := c.CodeFrom(done.Location)
 
-	// The browser that began it is told so, and gets nothing.
+	// The browser that started the sign-in learns that, and gets nothing else.
 	wait := far.Open("/authorize/" + strings.TrimPrefix(link, p.origin+"/consent/"))
 	if wait.Location != "" || !strings.Contains(wait.Body, "Finished in the other window") || strings.Contains(wait.Body, code) {
 		t.Errorf("the public page after Approve = %d %q\n%s", wait.Status, wait.Location, wait.Body)
@@ -208,7 +207,7 @@ func TestConnectAcross(t *testing.T) {
 		t.Errorf("N02 usage %+v, want what went through and the plan's limits", used)
 	}
 
-	// All of it is there again after a restart, without being turned on again.
+	// After a restart all of it is back without turning it on again.
 	p = p.restart()
 	p.waitOnline()
 	if resp, body := p.farPost(slug, c.Access, initialize); resp.StatusCode != http.StatusOK {
@@ -224,8 +223,8 @@ func TestConnectAcross(t *testing.T) {
 	}
 }
 
-// shimtestRefresh refreshes c at the public origin of p, whose tunnel leads
-// elsewhere than before a restart.
+// shimtestRefresh refreshes c at the public origin of p. It uses the current
+// tunnel, since the one that c knows is gone after a restart.
 func shimtestRefresh(p *program, c *shimtest.OAuthClient) (int, map[string]any) {
 	p.t.Helper()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.Refresh}, "client_id": {c.ID}}
@@ -256,9 +255,9 @@ func TestPublicErrorsLeadNowhere(t *testing.T) {
 	q.Set("response_type", "token")
 	u.RawQuery = q.Encode()
 	if page := p.farBrowser(farAddr).Open(u.String()); page.Status != http.StatusBadRequest || page.Location != "" {
-		t.Errorf("A21 an error of a client that nobody approved = %d %q, want a page", page.Status, page.Location)
+		t.Errorf("A21: an error for a client that was never approved = %d %q, want a page", page.Status, page.Location)
 	}
-	// A client whose document is not at hand is not looked up for a stranger.
+	// If a client's document is not cached, it is not fetched for a stranger.
 	q.Set("client_id", "https://client.example/app.json")
 	q.Set("response_type", "code")
 	u.RawQuery = q.Encode()
@@ -270,7 +269,7 @@ func TestPublicErrorsLeadNowhere(t *testing.T) {
 }
 
 // TestA09Repeated: a browser that repeats a request, as it does after a warning
-// page, has one request and not many.
+// page, still has only one request.
 func TestA09Repeated(t *testing.T) {
 	p := startPublic(t)
 	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
@@ -320,8 +319,8 @@ func TestN01SelfTest(t *testing.T) {
 	}
 }
 
-// TestGoesOnByItself: a browser on this computer is led on once, and the choice
-// is all that is left when that did not work.
+// TestGoesOnByItself: a browser on this computer is redirected automatically
+// once. If that did not work, only the choice is left.
 func TestGoesOnByItself(t *testing.T) {
 	p := startPublic(t)
 	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
@@ -383,8 +382,8 @@ func TestGoesOnByItself(t *testing.T) {
 	}
 }
 
-// TestNewWebsite: an answer to a website that was never approved is for the
-// owner to allow, who must say that he knows it.
+// TestNewWebsite: only the owner can allow an answer to a website that was
+// never approved, and has to confirm knowing the website.
 func TestNewWebsite(t *testing.T) {
 	p := startPublic(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -403,7 +402,7 @@ func TestNewWebsite(t *testing.T) {
 	form := owner.Form(page, page.URL.Path)
 	answer := map[string]string{"api_key": up.Key(), "action": "approve"}
 	if done := owner.Submit(form, answer); done.Location != "" || done.Status != http.StatusUnprocessableEntity {
-		t.Fatalf("Approve without saying that he knows it = %d %q", done.Status, done.Location)
+		t.Fatalf("Approve without confirming the website = %d %q", done.Status, done.Location)
 	}
 	answer["redirect_known"] = "1"
 	done := owner.Submit(form, answer)
@@ -416,8 +415,8 @@ func TestNewWebsite(t *testing.T) {
 	}
 }
 
-// TestFloodOfStrangers: who comes often is refused, nobody else notices, and
-// nothing is written.
+// TestFloodOfStrangers: a sender with too many requests is refused, others
+// notice nothing, and nothing is written to disk.
 func TestFloodOfStrangers(t *testing.T) {
 	p := startPublic(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -477,8 +476,8 @@ func TestFloodOfStrangers(t *testing.T) {
 	}
 }
 
-// TestPauseClosesTunnel holds that a pause reaches the public side, and that a
-// resume brings it back.
+// TestPauseClosesTunnel: a pause takes the public side offline, and a resume
+// brings it back.
 func TestPauseClosesTunnel(t *testing.T) {
 	p := startPublic(t)
 	if status, _ := p.api("POST", "/api/pause", nil); status != http.StatusOK {

@@ -10,7 +10,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// plain is a client that follows nothing.
+// plain is a client that follows no redirects.
 var plain = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 func send(t *testing.T, method, u, body string, header ...string) *http.Response {
@@ -69,8 +69,8 @@ func TestT13TrailingSlashes(t *testing.T) {
 	}
 }
 
-// TestP17Paths wants one endpoint under each of its spellings, never by a
-// redirect, and nothing beside it.
+// TestP17Paths: each spelling of an endpoint's path reaches that endpoint
+// without a redirect, and no other path does.
 func TestP17P18Paths(t *testing.T) {
 	p := start(t)
 	up, mcpURL, c := p.connect()
@@ -99,7 +99,7 @@ func TestP17P18Paths(t *testing.T) {
 	}
 }
 
-// TestW01W04ChallengeFirst asks for an endpoint in every way that clients do
+// TestW01W04ChallengeFirst requests an endpoint in every way that clients do
 // before they have a token.
 func TestW01W04ChallengeFirst(t *testing.T) {
 	p := start(t)
@@ -137,7 +137,7 @@ func TestW01W04ChallengeFirst(t *testing.T) {
 	}
 }
 
-// TestW06Audience uses a token where it does not belong.
+// TestW06Audience uses a token at endpoints that it was not issued for.
 func TestW06Audience(t *testing.T) {
 	p := start(t)
 	_, mcpURL, c := p.connect()
@@ -155,8 +155,8 @@ func TestW06Audience(t *testing.T) {
 	}
 }
 
-// TestX06OwnerPathsAreNotPublic asks the handler of an origin, which is what a
-// tunnel would get, for everything that is the owner's.
+// TestX06OwnerPathsAreNotPublic asks an origin's handler, which is all that a
+// tunnel gets, for everything that belongs to the owner.
 func TestX06OwnerPathsAreNotPublic(t *testing.T) {
 	p := start(t)
 	h := p.shim.PublicRoutes()

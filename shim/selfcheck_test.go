@@ -12,8 +12,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 )
 
-// TestSelfcheckIsPrivate: the built-in server is there for an examination alone, on
-// one origin, for the tokens of its own grants, and in no list.
+// TestSelfcheckIsPrivate: the built-in server exists only for an examination,
+// on one origin, for the tokens of its own grants, and is in no list.
 func TestSelfcheckIsPrivate(t *testing.T) {
 	p := start(t)
 	_, mcpURL, other := p.connect()
@@ -74,8 +74,8 @@ func TestSelfcheckIsPrivate(t *testing.T) {
 	}
 }
 
-// TestSelfcheckIsNoAttempt: what an examination asks stays out of the timeline, and
-// what anybody else asks does not, whatever it calls itself.
+// TestSelfcheckIsNoAttempt: an examination's requests stay out of the timeline.
+// All others are recorded, no matter what a client calls itself.
 func TestSelfcheckIsNoAttempt(t *testing.T) {
 	p := start(t)
 	check, err := p.shim.Selfcheck(false)
@@ -116,7 +116,7 @@ func TestSelfcheckIsNoAttempt(t *testing.T) {
 	}
 }
 
-// An examiner is a doctor that tells what it is told to.
+// An examiner stands in for the doctor and reports what the test tells it to.
 type examiner struct{ tell chan api.Finding }
 
 func (e examiner) Examine(_ context.Context, tell func(api.Finding)) {
@@ -126,7 +126,7 @@ func (e examiner) Examine(_ context.Context, tell func(api.Finding)) {
 }
 
 // TestExamine: the report grows while it is made, and a second examination
-// shows the one that goes on.
+// shows the one already running.
 func TestExamine(t *testing.T) {
 	doc := examiner{make(chan api.Finding)}
 	p := start(t)

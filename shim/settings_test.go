@@ -12,7 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// A login is start at login on a desktop that keeps it in memory.
+// A login is a desktop's start at login, kept in memory.
 type login struct {
 	on  bool
 	err error
@@ -27,8 +27,8 @@ func (l *login) Set(on bool) error {
 	return l.err
 }
 
-// lifetime refreshes a client and returns for how long its new access token is
-// good.
+// lifetime refreshes a client and returns how long its new access token is
+// valid.
 func lifetime(t *testing.T, refresh func(string) (int, map[string]any), token string) float64 {
 	t.Helper()
 	status, out := refresh(token)
@@ -38,7 +38,7 @@ func lifetime(t *testing.T, refresh func(string) (int, map[string]any), token st
 	return out["expires_in"].(float64)
 }
 
-// TestAccessTokenLifetime: a change holds from the next token on, on both
+// TestAccessTokenLifetime: a change applies from the next token on, on both
 // origins, and after a restart.
 func TestAccessTokenLifetime(t *testing.T) {
 	p := start(t)
@@ -98,14 +98,14 @@ func TestLogLevelAndLogin(t *testing.T) {
 	if body := submit("/settings/login", map[string]string{"login": "on"}); !strings.Contains(html.UnescapeString(body), web.TextLoginTrouble) {
 		t.Error("the page does not say that start at login was not changed")
 	}
-	// One thing that is wrong changes nothing.
+	// If one value is wrong, nothing changes.
 	p.api("PATCH", "/api/settings", map[string]any{"log_level": "error", "access_token_lifetime": 1})
 	if level.Level() != slog.LevelDebug {
 		t.Error("half of a change was made")
 	}
 }
 
-// What the program that runs us cannot do is not offered.
+// Settings that the surrounding program cannot carry out are not offered.
 func TestSettingsOfOthers(t *testing.T) {
 	p := start(t)
 	page := p.owner().Open("/settings")

@@ -15,7 +15,7 @@ import (
 
 var stepTag = regexp.MustCompile(`<li( class="done")?[^>]* data-step="([a-z]+)"`)
 
-// ticks names the steps of a home page that are done.
+// ticks names the finished steps of a home page.
 func ticks(body string) string {
 	var done []string
 	for _, m := range stepTag.FindAllStringSubmatch(body, -1) {
@@ -26,7 +26,8 @@ func ticks(body string) string {
 	return strings.Join(done, " ")
 }
 
-// TestFirstSteps goes from nothing to a connected client, and sees each tick.
+// TestFirstSteps starts with nothing and ends with a connected client. Each
+// step gets its tick.
 func TestFirstSteps(t *testing.T) {
 	p := start(t)
 	b := p.owner()
@@ -61,8 +62,8 @@ func TestFirstSteps(t *testing.T) {
 	}
 }
 
-// TestFirstStepsMemory: keys that are gone at the end are in no safe place, and
-// that keeps nobody from going on.
+// TestFirstStepsMemory: keys that are lost when Key2OAuth quits are not in a
+// safe place, but the owner can still continue.
 func TestFirstStepsMemory(t *testing.T) {
 	p := startConfig(t, shim.Config{Dir: t.TempDir(), Keychain: "memory"}, "127.0.0.1:0")
 	body := p.owner().Open("/").Body
@@ -74,8 +75,8 @@ func TestFirstStepsMemory(t *testing.T) {
 	}
 }
 
-// TestFirstStepsLogin: at the end the owner may have the program start at
-// login, and hears how that went.
+// TestFirstStepsLogin: in the last step the owner may turn on start at login,
+// and sees whether that worked.
 func TestFirstStepsLogin(t *testing.T) {
 	desk := new(login)
 	p := startConfig(t, shim.Config{Dir: t.TempDir(), Keychain: "file", Login: desk}, "127.0.0.1:0")
@@ -95,7 +96,8 @@ func TestFirstStepsLogin(t *testing.T) {
 	}
 }
 
-// TestLive: the page behind the home page is for its script and its owner.
+// TestLive: only the home page's script, with the owner's session, gets its
+// live part.
 func TestLive(t *testing.T) {
 	p := start(t)
 	b := p.owner()

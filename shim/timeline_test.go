@@ -14,7 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// attempts decodes the timeline, of one grant if that is not "".
+// attempts decodes the timeline, of one grant unless that is "".
 func (p *program) attempts(grant string) []api.Attempt {
 	p.t.Helper()
 	status, out := p.api("GET", "/api/timeline?grant="+grant, nil)
@@ -32,7 +32,7 @@ func (p *program) attempts(grant string) []api.Attempt {
 	return all
 }
 
-// way is the steps of an attempt in one line.
+// way returns the steps of an attempt in one line.
 func way(a api.Attempt) string {
 	var steps []string
 	for _, e := range a.Events {
@@ -58,8 +58,8 @@ func (p *program) onlyGrant() string {
 	return grants[0].(map[string]any)["id"].(string)
 }
 
-// TestTimelineOfGrant follows a client from its registration to its first tool,
-// over a restart.
+// TestTimelineOfGrant follows a client from its registration to its first tool
+// call, over a restart.
 func TestTimelineOfGrant(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -114,7 +114,7 @@ func TestTimelineOfGrant(t *testing.T) {
 	}
 }
 
-// TestTimelineStops breaks attempts where clients in the field break them.
+// TestTimelineStops stops attempts where real clients stop.
 func TestTimelineStops(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -175,7 +175,8 @@ func TestTimelineStops(t *testing.T) {
 	}
 }
 
-// TestTimelineIsOver: what stopped is no news once the same app got there.
+// TestTimelineIsOver: a failed attempt is no longer news once the same app has
+// connected.
 func TestTimelineIsOver(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -207,8 +208,8 @@ func TestTimelineIsOver(t *testing.T) {
 	}
 }
 
-// TestCheckPage: the owner, and nobody else, sees who did not get connected,
-// how others did, and what an examination found.
+// TestCheckPage: only the owner sees which apps failed to connect, how others
+// connected, and what an examination found.
 func TestCheckPage(t *testing.T) {
 	doc := examiner{make(chan api.Finding)}
 	p := start(t)

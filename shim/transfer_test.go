@@ -14,7 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// upload sends a file by the form of the settings page, as a browser does.
+// upload sends a file with the form on the settings page, as a browser does.
 func upload(t *testing.T, b *shimtest.Browser, file string) *shimtest.Page {
 	t.Helper()
 	form := b.Form(b.Open("/settings"), "/settings/import")
@@ -37,8 +37,8 @@ func upload(t *testing.T, b *shimtest.Browser, file string) *shimtest.Page {
 	return b.Do(req)
 }
 
-// TestExportImport takes endpoints from one installation to another: they are
-// at the same addresses there, and no key went along.
+// TestExportImport moves endpoints from one installation to another: they keep
+// their addresses, and no key is included.
 func TestExportImport(t *testing.T) {
 	from, to := start(t), start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -70,11 +70,11 @@ func TestExportImport(t *testing.T) {
 	if len(got) != 1 || got[0]["slug"] != slug || got[0]["state"] != "no key" || got[0]["upstream_url"] != up.URL {
 		t.Fatalf("imported %v", got)
 	}
-	// A client that knew the address finds it again.
+	// A client that knew the address can use it again.
 	c := to.client(to.origin + "/" + slug + "/mcp")
 	c.Connect(to.browser(), up.Key())
 
-	// The same file again adds nothing and changes nothing.
+	// Importing the same file again adds nothing and changes nothing.
 	to.api("PATCH", "/api/slugs/"+slug, map[string]any{"display_name": "Mine"})
 	again := upload(t, b, file.Body)
 	if !strings.Contains(again.Body, web.Text("import.none")) || len(again.Forms) != 0 {
@@ -104,7 +104,7 @@ func (p *program) slugs() []map[string]any {
 	return all
 }
 
-// TestImportRefuses: a file that is not whole changes nothing.
+// TestImportRefuses: an incomplete file changes nothing.
 func TestImportRefuses(t *testing.T) {
 	p := start(t)
 	b := p.owner()

@@ -20,7 +20,7 @@ const (
 	badToken  = "2badTokenOfTheOwner_4aaaaaaaaaaaaaaaaaaaaa"
 )
 
-// judgeToken is ngrok: it knows one token.
+// judgeToken stands in for ngrok: it accepts one token.
 func judgeToken(w tunnel.Wish) error {
 	if w.Provider == tunnel.ProviderNgrok && w.Authtoken.Reveal() != goodToken {
 		return tunnel.NewFault("107", nil)
@@ -112,7 +112,7 @@ func TestPutTunnel(t *testing.T) {
 	}
 }
 
-// TestTunnelAtStart: what is public at a start is the owner's word alone.
+// TestTunnelAtStart: only the owner decides what is public at a start.
 func TestTunnelAtStart(t *testing.T) {
 	begin := func(t *testing.T, dir string, c shim.TunnelConfig) *program {
 		return startConfig(t, shim.Config{Dir: dir, Tunnel: c}, "127.0.0.1:0")
@@ -127,7 +127,7 @@ func TestTunnelAtStart(t *testing.T) {
 			t.Errorf("turned on = %d %v, want the environment's authtoken to be used", status, out)
 		}
 		p = p.restart()
-		p.waitOnline() // it was kept
+		p.waitOnline() // the choice was kept
 	})
 	t.Run("off is for this run", func(t *testing.T) {
 		dir := t.TempDir()
@@ -165,7 +165,8 @@ func TestTunnelAtStart(t *testing.T) {
 	})
 }
 
-// TestN06DomainChange: clients that know another public address are named.
+// TestN06DomainChange: the page names the clients that use another public
+// address.
 func TestN06DomainChange(t *testing.T) {
 	p := startPublic(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})

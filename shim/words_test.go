@@ -6,7 +6,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestWordsInCatalogue: the words that a person reads are in package web.
+// TestWordsInCatalogue: all words that a person reads are in package web.
 func TestWordsInCatalogue(t *testing.T) {
 	n := 0
 	for _, room := range []string{".", "internal/owner", "internal/control", "internal/reach", "internal/signin", "internal/dashboard", "internal/adminapi"} {

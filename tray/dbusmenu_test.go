@@ -13,13 +13,13 @@ import (
 	"github.com/key2oauth/key2oauth/tray/traytest"
 )
 
-// A menuReader reads the menu as a panel does, and hears when it has changed.
+// A menuReader reads the menu as a panel does, and receives its change signals.
 type menuReader struct {
 	t       *testing.T
 	menu    dbus.BusObject
 	signals chan *dbus.Signal
 
-	revision uint32 // the last one that it heard of
+	revision uint32 // the last revision that it heard of
 }
 
 func readMenu(t *testing.T, bus *traytest.Bus, a *app) *menuReader {
@@ -34,7 +34,7 @@ func readMenu(t *testing.T, bus *traytest.Bus, a *app) *menuReader {
 	return r
 }
 
-// updated returns the revision that a signal tells of, if it tells of one.
+// updated returns the revision in a signal, if the signal has one.
 func updated(s *dbus.Signal) (revision uint32, ok bool) {
 	if s.Name != menuInterface+".LayoutUpdated" || len(s.Body) != 2 {
 		return 0, false
@@ -43,7 +43,7 @@ func updated(s *dbus.Signal) (revision uint32, ok bool) {
 	return revision, ok
 }
 
-// layout asks for everything below an item.
+// layout requests everything below an item.
 func (r *menuReader) layout(parent, depth int32) (l menuLayout) {
 	r.t.Helper()
 	var revision uint32
@@ -54,7 +54,7 @@ func (r *menuReader) layout(parent, depth int32) (l menuLayout) {
 }
 
 // changes waits until the menu has changed, and counts how often it did: a
-// panel may be told of one change more than once.
+// panel may receive the same change more than once.
 func (r *menuReader) changes() (n int) {
 	r.t.Helper()
 	late := time.After(time.Minute)
@@ -103,7 +103,7 @@ func (r *menuReader) count(l menuLayout) (levels []int, submenus int) {
 	return levels, submenus
 }
 
-// TestPanelIsReminded: a panel that has missed a change is told of it again,
+// TestPanelIsReminded: a panel that has missed a change gets its signal again
 // until it has read the menu.
 func TestPanelIsReminded(t *testing.T) {
 	bus := traytest.StartBus(t)
@@ -138,7 +138,7 @@ func TestPanelIsReminded(t *testing.T) {
 	for len(r.signals) > 0 {
 		<-r.signals
 	}
-	time.Sleep(6 * overdue) // the next would come after four
+	time.Sleep(6 * overdue) // the next reminder would come after four
 	for len(r.signals) > 0 {
 		if got, ok := updated(<-r.signals); ok {
 			t.Errorf("the panel has read %d and is told of %d", revision, got)
@@ -148,8 +148,9 @@ func TestPanelIsReminded(t *testing.T) {
 	a.end(nil)
 }
 
-// TestMenuByLevels: a panel learns of the lines of a submenu only after it has
-// had the submenu, since some drop lines otherwise, and of a change once.
+// TestMenuByLevels: a panel gets the lines of a submenu only after it has the
+// submenu itself, since some panels drop them otherwise. It gets each change
+// once.
 func TestMenuByLevels(t *testing.T) {
 	bus := traytest.StartBus(t)
 	panel := bus.StartWatcher(t)
@@ -157,7 +158,7 @@ func TestMenuByLevels(t *testing.T) {
 	a.show(live())
 	icon := panel.Icon(t)
 
-	// What the levels of the menu are, with all submenus of each.
+	// The levels of the menu, with all submenus of each.
 	var want []int
 	var submenus []int
 	for level := Menu(live()); len(level) > 0; {
@@ -177,7 +178,7 @@ func TestMenuByLevels(t *testing.T) {
 
 	r := readMenu(t, bus, a)
 	icon.WaitMenu(t, "the menu", reads(live()))
-	r.changes() // until all of it was told
+	r.changes() // until everything was sent
 
 	learn := func(r *menuReader) {
 		t.Helper()
@@ -206,10 +207,10 @@ func TestMenuByLevels(t *testing.T) {
 		}
 	}
 	learn(r)
-	learn(readMenu(t, bus, a)) // as a panel that has been started anew
+	learn(readMenu(t, bus, a)) // like a panel that has been restarted
 	r.changes()                // of the other's levels
 
-	// A panel that asks for one submenu after the other has each at once.
+	// A panel that requests one submenu after another gets each at once.
 	root := r.layout(0, 1)
 	for _, child := range root.Children {
 		var c menuLayout

@@ -13,13 +13,13 @@ import (
 	"github.com/key2oauth/key2oauth/tray/traytest"
 )
 
-// shots is where screenshots are kept for a person to look at.
+// shots is the folder where screenshots are kept for people to look at.
 var shots = filepath.Join("..", "e2e", "output")
 
-// green is the color of the badge "online", on a panel of any color.
+// green is the color of the "online" badge, which is the same on every panel.
 var green = color.NRGBA{0x13, 0x9a, 0x67, 0xff}
 
-// TestRealPanel shows the tray on XFCE's panel, and clicks it by mouse and
+// TestRealPanel shows the tray on XFCE's panel, and clicks it with mouse and
 // keyboard.
 func TestRealPanel(t *testing.T) {
 	testenv.Slow(t)
@@ -64,8 +64,8 @@ func TestRealPanel(t *testing.T) {
 					d.CloseMenu(t)
 				}
 			}
-			// Each of these is a menu of other lines, and StartPanel looks whether
-			// the panel has drawn them all.
+			// Each of these menus has other lines, and StartPanel checks
+			// whether the panel has drawn them all.
 			for i := range 20 {
 				s := live()
 				s.Paused = i%2 == 0

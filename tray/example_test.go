@@ -7,7 +7,7 @@ import (
 	"github.com/key2oauth/key2oauth/tray"
 )
 
-// A program that one app uses, and whose other server rejects its key.
+// One app uses the first server, and the other server rejects its key.
 func sample() tray.State {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	return tray.State{
@@ -30,7 +30,7 @@ func ExampleMenu() {
 			fmt.Println("---")
 		case item.Action.Verb != "":
 			fmt.Printf("%s [%s]\n", item.Text, item.Action.Verb)
-		default: // a submenu, or a line that only says something
+		default: // a submenu, or a line that only shows text
 			fmt.Println(item.Text)
 		}
 	}
@@ -50,7 +50,7 @@ func ExampleMenu() {
 	// Quit Key2OAuth [quit]
 }
 
-// What the owner should know of without opening the menu.
+// What the owner should learn without opening the menu.
 func ExampleNotices() {
 	for _, n := range tray.Notices(sample()) {
 		if !n.Event {

@@ -41,8 +41,7 @@ func but(s State, change func(*State)) State {
 	return s
 }
 
-// states are all that the menu can look like, by the names of their golden
-// files.
+// states lists every look of the menu, by the names of the golden files.
 func menuStates() map[string]State {
 	many := but(connected(), func(s *State) {
 		s.Endpoints, s.Clients = nil, nil
@@ -116,7 +115,7 @@ func TestMenu(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := fmt.Sprintf("icon: %s\ntooltip: %s\n\n%s", Icon(s), Tooltip(s), drawn(Menu(s)))
 			for _, n := range Notices(s) {
-				if !n.Event { // of clients, which every state has
+				if !n.Event { // a part about clients, which every state has
 					got += fmt.Sprintf("\nnotice: %s\n    %s\n    %s [%s]\n", n.Title, n.Body, n.Button, strings.TrimSpace(string(n.Action.Verb)+" "+n.Action.ID))
 				}
 			}
@@ -144,8 +143,8 @@ func TestMenu(t *testing.T) {
 	}
 }
 
-// drawn is a menu as text: what a click does stands in brackets, what is
-// grayed in parentheses.
+// drawn returns a menu as text: the action of a click is in brackets, a
+// disabled line in parentheses.
 func drawn(items []Item) string {
 	var b strings.Builder
 	var walk func([]Item, string)

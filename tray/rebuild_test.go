@@ -9,8 +9,8 @@ import (
 )
 
 // TestRebuildClosesNothing: a click that is on its way to an item while the
-// menu is built anew must not meet a closed channel, which would end the
-// program, and one that has arrived is still told.
+// menu is rebuilt must not meet a closed channel, which would end the program.
+// A click that has arrived is still delivered.
 func TestRebuildClosesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -26,7 +26,7 @@ func TestRebuildClosesNothing(t *testing.T) {
 		}
 		channels = append(channels, m.ClickedCh)
 		if cap(m.ClickedCh) > 0 {
-			m.ClickedCh <- struct{}{} // as the library does, right before
+			m.ClickedCh <- struct{}{} // as the library does just before
 			continue
 		}
 		var texts []string
@@ -53,7 +53,7 @@ func TestRebuildClosesNothing(t *testing.T) {
 	}
 }
 
-// find returns the item of a text.
+// find returns the item with a text.
 func find(items []Item, text string) (found Item) {
 	walk(items, func(i Item) {
 		if i.Text == text {

@@ -34,7 +34,7 @@ import (
 	"github.com/key2oauth/key2oauth/tray/traytest"
 )
 
-// The systray package works once in a process, so each test runs the test
+// The systray package works only once in a process, so each test runs the test
 // binary again as a program with a tray.
 const asProgram = "KEY2OAUTH_TRAY_TEST_PROGRAM"
 
@@ -46,7 +46,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// helper shows the states that it reads and prints what it is told.
+// helper shows the states that it reads and prints the actions that it
+// receives.
 func helper() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -142,7 +143,7 @@ func (a *app) line(prefix string) string {
 	}
 }
 
-// end waits for the end of the program, which must be an orderly one.
+// end waits for the end of the program, which must exit without an error.
 func (a *app) end(want error) {
 	a.t.Helper()
 	if got := a.line("ended"); want == nil && got != "<nil>" || want != nil && !strings.HasPrefix(got, want.Error()) {
@@ -161,9 +162,9 @@ func (a *app) end(want error) {
 // access matches the first line of each of the two stacks of a report.
 var access = regexp.MustCompile(`(?m)^(?:Previous )?(?:[Rr]ead|[Ww]rite) at .*\n +(\S+)\(`)
 
-// races returns the reports of the race detector that are about our code. The
-// systray package has some of its own (a counter of revisions), and one with us
-// that rebuild speaks of.
+// races returns the reports of the race detector that involve our code. The
+// systray package has some of its own (a counter of revisions), and one that
+// involves us, which the comment at rebuild describes.
 func races(stderr string) []string {
 	var ours []string
 	for _, report := range strings.Split(stderr, "WARNING: DATA RACE")[1:] {
@@ -210,8 +211,8 @@ func (a *app) terminate() {
 	}
 }
 
-// live is a connected app whose times are measured from the real clock, as Run
-// does.
+// live is a connected app with times measured from the real clock, as Run
+// measures them.
 func live() State {
 	s := connected()
 	for i := range s.Endpoints {
@@ -225,7 +226,7 @@ func live() State {
 	return s
 }
 
-// onPanel is a menu as a panel on Linux reads it.
+// onPanel returns a menu as a panel on Linux reads it.
 func onPanel(s State) string {
 	s.Now = time.Now()
 	var escape func([]Item) []Item
@@ -371,8 +372,8 @@ func TestClicks(t *testing.T) {
 	})
 }
 
-// TestLineKeepsItsMeaning: a text may change under the pointer, what a click
-// does may not.
+// TestLineKeepsItsMeaning: a text may change under the pointer, but what a
+// click does may not.
 func TestLineKeepsItsMeaning(t *testing.T) {
 	bus := traytest.StartBus(t)
 	panel := bus.StartWatcher(t)
@@ -420,7 +421,7 @@ func TestPanel(t *testing.T) {
 		}
 		s := live()
 		s.Paused = true
-		a.show(s) // what is shown is the newest
+		a.show(s) // the newest one is shown
 		panel := bus.StartWatcher(t)
 		if got := a.line("host"); got != "true" {
 			t.Fatalf("host is %s, want true", got)
@@ -436,8 +437,8 @@ func TestPanel(t *testing.T) {
 		panel := bus.StartWatcher(t)
 		a := start(t, bus.Env())
 		a.show(live())
-		// The library watches for another panel only once it has registered
-		// with the first.
+		// The library looks for another panel only after it has registered with
+		// the first.
 		panel.Icon(t).WaitMenu(t, "the menu", reads(live()))
 		host := func(want string) {
 			t.Helper()
@@ -492,7 +493,7 @@ func TestBus(t *testing.T) {
 		if _, err := os.Stat(fmt.Sprintf("/run/user/%d/bus", os.Getuid())); err == nil {
 			testenv.Skip(t, "has a session bus of its own")
 		}
-		// godbus would start a bus with this program, and leave it behind.
+		// godbus would start a bus with this program, and leave it running.
 		bin := t.TempDir()
 		started := filepath.Join(bin, "started")
 		script := "#!/bin/sh\necho >" + started + "\n"
@@ -569,7 +570,7 @@ func TestBus(t *testing.T) {
 	})
 }
 
-// TestIconIsClicked is for LXQt, whose left button opens no menu.
+// TestIconIsClicked is for LXQt, where the left button opens no menu.
 func TestIconIsClicked(t *testing.T) {
 	for _, tt := range []struct {
 		desktop string
@@ -618,8 +619,8 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// TestClicksWhileTheMenuChanges is for a crash: the systray package closes the
-// channel of an item that is removed, while a click may be on its way.
+// TestClicksWhileTheMenuChanges reproduces a crash: the systray package closes
+// the channel of a removed item while a click may be on its way.
 func TestClicksWhileTheMenuChanges(t *testing.T) {
 	testenv.Slow(t)
 	bus := traytest.StartBus(t)
@@ -629,7 +630,7 @@ func TestClicksWhileTheMenuChanges(t *testing.T) {
 	icon := panel.Icon(t)
 	icon.WaitMenu(t, "the menu", reads(live()))
 	go func() {
-		for range a.lines { // what the clicks do, among it perhaps quit
+		for range a.lines { // the results of the clicks, maybe even quit
 		}
 	}()
 	var highest atomic.Int32
@@ -643,7 +644,7 @@ func TestClicksWhileTheMenuChanges(t *testing.T) {
 					return
 				default:
 				}
-				// The ids of the last menus, of which the newest is still there.
+				// The IDs of recent menus. The newest menu still exists.
 				if err := icon.ClickID(highest.Load() - n%40); err != nil && !traytest.Gone(err) {
 					t.Error(err)
 					return
@@ -661,8 +662,8 @@ func TestClicksWhileTheMenuChanges(t *testing.T) {
 			t.Error(err)
 			break
 		}
-		// The last but one: no click on quit. A menu that is read while it is
-		// built may have none yet.
+		// The last line but one, to avoid clicking Quit. A menu that is read
+		// while it is built may have no lines yet.
 		if n := len(menu.Items); n > 1 {
 			highest.Store(menu.Items[n-2].ID)
 		}

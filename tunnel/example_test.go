@@ -9,7 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// A Supervisor opens the tunnel that is wanted, and serves what comes through it.
+// A Supervisor opens the tunnel it is told to, and serves what comes through
+// it.
 func ExampleSupervisor() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

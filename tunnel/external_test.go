@@ -53,8 +53,8 @@ func TestParseOrigin(t *testing.T) {
 	}
 }
 
-// An origin is one that browsers and clients write the same way, and parsing
-// it again changes nothing.
+// Browsers and clients write an origin the same way, and parsing it again
+// changes nothing.
 func FuzzParseOrigin(f *testing.F) {
 	for _, s := range []string{"https://mcp.example.com", "https://MCP.example.com:8443/", "https://[::1]", "https://user@x?y#z", "https://a%62"} {
 		f.Add(s)
@@ -108,7 +108,7 @@ func TestExternal(t *testing.T) {
 	}
 }
 
-// The commands of a preset name the owner's own address and port.
+// The commands of a preset contain the owner's own address and port.
 func TestPresets(t *testing.T) {
 	const o, addr = "https://mcp.example.com:8443", "127.0.0.1:7999"
 	want := map[string]struct {

@@ -30,7 +30,7 @@ func causeOf(t *testing.T, err error) Cause {
 	return f.Problem.Cause
 }
 
-// What answers in our place is named.
+// If something else answers in our place, it is named.
 func TestProbeElsewhere(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, header map[string]string, body string) http.HandlerFunc {
@@ -75,7 +75,7 @@ func TestProbeElsewhere(t *testing.T) {
 	srv := httptest.NewTLSServer(answer(200, nil, nonce))
 	defer srv.Close()
 	if got := causeOf(t, Probe(t.Context(), nil, srv.URL, probePath, nonce)); got != CauseBadCert {
-		t.Errorf("a certificate that nobody trusts: got %q", got)
+		t.Errorf("an untrusted certificate: got %q", got)
 	}
 	plain := httptest.NewServer(answer(200, nil, nonce))
 	defer plain.Close()
@@ -95,8 +95,8 @@ func TestProbeElsewhere(t *testing.T) {
 	}
 }
 
-// Whatever answers, a probe is content with nothing but the nonce, and says
-// nothing of what it read.
+// A probe accepts only the nonce, no matter what answers, and repeats nothing
+// of what it read.
 func FuzzProbe(f *testing.F) {
 	f.Add(200, "text/plain", "", nonce)
 	f.Add(502, "text/html", "ERR_NGROK_3004", "<html>")

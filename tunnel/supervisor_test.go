@@ -75,7 +75,7 @@ func BenchmarkWatch(b *testing.B) {
 	}
 }
 
-// A fake is a Tunnel whose openings are scripted.
+// A fake is a Tunnel with scripted openings.
 type fake struct {
 	opened atomic.Int64
 	open   func(ctx context.Context, n int64) (net.Listener, string, error)
@@ -88,7 +88,7 @@ func (f *fake) Open(ctx context.Context, _ string) (net.Listener, string, error)
 	return f.open(ctx, f.opened.Add(1))
 }
 
-// Waits double up to half a minute, and a kick begins again.
+// Waits double up to half a minute, and a kick resets them.
 func TestBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -123,7 +123,7 @@ func TestBackOff(t *testing.T) {
 	})
 }
 
-// Serve never runs twice at a time, and its return is not the end.
+// Serve never runs twice at the same time, and it may return early.
 func TestServeAgain(t *testing.T) {
 	t.Parallel()
 	var running, calls atomic.Int64

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// Every code of ngrok's that is known to reach an agent, its owner or his
-// clients has words of its own, and who is to blame.
+// Every known ngrok code that reaches an agent, the owner or an app has its own
+// words, and names who has to fix it.
 func TestN04EveryCodeHasWords(t *testing.T) {
 	codes := strings.Fields(`
 		102 103 105 106 107 108 120 121 300 313 314 316 319 320 324 334 337 338 348
@@ -42,7 +42,7 @@ func TestN04EveryCodeHasWords(t *testing.T) {
 	}
 }
 
-// Words are for people who know nothing of protocols.
+// The words are for people who know nothing about protocols.
 func TestWords(t *testing.T) {
 	pages := []string{"", authtokenPage, domainsPage, agentsPage, accountPage, billingPage, supportPage, releasesPage}
 	for key, p := range words {
@@ -104,7 +104,7 @@ func TestClassify(t *testing.T) {
 			f := Classify(test.err)
 			got := f.Problem.Cause
 			if got == CauseOffline && slices.Contains([]Cause{CauseNoName, CauseUnreachable, CauseSlow}, test.want) {
-				got = test.want // this machine has no network, and says so
+				got = test.want // this machine reports that it has no network
 			}
 			if got != test.want {
 				t.Errorf("got %q, want %q", f.Problem.Cause, test.want)
@@ -116,7 +116,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// Whatever ngrok says, no more than a code of it is told.
+// No matter what ngrok says, only its error code is shown.
 func FuzzClassify(f *testing.F) {
 	f.Add("The authtoken you specified is invalid.\nYour authtoken: ", "\n\nERR_NGROK_107\n")
 	f.Add("", "EOF")

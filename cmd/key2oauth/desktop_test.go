@@ -11,8 +11,8 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/autostart"
 )
 
-// TestLoginCommand checks that login starts the program as it runs now,
-// wherever the flags came from.
+// TestLoginCommand checks that login starts the program with the flags it runs
+// with now, no matter where they came from.
 func TestLoginCommand(t *testing.T) {
 	exe, err := autostart.Self()
 	if err != nil {
@@ -50,11 +50,11 @@ func TestLoginCommand(t *testing.T) {
 	}
 }
 
-// TestLoginIsQuiet checks that no window opens at login: greet returns
-// at once, and asks nothing.
+// TestLoginIsQuiet checks that no window opens at login: greet returns at once
+// and asks nothing.
 func TestLoginIsQuiet(t *testing.T) {
 	t.Setenv("DISPLAY", ":99")
-	d := &desk{atLogin: true} // without a shim, so that a question would panic
+	d := &desk{atLogin: true} // has no shim, so any question would panic
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	d.greet(ctx)

@@ -12,9 +12,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestDoctorShowsProgress holds up one server: what was looked at before is
-// there already, and on a terminal so is what is looked at. Nothing of that is
-// left in the end, and a pipe gets none of it.
+// TestDoctorShowsProgress holds up one server. Earlier results are printed
+// already, and a terminal also shows which server is being checked. That line
+// is gone at the end, and a pipe never gets it.
 func TestDoctorShowsProgress(t *testing.T) {
 	s := serveHere(t)
 	defer func() { s.cancel(); <-s.done }()
@@ -43,7 +43,7 @@ func TestDoctorShowsProgress(t *testing.T) {
 				return strings.Contains(tt.seen.String(), "Ends access") && (!tt.live || strings.Contains(tt.seen.String(), "...     Slow, key 1"))
 			})
 			if got := tt.seen.String(); regexp.MustCompile(`(?m)^\s+ok +Slow`).MatchString(got) {
-				t.Errorf("the server is well before it has answered:\n%s", got)
+				t.Errorf("the server is reported as fine before it has answered:\n%s", got)
 			}
 			release()
 			err := <-done
@@ -56,7 +56,7 @@ func TestDoctorShowsProgress(t *testing.T) {
 				got = erased.ReplaceAllString(got, "")
 			}
 			if strings.ContainsAny(got, "\x1b") || strings.Contains(got, "...   ") || strings.Contains(strings.ReplaceAll(got, "\r\n", "\n"), "\r") {
-				t.Errorf("what was only meant for a moment is left:\n%q", got)
+				t.Errorf("the progress line was not removed:\n%q", got)
 			}
 			if strings.Contains(got, up.Key()) {
 				t.Error("the report holds the key")
@@ -65,5 +65,5 @@ func TestDoctorShowsProgress(t *testing.T) {
 	}
 }
 
-// erased is a line that was taken away again.
+// erased is a progress line that was removed again.
 var erased = regexp.MustCompile(`  \.\.\.     [^\r\n]*\r *\r`)

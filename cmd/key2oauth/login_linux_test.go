@@ -9,8 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 )
 
-// TestForgetLogin: what is started at login for this data folder is not
-// started any more, and that of another one is left alone.
+// TestForgetLogin: the login entry of this data folder is removed, and the one
+// of another folder is left alone.
 func TestForgetLogin(t *testing.T) {
 	config := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", config)
@@ -24,7 +24,7 @@ func TestForgetLogin(t *testing.T) {
 		name    string
 		started autostart.Command
 		forgets *program
-		want    bool // to be started still
+		want    bool // its entry must stay
 		says    bool
 	}{
 		{"this folder", autostart.Command{Program: exe, Args: []string{flag, "--data-dir=/data/mine"}}, mine, false, false},

@@ -58,7 +58,7 @@ func TestParseAddr(t *testing.T) {
 	}
 }
 
-// No address makes it serve anything but this computer.
+// No address flag makes it listen beyond this computer.
 func FuzzParseAddr(f *testing.F) {
 	for _, seed := range []string{":0", "127.0.0.1:7450", "[::1]:1", "[::ffff:1.2.3.4]:1", "0:0", "localhost:1", "[fe80::1%eth0]:1"} {
 		f.Add(seed)
@@ -151,7 +151,7 @@ func serveHere(t *testing.T) *serving {
 	return nil
 }
 
-// Streams would never end by themselves; the app must end all the same.
+// Streams never end on their own, but the app must end anyway.
 func TestEndsWithOpenStream(t *testing.T) {
 	s := serveHere(t)
 	token, err := os.ReadFile(shim.TokenFile(s.dir))
@@ -191,7 +191,7 @@ func TestEndsWithOpenStream(t *testing.T) {
 	}
 }
 
-// Of programs that are started at once on one data folder, one serves.
+// When several programs start at once on one data folder, exactly one serves.
 func TestStartedAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	const programs = 5
@@ -228,7 +228,8 @@ func TestStartedAtOnce(t *testing.T) {
 	}
 }
 
-// A data folder that cannot be written is told in words, and nothing is lost.
+// A data folder that cannot be written is reported in plain words, and no data
+// is lost.
 func TestUnusableFolder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -244,7 +245,8 @@ func TestUnusableFolder(t *testing.T) {
 	}
 }
 
-// Programs wait for "ready", and people too. The limit leaves tenfold room.
+// Other programs and people wait for "ready". The limit is ten times what it
+// takes.
 func TestReadySoon(t *testing.T) {
 	cmd := exec.Command(self(t), "serve", "--addr", ":0", "--keychain", "memory", "--data-dir", t.TempDir())
 	out, err := cmd.StdoutPipe()

@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"key2oauth": main})
 }
 
-// The scripts run the program as a user does. Each has a data folder of its
-// own and, but for those about ports, picks free ports.
+// The scripts run the program as a user does. Each script has its own data
+// folder and uses free ports, except the scripts about ports.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -71,8 +71,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// upstream [HEADER [PREFIX]] starts an MCP server that knows one API key. Its
-// URL is $UPSTREAM; the key is $KEY, and in the file secret/key.
+// upstream [HEADER [PREFIX]] starts an MCP server that accepts one API key. Its
+// URL is $UPSTREAM. The key is $KEY, and also in the file secret/key.
 func startUpstream(t *testing.T, ts *testscript.TestScript, args []string) {
 	o := shimtest.Options{Key: fmt.Sprintf("sk-script-%d", time.Now().UnixNano())}
 	if len(args) > 0 {
@@ -88,7 +88,7 @@ func startUpstream(t *testing.T, ts *testscript.TestScript, args []string) {
 }
 
 // connect SLUG [LINK] connects a client to an endpoint and pastes $KEY at
-// consent: as a stranger, or with an owner's link as the owner.
+// consent: as a stranger, or as the owner if it gets an owner's link.
 func connectClient(t *testing.T, ts *testscript.TestScript, args []string) {
 	origin := ts.Getenv("LOCAL")
 	c := shimtest.NewOAuthClient(t, origin, "http://127.0.0.1:3118/callback")
@@ -167,8 +167,8 @@ func findProgram(ts *testscript.TestScript) string {
 	return ""
 }
 
-// end NAME ends an app as Ctrl-C does; it must end well and soon. ! end NAME
-// kills it.
+// end NAME ends an app as Ctrl-C does; it must exit soon and without an error.
+// ! end NAME kills it.
 func endApp(ts *testscript.TestScript, kill bool, args []string) {
 	a := ts.Value(appsKey{}).(apps)[args[0]]
 	if a == nil {
@@ -220,8 +220,8 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// let NAME FILE FIELD... sets $NAME to what is at FIELD... of a JSON file, or
-// with no FIELD to the whole text.
+// let NAME FILE FIELD... sets $NAME to the value at FIELD... in a JSON file, or
+// to the whole text if there is no FIELD.
 func let(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[1])
 	if len(args) == 2 {
@@ -284,9 +284,9 @@ func shapeOf(found map[string]bool, path string, v any) {
 	}
 }
 
-// canary looks for the secrets in all that the script has seen so far: files,
-// but for those in secret/ and where the program keeps the secret itself, and
-// the last output. It first proves that it finds a planted one.
+// canary looks for the secrets in everything the script has seen so far: the
+// last output and all files, except those in secret/ and where the program
+// keeps the secret itself. It first proves that it finds a planted one.
 func canary(ts *testscript.TestScript, _ bool, _ []string) {
 	secrets := map[string]string{"API key": ts.Getenv("KEY")}
 	if token, err := os.ReadFile(shim.TokenFile(ts.Getenv("KEY2OAUTH_DATA_DIR"))); err == nil {
@@ -334,8 +334,8 @@ func leak(ts *testscript.TestScript, secret string) (where string) {
 	return where
 }
 
-// occupy ADDR listens there, as another program would: this one, whose process
-// id becomes $PID. ! occupy ADDR ends that.
+// occupy ADDR listens at ADDR, as another program would. That program is this
+// one, and its process ID becomes $PID. ! occupy ADDR stops listening.
 func occupy(ts *testscript.TestScript, end bool, args []string) {
 	held := ts.Value(appsKey{}).(apps)
 	if end {
@@ -346,7 +346,7 @@ func occupy(ts *testscript.TestScript, end bool, args []string) {
 	ts.Setenv("PID", strconv.Itoa(os.Getpid()))
 	ln, err := net.Listen("tcp", args[0])
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return // another program has it already, which is as good
+		return // another program has it already, which is just as good
 	}
 	ts.Check(err)
 	a := &app{done: make(chan struct{})}

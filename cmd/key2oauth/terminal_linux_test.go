@@ -111,7 +111,7 @@ func TestOnTerminal(t *testing.T) {
 		if !echoes(t, tty) {
 			t.Error("the terminal still hides what is typed")
 		}
-		fmt.Fprintln(person) // ends the read that was left behind
+		fmt.Fprintln(person) // ends the read that was left running
 	})
 
 	t.Run("remove asks first", func(t *testing.T) {

@@ -38,7 +38,7 @@ func TestTrayState(t *testing.T) {
 	}
 }
 
-// Every text that a stranger wrote is made harmless before the tray has it.
+// Every text from a stranger is made harmless before the tray gets it.
 func TestTrayStateOfStrangers(t *testing.T) {
 	name := "Lin\u202eraeL\n\u3164\x1b[31m" + strings.Repeat("x", 50)
 	want := "LinraeL [31m" + strings.Repeat("x", 27) + "\u2026"

@@ -18,7 +18,7 @@ func TestRuntimeNote(t *testing.T) {
 	}
 }
 
-// TestOldestRuntime: the number stands in go.mod, and here a second time.
+// TestOldestRuntime: the version stands in go.mod and a second time here.
 func TestOldestRuntime(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestGolden compares what the API answers with what it answered before these
-// types were its own. Programs of other people read these bytes.
+// TestGolden compares the API's answers with those from before it had its own
+// types. Other people's programs read these bytes.
 func TestGolden(t *testing.T) {
 	at := time.Date(2026, 11, 29, 12, 0, 0, 123456789, time.UTC)
 	later := at.Add(time.Hour)

@@ -42,8 +42,8 @@ func TestMode(t *testing.T) {
 	}
 }
 
-// A link that another user planted, at the file's own name or at a name that a
-// temporary file has or once had, is not written through.
+// A link that another user planted is not written through, whether it is at the
+// file's own name or at a past or present temporary name.
 func TestPlantedLinks(t *testing.T) {
 	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "elsewhere")
 	if err := os.WriteFile(elsewhere, []byte("theirs"), 0o644); err != nil {
@@ -68,8 +68,8 @@ func TestPlantedLinks(t *testing.T) {
 	}
 }
 
-// What a crash left is removed by a later write; what another writer may be
-// writing right now is not.
+// A later write removes what a crash left, but not what another writer may be
+// writing right now.
 func TestLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "file")
@@ -77,7 +77,7 @@ func TestLeftovers(t *testing.T) {
 	for base, when := range map[string]time.Time{
 		".file.123.new":     old,
 		".file.456.new":     time.Now(),
-		".file.new":         old, // not a name that CreateTemp gives
+		".file.new":         old, // not a name that CreateTemp chooses
 		".file.x.new":       old,
 		".file.other.7.new": old, // of file.other
 		"file.7.new":        old,
@@ -103,7 +103,7 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// A write that fails changes nothing and leaves nothing.
+// A failed write changes nothing and leaves nothing behind.
 func TestFailure(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "folder")
@@ -120,8 +120,8 @@ func TestFailure(t *testing.T) {
 	checkNames(t, dir, "folder")
 }
 
-// Writers of the same name do not disturb each other, and a reader sees one of
-// their contents whole.
+// Writers of the same name do not disturb each other, and a reader always sees
+// the complete contents of one of them.
 func TestConcurrentWriters(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "file")

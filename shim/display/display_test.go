@@ -106,7 +106,7 @@ func TestText(t *testing.T) {
 }
 
 func TestTextLimit(t *testing.T) {
-	// Each of these is one character to a person.
+	// A person sees each of these as one character.
 	for _, c := range []string{
 		"x", "\u00e9", "e\u0301", "\u754c", "\u1112\u1161\u11ab", "\ud55c\u11a8", "\u0e01\u0e33", hindi, sinhala[:len("\u0dc1\u0dca\u200d")],
 		"\u0928\u093f", family, kiss, scotland, "\U0001F1EB\U0001F1F7", "\u2764\ufe0f", "1\ufe0f\u20e3", "\U0001F44D\U0001F3FD",
@@ -138,7 +138,7 @@ func TestTextLimit(t *testing.T) {
 			t.Errorf("Text(%q, %d): got %q, want %q", tt.in, tt.limit, got, tt.want)
 		}
 	}
-	// A character that never ends is bounded as well.
+	// A character that never ends is cut off as well.
 	for _, c := range []string{"\U0001F468\u200d", "\u0915\u094d", "\u0915\u093e\u0301", "\u1100"} {
 		if got := Text("a"+strings.Repeat(c, 1000), 20); utf8.RuneCountInString(got) > 20*maxRunes || len(got) < 20 {
 			t.Errorf("%q, endless: got %d bytes for 20 characters: %q", c, len(got), got)
@@ -190,7 +190,7 @@ func FuzzText(f *testing.F) {
 		if again := Text(got, limit); again != got {
 			t.Errorf("Text(%q, %d): got %q, and of that %q", s, limit, got, again)
 		}
-		if n := utf8.RuneCountInString(got); limit < 1000 && n > max(limit, 0)*(maxRunes+6) { // the tags of a flag
+		if n := utf8.RuneCountInString(got); limit < 1000 && n > max(limit, 0)*(maxRunes+6) { // allows for the tags of a flag
 			t.Errorf("Text(%q, %d): got %d runes", s, limit, n)
 		}
 		if got != strings.TrimSpace(got) || strings.Contains(got, "  ") {
@@ -225,7 +225,7 @@ func FuzzText(f *testing.F) {
 				if !unicode.Is(pictographic, at(i-1)) && at(i+1) != keycap {
 					t.Errorf("Text(%q, %d): got %q with an emoji style out of context", s, limit, got)
 				}
-			case 0xe0020 <= r && r <= 0xe007f: // of a flag
+			case 0xe0020 <= r && r <= 0xe007f: // a tag of a flag
 				if !strings.Contains(got, string(blackFlag)) {
 					t.Errorf("Text(%q, %d): got %q with tags out of context", s, limit, got)
 				}

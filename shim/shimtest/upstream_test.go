@@ -22,15 +22,15 @@ func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return k.next.RoundTrip(r)
 }
 
-// TestUpstream proves that the stand-in is a server that the official client
-// can use, in every form, and that the key is really checked.
+// TestUpstream proves that the official client can use the stand-in server in
+// every form, and that the key is really checked.
 func TestUpstream(t *testing.T) {
 	tests := []struct {
 		name    string
 		opts    Options
 		header  string
 		value   string
-		version string // that was agreed on
+		version string // the negotiated revision
 		wantErr bool
 	}{
 		{"stateful", Options{}, "Authorization", "Bearer " + DefaultKey, "2025-11-25", false},

@@ -2,8 +2,8 @@ package notify
 
 import "testing"
 
-// TestArgumentsAreNoScript: the texts of a notification reach AppleScript as
-// they are, whatever they look like.
+// TestArgumentsAreNoScript: AppleScript receives the texts of a notification
+// unchanged, even if they look like code.
 func TestArgumentsAreNoScript(t *testing.T) {
 	for _, text := range []string{
 		"Linear", "", "-e", "--help", `" & (do shell script "id") & "`, `\" \\ \u2019`, "$(id) `id` ]]>", "Zo\u00eb \u2019\U0001f511", "two\nlines",

@@ -15,7 +15,7 @@ import (
 	"github.com/key2oauth/key2oauth/tray"
 )
 
-// A screen is a desktop that writes down what it is asked.
+// A screen is a desktop that records what it is asked.
 type screen struct {
 	lines  []string
 	last   uint32
@@ -60,7 +60,7 @@ func clients(grants ...string) tray.State {
 	return s
 }
 
-// TestTell shows states one after the other; each line is what came of one.
+// TestTell shows states one after another; each line is the result of one.
 func TestTell(t *testing.T) {
 	needsYou := tray.State{Tunnel: tray.Tunnel{State: tray.TunnelNeedsYou, Words: "ngrok does not accept the authtoken."}}
 	for _, tt := range []struct {
@@ -121,12 +121,12 @@ func TestRun(t *testing.T) {
 			}, s)
 			close(done)
 		}()
-		states <- key("A") // gone again before anybody could read it
+		states <- key("A") // replaced before it can be read
 		states <- tray.State{}
 		states <- key("B")
 		time.Sleep(time.Second)
 		s.clicks <- 1
-		s.clicks <- 99 // somebody else's
+		s.clicks <- 99 // another program's notification
 		synctest.Wait()
 		cancel()
 		<-done

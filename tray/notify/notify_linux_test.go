@@ -71,7 +71,7 @@ func TestDaemon(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the notification (-want +got):\n%s", diff)
 	}
-	daemon.Click(t, 7, "default") // somebody else's
+	daemon.Click(t, 7, "default") // another program's notification
 	daemon.Click(t, got.ID, "default")
 	if a := n.action(t); a.Verb != tray.ReviewRequest {
 		t.Errorf("a click did %v, want the review", a)
@@ -79,10 +79,10 @@ func TestDaemon(t *testing.T) {
 	n.states <- tray.State{}
 	traytest.Wait(t, "the notification withdrawn", func() (bool, string) { return daemon.Open() == 0, "" })
 
-	// Another daemon counts from one again: what it shows is not ours.
+	// Another daemon starts counting at one again, so its IDs are not ours.
 	n.states <- request
 	daemon.Next(t)
-	time.Sleep(100 * time.Millisecond) // until the daemon's answer has left it
+	time.Sleep(100 * time.Millisecond) // until the daemon has sent its answer
 	daemon.Stop()
 	other := bus.StartNotifier(t)
 	conn := bus.Connect(t)
@@ -160,13 +160,13 @@ func TestNoDaemon(t *testing.T) {
 		traytest.Wait(t, "the log says so", func() (bool, string) { return n.log.String() != "", "" })
 	})
 	t.Run("hangs", func(t *testing.T) {
-		testenv.Slow(t) // it waits for the time-out
+		testenv.Slow(t) // the test waits for the time-out
 		bus := traytest.StartBus(t)
 		daemon := bus.StartNotifier(t)
 		resume := daemon.Hang()
 		n := start(t, bus.Address)
 		n.states <- tray.State{Pending: []tray.Request{{}}}
-		for range 100 { // whoever tells us of changes never waits
+		for range 100 { // a sender of changes never waits
 			n.states <- tray.State{Pending: []tray.Request{{}}}
 		}
 		traytest.Wait(t, "the log says so", func() (bool, string) { return n.log.String() != "", "" })

@@ -1,7 +1,7 @@
 //go:build !race
 
-// The SDK has a data race where a heartbeat times out, and where a session is
-// found dead that nobody closed.
+// The SDK has a data race when a heartbeat times out, and when it finds a
+// session dead that it did not close itself.
 
 package ngrok
 
@@ -24,7 +24,7 @@ func (k *kit) quick() *Tunnel {
 	return n
 }
 
-// A session that went silent without a word is noticed, and comes back.
+// A session that goes silent is noticed and comes back.
 func TestFrozen(t *testing.T) {
 	k := newKit(t, tunneltest.Config{}, nil).run()
 	k.s.Set(tunnel.Want{Tunnel: k.quick()})
@@ -36,14 +36,14 @@ func TestFrozen(t *testing.T) {
 	k.works()
 }
 
-// Fifty sessions that broke leave nothing behind.
+// Fifty broken sessions leave nothing behind.
 func TestLeaksNothing(t *testing.T) {
 	stacks := func() string {
 		buf := make([]byte, 1<<20)
 		return string(buf[:runtime.Stack(buf, true)])
 	}
-	// Everything that a tunnel starts has this package, the SDK or its
-	// multiplexer on its stack. Parallel tests do not run now.
+	// Every goroutine of a tunnel has this package, the SDK or its multiplexer
+	// on its stack. No parallel tests run now.
 	count := func() int {
 		n := 0
 		for g := range strings.SplitSeq(stacks(), "\n\n") {

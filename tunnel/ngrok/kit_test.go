@@ -34,7 +34,7 @@ type kit struct {
 	seen []tunnel.Status
 }
 
-// newKit starts a Supervisor that wants nothing yet.
+// newKit starts a Supervisor with no tunnel to open yet.
 func newKit(t *testing.T, c tunneltest.Config, h http.Handler) *kit {
 	t.Helper()
 	if h == nil {
@@ -67,7 +67,7 @@ func (k *kit) run() *kit {
 	return k
 }
 
-// serve is what the program does with a tunnel.
+// serve does what the program does with a tunnel.
 func serve(h http.Handler) func(context.Context, net.Listener, tunnel.Front) error {
 	return func(ctx context.Context, ln net.Listener, _ tunnel.Front) error {
 		srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
@@ -89,7 +89,7 @@ func serve(h http.Handler) func(context.Context, net.Listener, tunnel.Front) err
 	}
 }
 
-// ngrok is a tunnel through the kit's edge.
+// ngrok returns a tunnel through the kit's edge.
 func (k *kit) ngrok(token string) *Tunnel {
 	return &Tunnel{Authtoken: tunnel.NewAuthtoken(token), Log: k.s.Log, ConnectAddr: k.edge.Addr(), ConnectCAs: k.edge.CA()}
 }
@@ -128,7 +128,7 @@ func (k *kit) eventually(what string, cond func() bool) {
 	}
 }
 
-// get asks for path through the edge.
+// get requests path through the edge.
 func (k *kit) get(path string) (int, string) {
 	k.t.Helper()
 	status, body, err := fetch(k.edge.Client(false), origin+path)
@@ -163,7 +163,7 @@ func (k *kit) works() {
 	})
 }
 
-// history returns all statuses until now.
+// history returns all statuses so far.
 func (k *kit) history() []tunnel.Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -18,8 +18,8 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// The SDK's listener locks itself up now and then when it is closed while
-// connections come. That holds up neither the owner nor the next opening.
+// The SDK's listener sometimes deadlocks when it is closed while connections
+// arrive. That delays neither the owner nor the next opening.
 func TestCloseUnderLoad(t *testing.T) {
 	rounds := 5
 	if testenv.InCI() {
@@ -63,8 +63,8 @@ func TestCloseUnderLoad(t *testing.T) {
 	}
 }
 
-// A hundred breaks during a stream of calls: what is answered is answered
-// right, and the tunnel is back each time.
+// A hundred breaks during a stream of calls: every answer is correct, and the
+// tunnel comes back each time.
 func TestBreaksUnderLoad(t *testing.T) {
 	breaks := 10
 	if testenv.InCI() {
@@ -111,7 +111,7 @@ func TestBreaksUnderLoad(t *testing.T) {
 	k.until("online", isOnline)
 }
 
-// Connections of ngrok's have no write deadlines, and say so.
+// ngrok's connections do not support write deadlines, and say so.
 func TestWriteDeadline(t *testing.T) {
 	t.Parallel()
 	said := make(chan error, 3)
@@ -133,7 +133,7 @@ func TestWriteDeadline(t *testing.T) {
 	}
 }
 
-// BenchmarkRequest is what the tunnel adds to a request over https.
+// BenchmarkRequest measures what the tunnel adds to a request over https.
 func BenchmarkRequest(b *testing.B) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "here") })
 	ask := func(b *testing.B, c *http.Client, u string) {

@@ -12,12 +12,12 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// A holdingHandler lets the SDK wait in the moment in which it hands out a
-// connection, once.
+// A holdingHandler makes the SDK wait once, at the moment when it hands out a
+// connection.
 type holdingHandler struct {
 	slog.Handler
 	held chan bool // gets one when the SDK waits
-	free chan bool // closed, the SDK goes on
+	free chan bool // closed to let the SDK continue
 }
 
 func (h *holdingHandler) Enabled(context.Context, slog.Level) bool { return true }
@@ -33,9 +33,8 @@ func (h *holdingHandler) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// ngrok takes the address offline in the moment in which a connection comes,
-// on which the SDK's listener waits for itself for ever. It is noticed, and
-// the tunnel comes back.
+// ngrok takes the address offline at the moment when a connection arrives, so
+// the SDK's listener deadlocks. That is noticed, and the tunnel comes back.
 func TestListenerLocksItselfUp(t *testing.T) {
 	k := newKit(t, tunneltest.Config{}, nil).run()
 	n := k.ngrok(goodToken)
@@ -61,7 +60,7 @@ func TestListenerLocksItselfUp(t *testing.T) {
 		offline = offline || s.State == tunnel.Retrying && s.Words == tunnel.ProblemOf(tunnel.CauseTakenOffline).Words
 	}
 	if !offline {
-		t.Errorf("nobody was told: %+v", k.history())
+		t.Errorf("no status reported it: %+v", k.history())
 	}
 }
 

@@ -73,7 +73,7 @@ func TestRefusedForGood(t *testing.T) {
 			if s.Words == "" || s.Next == "" || s.Link == "" || !s.Retry.IsZero() {
 				t.Errorf("got %+v", s)
 			}
-			// The SDK alone would try again after half a second.
+			// Left alone, the SDK would try again after half a second.
 			time.Sleep(800 * time.Millisecond)
 			if got := len(k.edge.Auths()); got != test.attempts {
 				t.Errorf("got %d attempts, want %d", got, test.attempts)
@@ -135,7 +135,7 @@ func TestEdgeAway(t *testing.T) {
 	k.works()
 }
 
-// While the edge is away the owner changes his mind.
+// While the edge is away, the owner changes the settings.
 func TestOffWhileAway(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
@@ -169,7 +169,7 @@ func TestHeldElsewhere(t *testing.T) {
 	k.works()
 }
 
-// The domain is held when a session that broke comes back.
+// The domain is still taken when a broken session comes back.
 func TestHeldAfterReconnect(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
@@ -263,7 +263,7 @@ func TestStoppedFromDashboard(t *testing.T) {
 		k.run()
 		k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken)})
 		k.until("online", isOnline)
-		for i := range 5 { // each of which doubles the wait
+		for i := range 5 { // each attempt doubles the wait
 			if err := k.edge.StopTunnel(domain, "", "stopped"); err != nil {
 				t.Fatal(err)
 			}
@@ -273,7 +273,7 @@ func TestStoppedFromDashboard(t *testing.T) {
 		k.mu.Lock()
 		before := len(k.seen)
 		k.mu.Unlock()
-		k.edge.Hold(domain) // as by the session that has just ended
+		k.edge.Hold(domain) // like a session that has just ended
 		if err := k.edge.Send(domain, tunneltest.Restart); err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +305,7 @@ func TestStoppedFromDashboard(t *testing.T) {
 	})
 }
 
-// A request that is being answered when the tunnel closes gets its answer.
+// A request in progress when the tunnel closes still gets its answer.
 func TestDrains(t *testing.T) {
 	t.Parallel()
 	begun, finish := make(chan bool), make(chan bool)
@@ -330,7 +330,7 @@ func TestDrains(t *testing.T) {
 	k.until("off", func(s tunnel.Status) bool { return s.State == tunnel.Off })
 }
 
-// A client that does not read cannot hold the program.
+// A client that does not read cannot block the program.
 func TestStalledClient(t *testing.T) {
 	t.Parallel()
 	var ended atomic.Bool
@@ -405,7 +405,7 @@ func TestPause(t *testing.T) {
 	k.works()
 }
 
-// The authtoken is in no log, error or status, whatever ngrok says.
+// The authtoken is in no log, error or status, no matter what ngrok says.
 func TestAuthtokenIsNotTold(t *testing.T) {
 	t.Parallel()
 	const canary = "2canary_authtoken_XYZZY"
@@ -437,7 +437,7 @@ func TestAuthtokenIsNotTold(t *testing.T) {
 				t.Errorf("%s: told the authtoken: %s", code, s)
 			}
 		}
-		// The search finds one that is there.
+		// The search does find a token that is there.
 		k.s.Log.Info("planted " + canary)
 		if !strings.Contains(k.log.String(), canary) {
 			t.Error("the search is blind")
@@ -448,7 +448,7 @@ func TestAuthtokenIsNotTold(t *testing.T) {
 	}
 }
 
-// What lies between here and ngrok has words of its own.
+// Network problems between here and ngrok have their own words.
 func TestWayToNgrok(t *testing.T) {
 	t.Parallel()
 	edge := tunneltest.Start(t, tunneltest.Config{})

@@ -17,7 +17,7 @@ const (
 )
 
 // A probe comes through the edge as a client does, passes the warning page, and
-// tells ngrok's faults from ours.
+// distinguishes ngrok's faults from ours.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, tunneltest.Config{Interstitial: true}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -9,8 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// TestSettled: what is returned is about what was asked last, however that
-// went.
+// TestSettled: the returned status is about the last wish, whether it succeeded
+// or failed.
 func TestSettled(t *testing.T) {
 	k := newKit(t, tunneltest.Config{Accounts: map[string]tunneltest.Account{goodToken: {}}}, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

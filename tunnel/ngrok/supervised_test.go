@@ -11,7 +11,8 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
-// Reconnect resumes the session, so the address is not held by our own old one.
+// Reconnect resumes the session, so our own old session does not block the
+// address.
 func TestReconnectWhileOnline(t *testing.T) {
 	t.Parallel()
 	k := online(t, nil)
@@ -36,7 +37,7 @@ func TestStopWhileFrozen(t *testing.T) {
 	}
 }
 
-// After sleep the connection is made again at once, not when the SDK notices.
+// After sleep we reconnect at once, not only when the SDK notices.
 func TestN04Wakes(t *testing.T) {
 	t.Parallel()
 	var ahead atomic.Int64
@@ -53,8 +54,8 @@ func TestN04Wakes(t *testing.T) {
 	k.works()
 }
 
-// A change of networks that leaves the connection's own address alone does not
-// break it. One that comes while the tunnel is away tries again.
+// A network change that keeps the connection's own address does not break it. A
+// network change while the tunnel is away makes it try again.
 func TestN04NetworkChanges(t *testing.T) {
 	t.Parallel()
 	var networks atomic.Int64
@@ -82,7 +83,7 @@ func TestN04NetworkChanges(t *testing.T) {
 	k.until("online, an hour before its time", isOnline)
 }
 
-// A slow Notify gets the last status, not all, and delays nothing.
+// A slow Notify gets the last status, but not every one, and delays nothing.
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, tunneltest.Config{}, nil)

@@ -16,13 +16,12 @@ import (
 	"time"
 )
 
-// An authority issues the certificates of an edge, for the agents' side and
-// for each public name. All have one key, so that a browser can be told to
-// accept it.
+// An authority issues the certificates of an edge, for the agents' side and for
+// each public name. All have one key, which a browser can be told to accept.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey // of the root
-	leaf *ecdsa.PrivateKey // of all else
+	leaf *ecdsa.PrivateKey // of all other certificates
 	spki string            // base64 of the SHA-256 of the leaves' public key
 
 	mu     sync.Mutex
@@ -76,7 +75,7 @@ func (a *authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// certificate issues one for name, which may be an address.
+// certificate issues a certificate for name, which may be an address.
 func (a *authority) certificate(name string, more ...string) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

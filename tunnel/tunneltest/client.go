@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// Client returns a client for which the edge is the internet: whatever host it
-// asks for by https, it reaches the edge. It speaks HTTP/2 if http2 is set.
+// Client returns a client that reaches the edge for every https host, as if the
+// edge were the internet. It speaks HTTP/2 if http2 is set.
 func (e *Edge) Client(http2 bool) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!http2)
@@ -24,15 +24,14 @@ func (e *Edge) Client(http2 bool) *http.Client {
 	}}
 }
 
-// Dial connects to the edge, whatever address it is given.
+// Dial connects to the edge, no matter what address it is given.
 func (e *Edge) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, e.Addr())
 }
 
-// Proxy starts an HTTP proxy, on the first call, and returns its URL. Whatever
-// host a client connects to through it, it reaches the edge: for clients that
-// can be told a proxy and a certificate but not an address. It lives until
-// Close.
+// Proxy starts an HTTP proxy on the first call and returns its URL. Every host
+// that a client connects to through it is the edge. It is for clients that can
+// be given a proxy and a certificate, but not an address. It lives until Close.
 func (e *Edge) Proxy() (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// clientHello reads the first message of a TLS client and returns the name
-// that it asks for, "" if none, and a connection that begins with that message
-// again.
+// clientHello reads the first message of a TLS client. It returns the name that
+// the client asks for, "" if none, and a connection that replays that message.
 func clientHello(c net.Conn) (string, net.Conn, error) {
 	var name string
 	var seen bytes.Buffer
@@ -29,8 +28,8 @@ func clientHello(c net.Conn) (string, net.Conn, error) {
 	return name, replayed{c, io.MultiReader(&seen, c)}, nil
 }
 
-// readOnly keeps the alert of the handshake that clientHello gives up from
-// reaching the client.
+// readOnly keeps the client from seeing the alert of the handshake that
+// clientHello aborts.
 type readOnly struct {
 	net.Conn
 	r io.Reader
@@ -39,7 +38,7 @@ type readOnly struct {
 func (c readOnly) Read(b []byte) (int, error)  { return c.r.Read(b) }
 func (c readOnly) Write(b []byte) (int, error) { return len(b), nil }
 
-// replayed is a connection of which the first bytes were read already.
+// replayed is a connection with its first bytes already read.
 type replayed struct {
 	net.Conn
 	r io.Reader
@@ -47,8 +46,7 @@ type replayed struct {
 
 func (c replayed) Read(b []byte) (int, error) { return c.r.Read(b) }
 
-// A line is what all connections of agents go through. It can be frozen and
-// starved.
+// A line carries all connections of agents. It can be frozen and starved.
 type line struct {
 	mu     sync.Mutex
 	thawed chan struct{} // not nil while frozen; closed by thaw
@@ -96,7 +94,7 @@ func (c *lineConn) Close() error {
 	return c.Conn.Close()
 }
 
-// pass waits until the line is not frozen and n bytes had their time on it.
+// pass waits until the line is not frozen and the time to send n bytes is over.
 func (c *lineConn) pass(n int) error {
 	for {
 		c.line.mu.Lock()
@@ -141,8 +139,8 @@ func (c *lineConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// A streamConn is a proxy stream that ends when nothing passed for a while, in
-// either direction.
+// A streamConn is a proxy stream that ends after it was idle for a while in
+// both directions.
 type streamConn struct {
 	net.Conn
 	idle  time.Duration
@@ -174,7 +172,7 @@ func (c *streamConn) Close() error {
 	return c.Conn.Close()
 }
 
-// A handOver is a listener whose connections are accepted elsewhere.
+// A handOver is a listener for connections that are accepted elsewhere.
 type handOver struct {
 	addr   net.Addr
 	conns  chan net.Conn

@@ -1,10 +1,10 @@
 // Package tunneltest stands in for the ngrok service: an edge that speaks the
-// wire protocol of its agents, and the public side with which clients talk. An
-// unmodified SDK connects to it and does not see a difference.
+// wire protocol of its agents, and the public side that clients talk to. An
+// unmodified SDK connects to it and sees no difference.
 //
-// One port serves both. A connection whose TLS greeting names no server, or the
-// service's own host, comes from an agent. Every other one comes from a client of
-// the host that it names.
+// One port serves both. A connection comes from an agent if its TLS greeting
+// names no server, or the service's own host. Every other connection comes from
+// a client of the host that it names.
 package tunneltest
 
 import (
@@ -29,16 +29,16 @@ import (
 // machine.
 const AgentHost = "connect.ngrok-agent.com"
 
-// DefaultDomain is the domain of an account that names none.
+// DefaultDomain is the domain of an account that sets none.
 const DefaultDomain = "quiet-otter-canary.ngrok-free.app"
 
-// A Config says what an edge is like at the start. The zero Config is a free
+// A Config says what an edge is like when it starts. The zero Config is a free
 // account that takes any authtoken and shows no warning page.
 type Config struct {
 	// Addr is where to listen; "" means a free port of 127.0.0.1.
 	Addr string
-	// Accounts are those that exist, by their authtokens. nil means that every
-	// authtoken that looks like one belongs to the zero Account.
+	// Accounts are the existing accounts, by their authtokens. nil means that
+	// every authtoken with the right form belongs to the zero Account.
 	Accounts map[string]Account
 	// MaxSessions is how many sessions an account may have at a time; 0 means
 	// any number.
@@ -47,13 +47,13 @@ type Config struct {
 	Interstitial bool
 	// Idle is how long a connection may be silent; 0 means 5 minutes.
 	Idle time.Duration
-	// OnAuth and OnBind may refuse an agent. They see what the edge would have
-	// allowed, and return a *Refusal or nil. They may block.
+	// OnAuth and OnBind may refuse an agent. They see attempts that the edge
+	// would have allowed, and return a *Refusal or nil. They may block.
 	OnAuth func(Auth) *Refusal
 	OnBind func(Bind) *Refusal
-	// ClientAddr says which IP address a client's request comes from, so that
-	// one machine can be many senders. It may take a header out of the request
-	// that tells it. nil, and an answer of "", mean the address that it has.
+	// ClientAddr returns the IP address that a client's request comes from,
+	// which lets one machine be many senders. It may remove the header that
+	// tells it. If ClientAddr is nil or returns "", the real address is used.
 	ClientAddr func(*http.Request) string
 	// Wrap wraps the handler of clients' requests, so tests can observe them; it
 	// may be nil.
@@ -64,7 +64,7 @@ type Config struct {
 type Account struct {
 	Name    string // "" means "Otter"
 	Plan    string // "" means "Free"
-	Domain  string // the one that is given when none is asked for; "" means DefaultDomain
+	Domain  string // the domain given if none is requested; "" means DefaultDomain
 	Domains []string
 	// Revoked makes every authentication fail.
 	Revoked bool
@@ -83,10 +83,10 @@ type Auth struct {
 // A Bind is one attempt of an agent to put a host online.
 type Bind struct {
 	Time       time.Time
-	Asked      string // the host that was asked for, or ""
-	Host       string // the host that was given, unless refused
+	Asked      string // the requested host, or ""
+	Host       string // the assigned host, unless refused
 	ForwardsTo string
-	Again      bool   // of a session that is resumed
+	Again      bool   // of a resumed session
 	Refused    string // the code, or ""
 }
 
@@ -157,7 +157,7 @@ func New(c Config) (*Edge, error) {
 	return e, e.Reopen()
 }
 
-// anyToken is the key of the account that every authtoken belongs to.
+// anyToken is the key of the account that owns every authtoken.
 const anyToken = "*"
 
 func (a Account) filled() *Account {
@@ -213,7 +213,7 @@ func (e *Edge) Close() {
 	ln.Close()
 	hand.Close()
 	e.killConns()
-	e.KillSessions() // also those that are frozen
+	e.KillSessions() // including frozen ones
 	public.Close()
 	e.wg.Wait()
 }
@@ -284,7 +284,7 @@ func (e *Edge) certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 // Addr is the one address of the edge, for agents and clients.
 func (e *Edge) Addr() string { return e.addr }
 
-// CA is what agents and clients have to trust.
+// CA returns the certificates that agents and clients must trust.
 func (e *Edge) CA() *x509.CertPool { return e.ca.pool() }
 
 // CAFile writes the certificate of the edge's authority into dir, in PEM.
@@ -293,7 +293,7 @@ func (e *Edge) CAFile(dir string) (string, error) {
 	return name, os.WriteFile(name, e.ca.pem(), 0o600)
 }
 
-// SPKI is the hash of the public key of all certificates of the edge, as
+// SPKI returns the hash of the public key in all certificates of the edge, as
 // Chromium takes it in --ignore-certificate-errors-spki-list.
 func (e *Edge) SPKI() string { return e.ca.spki }
 
@@ -307,20 +307,19 @@ func (e *Edge) KillSessions() {
 }
 
 // Freeze stops all bytes between agents and the edge but keeps the connections
-// open, like a cable that was pulled out. New connections are accepted and frozen
-// too.
+// open, like an unplugged cable. New connections are accepted and frozen too.
 func (e *Edge) Freeze() { e.line.freeze() }
 
-// Thaw ends Freeze. What was on its way arrives.
+// Thaw ends Freeze. Bytes on their way arrive.
 func (e *Edge) Thaw() { e.line.thaw() }
 
-// Starve gives each direction of each agent's connection so many bytes a
-// second, 0 for any number, and delays each packet.
+// Starve limits each direction of each agent's connection to so many bytes a
+// second, 0 for no limit, and delays each packet.
 func (e *Edge) Starve(bytesPerSecond int, delay time.Duration) {
 	e.line.starve(bytesPerSecond, delay)
 }
 
-// Revoke makes token one that was revoked. Sessions that it opened end.
+// Revoke makes token a revoked one. Its sessions end.
 func (e *Edge) Revoke(token string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -334,7 +333,7 @@ func (e *Edge) Revoke(token string) {
 	}
 }
 
-// Rename gives the account of token another domain. The old one stays online
+// Rename gives the account of token another domain. The old domain stays online
 // until its session ends, and cannot be bound again.
 func (e *Edge) Rename(token, domain string) {
 	e.mu.Lock()
@@ -347,7 +346,7 @@ func (e *Edge) Rename(token, domain string) {
 	e.accounts[token] = &a
 }
 
-// account returns that of token, or nil.
+// account returns the account of token, or nil.
 func (e *Edge) account(token string) *Account {
 	if a := e.accounts[token]; a != nil {
 		return a
@@ -355,7 +354,7 @@ func (e *Edge) account(token string) *Account {
 	return e.accounts[anyToken]
 }
 
-// Hold makes host one that another agent has online, until Release.
+// Hold makes host look online at another agent until Release.
 func (e *Edge) Hold(host string) { e.hold(host, true) }
 
 // Release ends Hold.
@@ -367,7 +366,7 @@ func (e *Edge) hold(host string, held bool) {
 	e.held[host] = held
 }
 
-// UseUp answers all clients with an error of the service's, without asking the
+// UseUp answers all clients with an error of the service without asking the
 // agent, as happens when a quota is used up: "727" for requests, "725" for
 // bytes. "" ends it.
 func (e *Edge) UseUp(code string) {
@@ -400,14 +399,14 @@ func (e *Edge) Binds() []Bind {
 	return append([]Bind(nil), e.attempts...)
 }
 
-// Unbinds counts the hosts that agents took offline in good order.
+// Unbinds counts the hosts that agents took offline properly.
 func (e *Edge) Unbinds() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.unbinds
 }
 
-// Requests counts the requests of clients that were passed to an agent.
+// Requests counts the clients' requests that were passed to an agent.
 func (e *Edge) Requests() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -432,7 +431,7 @@ func (e *Edge) Sessions() int {
 	return len(e.sessions)
 }
 
-// errNoSession is returned where an agent is needed and there is none.
+// errNoSession means that an agent is needed but none has the host online.
 var errNoSession = errors.New("no agent has that host online")
 
 func opaque(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
@@ -451,7 +450,7 @@ func (e *Edge) StopTunnel(host, code, message string) error {
 	return b.session.unlessEnded(err)
 }
 
-// A Command is what the service's dashboard can ask of an agent.
+// A Command is a request that the service's dashboard can send to an agent.
 type Command string
 
 // The commands.
@@ -461,9 +460,9 @@ const (
 	Update  Command = "update"
 )
 
-// Send gives the command to the agent that has host online, and returns what
-// it answers: an error if it refuses. An agent that stops or restarts ends its
-// session right after its answer.
+// Send gives the command to the agent that has host online. It returns the
+// agent's answer: an error if it refuses. An agent that stops or restarts ends
+// its session right after its answer.
 func (e *Edge) Send(host string, c Command) error {
 	e.mu.Lock()
 	b := e.binds[host]

@@ -41,7 +41,7 @@ func connect(t *testing.T, e *Edge, token, u string, more ...ngrok.AgentOption) 
 		ngrok.WithAgentConnectURL(e.Addr()),
 		ngrok.WithAgentConnectCAs(e.CA()),
 		ngrok.WithLogger(slog.New(slog.DiscardHandler)),
-		// The SDK tries a bad authtoken for ever.
+		// The SDK would retry a bad authtoken forever.
 		ngrok.WithEventHandler(func(ev ngrok.Event) {
 			if d, ok := ev.(*ngrok.EventAgentDisconnected); ok && d.Error != nil {
 				if c := errorCode.FindString(d.Error.Error()); c != "" {
@@ -168,7 +168,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestClientAddr lets one machine be many senders.
+// TestClientAddr: one machine can be many senders.
 func TestClientAddr(t *testing.T) {
 	e := Start(t, Config{ClientAddr: func(r *http.Request) string {
 		defer r.Header.Del("From-Address")
@@ -405,7 +405,7 @@ func TestStarve(t *testing.T) {
 	e.Starve(0, 0)
 }
 
-// A silent connection is cut after the idle time, one that speaks is not.
+// A silent connection is cut after the idle time, an active one is not.
 func TestIdle(t *testing.T) {
 	const idle = 300 * time.Millisecond
 	e := Start(t, Config{Idle: idle})
@@ -453,7 +453,7 @@ func TestWarningPage(t *testing.T) {
 	if res.Header.Get("Ngrok-Error-Code") != "ERR_NGROK_6024" || !strings.Contains(body, "Visit Site") {
 		t.Fatalf("got %v %q", res.Header, body)
 	}
-	// A browser without scripts posts the form and is sent to where it was.
+	// A browser without JavaScript posts the form and returns to the same page.
 	if !strings.Contains(body, `value="/authorize?a=1&amp;b=2"`) {
 		t.Fatalf("the form does not lead back: %s", body)
 	}
@@ -493,7 +493,7 @@ func TestRename(t *testing.T) {
 	}
 }
 
-// Clients that can be told neither an address nor a resolver come by the proxy.
+// Clients that take neither an address nor a resolver come through the proxy.
 func TestProxy(t *testing.T) {
 	e := Start(t, Config{})
 	online(t, e, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "here") }))

@@ -12,8 +12,8 @@ import (
 	"golang.ngrok.com/muxado/v2"
 )
 
-// Whatever an agent asks for, the edge gives it a bare host of the account's,
-// or a refusal with a code.
+// For any request of an agent, the edge assigns a bare host of the account, or
+// refuses with a code.
 func FuzzBind(f *testing.F) {
 	f.Add([]byte(`{"Id":"","Proto":"https","Opts":{"URL":"https://` + DefaultDomain + `"},"Extra":{}}`))
 	f.Add([]byte(`{"Proto":"https","Opts":{"URL":"https://user@Host:443/p?q#f"}}`))
@@ -36,7 +36,7 @@ func FuzzBind(f *testing.F) {
 	})
 }
 
-// No bytes of an agent that was not let in put a host online or stop the edge.
+// No bytes of an unauthenticated agent put a host online or stop the edge.
 func FuzzSession(f *testing.F) {
 	// One stream: the type in a frame with SYN, the message in another.
 	stream := func(typ uint32, message string) []byte {
@@ -91,7 +91,7 @@ func FuzzSession(f *testing.F) {
 			there.Write(b)
 			there.(*net.TCPConn).CloseWrite()
 		}()
-		io.Copy(io.Discard, there) // what the edge answers is not looked at
+		io.Copy(io.Discard, there) // the edge's answer is ignored
 		<-done
 		if hosts := e.Hosts(); len(hosts) != 0 {
 			t.Errorf("%q are online", hosts)

@@ -37,7 +37,7 @@ func newBind(id, host string, s *session) *bind {
 // clientAddr is the key of a client's address in the context of its request.
 type clientAddr struct{}
 
-// visitPath is where the button of the warning page leads without scripts.
+// visitPath is where the button of the warning page leads without JavaScript.
 const visitPath = "/ngrok-visit-site"
 
 func (e *Edge) publicHandler() http.Handler {
@@ -48,7 +48,7 @@ func (e *Edge) publicHandler() http.Handler {
 	return h
 }
 
-// servePublic does what the service does with a client's request.
+// servePublic handles a client's request as the service does.
 func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
 	host := strings.ToLower(r.Host)
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -78,8 +78,8 @@ func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Edge) forward(w http.ResponseWriter, r *http.Request, b *bind, free bool) {
-	// The agent may answer before its end of the request's body was looked for.
-	// Without this, that look would then fail, and cut the answer short.
+	// The agent may answer before it has read the request's body to its end.
+	// Without this, its later read would fail and cut the answer short.
 	http.NewResponseController(w).EnableFullDuplex()
 	e.mu.Lock()
 	e.requests++
@@ -112,7 +112,7 @@ func (e *Edge) forward(w http.ResponseWriter, r *http.Request, b *bind, free boo
 	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientAddr{}, r.RemoteAddr)))
 }
 
-// clientIP is the address that r counts as coming from.
+// clientIP returns the address that r counts as coming from.
 func (e *Edge) clientIP(r *http.Request) string {
 	if e.config.ClientAddr != nil {
 		if ip := e.config.ClientAddr(r); ip != "" {
@@ -123,7 +123,7 @@ func (e *Edge) clientIP(r *http.Request) string {
 	return ip
 }
 
-// appended joins what a client sent with what the edge knows, as ngrok does.
+// appended joins what a client sent with the edge's own value, as ngrok does.
 func appended(sent []string, known string) []string {
 	return []string{strings.Join(append(sent[:len(sent):len(sent)], known), ", ")}
 }
@@ -157,7 +157,7 @@ func warns(r *http.Request, host string) bool {
 }
 
 // warn shows the warning page. Its button sets the cookie and loads the same
-// address again; a form does that where scripts do not run.
+// address again. Without JavaScript, a form does that.
 func warn(w http.ResponseWriter, r *http.Request, host string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Ngrok-Error-Code", "ERR_NGROK_6024")

@@ -36,7 +36,7 @@ type bind struct {
 }
 
 // serveAgent runs the session of an agent that said hello on c. raw is the
-// connection underneath.
+// underlying connection.
 func (e *Edge) serveAgent(c, raw net.Conn) {
 	cert, err := e.ca.certificate(AgentHost, "localhost", "127.0.0.1", "::1")
 	if err != nil {
@@ -44,7 +44,7 @@ func (e *Edge) serveAgent(c, raw net.Conn) {
 	}
 	lc := e.line.conn(c)
 	s := &session{edge: e, conn: lc, ended: make(chan struct{})}
-	// What is still to be sent must not keep a dead session.
+	// Unsent data must not keep a dead session open.
 	secure := tls.Server(lc, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12})
 	s.mux = muxado.Server(secure, nil)
 	e.mu.Lock()
@@ -138,7 +138,7 @@ func echo(stream io.ReadWriter) {
 	}
 }
 
-// auth opens the session, or says why not.
+// auth opens the session, or returns why not.
 func (s *session) auth(req *authRequest) authResponse {
 	e := s.edge
 	a := Auth{
@@ -165,7 +165,7 @@ func (s *session) auth(req *authRequest) authResponse {
 		id = opaque("c")
 	}
 	for other := range e.sessions {
-		if other.id == id && other != s { // the agent noticed first that it is dead
+		if other.id == id && other != s { // the agent noticed before us that its old session is dead
 			e.dropBinds(other)
 			other.conn.Close()
 		}
@@ -186,8 +186,8 @@ func (e *Edge) admit(req *authRequest) (*Account, *Refusal) {
 		return nil, refuse("120", "This version of the protocol is not supported.")
 	case token == "":
 		return nil, refuse("4018", "Usage of ngrok requires a verified account and authtoken.")
-	// Like the service, the edge repeats the authtoken: who logs the text of
-	// the error has logged a secret.
+	// Like the service, the edge repeats the authtoken in the error, so logging
+	// that error leaks the token.
 	case strings.ContainsAny(token, " \t\r\n") || len(token) < 8:
 		return nil, refuse("105", "The authtoken you specified does not look like a proper ngrok authtoken.\nYour authtoken: %s", token)
 	case account == nil:
@@ -209,7 +209,7 @@ func (e *Edge) admit(req *authRequest) (*Account, *Refusal) {
 	return account, nil
 }
 
-// bind puts a host online, or says why not.
+// bind puts a host online, or returns why not.
 func (s *session) bind(req *bindRequest) bindResponse {
 	e := s.edge
 	b := Bind{Time: time.Now(), ForwardsTo: req.ForwardsTo, Again: req.Extra.Token != ""}
@@ -248,13 +248,13 @@ func (s *session) bind(req *bindRequest) bindResponse {
 	}
 }
 
-// allow finds the host that a bind gets. edge.mu must be held.
+// allow finds the host for a bind. edge.mu must be held.
 func (s *session) allow(req *bindRequest) (string, *Refusal) {
 	e := s.edge
 	if s.account == nil {
 		return "", refuse("4018", "The session is not authenticated.")
 	}
-	account := e.account(s.token) // which may have changed
+	account := e.account(s.token) // the account's domain may have changed
 	host, err := req.askedHost()
 	if err != nil {
 		return "", refusal(err)
@@ -291,7 +291,7 @@ func (s *session) unbind(req *unbindRequest) outcome {
 }
 
 // open opens a stream of typ to the agent. It may block while the line is
-// frozen, and does so no longer than ctx.
+// frozen, but no longer than ctx.
 func (s *session) open(ctx context.Context, typ muxado.StreamType, first []byte) (net.Conn, error) {
 	type opened struct {
 		stream muxado.Stream
@@ -321,9 +321,9 @@ func (s *session) open(ctx context.Context, typ muxado.StreamType, first []byte)
 	}
 }
 
-// unlessEnded returns err, which came of telling the agent something that makes
-// it end the session, or nil if it did: muxado may report the end for what was
-// sent and arrived before it.
+// unlessEnded returns err, which came from a message that makes the agent end
+// its session, or nil if the session did end. muxado may report that end as a
+// failure to send a message that arrived before it.
 func (s *session) unlessEnded(err error) error {
 	if err == nil {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"golang.ngrok.com/muxado/v2"
 )
 
-// Every stream of a session begins with one of these, four bytes, big endian.
+// Every stream of a session begins with one of these: four bytes, big endian.
 const (
 	typeAuth       muxado.StreamType = 0
 	typeBind       muxado.StreamType = 1
@@ -29,8 +29,8 @@ const (
 // maxMessage bounds one message of an agent. The SDK's are below 4 kB.
 const maxMessage = 1 << 20
 
-// authRequest is the first message of a session. Only what the edge looks at
-// is here.
+// authRequest is the first message of a session, with only the fields that the
+// edge uses.
 type authRequest struct {
 	Version  []string
 	ClientID string `json:"ClientId"`
@@ -91,7 +91,7 @@ type unbindRequest struct {
 	ID string `json:"Id"`
 }
 
-// outcome is the answer to what has no other answer than an error.
+// outcome is the answer to a request that can only succeed or fail.
 type outcome struct{ Error string }
 
 type stopTunnel struct {
@@ -109,8 +109,8 @@ type proxyHeader struct {
 	PassthroughTLS bool
 }
 
-// encode returns the header as it goes over the wire. Its length is little
-// endian, unlike everything else in the protocol.
+// encode returns the header in its wire format. Its length is little endian,
+// unlike everything else in the protocol.
 func (h proxyHeader) encode() ([]byte, error) {
 	b, err := json.Marshal(h)
 	if err != nil {
@@ -119,7 +119,7 @@ func (h proxyHeader) encode() ([]byte, error) {
 	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(b))), b...), nil
 }
 
-// readType reads what a stream is for.
+// readType reads the type of a stream.
 func readType(r io.Reader) (muxado.StreamType, error) {
 	var b [4]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
@@ -148,20 +148,20 @@ func writeMessage(w io.Writer, v any) error {
 	return err
 }
 
-// A Refusal makes an agent or a client see an error of ngrok's.
+// A Refusal is an ngrok error that an agent or a client sees.
 type Refusal struct {
 	Code string // for example "ERR_NGROK_334"
 	Text string
 }
 
-// Error is what goes over the wire: the SDK finds the code in the text.
+// Error returns what is sent on the wire: the SDK finds the code in the text.
 func (r *Refusal) Error() string { return r.Text + "\n\n" + r.Code + "\n" }
 
 func refuse(code, format string, args ...any) *Refusal {
 	return &Refusal{Code: "ERR_NGROK_" + code, Text: fmt.Sprintf(format, args...)}
 }
 
-// askedHost returns the host that a bind asks for, "" if it asks for none.
+// askedHost returns the host that a bind requests, "" if none.
 func (b *bindRequest) askedHost() (string, error) {
 	if b.Proto != "https" {
 		return "", refuse("9036", "This edge has endpoints for https only, not for %q.", b.Proto)
@@ -182,7 +182,7 @@ func (b *bindRequest) askedHost() (string, error) {
 	return strings.ToLower(u.Hostname()), nil
 }
 
-// refusal returns err as one, or nil.
+// refusal returns err as a Refusal, or nil.
 func refusal(err error) *Refusal {
 	r, _ := errors.AsType[*Refusal](err)
 	return r

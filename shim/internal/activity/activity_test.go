@@ -23,7 +23,7 @@ func tools(calls []Call) string {
 	return strings.Join(all, " ")
 }
 
-// TestFields holds what programs read: these fields, and no others.
+// TestFields: programs read these fields, so there must be exactly these.
 func TestFields(t *testing.T) {
 	c := Call{Time: time.Date(2026, 11, 23, 7, 41, 55, 120, time.UTC), Slug: "s", Grant: "g", Client: "c", Method: "m", Status: 200, MS: 7}
 	got, err := json.Marshal(c)
@@ -82,8 +82,8 @@ func TestQuery(t *testing.T) {
 	}
 }
 
-// TestPages walks through calls of the same instant, and past a clock that was
-// set back: every call is on exactly one page.
+// TestPages turns pages through calls at the same instant, and past a clock
+// that was set back: every call is on exactly one page.
 func TestPages(t *testing.T) {
 	var l Log
 	now := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
@@ -183,7 +183,7 @@ func TestSince(t *testing.T) {
 	}
 	select {
 	case <-more:
-		t.Error("there is more before there is")
+		t.Error("it reports more calls before there are any")
 	default:
 	}
 	l.Add(Call{Tool: "b"})
@@ -203,7 +203,7 @@ func TestSince(t *testing.T) {
 	}
 }
 
-// TestConcurrent is for the race detector. Nothing is lost or doubled.
+// TestConcurrent is for the race detector. No call is lost or counted twice.
 func TestConcurrent(t *testing.T) {
 	var l Log
 	var adders, reader sync.WaitGroup

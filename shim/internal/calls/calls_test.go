@@ -7,7 +7,7 @@ func FuzzSplitRest(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, rest string) {
-		// What is passed on begins a segment of its own.
+		// The rest that is passed on starts a new path segment.
 		if sub, ok := splitRest(rest); ok && sub != "" && (sub[0] != '/' || "/mcp"+sub != rest) {
 			t.Errorf("splitRest(%q) = %q", rest, sub)
 		}

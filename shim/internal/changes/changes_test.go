@@ -15,7 +15,7 @@ func TestFeed(t *testing.T) {
 	f := New()
 	changed, more := f.Wait()
 	if closed(changed) || !more {
-		t.Fatal("a change before the first")
+		t.Fatal("a change was reported before the first one")
 	}
 	id := f.ID()
 	f.Notify()
@@ -32,7 +32,7 @@ func TestFeed(t *testing.T) {
 	f.Close()
 	f.Notify()
 	if !closed(changed) {
-		t.Error("closing woke no one")
+		t.Error("closing woke no waiter")
 	}
 	if changed, more = f.Wait(); !closed(changed) || more {
 		t.Error("a closed feed promises another change")

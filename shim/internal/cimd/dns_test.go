@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A nameServer answers for names over UDP. Each question for a name moves on to
-// its next address; the last one stays.
+// A nameServer answers DNS questions over UDP. Each question for a name moves
+// on to its next address; the last one stays.
 type nameServer struct {
 	conn net.PacketConn
 
@@ -38,7 +38,7 @@ func newNameServer(t *testing.T, names map[string][]string) *nameServer {
 	return s
 }
 
-// resolver asks this server and no other.
+// resolver asks only this server.
 func (s *nameServer) resolver() *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", s.conn.LocalAddr().String())

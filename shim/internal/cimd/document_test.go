@@ -15,7 +15,7 @@ import (
 
 const id = "https://client.example/oauth/client.json"
 
-// document is a good one, changed by more; nil removes a member.
+// document is a valid document with the members of more; nil removes a member.
 func document(more map[string]any) map[string]any {
 	d := map[string]any{
 		"client_id": id, "client_name": "Client", "redirect_uris": []string{"https://client.example/cb"},
@@ -55,8 +55,8 @@ func TestC01VendorDocuments(t *testing.T) {
 	}
 }
 
-// TestPins holds that each document that was recorded whole comes with the
-// program, as it was served, and no other.
+// TestPins: the program includes every document that was recorded whole, as it
+// was served, and no others.
 func TestPins(t *testing.T) {
 	var got []shimtest.VendorDocument
 	if err := json.Unmarshal(pinsFile, &got); err != nil {
@@ -132,9 +132,9 @@ func TestDocumentRules(t *testing.T) {
 	}
 }
 
-// FuzzDocument: whatever a document says, the client that comes of it is
-// public, has the id that it was fetched at, and redirect URIs and a name that
-// a registration could have.
+// FuzzDocument: every client made from a document is public, has the ID it was
+// fetched from, and has only redirect URIs and a name that a registration could
+// have.
 func FuzzDocument(f *testing.F) {
 	for _, d := range shimtest.VendorDocuments(f) {
 		b, err := json.Marshal(d.Document)

@@ -29,14 +29,14 @@ func newClock() *clock {
 func (c *clock) now() time.Time          { return time.Unix(0, c.ns.Load()) }
 func (c *clock) forward(d time.Duration) { c.ns.Add(int64(d)) }
 
-// newClients returns clients whose documents lie on srv.
+// newClients returns clients that fetch their documents from srv.
 func newClients(srv *shimtest.Documents) (*Clients, *clock) {
 	k := newClock()
 	return &Clients{Transport: srv.Transport(), Now: k.now}, k
 }
 
-// guarded returns clients with the program's own transport, except that names
-// are resolved by dns and port 443 is that of srv.
+// guarded returns clients with the program's own transport, except that dns
+// resolves names and port 443 is the port of srv.
 func guarded(srv *shimtest.Documents, dns *nameServer) *Clients {
 	c := &Clients{resolver: dns.resolver()}
 	c.init()
@@ -88,9 +88,8 @@ func TestC03ForbiddenAddresses(t *testing.T) {
 	})
 }
 
-// TestC04Rebinding looks a name up as a program does that checks before it
-// connects, and is told a public address. The second answer is the machine
-// itself.
+// TestC04Rebinding looks a name up like a program that checks before it
+// connects, and gets a public address. The second answer is this computer.
 func TestC04Rebinding(t *testing.T) {
 	srv := shimtest.NewDocuments(t)
 	dns := newNameServer(t, map[string][]string{"rebind.example": {"93.184.215.14", "127.0.0.1"}})
@@ -189,7 +188,7 @@ func TestC06OlderCopies(t *testing.T) {
 		for pin, want := range pins() {
 			cl, err := c.Fetch(t.Context(), pin)
 			if err != nil || cl.Name != want.Name || !cl.BuiltIn {
-				t.Errorf("%s, which nobody serves: got %+v, %v", pin, cl, err)
+				t.Errorf("%s, which is not served: got %+v, %v", pin, cl, err)
 			}
 		}
 	})
@@ -209,7 +208,7 @@ func TestC06OlderCopies(t *testing.T) {
 		}
 		k.forward(time.Second)
 		if _, _, ok := c.Recall(id); ok {
-			t.Error("it is at hand after seven days")
+			t.Error("it is still cached after seven days")
 		}
 		if cl, err := c.Fetch(t.Context(), id); err == nil {
 			t.Errorf("after seven days: got %+v, want an error", cl)
@@ -312,7 +311,7 @@ func TestC07C08Cache(t *testing.T) {
 			})
 		}
 		time.Sleep(20 * time.Millisecond)
-		leave() // the browser that began it
+		leave() // the browser that started it
 		close(h)
 		wg.Wait()
 		if n := srv.Fetches(); n != 1 {
@@ -426,7 +425,8 @@ func TestC10Restraint(t *testing.T) {
 	})
 }
 
-// TestC09NothingIsFetchedForABadURL is what the rules are for.
+// TestC09NothingIsFetchedForABadURL: a URL that breaks the rules is never
+// fetched.
 func TestC09NothingIsFetchedForABadURL(t *testing.T) {
 	srv := shimtest.NewDocuments(t)
 	c, _ := newClients(srv)

@@ -57,7 +57,7 @@ func TestC09URLRules(t *testing.T) {
 	})
 }
 
-// FuzzURL: what passes is read by net/url, which sends the request, as it was
+// FuzzURL: net/url, which sends the request, reads an accepted URL as it was
 // read here, byte for byte.
 func FuzzURL(f *testing.F) {
 	for _, s := range []string{

@@ -19,7 +19,7 @@ func TestWordsInCatalogue(t *testing.T) {
 	}
 }
 
-// TestVerdicts: each trouble is blamed on the right one, and says what to do.
+// TestVerdicts: each problem names who has to fix it and what to do.
 func TestVerdicts(t *testing.T) {
 	tried := func(outcome trial.Outcome) verdict {
 		return judgeTrial(keyTrial{outcome: outcome, words: "The server said so."})

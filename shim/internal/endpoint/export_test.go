@@ -19,7 +19,7 @@ func TestParseExport(t *testing.T) {
 	}
 	good := entry("k3v9x2m7q4ab", "Linear", "https://mcp.linear.app/mcp", "X-API-Key")
 	for _, tt := range []struct {
-		name, file, want string // want is in the error, or the number of endpoints
+		name, file, want string // expected in the error, or the number of endpoints
 	}{
 		{"none", file(), ""},
 		{"one", file(good), "Linear"},
@@ -63,8 +63,8 @@ func TestParseExport(t *testing.T) {
 	}
 }
 
-// FuzzParseExport: what was read can be written and read again, and it keeps
-// the rules for what is typed.
+// FuzzParseExport: a parsed export can be written and read again, and it
+// follows the rules for typed values.
 func FuzzParseExport(f *testing.F) {
 	f.Add([]byte(exported))
 	f.Add([]byte(strings.Replace(exported, "/mcp", "/mcp?key=sk-1", 1)))
@@ -82,7 +82,7 @@ func FuzzParseExport(f *testing.F) {
 		for _, e := range all {
 			u, _, err := ParseUpstream(e.BaseURL)
 			if err != nil || u.RawQuery != "" || !IsSlug(e.Slug) || e.Name == "" {
-				t.Errorf("taken was %+v (%v)", e, err)
+				t.Errorf("accepted %+v (%v)", e, err)
 			}
 		}
 		again, err := json.Marshal(NewExport(all))

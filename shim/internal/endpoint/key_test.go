@@ -47,7 +47,7 @@ func TestP20ParseHeader(t *testing.T) {
 	}
 }
 
-// FuzzParseHeader: what is accepted is a header that net/http sends as it is.
+// FuzzParseHeader: net/http sends an accepted header unchanged.
 func FuzzParseHeader(f *testing.F) {
 	f.Add("Authorization", "Bearer")
 	f.Add("x-api-key:", "")
@@ -148,8 +148,8 @@ func TestP20ParseKey(t *testing.T) {
 	}
 }
 
-// FuzzParseKey: accepted keys are printable ASCII and fit into a header; no
-// error holds any of the key.
+// FuzzParseKey: accepted keys are printable ASCII and fit into a header. No
+// error contains any part of the key.
 func FuzzParseKey(f *testing.F) {
 	f.Add("Bearer sk-123", "Authorization", "Bearer ")
 	f.Add("\"x-api-key: sk\n-123\"", "X-Api-Key", "")
@@ -161,7 +161,7 @@ func FuzzParseKey(f *testing.F) {
 		}
 		key, err := ParseKey(pasted, h)
 		if err != nil {
-			// A marker in the middle must not come out again.
+			// A marker in the middle of the key must not show up again.
 			marked := pasted + "Zq9marker9qZ" + pasted
 			if _, err := ParseKey(marked, h); err != nil && strings.Contains(err.Error(), "Zq9marker9qZ") {
 				t.Errorf("ParseKey(%q): the error holds the key: %v", marked, err)

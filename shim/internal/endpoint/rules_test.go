@@ -25,8 +25,8 @@ func TestNewSlug(t *testing.T) {
 			count[c]++
 		}
 	}
-	// A modulo of a byte would favor the first four letters by a seventh; ten
-	// percent is over eight standard deviations.
+	// A byte modulo the alphabet's size would favor the first four letters by a
+	// seventh. Ten percent is over eight standard deviations.
 	want := n * slugLen / len(slugAlphabet)
 	for _, c := range slugAlphabet {
 		if got := count[c]; got < want*9/10 || got > want*11/10 {
@@ -122,8 +122,8 @@ func TestParseUpstream(t *testing.T) {
 	}
 }
 
-// FuzzParseUpstream: what is accepted means the same to everybody, leads to no
-// forbidden address, and is its own normal form.
+// FuzzParseUpstream: every parser reads an accepted URL the same way. It leads
+// to no forbidden address and is its own normal form.
 func FuzzParseUpstream(f *testing.F) {
 	for _, s := range []string{"https://a.example/mcp?k=v", "http://127.0.0.1:1/", "http://[::1]:8080/a b", "https://u@h/", "http://0x7f.1", "HTTPS://A:443"} {
 		f.Add(s)

@@ -14,7 +14,7 @@ import (
 
 const canary = "sk-canary-7f3b19"
 
-// holder has a Secret where fmt cannot call methods.
+// holder keeps a Secret where fmt cannot call its methods.
 type holder struct {
 	name   string
 	secret Secret
@@ -86,8 +86,8 @@ func TestSecretIsNeverMarshalled(t *testing.T) {
 	if b, err := xml.Marshal(exported{s}); err == nil {
 		t.Errorf("xml gave %s, want an error", b)
 	}
-	// An unexported field is left out by every encoder.
-	//lint:ignore SA9005 that nothing is encoded is what is tried
+	// Every encoder leaves an unexported field out.
+	//lint:ignore SA9005 the test is that nothing is encoded
 	if b, err := json.Marshal(newHolder()); err != nil || strings.Contains(string(b), canary) {
 		t.Errorf("json of a struct with an unexported secret gave %s, %v", b, err)
 	}

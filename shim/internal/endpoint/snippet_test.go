@@ -94,8 +94,8 @@ func TestParseSnippet(t *testing.T) {
 	}
 }
 
-// FuzzParseSnippet: whatever comes out is what the rules for URLs, headers,
-// keys and names accept.
+// FuzzParseSnippet: the rules for URLs, headers, keys and names accept every
+// result.
 func FuzzParseSnippet(f *testing.F) {
 	f.Add(`{"mcpServers":{"x":{"url":"https://a.example","headers":{"Authorization":"Bearer k"}}}}`)
 	f.Add(`claude mcp add --transport http n https://a.example --header "X: y"`)

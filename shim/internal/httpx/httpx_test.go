@@ -45,8 +45,8 @@ func TestCleanPath(t *testing.T) {
 	}
 }
 
-// FuzzCleanPath wants a clean path to name the same thing for whoever resolves
-// dots or unescapes it.
+// FuzzCleanPath: a clean path names the same thing before and after dots are
+// resolved or escapes decoded.
 func FuzzCleanPath(f *testing.F) {
 	f.Add("/a/b")
 	f.Add("/a/%2e%2e/b")
@@ -64,8 +64,8 @@ func FuzzCleanPath(f *testing.F) {
 	})
 }
 
-// TestHandle keeps what only the log may see from the peer, and the URL from
-// the log.
+// TestHandle hides from the peer what only the log may contain, and keeps the
+// URL out of the log.
 func TestHandle(t *testing.T) {
 	var log strings.Builder
 	l := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What most tests seal.
+// The plaintext that most tests seal.
 const (
 	kindKey   = "key"
 	kindQuery = "query"
@@ -15,7 +15,7 @@ const (
 	testKey   = "canary-key-5f2c"
 )
 
-// FuzzOpenSealed: what opens was sealed under this key, for this record.
+// FuzzOpenSealed: what opens was sealed with this key and for this record.
 func FuzzOpenSealed(f *testing.F) {
 	sum := sha256.Sum256([]byte("fuzz"))
 	m, err := parseMasterKey(base64.StdEncoding.EncodeToString(sum[:]))
@@ -36,14 +36,14 @@ func FuzzOpenSealed(f *testing.F) {
 			}
 			return
 		}
-		// The nonce is another one in each process, so the bytes may differ.
+		// The nonce differs between processes, so the bytes may too.
 		if kind != kindKey || id != "id" || url != testBase || text != testKey {
 			t.Errorf("opened what was never sealed: %q %q %q %x", kind, id, url, b)
 		}
 	})
 }
 
-// FuzzSeal: a record opens as itself, and as nothing else.
+// FuzzSeal: a record opens only as itself.
 func FuzzSeal(f *testing.F) {
 	f.Add("key", "id", testBase, testKey, "query", "id", testBase)
 	f.Add("key", "ab", "c", "", "key", "a", "bc")
@@ -66,7 +66,7 @@ func FuzzSeal(f *testing.F) {
 	})
 }
 
-// FuzzHelper: whatever comes in, at most one answer goes out.
+// FuzzHelper: for any input there is at most one answer.
 func FuzzHelper(f *testing.F) {
 	f.Add([]byte(`{"op":"probe"}`))
 	f.Add([]byte(`{"op":"nothing","key":"x"}`))

@@ -41,7 +41,7 @@ func TestCallTimesOut(t *testing.T) {
 	}
 }
 
-// In mode "file" the key is made when it is first needed, and read again later.
+// In mode "file" the key is made when it is first needed, and read later.
 func TestFileMode(t *testing.T) {
 	dir := t.TempDir()
 	k, err := Open(Config{Dir: dir, Mode: ModeFile})
@@ -97,8 +97,8 @@ func TestMemoryMode(t *testing.T) {
 	}
 }
 
-// Where there is no keychain, a run that need not keep anything does not wait
-// for one, and any other does.
+// Without a keychain, a run that doesn't have to save anything does not wait
+// for one. Any other run does.
 func TestNoKeychain(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		testenv.Skip(t, "needs a keychain that can be missing")

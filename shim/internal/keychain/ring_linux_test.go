@@ -12,8 +12,8 @@ import (
 	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
 )
 
-// The child ends when nobody holds its standard input any more, as after a
-// kill of the program.
+// The child ends when its standard input is closed, as after the program was
+// killed.
 func TestHelperEndsWithParent(t *testing.T) {
 	s := keyringtest.Start(t, keyringtest.Unlocked)
 	s.Setenv(t)
@@ -40,8 +40,8 @@ func TestHelperEndsWithParent(t *testing.T) {
 	s.Resume(t)
 }
 
-// Without a bus, no D-Bus library is called: it would start a bus of its own
-// and leave it behind.
+// Without a bus, no D-Bus library is called: it would start its own bus and
+// leave it running.
 func TestNoBusIsStarted(t *testing.T) {
 	dir := t.TempDir()
 	marker := filepath.Join(dir, "launched")

@@ -52,8 +52,8 @@ func batches(t testing.TB, l *testLedger) (n, calls int) {
 	return n, calls
 }
 
-// TestActivityIsKept: calls are written in one transaction within a second or
-// so, by Close at the latest, and come back whole and in order.
+// TestActivityIsKept: calls are written in one transaction within about a
+// second, or by Close at the latest. They are read back complete and in order.
 func TestActivityIsKept(t *testing.T) {
 	dir := t.TempDir()
 	l := openLedger(t, dir)
@@ -78,7 +78,7 @@ func TestActivityIsKept(t *testing.T) {
 		t.Errorf("got %d batches, want 4", n)
 	}
 
-	// What is on disk now is what a kill leaves.
+	// A killed program leaves what is on disk now.
 	killed := t.TempDir()
 	state, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if err != nil {
@@ -136,7 +136,7 @@ func TestActivityIsBounded(t *testing.T) {
 	if got := callsOf(t, l); len(got) != 5 {
 		t.Errorf("after 30 days: got %d calls, want the 5 new ones", len(got))
 	}
-	// Nobody calls any more, and yet the old ones go.
+	// Old calls are removed even if there are no new ones.
 	if err := l.Sweep(now); err != nil {
 		t.Fatal(err)
 	}
@@ -155,8 +155,8 @@ func TestActivityIsBounded(t *testing.T) {
 	}
 }
 
-// TestActivityWaitsForNobody: while the disk hangs, callers go on, memory stays
-// bounded, and one write waits, not one for each second.
+// TestActivityWaitsForNobody: while the disk hangs, callers continue, memory
+// stays bounded, and a single write waits instead of one for each second.
 func TestActivityWaitsForNobody(t *testing.T) {
 	l := openLedger(t, t.TempDir())
 	var flushes sync.WaitGroup
@@ -164,7 +164,7 @@ func TestActivityWaitsForNobody(t *testing.T) {
 	flushes.Go(func() {
 		l.cfg.Update(func(*statefile.Tx) error {
 			close(writing)
-			<-ended // as a write that does not end
+			<-ended // like a write that never ends
 			return nil
 		})
 	})
@@ -186,8 +186,8 @@ func TestActivityWaitsForNobody(t *testing.T) {
 	}
 }
 
-// TestActivityDamaged: nothing depends on activity, so what cannot be read is
-// left out, and goes when its time has come.
+// TestActivityDamaged: nothing depends on activity. An entry that cannot be
+// read is skipped, and deleted when it is old enough.
 func TestActivityDamaged(t *testing.T) {
 	dir := t.TempDir()
 	l := openLedger(t, dir)
@@ -212,8 +212,8 @@ func TestActivityDamaged(t *testing.T) {
 	}
 }
 
-// FuzzParseCalls: whatever is read is within its bounds, and what was written
-// is read.
+// FuzzParseCalls: everything parsed is within its bounds, and everything
+// written can be parsed.
 func FuzzParseCalls(f *testing.F) {
 	sound := appendCalls(nil, []activity.Call{testCall(1, time.Unix(1, 2)), testCall(2, time.Unix(3, 4))})
 	f.Add(sound)
@@ -232,7 +232,7 @@ func FuzzParseCalls(f *testing.F) {
 	})
 }
 
-// BenchmarkAppendActivity is what a call waits for.
+// BenchmarkAppendActivity measures how long a call waits.
 func BenchmarkAppendActivity(b *testing.B) {
 	l := openLedger(b, b.TempDir())
 	c := testCall(1, time.Now())
@@ -244,7 +244,7 @@ func BenchmarkAppendActivity(b *testing.B) {
 	})
 }
 
-// BenchmarkLoadActivity is what a start waits for.
+// BenchmarkLoadActivity measures how long a start waits.
 func BenchmarkLoadActivity(b *testing.B) {
 	l := openLedger(b, b.TempDir())
 	for n := range activity.Keep {

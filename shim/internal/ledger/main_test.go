@@ -15,7 +15,7 @@ import (
 
 const stateFile = "state.db"
 
-// A testLedger is a ledger that is alone in its file.
+// A testLedger is a ledger that has a file to itself.
 type testLedger struct {
 	*Ledger
 	file *statefile.File
@@ -56,7 +56,7 @@ func txid(l *testLedger) (id int) {
 	return id
 }
 
-// edit changes a closed state file, as somebody with an editor could.
+// edit changes a closed state file, as a person with an editor could.
 func edit(t *testing.T, dir string, fn func(tx *bbolt.Tx) error) {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(dir, stateFile), 0o600, nil)

@@ -2,8 +2,8 @@ package ledger
 
 import "testing"
 
-// TestTimelineWhileWritten: a record that a write has taken and not committed
-// is still the newest one, not what the file has.
+// TestTimelineWhileWritten: while a write has taken a record but not committed
+// it, reads return that record and not the older one in the file.
 func TestTimelineWhileWritten(t *testing.T) {
 	l := &Ledger{}
 	l.backlog.timelines = map[string]timeline{"a": {record: []byte("1")}, "b": {record: []byte("1")}}
@@ -14,6 +14,6 @@ func TestTimelineWhileWritten(t *testing.T) {
 		t.Errorf("while a write is under way the record is %q, want the one that is being written", got)
 	}
 	if got := string(lines["b"].record); got != "2" {
-		t.Errorf("a newer record is %q, want it to count for more than the one that is being written", got)
+		t.Errorf("a newer record is %q, want it to win over the one that is being written", got)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// FuzzParseToken: what is accepted is exactly what would be written.
+// FuzzParseToken: only text that we would write ourselves is accepted.
 func FuzzParseToken(f *testing.F) {
 	now := time.Unix(1_800_000_000, 42)
 	for _, token := range []oauth.Token{

@@ -19,7 +19,7 @@ func TestSendersDoNotShare(t *testing.T) {
 		t.Error("a third request of a was let through")
 	}
 	if !l.Allow("b") {
-		t.Error("b pays for a")
+		t.Error("requests of a count against b")
 	}
 }
 
@@ -34,8 +34,8 @@ func TestUnknownSendersShare(t *testing.T) {
 	}
 }
 
-// TestBounded: past the bound new senders share a bucket, and those that are
-// known keep their own.
+// TestBounded: above the bound, new senders share a bucket. Known senders keep
+// their own.
 func TestBounded(t *testing.T) {
 	l := New(rate.Every(time.Hour), 1)
 	for i := range maxSenders {

@@ -46,8 +46,8 @@ func TestA01NothingIsRedirectedBeforeTheClientIsProven(t *testing.T) {
 	}
 }
 
-// After the redirect URI is proven, errors may be sent there: to one that
-// somebody once approved at once, to any other by a link on a page.
+// Once the redirect URI is proven, errors may be sent to it: at once if it was
+// ever approved, otherwise only by a link on a page.
 func TestA03A21ErrorsAfterTheClientIsProven(t *testing.T) {
 	f := newFixture(t)
 	const loopback = "http://127.0.0.1:9/cb"
@@ -298,10 +298,10 @@ func TestApproveChecks(t *testing.T) {
 		t.Fatal(e)
 	}
 	if _, err := f.pub.Approve(req, slugB, "c", NewGrantID()); err == nil {
-		t.Error("approved for another endpoint than was asked for")
+		t.Error("approved for an endpoint that was not requested")
 	}
 	if _, err := f.loc.Approve(req, slugA, "c", NewGrantID()); err == nil {
-		t.Error("approved on another origin than was asked on")
+		t.Error("approved on an origin that did not get the request")
 	}
 	f.store.fail = ErrUnavailable
 	if _, err := f.pub.Approve(req, slugA, "c", NewGrantID()); !errors.Is(err, ErrUnavailable) {
@@ -344,7 +344,7 @@ func TestA10Requests(t *testing.T) {
 		q.Add(req)
 		q.Add(req)
 		if got, ok := q.Get(id); !ok || got != req || len(q.pending) != 1 {
-			t.Error("not put back, or twice")
+			t.Error("not put back, or put back twice")
 		}
 		time.Sleep(time.Second)
 		if _, ok := q.Get(id); ok {
@@ -352,7 +352,7 @@ func TestA10Requests(t *testing.T) {
 		}
 		q.Add(req)
 		if _, ok := q.Take(id); ok {
-			t.Error("put back after its time and still there")
+			t.Error("put back after it expired, and still there")
 		}
 		if _, ok := q.Get(""); ok {
 			t.Error("found by an empty id")
@@ -375,10 +375,10 @@ func TestRequestsAreBounded(t *testing.T) {
 			t.Errorf("%d are kept, want %d", n, maxRequests)
 		}
 		if _, ok := q.Get(owner.ID); !ok {
-			t.Error("a flood pushed out the one that the owner looks at")
+			t.Error("a flood pushed out the request that the owner is viewing")
 		}
 		if _, ok := q.Get(old.ID); ok {
-			t.Error("the oldest that nobody looks at is kept")
+			t.Error("the oldest request that was never viewed is kept")
 		}
 		for _, p := range q.pending {
 			p.viewed = true
@@ -391,7 +391,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	})
 }
 
-// A flood from the internet loses its own requests first.
+// When a flood comes from the internet, its own requests are dropped first.
 func TestRequestsOfStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := NewRequests(nil)
@@ -420,7 +420,7 @@ func TestRequestsOfStrangers(t *testing.T) {
 			t.Error("the request of this machine was pushed out")
 		}
 		if _, ok := q.Get(viewed.ID); !ok {
-			t.Error("the request that the owner looks at was pushed out")
+			t.Error("the request that the owner is viewing was pushed out")
 		}
 		if _, ok := q.Get(other.ID); ok {
 			t.Error("the oldest request from the internet is kept")
@@ -428,8 +428,8 @@ func TestRequestsOfStrangers(t *testing.T) {
 	})
 }
 
-// Whatever the query is: no panic, and nothing is sent anywhere but to a
-// redirect URI that the client registered, but for the port on loopback.
+// For any query: no panic, and the only target is a redirect URI that the
+// client registered. Only the port of a loopback URI may differ.
 func FuzzAuthorize(f *testing.F) {
 	fix := newFixture(f)
 	client := fix.client(callback, "http://localhost/cb", "cursor://x/cb?a=b")

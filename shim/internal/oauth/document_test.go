@@ -10,7 +10,7 @@ import (
 
 const documentID = "https://client.example/id"
 
-// documents are those that are published. They are at hand only if cached.
+// documents holds the published documents. Only cached ones are available.
 type documents map[string]document
 
 type document struct {
@@ -46,7 +46,7 @@ func (d documents) Fetch(_ context.Context, id string) (Client, error) {
 	return doc.c, nil
 }
 
-// published makes a document at documentID that nobody has fetched yet.
+// published makes a document at documentID that has not been fetched yet.
 func published(uris ...string) (documents, *int) {
 	n := new(int)
 	return documents{documentID: {fetched: n, c: Client{
@@ -93,7 +93,7 @@ func TestUnresolvedClient(t *testing.T) {
 			t.Error("the request itself fetched the document")
 		}
 		if _, err := f.pub.Approve(req, slugA, "credential", NewGrantID()); err == nil {
-			t.Error("a request was approved whose client is not known")
+			t.Error("a request of an unknown client was approved")
 		}
 		done, err := f.pub.Resolve(t.Context(), req)
 		if err != nil || done.Unresolved || done.ID != req.ID || !done.Client.Verified || done.Client.Name != "Client" {
@@ -151,7 +151,7 @@ func TestUnresolvedClient(t *testing.T) {
 	})
 }
 
-// TestDocumentClientTokens proves that tokens need no document.
+// TestDocumentClientTokens proves that tokens work without the document.
 func TestDocumentClientTokens(t *testing.T) {
 	f := newFixture(t)
 	docs, fetched := published(callback)
@@ -161,7 +161,7 @@ func TestDocumentClientTokens(t *testing.T) {
 	code := f.approve(f.pub, query(documentID)).Get("code")
 	*fetched = 0
 
-	f.pub.CIMD = documents{} // as after a restart, without a network
+	f.pub.CIMD = documents{} // like a restart without a network
 	t.Run("C07 T07 an id that no grant was made for is unknown", func(t *testing.T) {
 		const other = "https://other.example/id"
 		wantError(t, f.form(f.pub, "/token", redeem(other, code)...), http.StatusUnauthorized, "invalid_client")

@@ -24,7 +24,7 @@ const (
 )
 
 // A fixture is a public and a local Server over one store, behind the routes
-// that they are made for.
+// they are made for.
 type fixture struct {
 	t      testing.TB
 	store  *memStore
@@ -59,8 +59,8 @@ func (f *fixture) server(issuer string, c *Clients, q *Requests) *Server {
 	}
 }
 
-// routes are those of one origin. An endpoint answers a call with the id of
-// its grant.
+// routes returns the routes of one origin. An endpoint answers a call with the
+// ID of its grant.
 func (f *fixture) routes(s *Server) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(h httpx.HandlerFunc) http.Handler { return httpx.Handle(s.log(), WriteError, h) }
@@ -170,8 +170,8 @@ func (f *fixture) client(uris ...string) string {
 	return f.register(string(b))["client_id"].(string)
 }
 
-// query is a correct authorization request, changed by params: names and
-// values, "-" for none.
+// query returns a correct authorization request, changed by params: names and
+// values, "-" to leave a name out.
 func query(client string, params ...string) url.Values {
 	v := url.Values{
 		"client_id": {client}, "redirect_uri": {callback}, "response_type": {"code"}, "state": {"xyz"},
@@ -201,8 +201,8 @@ func authorize(s *Server, rawQuery string) (*Request, *AuthorizeError) {
 	return req, nil
 }
 
-// approve goes through authorization and consent and returns the answer that
-// the client's redirect URI gets.
+// approve completes authorization and consent and returns the answer sent to
+// the client's redirect URI.
 func (f *fixture) approve(s *Server, q url.Values) url.Values {
 	f.t.Helper()
 	req, e := authorize(s, q.Encode())
@@ -249,7 +249,7 @@ func (f *fixture) connect(s *Server, params ...string) *session {
 	return &session{f, s, client, m["access_token"].(string), m["refresh_token"].(string)}
 }
 
-// redeem are the parameters that exchange a code, changed by params.
+// redeem returns the parameters that exchange a code, changed by params.
 func redeem(client, code string, params ...string) []string {
 	return override([]string{"grant_type", "authorization_code", "client_id", client, "code", code, "code_verifier", verifier}, params)
 }

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// A memStore is a Store in memory: each method is one transaction, and what a
-// failed one did is dropped.
+// A memStore is a Store in memory. Each method is one transaction, and a failed
+// one changes nothing.
 type memStore struct {
 	mu     sync.Mutex
 	grants map[string]Grant
 	tokens map[string]map[Digest]Token
 
-	fail   error       // what every method answers while it is set
-	onRead func()      // called between reading a token and answering it
+	fail   error       // what every method returns while it is set
+	onRead func()      // called between reading a token and returning it
 	reads  int         // calls of Token
-	saved  []time.Time // when TouchGrants was called
+	saved  []time.Time // when TouchGrants was last called
 	used   []map[string]time.Time
 }
 
@@ -134,7 +134,7 @@ func (m *memStore) Sweep(now time.Time) error {
 	return m.fail
 }
 
-// dump is everything that is kept, to compare before and after.
+// dump returns everything that is stored, to compare before and after.
 func (m *memStore) dump() (map[string]Grant, map[string]map[Digest]Token) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

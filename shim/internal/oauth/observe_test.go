@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestObserve does to a server what clients do right and wrong, and compares
-// what the observer is told.
+// TestObserve sends a server what clients do right and wrong, and compares what
+// the observer is told.
 func TestObserve(t *testing.T) {
 	const secret = "canary-canary-canary-canary-canary-canary-canary"
 	tests := []struct {

@@ -110,7 +110,7 @@ func TestAddQuery(t *testing.T) {
 	}
 }
 
-// The only looseness allowed is the port of a loopback http URI.
+// Only the port of a loopback http URI may differ.
 func FuzzRedirectMatches(f *testing.F) {
 	for _, s := range [][2]string{
 		{"http://localhost/callback", "http://localhost:3118/callback"}, {"http://[::1]:1/", "http://[::1]/"}, {"https://a.example/", "https://a.example:1/"},

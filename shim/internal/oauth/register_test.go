@@ -50,7 +50,7 @@ func TestR01Defaults(t *testing.T) {
 	}
 }
 
-// with is a registration with one more member.
+// with returns a registration with one more member.
 func with(member string) string {
 	return `{"redirect_uris":["https://client.example/cb"],` + member + `}`
 }
@@ -234,8 +234,8 @@ func TestCleanName(t *testing.T) {
 	}
 }
 
-// Whatever a stranger posts: no panic; what is accepted can be looked up and
-// used at exactly the redirect URIs that were told back.
+// For any registration: no panic. An accepted one can be looked up, and used
+// with exactly the redirect URIs in the answer.
 func FuzzRegister(f *testing.F) {
 	for _, s := range []string{cursor, "{}", "null", `{"redirect_uris":["https://a.example/?a=b&c"],"client_name":"\u202e<>&"}`,
 		`{"redirect_uris":["http://[::1]/"],"token_endpoint_auth_method":"client_secret_post","grant_types":["authorization_code"]}`,
@@ -265,13 +265,13 @@ func FuzzRegister(f *testing.F) {
 		}
 		for _, u := range cl.RedirectURIs {
 			if !cl.matchesAny(u) {
-				t.Errorf("registered and refused: %q", u)
+				t.Errorf("registered, but refused in use: %q", u)
 			}
 		}
 	})
 }
 
-// No text but the one that was issued stands for a client.
+// Only the ID that was issued names the client.
 func FuzzClientID(f *testing.F) {
 	c := &Clients{Key: sha256.Sum256([]byte("fuzz"))}
 	id, err := c.encode(registration{RedirectURIs: []string{callback}, Name: "x"})

@@ -158,7 +158,7 @@ func TestT06ClientAuthentication(t *testing.T) {
 		header string
 		params []string
 		status int
-		code   string // of the error
+		code   string // expected in the error
 	}{
 		{"none", "none", "", []string{"client_id", ids["none"]}, 200, ""},
 		{"none, empty secret", "none", "", []string{"client_id", ids["none"], "client_secret", ""}, 200, ""},
@@ -237,7 +237,7 @@ func TestT08Rotation(t *testing.T) {
 				t.Error("the refresh token was not rotated")
 			}
 		}
-		time.Sleep(30 * 24 * time.Hour) // no successor was used: it stays good
+		time.Sleep(30 * 24 * time.Hour) // no successor was used, so it stays valid
 		_, second := c.mustRenew(c.refresh)
 		_, fork := c.mustRenew(c.refresh)
 		_, third := c.mustRenew(second) // the successor's first use
@@ -334,8 +334,8 @@ func TestRefreshSlides(t *testing.T) {
 	})
 }
 
-// A clock that is behind, as that of a computer whose battery is empty, makes
-// refresh tokens that still hold when it is right again.
+// A clock that is behind, as on a computer with an empty battery, issues
+// refresh tokens that are still valid once the clock is right again.
 func TestRefreshWithClockBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
@@ -416,7 +416,7 @@ func TestT12OtherBodies(t *testing.T) {
 	}
 	w = f.do(f.pub, "POST", "/token?"+encode("grant_type", "refresh_token", "client_id", c.client, "refresh_token", c.refresh), "", "Content-Type", ct)
 	if w.Code == http.StatusOK {
-		t.Error("parameters in the URL count")
+		t.Error("parameters in the URL are accepted")
 	}
 }
 
@@ -438,7 +438,7 @@ func TestT15StoreFails(t *testing.T) {
 			}
 		})
 	}
-	// The reads may succeed and the write fail, as on a full disk.
+	// On a full disk, reads may succeed while the write fails.
 	f.store.fail = nil
 	f.store.onRead = func() { f.store.fail = errors.New("disk full") }
 	wantError(t, c.renew(c.refresh), http.StatusServiceUnavailable, "temporarily_unavailable")
@@ -486,8 +486,8 @@ func TestT19OnlyDigestsAreKept(t *testing.T) {
 	}
 }
 
-// The token endpoint never panics, answers nothing but JSON, and gives tokens
-// for nothing but the code.
+// The token endpoint never panics, always answers with JSON, and issues tokens
+// only for the code.
 func FuzzToken(f *testing.F) {
 	fix := newFixture(f)
 	client := fix.client()

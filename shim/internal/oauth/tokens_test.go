@@ -60,7 +60,7 @@ func TestVerifyIsCachedAndBounded(t *testing.T) {
 	if n := len(tokens.live); n > 11 {
 		t.Errorf("%d grants are live, want at most 11", n)
 	}
-	// Whatever was pushed out of the cache can still be cut while in use.
+	// A call can still be cut off after its grant was pushed out of the cache.
 	if err := tokens.EndGrant("first"); err != nil || !isClosed(held) {
 		t.Errorf("EndGrant: %v, cut: %v", err, isClosed(held))
 	}
@@ -121,8 +121,8 @@ func TestForget(t *testing.T) {
 	fresh.Release()
 }
 
-// An ended grant must not come back by a request that read the store just
-// before.
+// A request that read the store just before a grant ended must not bring the
+// grant back.
 func TestEndWhileLoading(t *testing.T) {
 	m := newMemStore()
 	tokens := NewTokens(m, nil)
@@ -133,7 +133,7 @@ func TestEndWhileLoading(t *testing.T) {
 		if err := tokens.EndGrant("g"); err != nil {
 			t.Error(err)
 		}
-		m.grants["g"] = g // as if this had been read in the same moment
+		m.grants["g"] = g // as if this had been read at the same moment
 	}
 	if a, err := tokens.Verify(access); !errors.Is(err, ErrInvalidToken) {
 		t.Errorf("got %v, %v, want ErrInvalidToken", a, err)
@@ -233,7 +233,7 @@ func TestRunSweeps(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if _, err := f.store.Grant(grantOf(t, "k2o_at_"+abandoned[len(codePrefix):])); !errors.Is(err, ErrNotFound) {
-			t.Errorf("a grant whose code was never redeemed: got %v, want ErrNotFound", err)
+			t.Errorf("a grant with a code that was never redeemed: got %v, want ErrNotFound", err)
 		}
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
@@ -266,7 +266,7 @@ func BenchmarkVerify(b *testing.B) {
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for i := 0; pb.Next(); i++ {
-					a, err := tokens.Verify(all[i%min(n, 10000)]) // those that are in use
+					a, err := tokens.Verify(all[i%min(n, 10000)]) // the tokens that are in use
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -278,8 +278,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// A call that is signed in costs nothing that the garbage collector must
-// clean up.
+// A signed-in call leaves nothing for the garbage collector.
 func TestVerifyAllocatesNothing(t *testing.T) {
 	m := newMemStore()
 	tokens := NewTokens(m, nil)
@@ -294,7 +293,7 @@ func TestVerifyAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A token that is cached is checked in every call: it must not make garbage.
+// A cached token is checked in every call, so the check must not allocate.
 func TestVerifyAllocates(t *testing.T) {
 	m := newMemStore()
 	tokens := NewTokens(m, nil)

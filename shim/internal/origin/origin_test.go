@@ -10,8 +10,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// Whatever a stranger sends in the header, what the tunnel appends is what
-// counts.
+// The value that the tunnel appends counts, not what a stranger puts in the
+// header.
 func FuzzClientAddr(f *testing.F) {
 	for _, s := range []string{"", "127.0.0.1", "10.0.0.1, 10.0.0.2", ",,", "::1", "[::1]:443", "unknown", "\t 1.2.3.4:5 ,", "for=1.2.3.4"} {
 		f.Add(s, "more", true)
@@ -52,7 +52,7 @@ func TestSender(t *testing.T) {
 	}
 }
 
-// TestUnknownSender: two rooms have a word for a sender that is not known.
+// TestUnknownSender: two packages have the same word for an unknown sender.
 func TestUnknownSender(t *testing.T) {
 	if limits.Unknown != oauth.FromUnknown {
 		t.Errorf("limits say %q, oauth says %q", limits.Unknown, oauth.FromUnknown)

@@ -19,8 +19,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
-// The proxy against a bare httputil.ReverseProxy that only injects a header:
-// the same small call over loopback. Run both often and interleaved, as with
+// Compares the proxy with a bare httputil.ReverseProxy that only injects a
+// header: the same small call over loopback. Run both often and interleaved,
+// for example with
 //
 //	go test -run ^$ -bench 'Bare|Proxy' -count 10
 func BenchmarkBare(b *testing.B) {
@@ -66,8 +67,9 @@ const benchSize = 64 << 10
 
 var benchAnswer = []byte(strings.Repeat("x", benchSize))
 
-// benchHandler calls h over keep-alive connections. The client is a few lines
-// of its own, since net/http's would cost as much as what is measured.
+// benchHandler calls h over keep-alive connections. It has its own client of a
+// few lines, since the client of net/http would cost as much as what is
+// measured.
 func benchHandler(b *testing.B, h http.Handler) {
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
@@ -101,8 +103,8 @@ func benchHandler(b *testing.B, h http.Handler) {
 	}
 }
 
-// benchClient sends a request for each piece of work, and reads the answer,
-// whose body has so many bytes.
+// benchClient sends one request for each piece of work and reads the answer,
+// which has a body of size bytes.
 func benchClient(addr string, request []byte, size int, work <-chan struct{}) (err error) {
 	buf := make([]byte, 4<<10+size)
 	for conn := net.Conn(nil); ; {
@@ -122,7 +124,7 @@ func benchClient(addr string, request []byte, size int, work <-chan struct{}) (e
 			conn = nil
 		}
 		if err != nil {
-			for range work { // so that nobody waits for us
+			for range work { // drain the channel, so no sender waits for us
 			}
 		}
 	}

@@ -14,8 +14,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestOfficialClient has the official client use the official server through
-// the proxy, in every form of both, and as it does without the proxy.
+// TestOfficialClient connects the official client to the official server
+// through the proxy, in every form of both. The results are the same as without
+// the proxy.
 func TestOfficialClient(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -45,7 +46,8 @@ func TestOfficialClient(t *testing.T) {
 
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			// The SDK hands these over beside the result, and maybe after it.
+			// The SDK delivers these separately from the result, maybe after
+			// it.
 			progress := make(chan string, 16)
 			client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, &mcp.ClientOptions{
 				ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
@@ -70,7 +72,7 @@ func TestOfficialClient(t *testing.T) {
 				t.Fatalf("a long echo came back changed, or %v", err)
 			}
 			if tt.opts.JSON {
-				return // no progress on an answer that is one document
+				return // an answer that is a single document has no progress
 			}
 			params = &mcp.CallToolParams{Name: "stream", Arguments: map[string]any{"events": 3, "millis": 10}}
 			params.SetProgressToken("p")

@@ -10,8 +10,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// open passes a stream through an opening, in pieces of the given sizes, and
-// returns what came out and the data that was asked about.
+// open passes a stream through an opening in pieces of the given sizes. It
+// returns the output and the data that the opening asked about.
 func open(t *testing.T, stream string, sizes []byte) (out string, asked []string) {
 	t.Helper()
 	var b strings.Builder
@@ -96,9 +96,9 @@ func TestOpeningPassesNothingOfARefusedEvent(t *testing.T) {
 	}
 }
 
-// FuzzOpening: in pieces of any size, a parser sees the same events
-// in the same order, but for the data of the first one if that is an endpoint
-// event; every other byte of the stream passes.
+// FuzzOpening: with pieces of any size, a parser sees the same events in the
+// same order. Only the data of the first event changes, if that is an endpoint
+// event. Every other byte passes unchanged.
 func FuzzOpening(f *testing.F) {
 	f.Add("event: endpoint\ndata: /m\n\ndata: x\n\n", []byte{1})
 	f.Add("\xEF\xBB\xBF: c\r\rid: 1\revent:endpoint\r\ndata\r\ndata: y\n\n\nevent: endpoint\ndata: z\n\n", []byte{0, 7})

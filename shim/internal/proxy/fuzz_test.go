@@ -22,8 +22,8 @@ func readHeader(raw string) http.Header {
 	return http.Header(h)
 }
 
-// FuzzRequestHeader: no spelling brings a refused header to an upstream, and
-// what passes is unchanged.
+// FuzzRequestHeader: no spelling of a refused header reaches an upstream, and
+// allowed headers pass unchanged.
 func FuzzRequestHeader(f *testing.F) {
 	f.Add("Authorization: x\r\nAUTHORIZATION: y\r\nx_api_key: z\r\nMcp-Param-A: =?base64?eA==?=", "X-Api-Key")
 	f.Add("X-Forwarded-For: 1\r\nX_FORWARDED_FOR: 1\r\nSec-Fetch-Mode: a\r\nsec_x: b\r\nngrok-x: c", "Authorization")
@@ -46,7 +46,7 @@ func FuzzRequestHeader(f *testing.F) {
 		before := h.Clone()
 		h = cleanRequest(h, endpoint.Header{Name: key})
 		if before["User-Agent"] == nil {
-			delete(h, "User-Agent") // says that there is none
+			delete(h, "User-Agent") // says that there is no body
 		}
 		for name, values := range h {
 			if !slices.Equal(values, before[name]) {
@@ -73,8 +73,8 @@ func FuzzRequestHeader(f *testing.F) {
 	})
 }
 
-// FuzzAnswerHeader: no matter what an upstream says of its answer, no browser treats
-// it as a page or script of the issuer's origin.
+// FuzzAnswerHeader: for any header from an upstream, no browser treats the
+// answer as a page or script of the issuer's origin.
 func FuzzAnswerHeader(f *testing.F) {
 	f.Add("Content-Type: application/json; x=,text/html\r\nSet-Cookie: a=b", int64(5))
 	f.Add("Content-Type: text/html\r\nContent-Type: application/json", int64(-1))
@@ -113,8 +113,8 @@ func FuzzAnswerHeader(f *testing.F) {
 	})
 }
 
-// FuzzSubpath: a subpath that is let through stays below the endpoint's path,
-// no matter how often it is decoded and cleaned.
+// FuzzSubpath: an accepted subpath stays below the endpoint's path, no matter
+// how often it is decoded and cleaned.
 func FuzzSubpath(f *testing.F) {
 	for _, seed := range []string{"/a", "/../x", "/%2e%2e/x", "/..;/x", "/%252e%252e", "/a//b", "/.%2e/"} {
 		f.Add(seed)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestGather sends short bodies in parts: the upstream is asked once the body is
-// whole, and gets all of it.
+// TestGather sends short bodies in parts. The upstream gets one request, when
+// the body is complete, with all of it.
 func TestGather(t *testing.T) {
 	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
 	b := newBench(t, o.URL+"/mcp")
@@ -53,7 +53,7 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// TestGatherExpect has a client wait for leave to send its body.
+// TestGatherExpect has a client that waits for permission to send its body.
 func TestGatherExpect(t *testing.T) {
 	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
 	b := newBench(t, o.URL+"/mcp")
@@ -63,15 +63,15 @@ func TestGatherExpect(t *testing.T) {
 	}
 }
 
-// TestGatherEnds: a call whose body never becomes whole does not reach the
-// upstream, and a pause ends it.
+// TestGatherEnds: a call with a body that never completes does not reach the
+// upstream, and a pause ends the call.
 func TestGatherEnds(t *testing.T) {
 	o := newOrigin(t, nil)
 	b := newBench(t, o.URL+"/mcp")
 	paused, asked := make(chan struct{}), make(chan struct{})
 	b.set(func(c *Call) {
 		c.Paused = paused
-		c.Rejected = func() bool { close(asked); return false } // the last question before the body is read
+		c.Rejected = func() bool { close(asked); return false } // the last check before the body is read
 	})
 	conn, err := net.Dial("tcp", b.Listener.Addr().String())
 	if err != nil {

@@ -105,7 +105,7 @@ func TestP03ForeignHeaders(t *testing.T) {
 	if got.Header.Get("Accept-Encoding") != "identity" {
 		t.Errorf("Accept-Encoding: got %q, want identity", got.Header.Get("Accept-Encoding"))
 	}
-	// A client that names no user agent gets none of Go's.
+	// If a client sends no User-Agent, Go's is not added.
 	b.raw(t, "POST /s1/mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
 	if got, _, _ := o.got(); got.Header.Get("User-Agent") != "" {
 		t.Errorf("got User-Agent %q, want none", got.Header.Get("User-Agent"))
@@ -167,7 +167,8 @@ func TestP07AnswerHeaders(t *testing.T) {
 		for _, status := range []int{200, 400, 401, 403, 500} {
 			o := newOrigin(t, func(w http.ResponseWriter, _ *http.Request) {
 				h := w.Header()
-				// 103 would bring headers past every rule, and so would trailers.
+				// A 103 would carry headers past every rule, and so would
+				// trailers.
 				h.Set("Link", "</evil>; rel=preload")
 				h.Set("Set-Cookie", "foreign=1")
 				w.WriteHeader(http.StatusEarlyHints)

@@ -22,8 +22,7 @@ import (
 
 const testKey = "sk-proxy-test-8d1f"
 
-// A bench is a proxy between a client and an upstream, all real and over
-
+// A bench is a proxy between a client and an upstream, all of them real and on
 // loopback.
 type bench struct {
 	*httptest.Server
@@ -31,7 +30,7 @@ type bench struct {
 	log   *bytes.Buffer
 
 	mu       sync.Mutex
-	call     Call // what the next calls get
+	call     Call // how the next calls are authorized
 	outcomes []Outcome
 }
 
@@ -72,7 +71,7 @@ func newBench(t testing.TB, base string) *bench {
 	return b
 }
 
-// set changes what the next calls get.
+// set changes how the next calls are authorized.
 func (b *bench) set(f func(*Call)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,7 +113,7 @@ func (b *bench) request(t *testing.T, method, path, body string, header ...strin
 	return r
 }
 
-// do sends a request and reads the whole answer.
+// do sends a request and reads the complete answer.
 func (b *bench) do(t *testing.T, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	res, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true}).RoundTrip(r)
@@ -134,7 +133,7 @@ func (b *bench) post(t *testing.T, body string, header ...string) (*http.Respons
 	return b.do(t, b.request(t, "POST", "", body, header...))
 }
 
-// raw sends bytes as they are and returns the answer.
+// raw sends bytes unchanged and returns the answer.
 func (b *bench) raw(t *testing.T, request string) *http.Response {
 	t.Helper()
 	conn, err := net.Dial("tcp", b.Listener.Addr().String())
@@ -216,13 +215,14 @@ const (
 	noteBody = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
 )
 
-// waitFor waits for a condition that comes about within a second, with room.
+// waitFor waits for a condition. It should hold within a second; the limit
+// leaves room.
 func waitFor(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !f() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come about", what)
+			t.Fatalf("%s did not happen", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

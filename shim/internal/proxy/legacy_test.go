@@ -18,9 +18,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// legacyOrigin is an upstream whose streams begin with an endpoint event that
-// names to, where HOST stands for its own host and port. After it come the
-// pieces sent to the channel.
+// legacyOrigin is an upstream with streams that begin with an endpoint event
+// for the URL to, where HOST stands for its own host and port. After it come
+// the pieces sent to the channel.
 func legacyOrigin(t testing.TB, to string) (*origin, chan<- string) {
 	more := make(chan string)
 	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -91,7 +91,7 @@ func (s *legacyStream) line() string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// expect reads what the stream brings next.
+// expect reads the next part of the stream.
 func (s *legacyStream) expect(want string) {
 	s.t.Helper()
 	got := make([]byte, len(want))
@@ -383,7 +383,7 @@ func TestLegacyKeepAlive(t *testing.T) {
 	close(more)
 }
 
-// TestP08LegacyRepair has a key die while a legacy stream is open.
+// TestP08LegacyRepair rejects a key while a legacy stream is open.
 func TestP08LegacyRepair(t *testing.T) {
 	o, more := legacyOrigin(t, "/messages?s=1")
 	open := o.answer
@@ -392,7 +392,7 @@ func TestP08LegacyRepair(t *testing.T) {
 	o.set(func(w http.ResponseWriter, r *http.Request) {
 		answerWith(401, "application/json", `{"error":"no"}`, "WWW-Authenticate", "Bearer")(w, r)
 	})
-	// In the middle of an event nothing may come between.
+	// Nothing may be inserted in the middle of an event.
 	more <- "event: message\ndata: {\"half\":"
 	s.expect("event: message\ndata: {\"half\":")
 	res, body := b.send(t, "POST", s.message, callBody)
@@ -411,7 +411,7 @@ func TestP08LegacyRepair(t *testing.T) {
 	}
 	s.expect("\ndata: next\n\n")
 
-	// While the key is known to be dead, and in a silent stream.
+	// While the key is known to be rejected, and on a silent stream.
 	b.set(func(c *Call) { c.Rejected = func() bool { return true } })
 	for _, tt := range []struct{ body, want string }{
 		{listBody, `"id":"l-1"`},
@@ -442,7 +442,7 @@ func TestP08LegacyRepair(t *testing.T) {
 	}
 }
 
-// TestP08LegacyUnread has a client that posts and never reads its stream.
+// TestP08LegacyUnread has a client that posts but never reads its stream.
 func TestP08LegacyUnread(t *testing.T) {
 	o, more := legacyOrigin(t, "/messages")
 	b := newBench(t, o.URL+"/sse")

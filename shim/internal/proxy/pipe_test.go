@@ -17,8 +17,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
-// A pipeNet is a network without sockets, so that time is fake for servers and
-// clients on it inside a synctest bubble.
+// A pipeNet is a network without sockets. Servers and clients on it use the
+// fake time of a synctest bubble.
 type pipeNet struct {
 	conns chan net.Conn
 	done  chan struct{}

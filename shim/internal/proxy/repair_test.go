@@ -22,7 +22,7 @@ import (
 
 const deadWords = "Linear: the server rejected the API key. Open Key2OAuth on your computer to replace it."
 
-// newMCPBench puts a proxy in front of an MCP server whose key is not ours.
+// newMCPBench puts a proxy in front of an MCP server that rejects our key.
 func newMCPBench(t *testing.T) (*shimtest.Upstream, *bench) {
 	t.Helper()
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
@@ -168,7 +168,7 @@ func TestP08TransientRejection(t *testing.T) {
 	}
 }
 
-// An upstream may answer before it has read the request, and close.
+// An upstream may answer and close before it has read the request.
 func TestP08EarlyAnswer(t *testing.T) {
 	up, b := newMCPBench(t)
 	up.Break(func(w http.ResponseWriter, r *http.Request) bool {
@@ -192,7 +192,7 @@ func TestP08EarlyAnswer(t *testing.T) {
 	}
 }
 
-// TestKeys holds the rules of probing: one at a time, one in 30 s, three
+// TestKeys checks the rules of probing: one at a time, one in 30 s, three
 // strikes.
 func TestKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -253,8 +253,8 @@ func TestKeys(t *testing.T) {
 	})
 }
 
-// FuzzRepair: for any body, the answer is JSON, and its ids are some of
-// the body's.
+// FuzzRepair: for any body, the answer is JSON and contains only IDs from the
+// body.
 func FuzzRepair(f *testing.F) {
 	f.Add([]byte(callBody), "2026-07-28")
 	f.Add([]byte(`[`+callBody+`,`+listBody+`,{"id":"\ud800"}]`), "")

@@ -70,9 +70,9 @@ func scanAll(body []byte, step int) *scan {
 	return s
 }
 
-// FuzzScan: for a valid JSON-RPC object inside the window the scan finds what
-// encoding/json finds, however the bytes are split; for anything else it ends
-// without a panic, and never keeps more than the window.
+// FuzzScan: for a valid JSON-RPC object inside the window, the scan finds what
+// encoding/json finds, no matter how the bytes are split. For anything else it
+// ends without a panic and never keeps more than the window.
 func FuzzScan(f *testing.F) {
 	for _, seed := range []string{
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`,

@@ -39,21 +39,21 @@ func TestP22Sessions(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
 		}
 	}
-	// An upstream that answers every request with the session's id mints
-	// nothing by that.
+	// An upstream that repeats the request's session ID in every answer does
+	// not create a session that way.
 	o.set(answerWith(200, "application/json", "{}", "Mcp-Session-Id", "sid-old"))
 	b.post(t, listBody, "X-Test-Grant", "B", "Mcp-Session-Id", "sid-old")
 	o.set(nil)
 	if got := use("A", "sid-old"); got != 200 {
 		t.Errorf("an id from before a restart: got %d, want 200", got)
 	}
-	// One that gives everybody the same id must go on working.
+	// An upstream that gives every client the same ID must keep working.
 	mint("same", "A")
 	mint("same", "B")
 	if a, b := use("A", "same"), use("B", "same"); a != 200 || b != 200 {
 		t.Errorf("an id given to both: got %d and %d, want 200", a, b)
 	}
-	// The end of a session that failed is none.
+	// A session stays if the request to end it failed.
 	o.set(answerWith(405, "text/plain", "no"))
 	b.do(t, b.request(t, "DELETE", "", "", "X-Test-Grant", "A", "Mcp-Session-Id", "sid-a"))
 	o.set(nil)
@@ -76,7 +76,7 @@ func TestSessionBounds(t *testing.T) {
 	}
 	h := http.Header{sessionHeader: {"sid-" + strconv.Itoa(maxSessions)}}
 	if s.allowed(h, "s1", "B") || !s.allowed(h, "s1", "A") || !s.allowed(h, "s2", "B") {
-		t.Error("a session is its grant's, on its endpoint")
+		t.Error("a session is not tied to its grant and endpoint")
 	}
 	if !s.allowed(http.Header{sessionHeader: {"sid-0"}}, "s1", "B") {
 		t.Error("the oldest session is still known")

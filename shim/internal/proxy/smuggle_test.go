@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A plainPeer is an upstream that notes every request that arrives, as the
-// bytes on its connections say.
+// A plainPeer is an upstream that records every request that arrives, going
+// only by the bytes on its connections.
 type plainPeer struct {
 	net.Listener
 	mu   sync.Mutex
@@ -57,7 +57,7 @@ func (p *plainPeer) serve(c net.Conn) {
 		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			return // the client left
+			return // the client disconnected
 		}
 		p.mu.Lock()
 		p.seen = append(p.seen, fmt.Sprintf("%s %s %q", r.Method, r.RequestURI, body))
@@ -66,9 +66,9 @@ func (p *plainPeer) serve(c net.Conn) {
 	}
 }
 
-// TestSmuggling sends what two servers in a row may take for requests of
+// TestSmuggling sends what two servers in a row may read as requests of
 // different lengths. No upstream may see a request that the proxy did not see,
-// nor a part of one.
+// or a part of one.
 func TestSmuggling(t *testing.T) {
 	const (
 		line = "POST /s1/mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -79,12 +79,12 @@ func TestSmuggling(t *testing.T) {
 	one := func(body string) string { return fmt.Sprintf("POST /mcp %q", body) }
 	tests := []struct {
 		name, sent string
-		want       []string // what the upstream sees, at most; in this order
-		status     int      // of the first answer; 0 means that the client ends there
+		want       []string // what the upstream sees at most, in this order
+		status     int      // status of the first answer; 0 means that the client ends there
 	}{
 		{"a request in the body", line + length(len(evil)) + "\r\n" + evil, []string{one(evil)}, 200},
 		{"a request after the body", line + length(2) + "\r\n{}" + strings.Replace(evil, "/evil", "/s1/mcp", 1), []string{one("{}"), one("")}, 200},
-		{"length, then chunks", line + length(len("0\r\n\r\n"+evil)) + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, []string{one(""), `POST /mcp/evil ""`}, 200}, // chunks count, so the proxy sees two
+		{"length, then chunks", line + length(len("0\r\n\r\n"+evil)) + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, []string{one(""), `POST /mcp/evil ""`}, 200}, // chunks win, so the proxy sees two requests
 		{"chunks, then length", line + "Transfer-Encoding: chunked\r\n" + length(3) + "\r\n5\r\nhello\r\n0\r\n\r\n", []string{one("hello")}, 200},
 		{"two lengths", line + length(2) + length(2+len(evil)) + "\r\n{}" + evil, nil, 400},
 		{"two lengths that agree", line + length(2) + length(2) + "\r\n{}", []string{one("{}")}, 200},
@@ -138,8 +138,8 @@ func TestSmuggling(t *testing.T) {
 			}
 			c.(*net.TCPConn).CloseWrite()
 			io.Copy(io.Discard, in) // until the proxy has closed as well
-			// What came before must have left nothing on the connections that
-			// the next request is sent over.
+			// The bytes so far must have left nothing on the connections that
+			// carry the next request.
 			b.post(t, `"next"`)
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -147,7 +147,7 @@ func TestSmuggling(t *testing.T) {
 				t.Errorf("the upstream saw %q, want %q", p.seen, want)
 			}
 			if len(p.bad) > 0 {
-				t.Errorf("the upstream saw what is no request: %q", p.bad)
+				t.Errorf("the upstream saw bytes that are not a request: %q", p.bad)
 			}
 		})
 	}

@@ -103,8 +103,8 @@ func TestP11Idle(t *testing.T) {
 	}
 }
 
-// listen answers with a stream that is silent until the client leaves, and
-// says when it saw that.
+// listen answers with a stream that is silent until the client disconnects, and
+// reports when it noticed that.
 func listen(left *atomic.Int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -119,7 +119,7 @@ func TestM07Listen(t *testing.T) {
 	done := make(chan struct{})
 	call := func(c *Call) { c.Done = done }
 	synctestDone := func(c *Call) {
-		done = make(chan struct{}) // of the bubble
+		done = make(chan struct{}) // clock of the bubble
 		call(c)
 	}
 	pipeBench(t, listen(&left), synctestDone, func(t *testing.T, client *http.Client, outcome func() Outcome) {
@@ -161,7 +161,7 @@ func TestExpires(t *testing.T) {
 		if d := time.Since(expires); d < 0 || d > time.Second || err == nil {
 			t.Errorf("cut %v after the token expired, %v", d, err)
 		}
-		// A call that waits for its answer is let through: it was authorized.
+		// A call that waits for its answer may finish: it was authorized.
 	})
 	slow := func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -210,7 +210,7 @@ func TestDoneCutsWaitingCalls(t *testing.T) {
 	}
 }
 
-// A call can be cut by its context as well, as a pause does.
+// The call's context can cut the call too, as a pause does.
 func TestContextCutsWaitingCalls(t *testing.T) {
 	o := newOrigin(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	b := newBench(t, o.URL+"/mcp")
@@ -268,7 +268,7 @@ func TestP11Unbuffered(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if d := time.Since(start); d > time.Second { // 100 ms, tenfold
+		if d := time.Since(start); d > time.Second { // 100 ms, times ten
 			t.Errorf("an event took %v", d)
 		}
 	}
@@ -342,7 +342,7 @@ func TestP12ClientLeaves(t *testing.T) {
 			left.Store(0)
 			o := newOrigin(t, tt.answer)
 			b := newBench(t, o.URL+"/mcp")
-			defer o.CloseClientConnections() // or a proxy that fails here never ends
+			defer o.CloseClientConnections() // otherwise a proxy that fails here never ends
 			conn, err := net.Dial("tcp", b.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
@@ -363,7 +363,7 @@ func TestP12ClientLeaves(t *testing.T) {
 	}
 }
 
-// A client that does not read holds up a write, which no context ends.
+// A client that does not read blocks a write, and no context ends that.
 func TestDoneCutsStuckStream(t *testing.T) {
 	var left atomic.Int64
 	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -395,7 +395,7 @@ func TestDoneCutsStuckStream(t *testing.T) {
 	}
 }
 
-// A client that sends its request slowly is cut as well.
+// A client that sends its request slowly is cut off as well.
 func TestDoneCutsSlowRequest(t *testing.T) {
 	for _, known := range []bool{false, true} {
 		o := newOrigin(t, nil)
@@ -460,7 +460,7 @@ func TestP23ManyStreams(t *testing.T) {
 		<-r.Context().Done()
 	})
 	b := newBench(t, o.URL+"/mcp")
-	b.post(t, callBody) // whatever stays for good is there now
+	b.post(t, callBody) // anything that leaks is there now
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -486,7 +486,7 @@ func TestP23ManyStreams(t *testing.T) {
 	start := time.Now()
 	b.post(t, callBody)
 	if d := time.Since(start); d > 2*time.Second {
-		t.Errorf("a call beside %d streams took %v", streams, d)
+		t.Errorf("a call next to %d streams took %v", streams, d)
 	}
 	close(event)
 	waitFor(t, "an event on every stream", func() bool { return len(arrived) == streams })
@@ -498,16 +498,16 @@ func TestP23ManyStreams(t *testing.T) {
 	waitFor(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
-// An upstream may be done with a long request before the client is. The answer must
-// arrive whole, and no request may follow on a connection that still carries
-// the rest of the one before.
+// An upstream may finish before the client has sent all of a long request. The
+// answer must arrive complete, and no request may reuse a connection that still
+// carries the rest of the previous one.
 func TestConnectionAfterEarlyAnswer(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"early":true}`)
 	}))
-	// The fault of net/http's that our side is kept from panics in this one.
+	// net/http has a bug that our side avoids; it panics in this server.
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.Start()
 	defer srv.Close()

@@ -24,7 +24,7 @@ import (
 
 const publicOrigin = "https://calm-heron-42.ngrok-free.dev"
 
-// A kit is a Reach on a vault of its own, whose tunnels open at once.
+// A kit is a Reach on its own vault, with tunnels that open at once.
 type kit struct {
 	*Reach
 	vault  *vault.Vault
@@ -87,9 +87,9 @@ func (echo) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: io.NopCloser(strings.NewReader(path.Base(r.URL.Path))), Request: r}, nil
 }
 
-// TestOpenedOnce compares the wish with the last one in each moment in which
-// the tunnel may learn its origin. What it learned is no reason to open it
-// again, and a failure to save it is none either.
+// TestOpenedOnce compares the wish with the last one at every moment when the
+// tunnel may learn its origin. Learning the origin must not open the tunnel
+// again, and neither must a failure to save it.
 func TestOpenedOnce(t *testing.T) {
 	k := newKit(t, Start{Mode: tunnel.ProviderNgrok, Authtoken: tunnel.NewAuthtoken("2abc")})
 	k.Drive()
@@ -122,7 +122,7 @@ func TestOpenedOnce(t *testing.T) {
 	}
 	close(stop)
 	driving.Wait()
-	if err := k.vault.Close(); err != nil { // from now on nothing is kept
+	if err := k.vault.Close(); err != nil { // nothing is saved from now on
 		t.Fatal(err)
 	}
 	online(publicOrigin)
@@ -132,8 +132,8 @@ func TestOpenedOnce(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce changes, drives and reads at the same time. What was set last
-// is what is there in the end, and nothing waits for anything for ever.
+// TestManyAtOnce changes, drives and reads at the same time. The last value set
+// wins, and nothing blocks forever.
 func TestManyAtOnce(t *testing.T) {
 	k := newKit(t, Start{})
 	k.run(t)
@@ -177,7 +177,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestStart refuses what cannot be.
+// TestStart rejects impossible settings.
 func TestStart(t *testing.T) {
 	for _, s := range []Start{
 		{Mode: tunnel.ProviderNgrok},
@@ -195,7 +195,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestStates: the API and package tunnel use one list of words.
+// TestStates: the API and package tunnel use the same words.
 func TestStates(t *testing.T) {
 	for _, p := range [][2]string{
 		{tunnel.ProviderOff, api.TunnelOff}, {tunnel.ProviderNgrok, api.TunnelNgrok}, {tunnel.ProviderExternal, api.TunnelExternal},

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What passes is one word that can stand in a header.
+// An accepted value is one word that can be part of a header.
 func FuzzAuthtoken(f *testing.F) {
 	for _, s := range []string{"2abc_DEF", "ngrok config add-authtoken 2abc", `"2abc"`, "two words", "\u200b2abc", "ak_x", "ngrok authtoken '2abc'\n"} {
 		f.Add(s)

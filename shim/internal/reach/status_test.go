@@ -7,8 +7,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
-// TestN02UsageWarning: the owner is warned at 80 percent of what the plan has,
-// and not of what the plan does not limit.
+// TestN02UsageWarning: the owner is warned at 80 percent of each limit of the
+// plan, and never about what the plan does not limit.
 func TestN02UsageWarning(t *testing.T) {
 	free := func(requests, bytes int64) api.TunnelUsage {
 		return api.TunnelUsage{Requests: requests, Bytes: bytes, MaxRequests: 20_000, MaxBytes: 1e9}
@@ -16,7 +16,7 @@ func TestN02UsageWarning(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		u    api.TunnelUsage
-		want string // in the warning; "" if there is none
+		want string // expected in the warning; "" if there is none
 	}{
 		{"nothing", free(0, 0), ""},
 		{"requests below", free(15_999, 0), ""},

@@ -32,8 +32,8 @@ func TestIsPublic(t *testing.T) {
 	}
 }
 
-// TestPublicGuard proves that a guard for the public internet makes no
-// connection to this machine, by whatever name it is called.
+// TestPublicGuard proves that a guard for the public internet never connects to
+// this machine, under any of its names.
 func TestPublicGuard(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,7 +64,7 @@ func TestPublicGuard(t *testing.T) {
 	if n := len(accepted); n > 0 {
 		t.Errorf("%d connections arrived, want 0", n)
 	}
-	// The listener does hear what gets through.
+	// The listener does notice an allowed connection.
 	c, err := (&Guard{}).DialContext("https")(t.Context(), "tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -73,8 +73,8 @@ func TestPublicGuard(t *testing.T) {
 	<-accepted
 }
 
-// FuzzIsPublic: what Judge refuses is never public, and no way to write an
-// address in another family makes it so.
+// FuzzIsPublic: an address that Judge refuses is never public, and no way to
+// write it in another family makes it public.
 func FuzzIsPublic(f *testing.F) {
 	for _, s := range []string{"127.0.0.1", "10.0.0.1", "93.184.215.14", "2606:2800::1", "64:ff9b::1", "2002:7f00:1::", "fe80::1"} {
 		b := netip.MustParseAddr(s).As16()

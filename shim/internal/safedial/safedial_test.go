@@ -71,8 +71,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestDialRefuses proves that the judgement is made on the address that is
-// connected to, for a name too, and that nothing arrives there.
+// TestDialRefuses proves that the check is made on the address that is
+// connected to, also for a name, and that nothing arrives there.
 func TestDialRefuses(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -129,7 +129,7 @@ func TestDialRefuses(t *testing.T) {
 				c.Close()
 				t.Fatalf("dial %s succeeded, want it refused", tt.addr)
 			}
-			// A name has addresses at which nobody listens too; what counts is
+			// A name may also have addresses without a listener. What counts is
 			// that no connection was made.
 			if _, ok := errors.AsType[*Refused](err); !ok && tt.name != "own listener by name" {
 				t.Errorf("dial %s: %v, want a Refused", tt.addr, err)
@@ -146,7 +146,7 @@ func TestDialRefuses(t *testing.T) {
 	}
 }
 
-// FuzzJudge holds the judgement against the predicates of net/netip.
+// FuzzJudge compares the judgment with the predicates of net/netip.
 func FuzzJudge(f *testing.F) {
 	for _, s := range []string{
 		"127.0.0.1", "169.254.169.254", "10.0.0.1", "8.8.8.8", "::1", "fe80::1", "64:ff9b::a9fe:a9fe",
@@ -173,8 +173,8 @@ func FuzzJudge(f *testing.F) {
 		if !plain.Is4() {
 			return
 		}
-		// Every way to write an IPv4 address in IPv6 is judged at most as
-		// kindly as the address itself.
+		// No way to write an IPv4 address in IPv6 is judged less strictly than
+		// the address itself.
 		v4 := plain.As4()
 		mapped := netip.AddrFrom16(plain.As16())
 		if Judge(mapped, "https") != Judge(plain, "https") || Judge(mapped, "http") != Judge(plain, "http") {

@@ -31,9 +31,8 @@ func TestReadFirst(t *testing.T) {
 	}
 }
 
-// FuzzReadFirst: in chunks of any size and with any line ends, the event found
-// is the first that a client would see, and the bytes around it stay as they
-// are.
+// FuzzReadFirst: with chunks of any size and any line ends, the event found is
+// the first that a client would see, and the bytes around it are unchanged.
 func FuzzReadFirst(f *testing.F) {
 	f.Add("event: endpoint\ndata: /m\n\n", 0)
 	f.Add(": c\n\ndata: a\ndata\n\n", 1)

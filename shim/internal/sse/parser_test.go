@@ -46,8 +46,8 @@ func TestParser(t *testing.T) {
 	}
 }
 
-// FuzzKeepAlive: comments put wherever the parser allows them never change
-// the events that a client sees.
+// FuzzKeepAlive: comments at any place that the parser allows never change the
+// events that a client sees.
 func FuzzKeepAlive(f *testing.F) {
 	f.Add("event: a\ndata: x\n\ndata: y\r\n\r\nid: 1\rdata: z\r\r", []byte{1, 2, 3})
 	f.Add("\xEF\xBB\xBFdata: x\n\n", []byte{0, 1})
@@ -81,7 +81,7 @@ func FuzzKeepAlive(f *testing.F) {
 	})
 }
 
-// BenchmarkParser follows an event stream as it passes.
+// BenchmarkParser parses an event stream as it passes.
 func BenchmarkParser(b *testing.B) {
 	for _, size := range []int{100, 4 << 10} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {

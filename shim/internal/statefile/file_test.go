@@ -166,7 +166,7 @@ func TestTemporary(t *testing.T) {
 	checkNames(t, dir, "state.db")
 }
 
-// What a link that another user planted points at is left alone.
+// If another user planted a link, its target stays unchanged.
 func TestPlantedLinks(t *testing.T) {
 	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "elsewhere")
 	if err := os.WriteFile(elsewhere, []byte("theirs"), 0o600); err != nil {
@@ -188,7 +188,7 @@ func TestPlantedLinks(t *testing.T) {
 	checkNames(t, dir, "state.db")
 }
 
-// Only a panic in the caller's caller is passed on.
+// Only a panic of the caller's own function is passed on.
 func TestForeign(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	f := open(t, path, Config{})

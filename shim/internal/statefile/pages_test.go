@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// FuzzCheckPages: a file that is accepted can be walked to its end.
+// FuzzCheckPages: an accepted file can be read to its end.
 func FuzzCheckPages(f *testing.F) {
 	sound := soundFile(f)
 	pageSize := os.Getpagesize()
@@ -43,7 +43,7 @@ func FuzzCheckPages(f *testing.F) {
 func walk(tx *bbolt.Tx) error {
 	return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
 		if b == nil {
-			return nil // the flag that makes it a bucket is gone: inspect misses it by name
+			return nil // the flag that makes it a bucket is gone, and inspect does not find it by name
 		}
 		return b.ForEach(func(k, v []byte) error {
 			sum := 0

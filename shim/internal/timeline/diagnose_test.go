@@ -13,8 +13,9 @@ import (
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
-// script makes an attempt of steps that are seconds apart. A step is its name;
-// after a colon stands why it was refused, or the status of a call.
+// script makes an attempt from steps that are seconds apart. A step is its
+// name. After a colon comes the reason for refusing it, or the status of a
+// call.
 func script(via, steps string) Attempt {
 	a := Attempt{Client: "Claude", Via: via, Began: noon}
 	now := noon
@@ -166,7 +167,7 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
-// TestCauses: the causes that the API names are among those of a diagnosis.
+// TestCauses: every cause in the API is a cause that a diagnosis can have.
 func TestCauses(t *testing.T) {
 	for _, c := range []string{
 		api.CauseFound, api.CauseDenied, api.CauseDiskApprove, api.CauseDiskExchange, api.CauseDiskRefresh,
@@ -190,7 +191,7 @@ func TestWords(t *testing.T) {
 	}
 	for step := range order {
 		if _, ok := going[step]; !ok && order[step] < order[Token] {
-			t.Errorf("there are no words for an attempt that goes on after %q", step)
+			t.Errorf("there are no words for an attempt that continues after %q", step)
 		}
 	}
 }
@@ -206,7 +207,7 @@ func TestFill(t *testing.T) {
 			t.Errorf("fill(%q) of Claude = %q, want %q", tt.text, got, tt.named)
 		}
 		if got := fill(tt.text, tt.beginning, Attempt{}); got != tt.unnamed {
-			t.Errorf("fill(%q) of nobody = %q, want %q", tt.text, got, tt.unnamed)
+			t.Errorf("fill(%q) without a name = %q, want %q", tt.text, got, tt.unnamed)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func newLog() (*Log, *clock) {
 	return &Log{Now: func() time.Time { return c.now }}, c
 }
 
-// shape is an attempt as a line: who, and its steps.
+// shape returns an attempt as one line: the client and its steps.
 func shape(a Attempt) string {
 	var b strings.Builder
 	b.WriteString(a.Who())
@@ -150,7 +150,7 @@ func TestFarApart(t *testing.T) {
 	}
 }
 
-// TestFlood has strangers try to push out what the owner looks at.
+// TestFlood has strangers try to push out the attempts that the owner looks at.
 func TestFlood(t *testing.T) {
 	l, c := newLog()
 	l.Note(Entry{From: "198.51.100.1", Agent: "python-httpx", Via: Ngrok, Step: Registered, Client: "mine", Name: "Claude"})
@@ -193,7 +193,7 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
-// TestGrant follows a grant over a restart until nothing is recorded any more.
+// TestGrant follows a grant over a restart until nothing more is recorded.
 func TestGrant(t *testing.T) {
 	saved, done := map[string][]byte{}, false
 	l, c := newLog()

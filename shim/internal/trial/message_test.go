@@ -50,8 +50,8 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// FuzzMessage: what is shown of an upstream's answer is short, printable and
-// holds neither markup that it did not escape nor the key.
+// FuzzMessage: the part of an upstream's answer that is shown is short and
+// printable. It contains neither unescaped markup nor the key.
 func FuzzMessage(f *testing.F) {
 	f.Add("text/html", "<b>x</b>", "sk-0123456789")
 	f.Add("application/json", `{"error":{"message":"sk-0123456789"}}`, "sk-0123456789")
@@ -69,7 +69,7 @@ func FuzzMessage(f *testing.F) {
 		if clean := display.Text(got, display.NoLimit); clean != got {
 			t.Errorf("%q is not clean: %q", got, clean)
 		}
-		// Shorter keys are parts of words, and of "[hidden]".
+		// Shorter keys are parts of ordinary words, and of "[hidden]".
 		if k := key.Reveal(); len(k) >= gram && strings.Contains(got, k) && !strings.Contains("[hidden]", k) {
 			t.Errorf("%q holds the key %q", got, k)
 		}

@@ -19,7 +19,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// target is what a shim would make for u.
+// target returns what a shim would make for u.
 func target(t testing.TB, u *shimtest.Upstream, h endpoint.Header) *upstream.Target {
 	t.Helper()
 	parsed, err := url.Parse(u.URL)
@@ -35,7 +35,7 @@ func newTester(t testing.TB) *Tester {
 	return &Tester{Client: c}
 }
 
-// check holds a verdict to what every verdict must be.
+// check checks what must be true of every verdict.
 func check(t *testing.T, v Verdict, outcome Outcome, status int, words ...string) {
 	t.Helper()
 	if v.Outcome != outcome || v.Status != status {
@@ -282,7 +282,8 @@ func TestTryUnreachable(t *testing.T) {
 			u, _ := url.Parse(tt.url)
 			v := newTester(t).Try(t.Context(), upstream.Target{URL: u, Header: endpoint.DefaultHeader, Key: endpoint.NewSecret(shimtest.DefaultKey)})
 			check(t, v, tt.outcome, 0, tt.words)
-			// A machine without a name server cannot tell that a name does not exist.
+			// Without a name server, a machine cannot tell that a name does not
+			// exist.
 			if v.Fault != tt.fault && !(tt.fault == upstream.FaultName && v.Fault == upstream.FaultNetwork) {
 				t.Errorf("the fault is %q, want %q", v.Fault, tt.fault)
 			}
@@ -304,8 +305,8 @@ func TestTryOwnListener(t *testing.T) {
 	}
 }
 
-// TestTryLeavesNothingBehind proves that trials end their sessions, streams
-// and goroutines in every case.
+// TestTryLeavesNothingBehind proves that trials end their sessions, streams and
+// goroutines in every case.
 func TestTryLeavesNothingBehind(t *testing.T) {
 	good := shimtest.NewUpstream(t, shimtest.Options{})
 	sse := shimtest.NewUpstream(t, shimtest.Options{LegacySSE: true})
@@ -327,7 +328,7 @@ func TestTryLeavesNothingBehind(t *testing.T) {
 		round()
 	}
 	after := 0
-	for range 100 { // connections end in their own time
+	for range 100 { // connections take a moment to end
 		if after = runtime.NumGoroutine(); after <= before+2 {
 			return
 		}
@@ -458,7 +459,8 @@ func TestS03TrialOfForeignEndpoint(t *testing.T) {
 	}
 }
 
-// TestTryQuery proves that a key in the URL reaches the upstream and no words.
+// TestTryQuery proves that a key in the URL reaches the upstream but never our
+// messages.
 func TestTryQuery(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{Query: "apiKey", Key: "query-key-12345"})
 	tg := target(t, u, endpoint.DefaultHeader)

@@ -8,8 +8,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-// TestProbeLegacySSE has an upstream that looks at the key only where it opens
-// a stream.
+// TestProbeLegacySSE has an upstream that checks the key only when it opens a
+// stream.
 func TestProbeLegacySSE(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{LegacySSE: true})
 	u.Break(shimtest.Only("POST", shimtest.Status(404, "Cannot POST /mcp")))

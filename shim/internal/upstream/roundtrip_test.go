@@ -23,7 +23,7 @@ import (
 
 const clientToken = "k2o_at_client-token-0123456789"
 
-// target is what a shim would make for u.
+// target returns what a shim would make for u.
 func target(t testing.TB, u *shimtest.Upstream, h endpoint.Header) *Target {
 	t.Helper()
 	parsed, err := url.Parse(u.URL)
@@ -39,7 +39,7 @@ func newClient(t testing.TB) *Client {
 	return c
 }
 
-// post sends a request as a client of the shim would send it to us.
+// post sends us a request as a client of the shim would.
 func post(t testing.TB, c *Client, tg *Target, rawURL string, header http.Header, body io.Reader) (*http.Response, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -121,14 +121,14 @@ func TestP01P02P04P20KeyOnRequest(t *testing.T) {
 	}
 }
 
-// TestP04OwnServerName proves that the name inside TLS is the upstream's, and
-// that HTTP/2 is used where the upstream speaks it.
+// TestP04OwnServerName proves that TLS uses the upstream's name, and that
+// HTTP/2 is used if the upstream speaks it.
 func TestP04OwnServerName(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{TLS: true})
 	c := newClient(t)
 	c.TrustRoots(u.Pool)
 	tg := target(t, u, endpoint.DefaultHeader)
-	// The certificate of httptest is good for this name.
+	// The certificate of httptest is valid for this name.
 	tg.URL.Host = "example.com:" + tg.URL.Port()
 	dial := c.secure.DialContext
 	c.secure.DialContext = func(ctx context.Context, network, _ string) (_ net.Conn, err error) {
@@ -208,8 +208,9 @@ func TestMergeQuery(t *testing.T) {
 	}
 }
 
-// FuzzMergeQuery: no matter what a client appends, the configured parameters stay
-// first and alone, and no access_token of the client's passes.
+// FuzzMergeQuery: no matter what a client appends, the configured parameters
+// stay first and are not duplicated, and no access_token from the client
+// passes.
 func FuzzMergeQuery(f *testing.F) {
 	f.Add("a=1&apiKey=x&access_token=t")
 	f.Add("%61piKey=x;b=1&&=")
@@ -280,7 +281,7 @@ func TestP10SameOriginRedirect(t *testing.T) {
 				if want := "Bearer " + u.Key(); got.Header.Get("Authorization") != want {
 					t.Error("the key did not arrive")
 				}
-				// What does not succeed teaches nothing.
+				// A failed request teaches us no path.
 				if n := len(u.Requests()); tt.want == initializeBody && n != 2-call {
 					t.Errorf("call %d took %d requests, want %d", call, n, 2-call)
 				}
@@ -289,7 +290,7 @@ func TestP10SameOriginRedirect(t *testing.T) {
 	}
 }
 
-// slowly gives a byte at a time, so that the redirect comes before the end.
+// slowly sends one byte at a time, so the redirect arrives before the end.
 func slowly(s string) io.Reader {
 	pr, pw := io.Pipe()
 	go func() {
@@ -306,8 +307,8 @@ func slowly(s string) io.Reader {
 	return pr
 }
 
-// TestP10LongBody proves that a body too long to be kept fails once and not
-// again: the path is known from then on.
+// TestP10LongBody proves that a body too long to keep fails only once: from
+// then on the path is known.
 func TestP10LongBody(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{})
 	u.Break(func(w http.ResponseWriter, r *http.Request) bool {
@@ -336,7 +337,7 @@ func TestP10OtherRedirects(t *testing.T) {
 		name   string
 		status int
 		to     func(u *shimtest.Upstream) string
-		want   string // part of the error
+		want   string // expected in the error
 	}{
 		{"cross-origin 307", 307, func(*shimtest.Upstream) string { return thief.URL + "?key=" + shimtest.DefaultKey }, thief.URL},
 		{"cross-origin 308", 308, func(*shimtest.Upstream) string { return thief.URL }, thief.URL},
@@ -383,7 +384,7 @@ func TestP10OtherRedirects(t *testing.T) {
 	}
 }
 
-// TestPathMemory proves that a remembered path is given up when it is gone.
+// TestPathMemory proves that a remembered path is forgotten when it is gone.
 func TestPathMemory(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{})
 	c := newClient(t)
@@ -430,7 +431,7 @@ func TestNoticeSleep(t *testing.T) {
 	c := newClient(t)
 	for i, want := range []int64{1, 1, 2, 2} {
 		if i == 2 {
-			c.drift.Add(-int64(time.Hour)) // as if the clock had run ahead
+			c.drift.Add(-int64(time.Hour)) // as if the clock had jumped ahead
 		}
 		resp, err := post(t, c, &Target{URL: u}, srv.URL, nil, nil)
 		if err != nil {
@@ -509,7 +510,7 @@ func TestP15UnaskedCompression(t *testing.T) {
 	})
 }
 
-// closeCounter is a body that knows how often it was closed.
+// closeCounter is a body that counts how often it was closed.
 type closeCounter struct {
 	io.Reader
 	mu sync.Mutex
@@ -529,8 +530,8 @@ func (c *closeCounter) closed() int {
 	return c.n
 }
 
-// TestBodyIsClosedOnce holds the contract of http.RoundTripper: the body is
-// closed in any case.
+// TestBodyIsClosedOnce checks the contract of http.RoundTripper: the body is
+// always closed.
 func TestBodyIsClosedOnce(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{})
 	down := shimtest.NewUpstream(t, shimtest.Options{})
@@ -572,7 +573,7 @@ type failing struct{}
 
 func (*failing) Read([]byte) (int, error) { return 0, errors.New("the client went away") }
 
-// TestBodyIsNotHeldBack proves that recording does not delay what passes.
+// TestBodyIsNotHeldBack proves that recording a body does not delay it.
 func TestBodyIsNotHeldBack(t *testing.T) {
 	u := shimtest.NewUpstream(t, shimtest.Options{})
 	first := make(chan string, 1)

@@ -73,8 +73,8 @@ func TestTape(t *testing.T) {
 	})
 }
 
-// FuzzTape: however much of a body was read before it had to be sent again,
-// it arrives whole.
+// FuzzTape: a body that has to be sent again arrives complete, no matter how
+// much of it was read before.
 func FuzzTape(f *testing.F) {
 	f.Add([]byte("hello"), uint16(2), uint16(4))
 	f.Fuzz(func(t *testing.T, body []byte, first, second uint16) {

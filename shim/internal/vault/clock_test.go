@@ -25,7 +25,7 @@ const (
 )
 
 // A clockWorld is an app with a grant, at an authorization server over a real
-// vault. Both read the same clock, which the test sets.
+// vault. Both read one clock, which the test sets.
 type clockWorld struct {
 	t      *testing.T
 	dir    string
@@ -127,8 +127,8 @@ func (w *clockWorld) token(when string, params ...string) {
 	w.access, w.issued = append(w.access, answer.Access), append(w.issued, w.ahead)
 }
 
-// try uses every access token that was ever issued: each is good for a day of
-// the clock, whatever happened to the clock in between.
+// try uses every access token ever issued. Each is valid for a day by the
+// clock, no matter how the clock changed in between.
 func (w *clockWorld) try(when string) {
 	w.t.Helper()
 	for i, token := range w.access {
@@ -145,8 +145,8 @@ func (w *clockWorld) try(when string) {
 	}
 }
 
-// forgetSwept forgets the access tokens that a sweep may delete for good: they
-// expired more than two days ago, as far as the program can know.
+// forgetSwept forgets the access tokens that a sweep may delete for good: as
+// far as the program can tell, they expired more than two days ago.
 func (w *clockWorld) forgetSwept() {
 	for i := len(w.issued) - 1; i >= 0; i-- {
 		if w.ahead-w.issued[i] >= (24+48)*time.Hour {
@@ -155,7 +155,7 @@ func (w *clockWorld) forgetSwept() {
 	}
 }
 
-// check is an hour of the program: the hourly sweep, calls and a refresh.
+// check runs one hour of the program: the hourly sweep, calls and a refresh.
 func (w *clockWorld) check(when string) {
 	w.t.Helper()
 	if err := w.vault.Sweep(w.now()); err != nil {
@@ -171,8 +171,8 @@ func (w *clockWorld) check(when string) {
 }
 
 // TestT16T18ClockIsSet sets the clock between two calls and between two starts.
-// Either way no app has to sign in again: no token is taken for one that was
-// used twice, and what had expired by a wrong clock is good again by the right
+// In both cases no app has to sign in again: no token is mistaken for a reused
+// one, and a token that expired by a wrong clock is valid again by the right
 // one.
 func TestT16T18ClockIsSet(t *testing.T) {
 	const day = 24 * time.Hour

@@ -18,8 +18,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// writerProcess changes the state until it is killed. It says what it has done
-// only once the vault has said so.
+// writerProcess changes the state until it is killed. It reports a change only
+// after the vault has confirmed it.
 func writerProcess(dir string) error {
 	v, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
 	if err != nil {
@@ -38,7 +38,7 @@ func writerProcess(dir string) error {
 	}
 	begin := time.Now().UnixNano()
 	for n := 0; ; n++ {
-		// As a rotation does it: a new token, and a mark on the old one.
+		// As a rotation does: a new token, and a mark on the old one.
 		id := fmt.Sprintf("%d-%d", begin, n)
 		err := v.UpdateGrant("g1", func(tx oauth.Tx) error {
 			if old, ok := tx.Token(digestOf(fmt.Sprintf("%d-%d", begin, n-1))); ok {
@@ -68,8 +68,8 @@ func writerProcess(dir string) error {
 	}
 }
 
-// TestKilledWriter kills a program at any instant, over and over on the same
-// data folder, and checks that all that it had answered is there.
+// TestKilledWriter kills a program at random instants, many times on the same
+// data folder, and checks that every confirmed change is there.
 func TestKilledWriter(t *testing.T) {
 	t.Parallel()
 	kills := 30
@@ -116,13 +116,13 @@ func TestKilledWriter(t *testing.T) {
 		}
 	}
 	if tokens == 0 || keys == 0 {
-		t.Fatalf("%d tokens and %d keys were answered: nothing was tried", tokens, keys)
+		t.Fatalf("only %d tokens and %d keys were confirmed, so nothing was tested", tokens, keys)
 	}
 	t.Logf("%d kills, %d tokens, %d keys", kills, tokens, keys)
 }
 
 // killedRun starts a writer and kills it at a random instant. It returns the
-// whole lines that the writer had written.
+// complete lines that the writer had written.
 func killedRun(t *testing.T, exe, dir string) (answered []string) {
 	t.Helper()
 	cmd := exec.Command(exe, "writer", dir)
@@ -151,8 +151,8 @@ func killedRun(t *testing.T, exe, dir string) (answered []string) {
 	return answered
 }
 
-// TestKilledWhileOpening kills a program in its first moments, when the files
-// are made.
+// TestKilledWhileOpening kills a program in its first moments, while it creates
+// its files.
 func TestKilledWhileOpening(t *testing.T) {
 	t.Parallel()
 	exe, err := os.Executable()

@@ -23,7 +23,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// soundFile is a state file with something of everything in it.
+// soundFile is a state file with at least one record of each kind.
 func soundFile(t testing.TB) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,8 +46,8 @@ func TestL07DamagedFile(t *testing.T) {
 		}
 		return b
 	}
-	// As a bit that flips in a pointer may do it; bbolt would go around there
-	// until the memory is used up.
+	// A flipped bit in a pointer can do this. bbolt would loop there until
+	// memory runs out.
 	circle := bytes.Clone(sound)
 	at := 2 * page
 	const header, branch = 16, 0x01
@@ -95,7 +95,7 @@ func TestL07DamagedFile(t *testing.T) {
 	}
 }
 
-// One damaged meta is what a power cut leaves: the other one is used.
+// A power cut damages one meta page, so the other one is used.
 func TestOneMetaDamaged(t *testing.T) {
 	sound := soundFile(t)
 	for meta := range 2 {
@@ -115,8 +115,8 @@ func TestOneMetaDamaged(t *testing.T) {
 	}
 }
 
-// TestDamageAnywhere flips bytes and cuts files at random: whatever happens, it
-// is an error, never a panic or a process that ends.
+// TestDamageAnywhere flips bytes and cuts files at random. The result is always
+// an error, never a panic or the end of the process.
 func TestDamageAnywhere(t *testing.T) {
 	defer func(d time.Duration) { closeWithin = d }(closeWithin)
 	closeWithin = 100 * time.Millisecond
@@ -131,14 +131,15 @@ func TestDamageAnywhere(t *testing.T) {
 	for round := range rounds {
 		b := bytes.Clone(sound)
 		for range 1 + random.IntN(8) {
-			// Page headers are where it hurts most.
+			// Damage to page headers hurts most.
 			at := random.IntN(len(b))
 			if random.IntN(2) == 0 {
 				at = at/os.Getpagesize()*os.Getpagesize() + random.IntN(48)
 			}
 			b[at] = byte(random.Uint32())
 		}
-		// A folder of its own, since what does not close stays locked.
+		// Each has its own folder, since a file that was not closed stays
+		// locked.
 		dir := filepath.Join(base, strconv.Itoa(round))
 		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, stateFile), b, 0o600)); err != nil {
 			t.Fatal(err)
@@ -218,7 +219,7 @@ func TestL07SecondProgram(t *testing.T) {
 		if !errors.Is(err, berrors.ErrTimeout) || !strings.Contains(err.Error(), "in use by another Key2OAuth") {
 			t.Errorf("mode %s: second Open = %v, want words about the first", mode, err)
 		}
-		addEndpoint(t, v, "bbbbbbbbbbbb", "") // the first one goes on
+		addEndpoint(t, v, "bbbbbbbbbbbb", "") // the first one keeps working
 	}
 }
 
@@ -250,7 +251,8 @@ func TestDirIsFile(t *testing.T) {
 	}
 }
 
-// A file whose damage shows late ends the use of the state, not the program.
+// Damage that is found late makes the state unusable, but does not end the
+// program.
 func TestDamageFoundLater(t *testing.T) {
 	dir := t.TempDir()
 	v, _ := withGrant(t, dir)

@@ -35,9 +35,9 @@ func runChild(t *testing.T, attr *syscall.SysProcAttr, args ...string) {
 	t.Logf("%s", out)
 }
 
-// TestL07FullDisk fills the disk under an open vault. The child has a small
-// file system of its own if it may mount one, else a limit on the size of its
-// files.
+// TestL07FullDisk fills the disk under an open vault. The child process gets
+// its own small file system if it may mount one, otherwise a limit on the size
+// of its files.
 func TestL07FullDisk(t *testing.T) {
 	var attr *syscall.SysProcAttr
 	if os.Getuid() == 0 {
@@ -129,8 +129,8 @@ func noRoomProcess(dir string) error {
 	if !errors.Is(err, oauth.ErrUnavailable) || !datadir.IsFull(err) && !strings.Contains(err.Error(), "too large") {
 		return fmt.Errorf("on a full disk: %v, want oauth.ErrUnavailable and the cause", err)
 	}
-	// Nothing of the transaction is there, all that came before is, and it is
-	// no different the next time.
+	// Nothing of the failed transaction is there, everything before it is, and
+	// the next try fails the same way.
 	for range 3 {
 		if err := grant(made); !errors.Is(err, oauth.ErrUnavailable) {
 			return fmt.Errorf("once more on a full disk: %v", err)
@@ -143,14 +143,15 @@ func noRoomProcess(dir string) error {
 	if got := v.Disk(); got != statefile.DiskFull {
 		return fmt.Errorf("the full disk is %s", got)
 	}
-	// A change that the file has room for is no sign that there is room.
+	// A small change that still fits into the file does not mean that there is
+	// room.
 	v.SetSetting("x", []byte("y"))
-	time.Sleep(100 * time.Millisecond) // in which it is tried several times
+	time.Sleep(100 * time.Millisecond) // meanwhile it is tried several times
 	if err := v.TryDisk(); !errors.Is(err, oauth.ErrUnavailable) || v.Disk() != statefile.DiskFull {
 		return fmt.Errorf("the disk is %s, and to try it gives %v", v.Disk(), err)
 	}
-	// Activity is what may be lost then: nobody waits for it, and what comes
-	// later is kept again.
+	// Activity may be lost now, since no call waits for it. Later activity is
+	// kept again.
 	v.AppendActivity(testCall(1, time.Now()))
 	v.Flush()
 	if calls, err := v.Activity(); err != nil || len(calls) > 1 {
@@ -170,7 +171,7 @@ func noRoomProcess(dir string) error {
 		return err
 	}
 	select {
-	case <-changed: // by itself
+	case <-changed: // without any call to the vault
 	case <-time.After(10 * time.Second):
 		return errors.New("nobody is told that there is room again")
 	}
@@ -202,7 +203,7 @@ func noRoomProcess(dir string) error {
 	return nil
 }
 
-// TestL07ReadOnly opens folders and files that may not be written.
+// TestL07ReadOnly opens folders and files that cannot be written.
 func TestL07ReadOnly(t *testing.T) {
 	base := t.TempDir()
 	for dir := base; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {

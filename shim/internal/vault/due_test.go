@@ -20,10 +20,10 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// older unpacks a data folder that the last program with the first layout made,
-// at olderNow: two endpoints, one with a query; a saved key, and one that is
-// rejected and belongs to g2; grants with (g1, g2) and without (g3, g4) tokens
-// other than a code; a session, a setting, an authtoken, a timeline, a call.
+// older unpacks a data folder made at olderNow by the last program with the
+// first layout. It has two endpoints, one with a query; a saved key, and a
+// rejected one that belongs to g2; grants with tokens (g1, g2) and with only a
+// code (g3, g4); a session, a setting, an authtoken, a timeline and a call.
 func older(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -55,7 +55,7 @@ func openOlder(t *testing.T, dir string) *Vault {
 	return open(t, Config{Dir: dir, Mode: keychain.ModeFile, Now: func() time.Time { return olderNow }})
 }
 
-// records are all that a state file holds.
+// records returns everything in a state file.
 func records(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(dir, stateFile), 0o600, nil)
@@ -78,8 +78,8 @@ func records(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// TestOlderFile: a file of the first layout gets its index and its count, and
-// all else in it stays as it is, to the byte.
+// TestOlderFile: a file of the first layout gets its index and its count.
+// Everything else in it stays the same, byte for byte.
 func TestOlderFile(t *testing.T) {
 	dir := older(t)
 	before := records(t, dir)
@@ -94,10 +94,10 @@ func TestOlderFile(t *testing.T) {
 	if len(before) < 20 || !maps.Equal(before, after) {
 		t.Errorf("the records were\n%q\nand are\n%q", before, after)
 	}
-	closeVault(t, openOlder(t, dir)) // the second time there is nothing to bring up
+	closeVault(t, openOlder(t, dir)) // the second time there is nothing to upgrade
 }
 
-// TestOlderFileWorks uses what TestOlderFile compares.
+// TestOlderFileWorks uses the file that TestOlderFile compares.
 func TestOlderFileWorks(t *testing.T) {
 	dir := older(t)
 	v := openOlder(t, dir)
@@ -136,7 +136,7 @@ func TestOlderFileWorks(t *testing.T) {
 	checkGranted(t, v, "https://claude.ai/cb", "https://claude.ai/client", true,
 		[]GrantedName{{Origin: "https://x.example", Name: "Claude", VerifiedID: "https://claude.ai/client"}})
 
-	// What expires is found, each kind in its own time.
+	// Expired records are found, each kind at its own time.
 	day := 24 * time.Hour
 	for _, tt := range []struct {
 		after  time.Duration
@@ -182,7 +182,7 @@ func TestOlderFileWorks(t *testing.T) {
 	checkGranted(t, v, "https://claude.ai/cb", "https://claude.ai/client", false, nil)
 }
 
-// checkGranted holds what is counted of grants to want.
+// checkGranted checks which redirect URIs, clients and names have a grant.
 func checkGranted(t *testing.T, v *Vault, redirect, client string, want bool, names []GrantedName) {
 	t.Helper()
 	if got := v.HasRedirect(redirect); got != want {
@@ -196,8 +196,8 @@ func checkGranted(t *testing.T, v *Vault, redirect, client string, want bool, na
 	}
 }
 
-// TestGranted: what grants were made for is known as long as one of them is
-// there.
+// TestGranted: a redirect URI, client or name stays known as long as one of its
+// grants exists.
 func TestGranted(t *testing.T) {
 	dir := t.TempDir()
 	v := openFileMode(t, dir)
@@ -238,12 +238,12 @@ func TestGranted(t *testing.T) {
 	}
 	checkGranted(t, v, redirect, client, true, []GrantedName{{Origin: plain.Origin, Name: "B"}})
 	if v.HasRedirect(redirect+"/") || v.HasClient(client+"/") || v.HasClient(redirect) {
-		t.Error("something else is taken for it")
+		t.Error("a use without a grant counts as granted")
 	}
 	remove("g2", false)
 }
 
-// TestNumGrants: the count stays true to what there is.
+// TestNumGrants: the count always matches the grants that exist.
 func TestNumGrants(t *testing.T) {
 	v := openFileMode(t, t.TempDir())
 	addEndpoint(t, v, testSlug, "")
@@ -272,7 +272,7 @@ func TestNumGrants(t *testing.T) {
 	checkCount(t, v, 2)
 }
 
-// checkCount holds the count to want, and to what a walk over all finds.
+// checkCount compares the count with want, and with a walk over all grants.
 func checkCount(t *testing.T, v *Vault, want int) {
 	t.Helper()
 	all, err := v.Grants()

@@ -87,8 +87,8 @@ func TestCreateGrantRefuses(t *testing.T) {
 	}
 }
 
-// TestT19 proves that tokens are kept as digests alone: the store is never
-// given anything else, and puts nothing else into the file.
+// TestT19 proves that tokens are stored only as digests: the store never
+// receives anything else, and writes nothing else to the file.
 func TestT19OnlyDigests(t *testing.T) {
 	dir := t.TempDir()
 	v, _ := withGrant(t, dir)
@@ -162,7 +162,7 @@ func TestUpdateGrant(t *testing.T) {
 	checkEnded(t, v, "g1", credential)
 }
 
-// checkEnded checks that nothing of a grant is left, its own key included.
+// checkEnded checks that nothing of a grant is left, including its own key.
 func checkEnded(t *testing.T, v *Vault, id, credential string) {
 	t.Helper()
 	if _, err := v.Grant(id); !errors.Is(err, oauth.ErrNotFound) {
@@ -176,7 +176,8 @@ func checkEnded(t *testing.T, v *Vault, id, credential string) {
 	}
 }
 
-// A panic in a caller's function is his own: the state goes on.
+// A panic in the caller's function is passed on to the caller, and the state
+// keeps working.
 func TestUpdateGrantPanics(t *testing.T) {
 	v, _ := withGrant(t, t.TempDir())
 	func() {
@@ -199,7 +200,8 @@ func TestUpdateGrantPanics(t *testing.T) {
 func TestDeleteGrant(t *testing.T) {
 	v, credential := withGrant(t, t.TempDir())
 	saved := saveKey(t, v, testSlug, "", "saved").ID
-	// Their ids begin alike, so a sloppy prefix would delete both.
+	// Their IDs have the same prefix, so a careless prefix match would delete
+	// both.
 	addGrant(t, v, "g11", testSlug, saved)
 	if err := v.DeleteGrant("g1"); err != nil {
 		t.Fatal(err)
@@ -211,7 +213,7 @@ func TestDeleteGrant(t *testing.T) {
 	if err := v.DeleteGrant("g11"); err != nil {
 		t.Fatal(err)
 	}
-	checkKey(t, v, saved, "saved") // the owner's, so it stays
+	checkKey(t, v, saved, "saved") // the owner's key, so it stays
 	if err := v.DeleteGrant("g1"); !errors.Is(err, oauth.ErrNotFound) {
 		t.Errorf("DeleteGrant again: %v, want oauth.ErrNotFound", err)
 	}
@@ -239,10 +241,10 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := v.Key(orphan); err != nil {
-		t.Errorf("a key whose grant may still come: %v", err)
+		t.Errorf("a key that may still get its grant: %v", err)
 	}
 	if _, err := v.Grant("old"); err != nil {
-		t.Errorf("a grant whose code is good: %v", err)
+		t.Errorf("a grant with a valid code: %v", err)
 	}
 
 	if err := v.Sweep(now.Add(2 * time.Hour)); err != nil {
@@ -250,7 +252,7 @@ func TestSweep(t *testing.T) {
 	}
 	checkEnded(t, v, "old", own)
 	if _, err := v.Key(orphan); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a key whose grant never came: %v, want ErrNotFound", err)
+		t.Errorf("a key that never got its grant: %v, want ErrNotFound", err)
 	}
 	if _, err := v.Grant("live"); err != nil {
 		t.Errorf("a grant with a live token: %v", err)
@@ -263,7 +265,7 @@ func TestSweep(t *testing.T) {
 	}
 	checkKey(t, v, saved, "saved")
 
-	// A clock that is a day ahead may be set right again.
+	// A clock that is a day ahead may be corrected later.
 	for _, tt := range []struct {
 		after time.Duration
 		want  bool
@@ -277,7 +279,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// Last-used times are seen at once and written at most once a second.
+// Last-used times are visible at once but written at most once a second.
 func TestTouchGrants(t *testing.T) {
 	dir := t.TempDir()
 	v, _ := withGrant(t, dir)
@@ -347,8 +349,8 @@ func fillGrants(b testing.TB, v *Vault, n int) {
 	}
 }
 
-// BenchmarkToken shows that the cost of a call does not grow with the number
-// of grants.
+// BenchmarkToken shows that the cost of a call does not grow with the number of
+// grants.
 func BenchmarkToken(b *testing.B) {
 	for _, n := range []int{1, 1_000, 100_000} {
 		b.Run(fmt.Sprintf("grants=%d", n), func(b *testing.B) {
@@ -386,7 +388,7 @@ func BenchmarkUpdateGrant(b *testing.B) {
 	}
 }
 
-// BenchmarkKey is what a call pays for its key.
+// BenchmarkKey measures what a call spends on its key.
 func BenchmarkKey(b *testing.B) {
 	v := openFileMode(b, b.TempDir())
 	addEndpoint(b, v, testSlug, "")

@@ -26,13 +26,14 @@ func ringConfig(t *testing.T, dir string) Config {
 	}
 	return Config{
 		Dir: dir,
-		// The race detector would let every child sleep for a second at its end.
+		// With the race detector, every child would sleep for a second at its
+		// end.
 		Helper:    []string{"/usr/bin/env", "GORACE=atexit_sleep_ms=0", exe, "keychain-helper", filepath.Join(t.TempDir(), "notes")},
 		PollEvery: 30 * time.Millisecond,
 	}
 }
 
-// notes is the file in which the children note what they are asked.
+// notes is the file in which the children record what they are asked.
 func notes(cfg Config) string { return cfg.Helper[len(cfg.Helper)-1] }
 
 // asked counts what the children were asked.
@@ -58,8 +59,8 @@ func awaitState(t *testing.T, v *Vault, want keychain.State) keychain.Status {
 	return v.Keychain()
 }
 
-// withState makes a data folder with one endpoint and one key, whose master
-// key is in the session's keychain.
+// withState makes a data folder with one endpoint and one key. Its master key
+// is in the session's keychain.
 func withState(t *testing.T) (dir, credential string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "data")
@@ -103,7 +104,7 @@ func TestL06Unlocked(t *testing.T) {
 	checkKey(t, v, c.ID, testKey)
 }
 
-// A program that was started a moment ago does not refuse the first key.
+// A program that has just started does not refuse the first key.
 func TestFirstKeyWaitsForAnswer(t *testing.T) {
 	keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
 	v := start(t, ringConfig(t, t.TempDir()))
@@ -133,8 +134,8 @@ func TestL06Locked(t *testing.T) {
 		t.Errorf("SaveCredential while locked: %v, want ErrLocked", err)
 	}
 
-	// The prompt cannot be shown, which is as good as dismissed: nothing asks
-	// again by itself.
+	// The prompt cannot be shown, which counts as dismissed: it does not come
+	// back automatically.
 	before := asked(t, cfg, "probe")
 	eventually(t, "ten more looks", func() bool { return asked(t, cfg, "probe") >= before+10 })
 	if got := asked(t, cfg, "get"); got != 1 {
@@ -154,7 +155,7 @@ func TestL06Locked(t *testing.T) {
 	}
 }
 
-// A locked keychain on a first run is waited for, never replaced.
+// On a first run, a locked keychain is waited for and never replaced.
 func TestL06LockedFirstRun(t *testing.T) {
 	s := keyringtest.Start(t, keyringtest.Locked)
 	s.Setenv(t)
@@ -228,7 +229,7 @@ func TestL06AbsentFirstRun(t *testing.T) {
 	}
 }
 
-// With state, a keychain that cannot be reached is waited for.
+// If there is state, a keychain that cannot be reached is waited for.
 func TestL06AbsentLater(t *testing.T) {
 	s := keyringtest.Start(t, keyringtest.Unlocked)
 	s.Setenv(t)
@@ -292,7 +293,7 @@ func TestL06Keep(t *testing.T) {
 				}
 			}
 			checkKept(v)
-			// What is saved after Keep is kept as well.
+			// Changes saved after Keep are kept as well.
 			addGrant(t, v, "g2", testSlug, c.ID)
 			closeVault(t, v)
 			if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
@@ -310,7 +311,7 @@ func TestL06Keep(t *testing.T) {
 	}
 }
 
-// A service that hangs holds nothing up, and is waited for.
+// A service that hangs blocks nothing, and is waited for.
 func TestL06Hangs(t *testing.T) {
 	s := keyringtest.Start(t, keyringtest.Unlocked)
 	s.Setenv(t)
@@ -332,7 +333,7 @@ func TestL06Hangs(t *testing.T) {
 	checkKey(t, v, id, testKey)
 }
 
-// Nor is a keychain that hangs on a first run replaced.
+// A keychain that hangs on a first run isn't replaced either.
 func TestL06HangsFirstRun(t *testing.T) {
 	testenv.Slow(t)
 	s := keyringtest.Start(t, keyringtest.Unlocked)
@@ -350,7 +351,7 @@ func TestL06HangsFirstRun(t *testing.T) {
 	checkKey(t, v, saveKey(t, v, testSlug, "", testKey).ID, testKey)
 }
 
-// The desktop's prompt comes once; when it was dismissed, only Unlock brings
+// The desktop's prompt comes once. After it was dismissed, only Unlock brings
 // it back.
 func TestL06Prompt(t *testing.T) {
 	s := keyringtest.Start(t, keyringtest.Unlocked)
@@ -372,20 +373,20 @@ func TestL06Prompt(t *testing.T) {
 	prompter.Dismiss(t)
 	moreLooks()
 	if got := prompter.Shown(); got != 1 {
-		t.Fatalf("%d prompts, want one that does not come back by itself", got)
+		t.Fatalf("%d prompts, want one that does not come back automatically", got)
 	}
 	v.Unlock()
 	eventually(t, "the prompt that Unlock asks for", func() bool { return prompter.Shown() == 2 })
 
-	// Unlocked elsewhere, while the prompt waits.
+	// Unlocked by another program while the prompt waits.
 	s.Unlock(t)
 	awaitState(t, v, keychain.StateReady)
 	checkKey(t, v, id, testKey)
 	eventually(t, "no child that still waits", func() bool { return children(t, cfg) == 0 })
 }
 
-// TestL08Destroy: the master key leaves the keychain with the files, whether or
-// not a vault is open on them.
+// TestL08Destroy: the master key is removed from the keychain together with the
+// files, with or without an open vault.
 func TestL08Destroy(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -423,8 +424,8 @@ func TestL08Destroy(t *testing.T) {
 	}
 }
 
-// TestDestroyLeavesWords: what is out of reach is named, and the files go all
-// the same.
+// TestDestroyLeavesWords: what cannot be reached is named, and the files are
+// deleted anyway.
 func TestDestroyLeavesWords(t *testing.T) {
 	for _, state := range []string{"locked", "gone"} {
 		t.Run(state, func(t *testing.T) {
@@ -447,7 +448,7 @@ func TestDestroyLeavesWords(t *testing.T) {
 	}
 }
 
-// A master key in a file is this folder's own: the keychain is somebody else's.
+// With the master key in a file, the keychain is not ours and stays untouched.
 func TestDestroyLeavesKeychainOfOthers(t *testing.T) {
 	keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
 	withState(t)

@@ -15,7 +15,8 @@ import (
 )
 
 // TestMain lets the test binary stand in for the program: as the keychain's
-// child process, and as a program that is killed, has no room, or no rights.
+// child process, or as a program that is killed, has no disk space or has no
+// rights.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 {
 		child := map[string]func(arg string) error{
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// helperProcess is the keychain's child. It notes what it is asked in a file.
+// helperProcess is the keychain's child. It records what it is asked in a file.
 func helperProcess(notes string) error {
 	f, err := os.OpenFile(notes, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

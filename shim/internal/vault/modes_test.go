@@ -47,7 +47,7 @@ func TestModes(t *testing.T) {
 	closeVault(t, openFileMode(t, dir))
 	check()
 
-	// An empty folder is ours; one with somebody's files in it is not.
+	// An empty folder is ours; one that already contains other files is not.
 	empty, used := t.TempDir(), t.TempDir()
 	for _, d := range []string{empty, used} {
 		if err := os.Chmod(d, 0o755); err != nil {
@@ -78,7 +78,7 @@ func TestFileModeMakesKeyLate(t *testing.T) {
 	id := saveKey(t, v, testSlug, "", testKey).ID
 	closeVault(t, v)
 
-	// Another master key leaves the records alone.
+	// With another master key, the records stay unchanged.
 	path := filepath.Join(dir, keychain.KeyFile)
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestMemoryMode(t *testing.T) {
 		t.Error("mode memory changed the state file")
 	}
 
-	// What a killed run left is removed.
+	// Leftovers of a killed run are removed.
 	left := filepath.Join(dir, memoryFile)
 	for _, tt := range []keychain.Mode{keychain.ModeMemory, keychain.ModeFile} {
 		if err := os.WriteFile(left, []byte("rubbish"), 0o600); err != nil {

@@ -18,8 +18,8 @@ import (
 // A ringReply is what the keychain's child answers.
 type ringReply struct{ Status, Key string }
 
-// askRing asks the session's keychain in a child of the test's own, as the
-// vault does in one of its.
+// askRing asks the session's keychain in a child process of the test, as the
+// vault does in its own.
 func askRing(t *testing.T, cfg Config, op, key string) (r ringReply) {
 	t.Helper()
 	cmd := exec.Command(cfg.Helper[0], cfg.Helper[1:]...)
@@ -46,7 +46,7 @@ func askRing(t *testing.T, cfg Config, op, key string) (r ringReply) {
 	return r
 }
 
-// A child that hangs is ended with Close. keychain tests its timeout.
+// Close ends a child that hangs. Package keychain tests its timeout.
 func TestChildEnds(t *testing.T) {
 	s := keyringtest.Start(t, keyringtest.Unlocked)
 	s.Setenv(t)
@@ -75,8 +75,8 @@ func children(t *testing.T, cfg Config) (n int) {
 	return n
 }
 
-// A master key that is lost makes its records read "key needed"; they revive
-// when it returns, even if another one was made meanwhile.
+// Without their master key, records read "key needed". They work again when the
+// key returns, even if another one was made meanwhile.
 func TestMasterKeyLostAndFound(t *testing.T) {
 	s := keyringtest.Start(t, keyringtest.Unlocked)
 	s.Setenv(t)
@@ -120,7 +120,7 @@ func TestMasterKeyLostAndFound(t *testing.T) {
 	}
 }
 
-// An item that is no master key is left alone.
+// An item that is not a master key is left alone.
 func TestForeignItem(t *testing.T) {
 	keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
 	cfg := ringConfig(t, t.TempDir())

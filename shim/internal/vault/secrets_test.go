@@ -54,7 +54,7 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// A sealed secret is one under its own name and kind alone, and under its own
+// A sealed secret opens only under its own name and kind, and only with its own
 // master key.
 func TestSecretsDoNotMove(t *testing.T) {
 	dir := t.TempDir()

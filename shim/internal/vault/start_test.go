@@ -7,7 +7,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 )
 
-// BenchmarkStart is what the program pays for its state before it can serve.
+// BenchmarkStart measures how long the program loads its state before it can
+// serve.
 func BenchmarkStart(b *testing.B) {
 	for _, n := range []int{10, 100_000} {
 		b.Run(fmt.Sprintf("grants=%d", n), func(b *testing.B) {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestTimelines: records are there at once, on disk with the next write, and
-// gone with their grant. Those that are done are not among the open ones.
+// TestTimelines: records are visible at once, on disk with the next write, and
+// deleted with their grant. Finished ones are not among the open ones.
 func TestTimelines(t *testing.T) {
 	dir := t.TempDir()
 	v := openFileMode(t, dir)

@@ -14,7 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 )
 
-// edit changes a closed state file, as somebody with an editor could.
+// edit changes a closed state file, as a person with an editor could.
 func edit(t *testing.T, dir string, fn func(tx *bbolt.Tx) error) {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(dir, stateFile), 0o600, nil)
@@ -28,7 +28,7 @@ func edit(t *testing.T, dir string, fn func(tx *bbolt.Tx) error) {
 }
 
 // TestNoEditMovesKey edits the file in every way that could send a key to
-// another place, and proves that no key opens then.
+// another place, and proves that no key opens afterward.
 func TestNoEditMovesKey(t *testing.T) {
 	const slugA, slugB = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
 	replace := func(tx *bbolt.Tx, bucket []byte, key, old, new string) error {
@@ -47,7 +47,7 @@ func TestNoEditMovesKey(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		edit func(tx *bbolt.Tx, a, b string) error
-		both bool // whether the key of B must not open either
+		both bool // whether the key of B must stay closed too
 	}{
 		{"two sealed keys swapped", func(tx *bbolt.Tx, a, b string) error {
 			return swap(tx, sealedKey(kindKey, a), sealedKey(kindKey, b))
@@ -102,7 +102,7 @@ func TestNoEditMovesKey(t *testing.T) {
 	}
 }
 
-// A key that was replaced, rejected or labeled stays so over a restart.
+// A replaced, rejected or labeled key stays so over a restart.
 func TestCredentials(t *testing.T) {
 	dir := t.TempDir()
 	v := openFileMode(t, dir)
@@ -119,7 +119,7 @@ func TestCredentials(t *testing.T) {
 		v.SetCredentialState(a.ID, endpoint.Rejected),
 		v.LabelCredential(a.ID, "work"),
 		v.ReplaceKey(b.ID, endpoint.NewSecret("third"), endpoint.Unverified),
-		v.SetCredentialState(b.ID, endpoint.KeyNeeded), // follows from the master key, so it is not saved
+		v.SetCredentialState(b.ID, endpoint.KeyNeeded), // derived from the master key, so it is not saved
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -152,7 +152,7 @@ func TestCredentials(t *testing.T) {
 	if _, err := v.Key(a.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Key after DeleteCredential: %v, want ErrNotFound", err)
 	}
-	// A label that is free again is used again, one that is taken is not.
+	// A label that is free again may be reused; one that is taken may not.
 	if c := saveKey(t, v, testSlug, "", "x"); c.Label != "key 1" {
 		t.Errorf("label %q, want %q", c.Label, "key 1")
 	}
@@ -203,8 +203,8 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// Changing the upstream URL drops the keys, in the file too, and leaves grants
-// that work again once a key is pasted.
+// Changing the upstream URL deletes the keys, in the file too. Grants stay and
+// work again once a key is pasted.
 func TestSetUpstream(t *testing.T) {
 	dir := t.TempDir()
 	v := openFileMode(t, dir)
@@ -327,7 +327,7 @@ func TestSessions(t *testing.T) {
 	if !v.HasSession(session(0)) || v.HasSession(session(1)) {
 		t.Error("after a restart the session is not known, or another one is")
 	}
-	// There is room for so many; the one that ends first makes room.
+	// The number of sessions is limited; the one that expires first makes room.
 	for n := 1; n <= maxSessions; n++ {
 		if err := v.AddSession(session(n), now.Add(time.Hour+time.Duration(n)*time.Second)); err != nil {
 			t.Fatal(err)
@@ -340,11 +340,11 @@ func TestSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if v.HasSession(session(1)) {
-		t.Error("an ended session goes on")
+		t.Error("an ended session still works")
 	}
 	now = now.Add(2 * time.Hour)
 	if v.HasSession(session(2)) {
-		t.Error("an expired session goes on")
+		t.Error("an expired session still works")
 	}
 	if err := v.AddSession(session(1), now.Add(time.Hour)); err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// TestScript drives what JavaScript adds to the pages.
+// TestScript checks what JavaScript adds to the pages.
 func TestScript(t *testing.T) {
 	testenv.Slow(t)
 	ctx := startBrowser(t)
@@ -29,8 +29,8 @@ func TestScript(t *testing.T) {
 		limited, cancel := context.WithTimeout(ctx, testenv.Patience)
 		defer cancel()
 		err := chromedp.Do(limited, actions...)
-		// The answer to the form before may still be on its way to the browser,
-		// which then gives up the page that it was sent to since.
+		// The answer to the previous form may still be on its way. The browser
+		// would then leave the page that it has opened since.
 		for n := 0; n < 5 && err != nil && strings.Contains(err.Error(), "net::ERR_ABORTED"); n++ {
 			err = chromedp.Do(limited, actions...)
 		}
@@ -98,14 +98,15 @@ func TestScript(t *testing.T) {
 		}
 	})
 	t.Run("the one-time link is posted", func(t *testing.T) {
-		// Navigate would wait for the end of a page that leaves at once.
+		// Navigate would wait until the page has loaded, but this one redirects
+		// at once.
 		is(t, `location.href = "/open"; true`, true)
 		wantPost(t, posted, "ticket=ticket1")
 	})
 }
 
-// TestRefresh: the page of the check is loaded again if anything has changed
-// since it was made, were it before the script began to listen, and only then.
+// TestRefresh: the Health page reloads only if something has changed since it
+// was made, including changes from before the script began to listen.
 func TestRefresh(t *testing.T) {
 	testenv.Slow(t)
 	ctx := startBrowser(t)
@@ -150,14 +151,14 @@ func TestRefresh(t *testing.T) {
 	}
 	loaded("0")
 	state.Store(1)
-	events <- "1" // the first one that the page hears
+	events <- "1" // the first event that the page receives
 	loaded("1")
 	events <- "1"
-	time.Sleep(4 * time.Second) // twice as long as it takes to be loaded again
+	time.Sleep(4 * time.Second) // twice as long as a reload takes
 	if len(loads) > 0 {
 		t.Error("the page was loaded again, and nothing had changed")
 	}
-	// What somebody reads stays until he folds it.
+	// Details that the reader opened stay open until the reader closes them.
 	fold := func(open bool) {
 		t.Helper()
 		if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`document.querySelector(".attempts details").open = %v, true`, open))); err != nil {
@@ -175,8 +176,9 @@ func TestRefresh(t *testing.T) {
 	loaded("2")
 }
 
-// TestLiveActivity: the script makes the same rows of calls as the server does,
-// shows those that were searched for, and waits while it is told to.
+// TestLiveActivity: the script makes the same rows for calls as the server
+// does, shows only those that match the search, and stops adding rows while it
+// is told to.
 func TestLiveActivity(t *testing.T) {
 	testenv.Slow(t)
 	ctx := startBrowser(t)
@@ -289,7 +291,7 @@ func TestLiveActivity(t *testing.T) {
 	})
 }
 
-// serveForms serves the states and hands on what their forms post.
+// serveForms serves the states and passes on what their forms post.
 func serveForms(t *testing.T, posted chan<- string) *httptest.Server {
 	t.Helper()
 	pages := serveStates(t).Config.Handler

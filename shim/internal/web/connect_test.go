@@ -13,7 +13,7 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// TestConnectLinks reads the links as the apps do that they are for.
+// TestConnectLinks reads each link as the app that it is made for does.
 func TestConnectLinks(t *testing.T) {
 	e := EndpointRow{Name: "Finance & Planning \u202e+ (EU)", MCPURL: mcpURL(public, "k3v9x2m7q4ab"), LocalMCPURL: mcpURL(local, "k3v9x2m7q4ab")}
 	claude, err := url.Parse(string(e.ClaudeLink()))
@@ -87,7 +87,7 @@ func TestConnectCommands(t *testing.T) {
 	wantServer(t, code[2], e.LocalMCPURL)
 }
 
-// TestConnectConfigs reads the files that are to be pasted.
+// TestConnectConfigs parses the files that the user is to paste.
 func TestConnectConfigs(t *testing.T) {
 	e := EndpointRow{Name: "Linear", LocalMCPURL: mcpURL(local, "k3v9x2m7q4ab")}
 	server := map[string]any{"url": e.LocalMCPURL}

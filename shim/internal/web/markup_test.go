@@ -20,8 +20,8 @@ type element struct {
 
 var inlined = regexp.MustCompile(`(?s)(<(style|script) nonce="[^"]*">).*?(</(?:style|script)>)`)
 
-// parse reads the start tags of a page of ours. It is no reader of any HTML:
-// a page that it cannot read is not as tidy as ours must be.
+// parse reads the start tags of one of our pages. It cannot read all HTML: a
+// page that it rejects is not as tidy as ours must be.
 func parse(t testing.TB, page string) []element {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(inlined.ReplaceAllString(page, "$1$3")))
@@ -51,8 +51,8 @@ var allowedElements = strings.Fields(`html head meta title link style script bod
 	div span p a h1 h2 h3 ul ol li dl dt dd strong code pre br wbr form fieldset legend label input textarea button details summary
 	nav table thead tbody tr th td time template select option noscript progress svg g path circle rect`)
 
-// TestHostileTextIsInert: whatever strangers write, the page has our elements
-// and attributes only, loads nothing, and links to no script.
+// TestHostileTextIsInert: for any text from strangers, the page has only our
+// elements and attributes, loads nothing, and has no link to a script.
 func TestHostileTextIsInert(t *testing.T) {
 	for _, s := range states() {
 		t.Run("A15 inert/"+s.name, func(t *testing.T) { checkInert(t, render(s.page).Body.String()) })
@@ -88,7 +88,7 @@ func checkInert(t *testing.T, page string) {
 	}
 }
 
-// TestMarkup holds what assistive technology needs of every page.
+// TestMarkup checks that every page has what assistive technology needs.
 func TestMarkup(t *testing.T) {
 	for _, s := range states() {
 		if strings.Contains(s.name, "hostile") {
@@ -133,8 +133,8 @@ func TestMarkup(t *testing.T) {
 	}
 }
 
-// TestForms: every POST form names its token, and the names of all fields are
-// those that the page structs document.
+// TestForms: every POST form contains its token, and every field has a name
+// that the page structs document.
 func TestForms(t *testing.T) {
 	known := strings.Fields(`form_token api_key key_held credential slug action unverified upstream_url display_name
 		auth_header_name auth_header_prefix snippet fill force ticket next q server number redirect_known

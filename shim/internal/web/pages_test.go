@@ -11,12 +11,12 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// TestPages looks at every page in every state, on the narrowest screen and on
-// a wide one, in light and in dark. None needs to be scrolled sideways (WCAG
-// 2.2, 1.4.10), and axe-core finds nothing wrong with any.
+// TestPages checks every page in every state, on the narrowest screen and on a
+// wide one, in light and in dark. No page needs sideways scrolling (WCAG 2.2,
+// 1.4.10), and axe-core finds nothing wrong.
 //
-// K2O_SHOTS names a folder that is there, for the pages and pictures of them;
-// K2O_SHOTS_ONLY is the beginning of the states' names.
+// K2O_SHOTS names an existing folder for the pages and pictures of them.
+// K2O_SHOTS_ONLY is a prefix of the names of the wanted states.
 func TestPages(t *testing.T) {
 	testenv.Slow(t)
 	load, axe := testenv.Axe(t, "../../../e2e")
@@ -41,7 +41,7 @@ func TestPages(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			must(t, looks[0].at(ctx))
 			must(t, chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/"+s.name)))
-			do(t, `stop(), true`) // no page may go on to another meanwhile
+			do(t, `stop(), true`) // no page may move on to another meanwhile
 			for _, l := range looks {
 				must(t, l.at(ctx))
 				width, err := chromedp.Run(ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
@@ -60,10 +60,10 @@ func TestPages(t *testing.T) {
 					must(t, takePicture(ctx, dir, s.name+"."+l.String()))
 				}
 			}
-			// What is folded away has to be looked at too.
+			// Collapsed parts have to be checked too.
 			do(t, unfold+`, document.querySelectorAll("[hidden]").forEach(e => e.hidden = false), true`)
 			do(t, load)
-			for _, l := range looks[:2] { // each width and each scheme
+			for _, l := range looks[:2] { // each width and each color scheme
 				must(t, l.at(ctx))
 				wrong, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](axe, chromedp.EvalAwaitPromise))
 				must(t, err)

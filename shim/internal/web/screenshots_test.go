@@ -16,12 +16,12 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// startBrowser starts a Chromium that stays off the network.
+// startBrowser starts a Chromium that never uses the network.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(testenv.Need(t, "chromium")),
-		chromedp.NoSandbox, // Chromium refuses to run as root with it
+		chromedp.NoSandbox, // Chromium refuses to run as root with its sandbox
 		chromedp.DisableGPU,
 		chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true),
@@ -47,14 +47,15 @@ func serveStates(t *testing.T) *httptest.Server {
 			Render(w, http.StatusOK, s.page)
 		})
 	}
-	// The script of the one-time link posts at once; this answer leaves the page.
+	// The one-time link's script posts at once; this answer keeps the page
+	// open.
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	return srv
 }
 
-// A look is how a page is looked at.
+// A look is a way to view a page: its size and color scheme.
 type look struct {
 	width  int64
 	scheme string
@@ -64,7 +65,7 @@ var looks = []look{{1280, "light"}, {320, "dark"}, {320, "light"}, {1280, "dark"
 
 func (l look) String() string { return fmt.Sprintf("%d.%s", l.width, l.scheme) }
 
-// at makes the browser look at its page like that.
+// at makes the browser show its page with that look.
 func (l look) at(ctx context.Context) error {
 	return chromedp.Do(ctx, chromedp.EmulateViewport(l.width, 800), colorScheme(l.scheme))
 }
@@ -78,7 +79,7 @@ func takePicture(ctx context.Context, dir, name string) error {
 	return os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644)
 }
 
-// unfolded are the states whose pictures show what is folded away.
+// unfolded lists the states with pictures that show collapsed parts.
 var unfolded = map[string]bool{"home-public": true, "home-first-where": true, "tunnel-zero": true, "check-ill": true, "check-hostile": true}
 
 func colorScheme(scheme string) chromedp.Action[chromedp.Void] {

@@ -27,7 +27,7 @@ const (
 	public = "https://calm-heron-42.ngrok-free.dev"
 )
 
-// states is every page in every state that looks different.
+// states returns every page in every state that looks different.
 func states() []state {
 	var all []state
 	all = append(all, consentStates()...)

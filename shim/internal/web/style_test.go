@@ -50,8 +50,8 @@ func contrast(a, b [3]float64) float64 {
 	return max(x/y, y/x)
 }
 
-// TestContrast holds WCAG 2.2, 1.4.3 for text and 1.4.11 for what surrounds
-// fields and shows the focus.
+// TestContrast checks WCAG 2.2: 1.4.3 for text, and 1.4.11 for the borders of
+// fields and the focus ring.
 func TestContrast(t *testing.T) {
 	const text, edge = 4.5, 3
 	pairs := []struct {
@@ -102,7 +102,7 @@ func TestContrastFormula(t *testing.T) {
 // TestNothingFromElsewhere: the style sheet and the script load nothing.
 func TestNothingFromElsewhere(t *testing.T) {
 	for name, s := range map[string]string{"page.css": styleSheet, "page.js": script} {
-		s = strings.ReplaceAll(s, `fetch("/live"`, "") // our own page, again
+		s = strings.ReplaceAll(s, `fetch("/live"`, "") // reloads our own page
 		for _, bad := range []string{"url(", "@import", "http:", "https:", "fetch(", "XMLHttpRequest", "innerHTML", "eval(", "</"} {
 			if strings.Contains(s, bad) {
 				t.Errorf("%s contains %q", name, bad)
@@ -111,7 +111,7 @@ func TestNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-// TestCatalogue: every text is used and every text that is asked for exists.
+// TestCatalogue: every text is used, and every text that is requested exists.
 func TestCatalogue(t *testing.T) {
 	var sources strings.Builder
 	files, err := templateFiles.ReadDir("templates")
@@ -144,15 +144,15 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("text %q is not used", key)
 		}
 	}
-	// Visible words of a template belong into the catalogue.
+	// Visible words of a template belong in the catalogue.
 	words := regexp.MustCompile(`>[^<{]*[A-Za-z]{3,}[^<{]*<`)
 	if m := words.FindString(regexp.MustCompile(`\{\{.*?\}\}|&[a-z]+;`).ReplaceAllString(sources.String(), "")); m != "" {
 		t.Errorf("a template has words of its own: %q", m)
 	}
 }
 
-// goTexts lists the keys that the Go files ask for; a key that ends in a dot
-// stands for all that begin with it.
+// goTexts lists the keys that the Go files request. A key that ends in a dot
+// stands for all keys that begin with it.
 func goTexts(t *testing.T) []string {
 	t.Helper()
 	var keys []string

@@ -33,8 +33,8 @@ func TestEveryStateRenders(t *testing.T) {
 	}
 }
 
-// TestRenderSurvivesPanic: a page whose token func fails is an error page, not
-// half a page with status 200.
+// TestRenderSurvivesPanic: if a page's token func fails, the result is an error
+// page, not half a page with status 200.
 func TestRenderSurvivesPanic(t *testing.T) {
 	w := render(Home{Token: func(string) string { panic("no token") }})
 	if got, want := w.Code, http.StatusInternalServerError; got != want {
@@ -147,8 +147,8 @@ func TestReturn(t *testing.T) {
 	}
 }
 
-// TestPasteFieldIsNoPassword: no password manager may keep the key, and no
-// page may carry it.
+// TestPasteFieldIsNoPassword: no password manager may save the key, and no page
+// may contain it.
 func TestPasteField(t *testing.T) {
 	for _, p := range []Page{Consent{}, Home{}, ReplaceKey{}} {
 		body := render(p).Body.String()
@@ -167,7 +167,7 @@ func TestPasteField(t *testing.T) {
 	}
 }
 
-// TestConsentSays: A16, and what makes an unknown website look different.
+// TestConsentSays: A16, and how the page shows that a website is unknown.
 func TestConsentSays(t *testing.T) {
 	page := func(change func(*Consent)) string { return render(consent(change)).Body.String() }
 	t.Run("A16 who, where, what", func(t *testing.T) {
@@ -222,7 +222,7 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// TestOwnPath: a form goes to a path of ours or nowhere else.
+// TestOwnPath: a form goes only to one of our own paths.
 func TestOwnPath(t *testing.T) {
 	for s, want := range map[string]bool{
 		"/consent/k3v9": true, "/grants/a/revoke": true, "/": true,

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// FuzzAnswer: anything that a peer sends comes out as from http.Transport, and
-// the next request gets nothing of it: that goes over the same connection only
-// if what was sent is one whole answer and no more.
+// FuzzAnswer: for any bytes from a peer, the result is the same as from
+// http.Transport, and the next request sees none of them. It uses the same
+// connection only if the peer sent exactly one complete answer.
 func FuzzAnswer(f *testing.F) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	for _, answer := range []string{
@@ -52,7 +52,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("the next request got %s", next)
 		}
 		if own.dialed == 1 && own.rest != 0 {
-			t.Errorf("the connection was used again with %d bytes on it that nobody asked for", own.rest)
+			t.Errorf("the connection was used again with %d unrequested bytes on it", own.rest)
 		}
 		if own.dialed > 2 {
 			t.Errorf("two requests took %d connections", own.dialed)
@@ -60,12 +60,12 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// A fuzzPeer answers the first request with bytes as they are, and every other
-// one in the right way.
+// A fuzzPeer answers the first request with the given bytes, and every other
+// request correctly.
 type fuzzPeer struct {
 	t              *testing.T
 	method, answer string
-	whole          bool // answer begins with all of an answer, so nobody waits for more
+	whole          bool // answer begins with a complete answer, so we don't wait for more bytes
 	rest           int  // bytes after that
 	dialed         int
 	written        chan struct{}
@@ -90,7 +90,7 @@ func newFuzzPeer(t *testing.T, method, answer string) *fuzzPeer {
 	}
 }
 
-// dial is for one request after the other.
+// dial is for one request after another.
 func (p *fuzzPeer) dial(context.Context, string, string) (net.Conn, error) {
 	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
@@ -130,7 +130,7 @@ func (p *fuzzPeer) serve(c net.Conn, first bool) {
 	}
 }
 
-// two sends a request, and another one when all of the first answer is there.
+// two sends a request, and a second one when the first answer is complete.
 func (p *fuzzPeer) two(tr interface {
 	http.RoundTripper
 	CloseIdleConnections()

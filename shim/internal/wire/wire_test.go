@@ -23,8 +23,8 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// http.Transport, which Transport is held against, notes what peers send
-// unasked.
+// http.Transport, which Transport is compared with, logs what peers send before
+// they are asked.
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard)
 	os.Exit(m.Run())
@@ -103,8 +103,8 @@ func request(ctx context.Context, t *testing.T, addr, method, body string) *http
 	return req
 }
 
-// TestAnswers holds answers of every kind to what http.Transport makes of
-// them, and the connection to whether it may be used again.
+// TestAnswers compares answers of every kind with what http.Transport makes of
+// them, and checks whether the connection may be used again.
 func TestAnswers(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	tests := []struct {
@@ -123,7 +123,7 @@ func TestAnswers(t *testing.T) {
 		{"early hints", "POST", "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" + ok + "Content-Length: 5\r\n\r\nhello", true},
 		{"switching", "GET", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", false},
 
-		// What could be taken for the answer to somebody else's request.
+		// Could be mistaken for the answer to another request.
 		{"a second answer", "POST", ok + "Content-Length: 5\r\n\r\nhello" + ok + "Content-Length: 3\r\n\r\nbad", false},
 		{"more than its length", "POST", ok + "Content-Length: 5\r\n\r\nhello!", false},
 		{"more after chunks", "POST", ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nX", false},
@@ -131,7 +131,7 @@ func TestAnswers(t *testing.T) {
 		{"a body after 204", "POST", "HTTP/1.1 204 No Content\r\n\r\nhello", false},
 		{"length and chunks", "POST", ok + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true},
 
-		// What is no answer.
+		// Not an answer.
 		{"two lengths", "POST", ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", false},
 		{"bad chunk", "POST", ok + "Transfer-Encoding: chunked\r\n\r\nz\r\nhello\r\n0\r\n\r\n", false},
 		{"other coding", "POST", ok + "Transfer-Encoding: gzip\r\n\r\nhello", false},
@@ -143,7 +143,7 @@ func TestAnswers(t *testing.T) {
 		{"a negative length", "POST", ok + "Content-Length: -5\r\n\r\nhello", false},
 		{"a folded length", "POST", ok + "Content-Length: 5\r\n 6\r\n\r\nhello", false},
 		{"a folded value", "POST", ok + "X-A: b\r\n c\r\nContent-Length: 5\r\n\r\nhello", true},
-		{"a space before the colon", "POST", ok + "Transfer-Encoding : chunked\r\nContent-Length: 5\r\n\r\nhello", true}, // a header of no meaning, which nobody passes on
+		{"a space before the colon", "POST", ok + "Transfer-Encoding : chunked\r\nContent-Length: 5\r\n\r\nhello", true}, // a header without meaning, which is not passed on
 		{"chunked twice", "POST", ok + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", false},
 		{"chunked in two lines", "POST", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false},
 		{"a bare LF at each end", "POST", "HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", true},
@@ -159,7 +159,7 @@ func TestAnswers(t *testing.T) {
 		{"close among others", "POST", ok + "Connection: x, Close\r\nContent-Length: 5\r\n\r\nhello", false},
 		{"hints for ever", "POST", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 9<<10), false},
 	}
-	// What is cut off: the peer ends the connection after it.
+	// Cut off: the peer ends the connection after it.
 	ends := []string{
 		"", "H", "HTTP/1.1 200 OK\r\n", ok + "Content-Length: 5\r\n\r\nhell", ok + "Content-Length: 5\r\n\r\n",
 		ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
@@ -206,7 +206,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// told is what can be seen of an answer; of errors only that there is one.
+// told is what can be seen of an answer. For an error it only says that there
+// is one.
 func told(res *http.Response, err error) string {
 	if err != nil {
 		return "no answer"
@@ -224,8 +225,8 @@ func told(res *http.Response, err error) string {
 	return fmt.Sprintf("%d %v %d %q %v", res.StatusCode, names, res.ContentLength, body, err != nil)
 }
 
-// A connection that the peer closed while it waited is not used again, and a
-// request that nobody may repeat is not lost on it.
+// A connection that the peer closed while it was idle is not used again, so a
+// request that must not be repeated is not lost on it.
 func TestClosedWhileWaiting(t *testing.T) {
 	p := newPeer(t, func(c net.Conn, in *bufio.Reader) {
 		if _, err := http.ReadRequest(in); err == nil {
@@ -244,7 +245,8 @@ func TestClosedWhileWaiting(t *testing.T) {
 	}
 }
 
-// What a peer sends before it was asked is no answer to the next request.
+// Bytes that a peer sends before it was asked are not the answer to the next
+// request.
 func TestUnasked(t *testing.T) {
 	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
 	sent := make(chan struct{}, 1)
@@ -276,8 +278,8 @@ func TestUnasked(t *testing.T) {
 	}
 }
 
-// A request that may have arrived is repeated only where doing it twice does
-// nothing.
+// A request that may have arrived is repeated only if doing it twice is
+// harmless.
 func TestRepeats(t *testing.T) {
 	for _, tt := range []struct {
 		method string
@@ -315,8 +317,8 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-// A flakyConn refuses its nth write before anything of it is sent, as a peer
-// does that closed the connection a moment ago.
+// A flakyConn fails its nth write before any byte is sent, as if the peer had
+// just closed the connection.
 type flakyConn struct {
 	*net.TCPConn
 	writes, fails int
@@ -329,12 +331,12 @@ func (c *flakyConn) Write(p []byte) (int, error) {
 	return c.TCPConn.Write(p)
 }
 
-// A request of which nothing was sent is sent elsewhere, whatever it is; and
-// not if the connection was a new one, since then the next is no better.
+// Any request is sent again on another connection if nothing of it was sent.
+// After a new connection it is not, since the next one would be no better.
 func TestNeverSent(t *testing.T) {
 	for _, tt := range []struct {
 		method string
-		fails  int // which write of the first connection
+		fails  int // which write on the first connection fails
 		want   string
 	}{
 		{"POST", 2, "{}{}"}, {"DELETE", 2, "{}{}"}, {"GET", 2, "{}{}"}, {"POST", 1, "no answer"},
@@ -387,8 +389,8 @@ func TestNeverSent(t *testing.T) {
 	}
 }
 
-// A peer that answers and closes before it has read the request is heard, and
-// its connection is not used again.
+// If a peer answers and closes before it has read the request, the answer is
+// used, but the connection is not used again.
 func TestEarlyAnswer(t *testing.T) {
 	closed := make(chan struct{})
 	p := newPeer(t, func(c net.Conn, in *bufio.Reader) {
@@ -430,8 +432,8 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// A body that is not as long as it says is no request, and nothing is sent
-// over its connection any more.
+// A body that differs from its declared length fails the request, and its
+// connection is not used again.
 func TestBodyLength(t *testing.T) {
 	for _, tt := range []struct{ body, words string }{{"{", "ended after 1 of 2"}, {"{}x", "longer than its 2"}} {
 		arrived := make(chan string, 1)
@@ -452,8 +454,8 @@ func TestBodyLength(t *testing.T) {
 	}
 }
 
-// A body that is left before its end takes its connection with it: what was not
-// read would be the beginning of the next answer.
+// If a body is closed before its end, its connection is closed too: the unread
+// rest would look like the beginning of the next answer.
 func TestPartialBody(t *testing.T) {
 	for _, answer := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", // nothing of it has come yet
@@ -488,8 +490,8 @@ func TestPartialBody(t *testing.T) {
 	}
 }
 
-// The context ends an exchange at each of its stages, and its connection is
-// not used again.
+// At every stage, the context can end an exchange, and its connection is not
+// used again.
 func TestCancel(t *testing.T) {
 	stuck := make(chan struct{}, 2)
 	p := newPeer(t, func(c net.Conn, in *bufio.Reader) {
@@ -601,8 +603,8 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// FuzzWriteRequest: what is written for a request that fits is read by net/http
-// as that request, and as nothing after it.
+// FuzzWriteRequest: net/http reads a written request as exactly that request,
+// with nothing after it.
 func FuzzWriteRequest(f *testing.F) {
 	f.Add("POST", "/mcp", "a=b", "h:80", "X-A", "b", "{}")
 	f.Add("GET", "/a b\r\n", "", "h", "Mcp-Param-A", "=?base64?eA==?=", "")
@@ -624,7 +626,7 @@ func FuzzWriteRequest(f *testing.F) {
 		in := bufio.NewReader(&out)
 		got, err := http.ReadRequest(in)
 		if err != nil {
-			return // net/http refuses some hosts and paths that a URL may have
+			return // net/http refuses some hosts and paths that a URL may contain
 		}
 		gotBody, err := io.ReadAll(got.Body)
 		if err != nil || string(gotBody) != body {
@@ -647,7 +649,8 @@ func FuzzWriteRequest(f *testing.F) {
 	})
 }
 
-// BenchmarkRoundTrip is a small call over loopback, beside http.Transport.
+// BenchmarkRoundTrip measures a small call over loopback, next to
+// http.Transport.
 func BenchmarkRoundTrip(b *testing.B) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
 )
 
-// TestSession checks with a program that is not ours that the states are what
-// they are called.
+// TestSession checks with an independent program that the states are what their
+// names say.
 func TestSession(t *testing.T) {
 	t.Parallel()
 	lookup := testenv.Need(t, "gdbus")

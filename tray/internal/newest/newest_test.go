@@ -14,7 +14,7 @@ func TestValue(t *testing.T) {
 		done := make(chan struct{})
 		go func() { v.Follow(ctx, values); close(done) }()
 		for i := range 100 {
-			values <- i // nobody takes it, and yet this does not wait
+			values <- i // this does not block, although the value is not taken
 		}
 		synctest.Wait()
 		<-v.Changed()

@@ -76,8 +76,8 @@ func TestExecLine(t *testing.T) {
 	}
 }
 
-// TestDesktopStarts lets GLib, which starts the programs of most desktops,
-// start what was written.
+// TestDesktopStarts starts the written entry with GLib, because most desktops
+// start programs with it.
 func TestDesktopStarts(t *testing.T) {
 	gio := testenv.Need(t, "gio")
 	ownPlace(t)

@@ -23,7 +23,7 @@ func is(t *testing.T, c Command, want State) {
 	}
 }
 
-// TestRoundTrip works on the real place, in a home folder of its own.
+// TestRoundTrip works on the real place, in its own home folder.
 func TestRoundTrip(t *testing.T) {
 	ownPlace(t)
 	here := Command{Program: abs("My Programs/key2oauth")}
@@ -32,7 +32,7 @@ func TestRoundTrip(t *testing.T) {
 
 	is(t, here, Off)
 	if err := Disable(); err != nil {
-		t.Errorf("Disable of what is off: %v", err)
+		t.Errorf("Disable when it is already off: %v", err)
 	}
 	if err := Enable(here); err != nil {
 		t.Fatal(err)

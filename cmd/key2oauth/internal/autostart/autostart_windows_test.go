@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// ownPlace skips a test that would change a real setting: there is one Run key
-// for each user.
+// ownPlace skips the test if it would change a real setting: each user has only
+// one Run key.
 func ownPlace(t *testing.T) {
 	t.Helper()
 	k, err := registry.OpenKey(registry.CURRENT_USER, runKey, registry.QUERY_VALUE)
@@ -65,7 +65,8 @@ func TestTooLong(t *testing.T) {
 }
 
 func TestWindowless(t *testing.T) {
-	// Not TempDir, and one by one: Wine 8 cannot remove a folder with all in it.
+	// Not TempDir, and file by file: Wine 8 cannot remove a folder that is not
+	// empty.
 	dir, err := os.MkdirTemp("", "key2oauth-")
 	if err != nil {
 		t.Fatal(err)

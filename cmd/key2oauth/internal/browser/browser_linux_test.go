@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestBrowserOutlivesTerminal checks that the browser leads a session of its
-// own: signals of our terminal go to all of ours.
+// TestBrowserOutlivesTerminal checks that the browser gets its own session:
+// signals from our terminal go to every process in ours.
 func TestBrowserOutlivesTerminal(t *testing.T) {
 	dir := t.TempDir()
 	const script = "#!/bin/sh\nread -r pid name state parent group session rest </proc/self/stat\necho \"$1 $$ $session\" >\"${0%/*}/said\"\n"
@@ -30,6 +30,6 @@ func TestBrowserOutlivesTerminal(t *testing.T) {
 
 	t.Setenv("PATH", t.TempDir())
 	if err := openURL("http://127.0.0.1:7450/"); err == nil {
-		t.Error("without a browser nothing is said")
+		t.Error("no error without a browser")
 	}
 }

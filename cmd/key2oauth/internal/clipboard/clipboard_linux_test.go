@@ -41,7 +41,7 @@ func TestNoClipboard(t *testing.T) {
 	}
 }
 
-// display starts an X server, which picks a free number.
+// display starts an X server, which picks a free display number.
 func display(t *testing.T, xvfb string) string {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -59,7 +59,7 @@ func display(t *testing.T, xvfb string) string {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	number, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
-		t.Fatalf("Xvfb said no display: %v", err)
+		t.Fatalf("Xvfb printed no display number: %v", err)
 	}
 	return ":" + strings.TrimSpace(number)
 }

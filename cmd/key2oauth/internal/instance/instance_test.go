@@ -18,7 +18,7 @@ import (
 
 const holdEnv = "INSTANCE_TEST_HOLD"
 
-// With holdEnv set the test binary is a program that holds a data folder until
+// With holdEnv set, the test binary is a program that holds a data folder until
 // it is killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(holdEnv); dir != "" {

@@ -23,7 +23,7 @@ func connectSample(t *testing.T, url, key string) (*mcp.ClientSession, error) {
 	return c.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: keyed(key)}}, nil)
 }
 
-// The sample server is what a person tries first, so its tools must work.
+// People try the sample server first, so its tools must work.
 func TestSample(t *testing.T) {
 	srv := httptest.NewServer(RequireKey("demo_key", Server("test")))
 	defer srv.Close()
@@ -38,7 +38,7 @@ func TestSample(t *testing.T) {
 
 	for _, tt := range []struct {
 		tool, args string
-		want       string // "error" means one for the model; "" that any answer will do
+		want       string // "error" means an error for the model; "" means that any answer will do
 	}{
 		{"roll_dice", `{"dice":3,"sides":2}`, ""},
 		{"roll_dice", `{"dice":101}`, "error"},
