@@ -66,7 +66,7 @@ var layers = map[string][]string{
 	},
 	"tray/notify": {
 		"icons", "tray", "tray/internal/...",
-		"git.sr.ht/~jackmordaunt/go-toast", "github.com/esiqveland/notify", "github.com/godbus/dbus/v5",
+		"git.sr.ht/~jackmordaunt/go-toast", "github.com/esiqveland/notify", "github.com/godbus/dbus/v5", "golang.org/x/sys",
 	},
 
 	"shim/api": {},

@@ -1,10 +1,12 @@
 package notify
 
 import (
+	"errors"
 	"os"
 	"time"
 
 	"git.sr.ht/~jackmordaunt/go-toast"
+	"golang.org/x/sys/windows/registry"
 
 	"github.com/key2oauth/key2oauth/icons"
 )
@@ -13,8 +15,26 @@ import (
 // reports when it has.
 const loadIcon = 100 * time.Millisecond
 
+var errNoToasts = errors.New("toasts need Windows 10")
+
+// hasToasts reports whether this is Windows 10 or later. Where it is not, as in
+// Wine, asking for a toast leaves a COM object of ours behind, and the program
+// crashes when it ends.
+func hasToasts() bool {
+	k, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Windows NT\CurrentVersion`, registry.QUERY_VALUE)
+	if err != nil {
+		return false
+	}
+	defer k.Close()
+	major, _, err := k.GetIntegerValue("CurrentMajorVersionNumber")
+	return err == nil && major >= 10
+}
+
 // post shows a toast.
 func post(title, body string) error {
+	if !hasToasts() {
+		return errNoToasts
+	}
 	icon, err := writeIcon()
 	if err != nil {
 		return err
