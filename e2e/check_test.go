@@ -53,7 +53,7 @@ func TestCheckInChromium(t *testing.T) {
 	}
 	b.run(click(`details[data-fold=text] summary`))
 	report := value(b, chromedp.Evaluate[string](`document.querySelector("details.text pre").innerText`))
-	for _, want := range []string{"This computer\n", "FAILED  " + name40 + ", key 1", ": for you to do", "What to do: Paste a new key", "ok      Slow, key 1"} {
+	for _, want := range []string{"This computer\n", "FAILED  " + name40 + ", key 1", ": for you to do", "What to do: Press Replace", "ok      Slow, key 1"} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report does not say %q:\n%s", want, report)
 		}

@@ -251,14 +251,14 @@ func TestSettingsInChromium(t *testing.T) {
 		t.Errorf("imported as %s, want %s", got.Slug, e.Slug)
 	}
 	send(name)
-	b.waitFor("nothing new")
+	b.waitFor(shimtest.Text("import.none"))
 	b.look("import-nothing")
 
 	// Deleting a key disconnects the app that uses it.
 	c = oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	c.Connect(shimtest.NewBrowser(t, a.origin), up.Key())
 	b.run(chromedp.Navigate(a.origin+"/"), click(`a[href*="/keys/"]`), click(`a.danger-link`), chromedp.WaitVisible(chromedp.CSS(`form button.danger`)))
-	b.waitFor("is signed out")
+	b.waitFor("will be disconnected")
 	b.look("delete-key")
 	b.run(click(`form button.danger`))
 	b.eventually("the key is deleted", func() bool { return b.location().Query().Get("done") == "keygone" })
