@@ -61,7 +61,7 @@ type TunnelConfig struct {
 }
 
 // A Prompter tells the owner that something waits. It must not block, and must
-// not open anything: whoever waits may be a stranger, who chose the moment.
+// not open anything: the one who waits may be a stranger, who chose the moment.
 type Prompter interface {
 	// Prompt is called when requests begin to wait for the owner, and with a
 	// zero Prompt once none waits any more. It is not called for each request

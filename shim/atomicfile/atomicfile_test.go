@@ -25,7 +25,7 @@ func TestWriteFile(t *testing.T) {
 
 func TestMode(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("files have no permission bits on Windows")
+		t.Skip("requires permission bits, which files on Windows do not have")
 	}
 	name := filepath.Join(t.TempDir(), "file")
 	for _, want := range []fs.FileMode{0o644, 0o600, 0o640} {
@@ -52,7 +52,7 @@ func TestPlantedLinks(t *testing.T) {
 	name := filepath.Join(dir, "file")
 	for _, link := range []string{name, name + ".new", filepath.Join(dir, ".file.1.new")} {
 		if err := os.Symlink(elsewhere, link); err != nil {
-			t.Skip("cannot make links here: ", err)
+			t.Skip("requires symbolic links: ", err)
 		}
 	}
 	if err := WriteFile(name, []byte("ours"), 0o600); err != nil {

@@ -1,5 +1,5 @@
 // Package changes tells those who show the state that it has changed. A change
-// carries no content: whoever wakes up reads the state again, so several
+// carries no content: each reader that wakes up reads the state again, so several
 // changes may become one.
 package changes
 

@@ -1,6 +1,6 @@
 // Package limits bounds what one sender on the internet may cost. It is for
-// requests that need no token: a valid token is never limited, whoever sends
-// it. See NewPublic for the rates.
+// requests that need no token: a valid token is never limited, from any
+// sender. See NewPublic for the rates.
 package limits
 
 import (

@@ -175,7 +175,7 @@ func TestPlantedLinks(t *testing.T) {
 	path := filepath.Join(dir, "state.db")
 	for _, name := range []string{path + nextSuffix, filepath.Join(dir, RoomFile)} {
 		if err := os.Symlink(elsewhere, name); err != nil {
-			t.Skip("cannot make links here: ", err)
+			t.Skip("requires symbolic links: ", err)
 		}
 	}
 	f := open(t, path, Config{})
