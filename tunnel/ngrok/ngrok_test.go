@@ -470,15 +470,13 @@ func TestWayToNgrok(t *testing.T) {
 		}()
 		return ln.Addr().String()
 	}
-	closed := tunneltest.Start(t, tunneltest.Config{})
-	closed.Close()
 	tests := []struct {
 		name, addr string
 		want       tunnel.Cause
 	}{
 		{"a certificate that is not ngrok's", edge.Addr(), tunnel.CauseIntercepted},
 		{"a web page", answers("HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n"), tunnel.CauseNotTLS},
-		{"nobody", closed.Addr(), tunnel.CauseRefused},
+		{"nobody", "127.0.0.1:1", tunnel.CauseRefused},
 		{"who hangs up", answers(""), tunnel.CauseBroken},
 	}
 	for _, test := range tests {

@@ -260,8 +260,6 @@ func TestTryHangs(t *testing.T) {
 }
 
 func TestTryUnreachable(t *testing.T) {
-	down := shimtest.NewUpstream(t, shimtest.Options{})
-	down.Close()
 	tlsOnly := shimtest.NewUpstream(t, shimtest.Options{TLS: true})
 	plain := shimtest.NewUpstream(t, shimtest.Options{})
 	tests := []struct {
@@ -270,7 +268,7 @@ func TestTryUnreachable(t *testing.T) {
 		fault     upstream.Fault
 		words     string
 	}{
-		{"nobody listens", down.URL, Unreachable, "", "Nothing answers"},
+		{"nobody listens", "http://127.0.0.1:1/mcp", Unreachable, "", "Nothing answers"},
 		{"no such name", "https://nobody.invalid/mcp", Unreachable, upstream.FaultName, ""},
 		{"untrusted certificate", tlsOnly.URL, Unreachable, upstream.FaultCertificate, "certificate"},
 		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), Unreachable, upstream.FaultPlain, "http://"},
