@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim"
@@ -82,7 +83,7 @@ func ExampleShim_Overview() {
 	origin, stop := serve(s)
 	defer stop()
 
-	token, err := os.ReadFile(shim.TokenFile(dir))
+	token, err := os.ReadFile(filepath.Join(dir, api.TokenFile))
 	if err != nil {
 		panic(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -74,7 +76,7 @@ func startConfig(t testing.TB, cfg shim.Config, addr string) *program {
 		}
 	})
 	t.Cleanup(p.stop)
-	b, err := os.ReadFile(shim.TokenFile(cfg.Dir))
+	b, err := os.ReadFile(filepath.Join(cfg.Dir, api.TokenFile))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 // TestOverviewUse: a use shows at once, although it is saved later, and what
@@ -17,7 +17,7 @@ func TestOverviewUse(t *testing.T) {
 	used := newCaller(p, "Weather")
 	newCaller(p, "Notes") // approved after the other, and never used
 
-	seen := make(chan shim.Overview, 100)
+	seen := make(chan api.Overview, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -32,7 +32,7 @@ func TestOverviewUse(t *testing.T) {
 	}()
 	defer func() { cancel(); <-done }()
 
-	names := func(o shim.Overview) (used, unused []string) {
+	names := func(o api.Overview) (used, unused []string) {
 		for _, e := range o.Endpoints {
 			if e.LastUsed == nil {
 				unused = append(unused, e.DisplayName)

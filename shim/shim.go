@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/adminapi"
 	"github.com/key2oauth/key2oauth/shim/internal/calls"
@@ -110,7 +112,7 @@ func (s *Shim) wire(cfg Config) error {
 	s.control = control.New(control.Config{
 		Vault: s.vault, Tokens: s.tokens, Trials: trials, Timeline: s.timeline, Changes: s.changes,
 		Login: cfg.Login, LogLevel: cfg.LogLevel, Dir: cfg.Dir, Log: s.log,
-		LocalOrigin: s.localOrigin, PublicOrigin: s.PublicOrigin,
+		LocalOrigin: s.localOrigin, PublicOrigin: func() string { return s.reach.Origin() },
 		Pause: s.calls.Pause.Set, Forget: s.calls.Forget,
 		Steer: func() { s.reach.Drive() }, CloseTunnel: func() { s.reach.Close() },
 		RemoveToken: func() error { return removeToken(cfg.Dir) },
@@ -163,7 +165,7 @@ func (s *Shim) newOwner(dir string) (*owner.Owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := adminToken(TokenFile(dir))
+	token, err := adminToken(filepath.Join(dir, api.TokenFile))
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +316,7 @@ func (s *Shim) localOrigin() string {
 // isPublicHost reports whether the internet reaches us at this host: fetching a
 // document from there would be asking ourselves.
 func (s *Shim) isPublicHost(host string) bool {
-	u, err := url.Parse(s.PublicOrigin())
+	u, err := url.Parse(s.reach.Origin())
 	return err == nil && u.Host != "" && strings.EqualFold(u.Hostname(), host)
 }
 

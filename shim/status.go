@@ -16,23 +16,6 @@ import (
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
-// SettledKeychain waits until the keychain has answered, or ctx ends, and says
-// where the master key is.
-func (s *Shim) SettledKeychain(ctx context.Context) api.Keychain {
-	for {
-		changed, more := s.changes.Wait()
-		k := s.control.Keychain()
-		if k.State != api.KeychainWaiting || !more {
-			return k
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return k
-		}
-	}
-}
-
 // Status reports how things stand now.
 func (s *Shim) Status() api.Status {
 	st := api.Status{
@@ -46,7 +29,7 @@ func (s *Shim) Status() api.Status {
 		Pending:       s.signIns.Pending(),
 		Attempts:      s.timeline.Failed(),
 	}
-	if p := s.PublicOrigin(); p != "" {
+	if p := s.reach.Origin(); p != "" {
 		st.PublicOrigin = &p
 	}
 	if l := s.reach.Listener(); l != "" {
@@ -59,27 +42,9 @@ func (s *Shim) Status() api.Status {
 	return st
 }
 
-// PublicOrigin is the origin at which the internet reaches us, or empty while
-// there is none. It stays the same while the tunnel is down.
-func (s *Shim) PublicOrigin() string { return s.reach.Origin() }
-
-// An Overview is all that a tray shows.
-type Overview struct {
-	Status    api.Status
-	Endpoints []api.Endpoint  // oldest first
-	Clients   []ClientSummary // the most recently used or approved first
-	WasOnline bool            // a tunnel was turned on before, and "go online" turns it on again
-}
-
-// A ClientSummary is one connected app.
-type ClientSummary struct {
-	Grant, Name, Endpoint string    // Endpoint is its display name
-	LastUsed              time.Time // zero if never
-}
-
 // Overview reports how things stand now.
-func (s *Shim) Overview() (Overview, error) {
-	o := Overview{Status: s.Status()}
+func (s *Shim) Overview() (api.Overview, error) {
+	o := api.Overview{Status: s.Status()}
 	endpoints, grants, err := s.control.Listed()
 	if err != nil {
 		return o, err
@@ -97,7 +62,7 @@ func (s *Shim) Overview() (Overview, error) {
 	}
 	slices.SortStableFunc(grants, func(a, b control.Grant) int { return recent(b).Compare(recent(a)) })
 	for _, g := range grants {
-		sum := ClientSummary{Grant: g.ID, Name: web.ClientName(g.ClientName, g.ClientID, g.Verified), Endpoint: names[g.Slug]}
+		sum := api.ClientSummary{Grant: g.ID, Name: web.ClientName(g.ClientName, g.ClientID, g.Verified), Endpoint: names[g.Slug]}
 		if g.LastUsed != nil {
 			sum.LastUsed = *g.LastUsed
 		}
@@ -172,8 +137,6 @@ func (s *Shim) SetOnline(ctx context.Context, online bool) error {
 }
 
 // FindingText is a finding over some lines: what it is, who has to fix it, and
-// what to do.
-func FindingText(f api.Finding) string { return doctor.FindingText(f) }
-
-// GroupTitle is the heading of a group of findings.
-func GroupTitle(group string) string { return doctor.GroupTitle(group) }
+// what to do. The heading of its group comes first unless the finding before it,
+// of the group after, has had it.
+func FindingText(f api.Finding, after string) string { return doctor.FindingText(f, after) }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
@@ -59,10 +60,7 @@ func DeleteEverything(dir string, helper []string) (left []string, err error) {
 	return left, errors.Join(err, removeToken(dir))
 }
 
-func removeToken(dir string) error { return atomicfile.Remove(TokenFile(dir)) }
-
-// TokenFile is the path of the admin token in a data folder. Open makes it.
-func TokenFile(dir string) string { return filepath.Join(dir, "admin-token") }
+func removeToken(dir string) error { return atomicfile.Remove(filepath.Join(dir, api.TokenFile)) }
 
 // adminToken reads the token of the admin API, or makes one. The file is
 // readable only by the owner's OS user; holding the token proves you are the

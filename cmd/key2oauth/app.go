@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,7 +182,10 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 			cancel(fmt.Errorf("the data folder %s cannot be used: %w", p.DataDir, err))
 			return
 		}
-		outside := cmp.Or(s.PublicOrigin(), "-")
+		outside := "-"
+		if p := s.Status().PublicOrigin; p != nil {
+			outside = *p
+		}
 		fmt.Fprintf(p.Stdout, "ready local=%s public=%s dashboard=%s/\n", origin, outside, origin)
 		if ready != nil {
 			after.Go(func() { ready(s) })
@@ -308,7 +310,12 @@ func keychainWords(ctx context.Context, s *shim.Shim) string {
 	const patience = 30 * time.Second // a keychain that takes longer shows in status
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	k := s.SettledKeychain(waiting)
+	var k api.Keychain
+	s.Watch(waiting, func() {
+		if k = s.Status().Keychain; k.State != api.KeychainWaiting {
+			cancel()
+		}
+	})
 	switch {
 	case ctx.Err() != nil || k.State == api.KeychainWaiting || k.State == api.KeychainReady:
 		return ""

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -84,7 +85,7 @@ func (p *program) deleteEverything(ctx context.Context) (left []string, err erro
 
 // deleteOffline deletes the data while Key2OAuth is not running.
 func (p *program) deleteOffline() (left []string, err error) {
-	_, err = os.Stat(shim.TokenFile(p.DataDir))
+	_, err = os.Stat(filepath.Join(p.DataDir, api.TokenFile))
 	if errors.Is(err, fs.ErrNotExist) && !p.isDefaultDir() {
 		p.Remark("there is nothing to delete in %s", cli.Printable(p.DataDir))
 		return nil, nil

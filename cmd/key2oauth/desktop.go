@@ -215,7 +215,7 @@ func (d *desk) show(ctx context.Context) {
 
 // tooEarly reports whether the keychain may still answer for the first time.
 // Until then, the icon would show a problem at each start.
-func (d *desk) tooEarly(ctx context.Context, o shim.Overview) bool {
+func (d *desk) tooEarly(ctx context.Context, o api.Overview) bool {
 	const patience = time.Second
 	left := patience - time.Since(d.begun)
 	if o.Status.Keychain.State != api.KeychainWaiting || left <= 0 {

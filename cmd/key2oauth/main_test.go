@@ -20,7 +20,7 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/listen"
 	"github.com/key2oauth/key2oauth/e2e/testenv"
-	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 func TestParseAddr(t *testing.T) {
@@ -154,7 +154,7 @@ func serveHere(t *testing.T) *serving {
 // Streams never end on their own, but the app must end anyway.
 func TestEndsWithOpenStream(t *testing.T) {
 	s := serveHere(t)
-	token, err := os.ReadFile(shim.TokenFile(s.dir))
+	token, err := os.ReadFile(filepath.Join(s.dir, api.TokenFile))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -289,7 +289,7 @@ func shapeOf(found map[string]bool, path string, v any) {
 // keeps the secret itself. It first proves that it finds a planted one.
 func canary(ts *testscript.TestScript, _ bool, _ []string) {
 	secrets := map[string]string{"API key": ts.Getenv("KEY")}
-	if token, err := os.ReadFile(shim.TokenFile(ts.Getenv("KEY2OAUTH_DATA_DIR"))); err == nil {
+	if token, err := os.ReadFile(filepath.Join(ts.Getenv("KEY2OAUTH_DATA_DIR"), api.TokenFile)); err == nil {
 		secrets["admin token"] = strings.TrimSpace(string(token))
 	}
 	for name, secret := range secrets {

@@ -5,14 +5,13 @@ import (
 	"path"
 	"slices"
 
-	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/tray"
 )
 
 // trayState is what the tray shows of an overview. It is a pure function.
-func trayState(o shim.Overview) tray.State {
+func trayState(o api.Overview) tray.State {
 	st := o.Status
 	s := tray.State{
 		Paused: st.Paused, Keychain: trayKeychain(st.Keychain.State), Tunnel: trayTunnel(o),
@@ -89,7 +88,7 @@ func trayKey(state string) tray.Key {
 
 // trayTunnel translates the state of the tunnel. It has words only where the
 // state alone does not say what is wrong.
-func trayTunnel(o shim.Overview) tray.Tunnel {
+func trayTunnel(o api.Overview) tray.Tunnel {
 	var t tray.Tunnel
 	if p := o.Status.PublicOrigin; p != nil {
 		if u, err := url.Parse(*p); err == nil {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tray"
 )
@@ -15,7 +14,7 @@ import (
 func TestTrayState(t *testing.T) {
 	used := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	public := "https://calm-otter.ngrok-free.app"
-	var o shim.Overview
+	var o api.Overview
 	o.Status.Keychain.State = api.KeychainReady
 	o.Status.Tunnel = api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelOnline, Words: "Apps on the internet reach this computer."}
 	o.Status.PublicOrigin = &public
@@ -25,7 +24,7 @@ func TestTrayState(t *testing.T) {
 		{URL: "http://127.0.0.1:7450/consent/two", ClientName: "ChatGPT", Asked: true},
 	}
 	o.Endpoints = []api.Endpoint{{Slug: "aaaaaaaaaaaa", DisplayName: "Linear", MCPEndpoint: public + "/aaaaaaaaaaaa/mcp", State: api.EndpointRejected, LastUsed: &used}}
-	o.Clients = []shim.ClientSummary{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}}
+	o.Clients = []api.ClientSummary{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}}
 	want := tray.State{
 		Paused:    true,
 		Pending:   []tray.Request{{ID: "two", Client: "ChatGPT"}},
@@ -42,11 +41,11 @@ func TestTrayState(t *testing.T) {
 func TestTrayStateOfStrangers(t *testing.T) {
 	name := "Lin\u202eraeL\n\u3164\x1b[31m" + strings.Repeat("x", 50)
 	want := "LinraeL [31m" + strings.Repeat("x", 27) + "\u2026"
-	var o shim.Overview
+	var o api.Overview
 	o.Status.Tunnel = api.TunnelStatus{State: api.TunnelFailed, Words: name}
 	o.Status.Pending = []api.Pending{{ClientName: name, Asked: true}}
 	o.Endpoints = []api.Endpoint{{DisplayName: name}}
-	o.Clients = []shim.ClientSummary{{Name: name, Endpoint: name}}
+	o.Clients = []api.ClientSummary{{Name: name, Endpoint: name}}
 	var a api.Attempt
 	a.Client, a.Last = name, time.Now()
 	o.Status.Attempts = []api.Attempt{a}
@@ -108,7 +107,7 @@ func TestTrayTunnel(t *testing.T) {
 		{api.TunnelPaused, true, tray.Tunnel{State: tray.TunnelConnecting}},
 		{"", false, tray.Tunnel{State: tray.TunnelUnset}},
 	} {
-		o := shim.Overview{WasOnline: tt.wasOnline}
+		o := api.Overview{WasOnline: tt.wasOnline}
 		o.Status.Tunnel = api.TunnelStatus{State: tt.state, Words: "words"}
 		if got := trayTunnel(o); got != tt.want {
 			t.Errorf("a tunnel that is %q, and was online: %v, shows as %+v, want %+v", tt.state, tt.wasOnline, got, tt.want)

@@ -7,6 +7,10 @@
 // and nothing that does any work.
 package api
 
+// TokenFile is the file in the data folder that holds the admin token. A program
+// sends it as "Authorization: Bearer TOKEN".
+const TokenFile = "admin-token"
+
 // An Error is the body of every answer that is not a success.
 type Error struct {
 	Error string `json:"error"` // a sentence for people: what is wrong, and what to do

@@ -17,21 +17,16 @@ func Text(r api.Report) string {
 		if f.State == api.FindingRunning {
 			continue
 		}
-		if f.Group != group {
-			group = f.Group
-			b.WriteString(GroupTitle(group) + "\n")
-		}
-		b.WriteString(FindingText(f))
+		b.WriteString(FindingText(f, group))
+		group = f.Group
 	}
 	return b.String()
 }
 
-// GroupTitle is the heading of a group of findings.
-func GroupTitle(group string) string { return web.ReportGroups[group] }
-
 // FindingText is a finding over some lines: what it is, who has to fix it, and
-// what to do.
-func FindingText(f api.Finding) string {
+// what to do. The heading of its group comes first unless the finding before it,
+// of the group after, has had it.
+func FindingText(f api.Finding, after string) string {
 	line := fmt.Sprintf("  %-6s  %s", web.ReportMarks[f.State], display.Text(f.What, display.NoLimit))
 	if f.MS > 0 {
 		line += fmt.Sprintf(" (%d ms)", f.MS)
@@ -39,7 +34,11 @@ func FindingText(f api.Finding) string {
 	if f.Whose != "" {
 		line += ": " + web.ReportWhose[f.Whose]
 	}
-	lines := []string{line}
+	var lines []string
+	if f.Group != after {
+		lines = append(lines, web.ReportGroups[f.Group])
+	}
+	lines = append(lines, line)
 	more := func(label, s string) {
 		if s = display.Text(s, display.NoLimit); s != "" {
 			lines = append(lines, "          "+label+s)

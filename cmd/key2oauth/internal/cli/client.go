@@ -10,11 +10,11 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
-	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
@@ -64,7 +64,7 @@ func (p *Program) Connect() (*Client, error) {
 }
 
 func (p *Program) AdminToken() (string, error) {
-	b, err := os.ReadFile(shim.TokenFile(p.DataDir))
+	b, err := os.ReadFile(filepath.Join(p.DataDir, api.TokenFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", p.NotRunning()
 	}

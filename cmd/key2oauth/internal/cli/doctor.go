@@ -187,13 +187,10 @@ func (r *reportPrinter) print(findings []api.Finding) {
 			continue
 		}
 		r.clear()
-		if f.Group != r.group {
-			r.group = f.Group
-			fmt.Fprintln(r.p.Stdout, shim.GroupTitle(r.group))
-		}
 		if f.State != api.FindingRunning {
 			r.printed[f.ID] = true
-			fmt.Fprint(r.p.Stdout, shim.FindingText(f))
+			fmt.Fprint(r.p.Stdout, shim.FindingText(f, r.group))
+			r.group = f.Group
 			continue
 		}
 		if r.live {
