@@ -184,6 +184,7 @@ var layers = map[string][]string{
 	"shim/shimtest": {
 		"shim/internal/web", "github.com/modelcontextprotocol/go-sdk",
 	},
+	"shim/shimtest/conversation": {},
 	"shim/shimtest/fill": {
 		"shim/internal/keychain", "shim/internal/oauth", "shim/internal/vault",
 	},
@@ -191,8 +192,10 @@ var layers = map[string][]string{
 		"e2e/testenv", "github.com/godbus/dbus/v5",
 	},
 	"tunnel/tunneltest": {
-		"golang.ngrok.com/muxado/v2",
+		"tunnel/tunneltest/internal/...", "golang.ngrok.com/muxado/v2",
 	},
+	"tunnel/tunneltest/internal/authority": {},
+	"tunnel/tunneltest/internal/line":      {},
 	"tray/traytest": {
 		"e2e/testenv", "github.com/godbus/dbus/v5",
 	},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/conversation"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
@@ -32,11 +33,11 @@ const conversations = "../shim/testdata/conversations"
 // recording.
 func recording(t testing.TB) func(http.Handler) http.Handler {
 	file := filepath.Join(conversations, conversationName(t.Name())+".jsonl")
-	before, err := shimtest.ReadConversation(file)
+	before, err := conversation.Read(file)
 	if err != nil && !*record {
 		return nil // a test without a recorded client
 	}
-	rec := new(shimtest.Recorder)
+	rec := new(conversation.Recorder)
 	t.Cleanup(func() {
 		now := rec.Turns()
 		switch {
@@ -56,7 +57,7 @@ func recording(t testing.TB) func(http.Handler) http.Handler {
 
 // signInOf lists a client's requests until it has its tokens, without
 // repetitions: on a slow machine some clients try again.
-func signInOf(turns []shimtest.Turn) []string {
+func signInOf(turns []conversation.Turn) []string {
 	var all []string
 	for _, turn := range turns {
 		all = append(all, fmt.Sprintf("%s %s = %d", turn.Method, turn.Path, turn.Status))
@@ -86,7 +87,7 @@ func conversationName(test string) string {
 // find them in what the client sent.
 func TestRecordingHoldsNoSecret(t *testing.T) {
 	t.Parallel()
-	rec, sent := new(shimtest.Recorder), new(testenv.Output)
+	rec, sent := new(conversation.Recorder), new(testenv.Output)
 	a := startIn(t, newWorld(t, tunneltest.Config{Wrap: func(next http.Handler) http.Handler {
 		next = rec.Wrap(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -102,7 +103,7 @@ func TestRecordingHoldsNoSecret(t *testing.T) {
 	up := shimtest.NewUpstream(t, shimtest.Options{})
 	e := a.addEndpoint("Linear", up.URL, "")
 	c := oauthClient(t, a, "http://127.0.0.1:45678/callback", e.MCP)
-	secrets := map[string]string{"slug": e.Slug, "client id": c.ID, "state": c.State, "verifier": c.Verifier, "challenge": shimtest.S256(c.Verifier), "port": "45678"}
+	secrets := map[string]string{"slug": e.Slug, "client id": c.ID, "state": c.State, "verifier": c.Verifier, "challenge": conversation.S256(c.Verifier), "port": "45678"}
 	back := shimtest.NewBrowser(t, a.origin).Consent(continueLink(t, a, c.AuthorizeURL()), map[string]string{"api_key": up.Key(), "action": "approve"}).Location
 	secrets["code"] = c.CodeFrom(back)
 	if status, body := c.Redeem(secrets["code"]); status != http.StatusOK {

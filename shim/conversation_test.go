@@ -18,19 +18,20 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/conversation"
 )
 
 // The conversations of real clients with the built program. The tests in e2e
 // write them if the flag -record is set.
-func conversations(t *testing.T) map[string][]shimtest.Turn {
+func conversations(t *testing.T) map[string][]conversation.Turn {
 	t.Helper()
 	files, err := filepath.Glob("testdata/conversations/*.jsonl")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("there are %d recorded conversations (%v), want 10 at least", len(files), err)
 	}
-	all := make(map[string][]shimtest.Turn)
+	all := make(map[string][]conversation.Turn)
 	for _, file := range files {
-		turns, err := shimtest.ReadConversation(file)
+		turns, err := conversation.Read(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +45,7 @@ type replay struct {
 	p     *program
 	up    *shimtest.Upstream
 	slug  string
-	names shimtest.Placeholders
+	names conversation.Placeholders
 	http  *http.Client
 	owner *shimtest.Browser // on this computer
 	page  *shimtest.Page    // the page that the owner sees
@@ -57,7 +58,7 @@ type moment struct {
 	do   func(*testing.T)
 }
 
-func newReplay(t *testing.T, p *program, turns []shimtest.Turn, from string) *replay {
+func newReplay(t *testing.T, p *program, turns []conversation.Turn, from string) *replay {
 	t.Helper()
 	stateless := true
 	for _, turn := range turns {
@@ -71,13 +72,13 @@ func newReplay(t *testing.T, p *program, turns []shimtest.Turn, from string) *re
 	r.names.Bind("{state}", "s-"+rand.Text())
 	verifier := rand.Text() + rand.Text()
 	r.names.Bind("{code_verifier}", verifier)
-	r.names.Bind("{code_challenge}", shimtest.S256(verifier))
+	r.names.Bind("{code_challenge}", conversation.S256(verifier))
 	return r
 }
 
 // moments lists what to do, in order. In the recording, the browser came to
 // /authorize and then the owner answered on this computer.
-func (r *replay) moments(turns []shimtest.Turn) (all []moment) {
+func (r *replay) moments(turns []conversation.Turn) (all []moment) {
 	for _, turn := range turns {
 		step := timeline.Found
 		switch {
@@ -101,7 +102,7 @@ func (r *replay) moments(turns []shimtest.Turn) (all []moment) {
 }
 
 // say sends what the client sent.
-func (r *replay) say(t *testing.T, turn shimtest.Turn) {
+func (r *replay) say(t *testing.T, turn conversation.Turn) {
 	t.Helper()
 	fill := func(all map[string]string) url.Values {
 		v := url.Values{}

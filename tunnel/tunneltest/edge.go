@@ -23,6 +23,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest/internal/authority"
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest/internal/line"
 )
 
 // AgentHost is the name of the agents' side, besides the addresses of this
@@ -94,8 +97,8 @@ type Bind struct {
 // any time.
 type Edge struct {
 	config Config
-	ca     *authority
-	line   line
+	ca     *authority.Authority
+	line   line.Line
 	addr   string
 
 	mu       sync.Mutex
@@ -130,7 +133,7 @@ func Start(t testing.TB, c Config) *Edge {
 
 // New returns an edge that serves until Close.
 func New(c Config) (*Edge, error) {
-	ca, err := newAuthority()
+	ca, err := authority.New()
 	if err != nil {
 		return nil, err
 	}
@@ -278,24 +281,24 @@ type tracked struct {
 func (c tracked) Close() error { c.closed(); return nil }
 
 func (e *Edge) certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return e.ca.certificate(h.ServerName)
+	return e.ca.Certificate(h.ServerName)
 }
 
 // Addr is the one address of the edge, for agents and clients.
 func (e *Edge) Addr() string { return e.addr }
 
 // CA returns the certificates that agents and clients must trust.
-func (e *Edge) CA() *x509.CertPool { return e.ca.pool() }
+func (e *Edge) CA() *x509.CertPool { return e.ca.Pool() }
 
 // CAFile writes the certificate of the edge's authority into dir, in PEM.
 func (e *Edge) CAFile(dir string) (string, error) {
 	name := filepath.Join(dir, "edge.pem")
-	return name, os.WriteFile(name, e.ca.pem(), 0o600)
+	return name, os.WriteFile(name, e.ca.PEM(), 0o600)
 }
 
 // SPKI returns the hash of the public key in all certificates of the edge, as
 // Chromium takes it in --ignore-certificate-errors-spki-list.
-func (e *Edge) SPKI() string { return e.ca.spki }
+func (e *Edge) SPKI() string { return e.ca.SPKI }
 
 // KillSessions closes the connections of all agents.
 func (e *Edge) KillSessions() {
@@ -308,15 +311,15 @@ func (e *Edge) KillSessions() {
 
 // Freeze stops all bytes between agents and the edge but keeps the connections
 // open, like an unplugged cable. New connections are accepted and frozen too.
-func (e *Edge) Freeze() { e.line.freeze() }
+func (e *Edge) Freeze() { e.line.Freeze() }
 
 // Thaw ends Freeze. Bytes on their way arrive.
-func (e *Edge) Thaw() { e.line.thaw() }
+func (e *Edge) Thaw() { e.line.Thaw() }
 
 // Starve limits each direction of each agent's connection to so many bytes a
 // second, 0 for no limit, and delays each packet.
 func (e *Edge) Starve(bytesPerSecond int, delay time.Duration) {
-	e.line.starve(bytesPerSecond, delay)
+	e.line.Starve(bytesPerSecond, delay)
 }
 
 // Revoke makes token a revoked one. Its sessions end.

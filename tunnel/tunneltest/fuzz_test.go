@@ -73,7 +73,7 @@ func FuzzSession(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &session{edge: e, conn: e.line.conn(here), ended: make(chan struct{})}
+		s := &session{edge: e, conn: e.line.Conn(here), ended: make(chan struct{})}
 		s.mux = muxado.Server(s.conn, nil)
 		done := make(chan struct{})
 		go func() {

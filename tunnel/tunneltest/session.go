@@ -12,13 +12,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/tunnel/tunneltest/internal/line"
 	"golang.ngrok.com/muxado/v2"
 )
 
 // A session is the connection of one agent.
 type session struct {
 	edge  *Edge
-	conn  *lineConn
+	conn  *line.Conn
 	mux   muxado.Session
 	ended chan struct{} // closed when it is over
 
@@ -38,11 +39,11 @@ type bind struct {
 // serveAgent runs the session of an agent that said hello on c. raw is the
 // underlying connection.
 func (e *Edge) serveAgent(c, raw net.Conn) {
-	cert, err := e.ca.certificate(AgentHost, "localhost", "127.0.0.1", "::1")
+	cert, err := e.ca.Certificate(AgentHost, "localhost", "127.0.0.1", "::1")
 	if err != nil {
 		return
 	}
-	lc := e.line.conn(c)
+	lc := e.line.Conn(c)
 	s := &session{edge: e, conn: lc, ended: make(chan struct{})}
 	// Unsent data must not keep a dead session open.
 	secure := tls.Server(lc, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12})

@@ -1,4 +1,6 @@
-package shimtest
+// Package conversation records what a client and its user's browser send, without
+// anything that is or may be secret, and reads such recordings.
+package conversation
 
 import (
 	"bufio"
@@ -35,8 +37,8 @@ func (t Turn) RPC() string {
 	return msg.Method
 }
 
-// ReadConversation reads a file written by Recorder.WriteFile.
-func ReadConversation(name string) (turns []Turn, err error) {
+// Read reads a file written by Recorder.WriteFile.
+func Read(name string) (turns []Turn, err error) {
 	b, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err

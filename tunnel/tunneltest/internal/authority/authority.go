@@ -1,4 +1,5 @@
-package tunneltest
+// Package authority issues certificates that only tests trust.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -16,19 +17,20 @@ import (
 	"time"
 )
 
-// An authority issues the certificates of an edge, for the agents' side and for
+// An Authority issues the certificates of an edge, for the agents' side and for
 // each public name. All have one key, which a browser can be told to accept.
-type authority struct {
+type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey // of the root
 	leaf *ecdsa.PrivateKey // of all other certificates
-	spki string            // base64 of the SHA-256 of the leaves' public key
+	SPKI string            // base64 of the SHA-256 of the leaves' public key
 
 	mu     sync.Mutex
 	issued map[string]*tls.Certificate
 }
 
-func newAuthority() (*authority, error) {
+// New makes an authority with a root of its own.
+func New() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -59,24 +61,26 @@ func newAuthority() (*authority, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(public)
-	return &authority{
-		cert: cert, key: key, leaf: leaf, spki: base64.StdEncoding.EncodeToString(sum[:]),
+	return &Authority{
+		cert: cert, key: key, leaf: leaf, SPKI: base64.StdEncoding.EncodeToString(sum[:]),
 		issued: make(map[string]*tls.Certificate),
 	}, nil
 }
 
-func (a *authority) pool() *x509.CertPool {
+// Pool holds the root.
+func (a *Authority) Pool() *x509.CertPool {
 	p := x509.NewCertPool()
 	p.AddCert(a.cert)
 	return p
 }
 
-func (a *authority) pem() []byte {
+// PEM is the root.
+func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// certificate issues a certificate for name, which may be an address.
-func (a *authority) certificate(name string, more ...string) (*tls.Certificate, error) {
+// Certificate issues a certificate for name, which may be an address.
+func (a *Authority) Certificate(name string, more ...string) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if c := a.issued[name]; c != nil {

@@ -1,4 +1,4 @@
-package shimtest
+package conversation
 
 import (
 	"bytes"
