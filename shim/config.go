@@ -16,8 +16,8 @@ type Config struct {
 	// Version is shown on pages and in the status; empty means "dev".
 	Version string
 	// Keychain is where the master key is kept: api.ModeOS, api.ModeFile or
-	// api.ModeMemory. Empty means api.ModeOS, or api.ModeMemory on a first run
-	// on a computer without a keychain.
+	// api.ModeMemory. Empty means where it was kept in the last run, and on a
+	// first run api.ModeOS, or api.ModeMemory on a computer without a keychain.
 	Keychain string
 	// KeychainHelper is the command that runs RunKeychainHelper in a process of
 	// its own. It is used on Linux, where the keychain and the tray disturb each

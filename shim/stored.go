@@ -51,9 +51,23 @@ func StoredAddr(dir string) (string, error) {
 // deleted.
 var ErrDeleted = errors.New("everything was deleted, as its owner wished")
 
+// Belongings says in phrases for people what DeleteEverything deletes of a data
+// folder, whether a Shim runs on it or not.
+func Belongings(dir string) []string {
+	all := []string{"everything in " + dir + ": servers, keys, connected apps, activity and settings"}
+	own := vault.Owned(dir)
+	for _, item := range own.Items {
+		all = append(all, fmt.Sprintf("the encryption key in the keychain: the item \"key2oauth\" (%s)", item))
+	}
+	if own.KeyFile {
+		all = append(all, "the encryption key in "+filepath.Join(dir, keychain.KeyFile))
+	}
+	return all
+}
+
 // DeleteEverything deletes what a Shim that does not run has kept in a data
-// folder: state, keys, the admin token, and the master key in the keychain if
-// it was there. helper is as in Config. left says in sentences what is still
+// folder: state, keys, the admin token, and the master key wherever this folder
+// has it. What other folders use stays. helper is as in Config. left says in sentences what is still
 // there and what to do about it.
 func DeleteEverything(dir string, helper []string) (left []string, err error) {
 	left, err = vault.Destroy(vault.Config{Dir: dir, Helper: helper})

@@ -39,7 +39,7 @@ type appOptions struct {
 func (o *appOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&o.addr, "addr", "", "the loopback `address` to serve on, this time only; :0 picks a free port\n(default the address of the first run: "+listen.DefaultAddr+" if it was free)")
-	fs.StringVar(&o.keychain, "keychain", "", "where the encryption key is kept: `os|file|memory`\n(default os, the system's keychain)")
+	fs.StringVar(&o.keychain, "keychain", "", "where the encryption key is kept: `os|file|memory`\n(default as in the last run; at first os, the system's keychain)")
 	fs.StringVar(&o.tunnel, "tunnel", "auto", "how apps on the internet connect: `auto|ngrok|external|off`\n(auto is what you last turned on)")
 	fs.StringVar(&o.publicURL, "public-url", "", "the public `URL` of your own tunnel, or the ngrok domain to use")
 	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` your own tunnel leads to\n(default "+tunnel.DefaultAddr+")")

@@ -27,9 +27,9 @@ activity, the ngrok authtoken, settings, the encryption key in the keychain, and
 the entry that starts it at login. If Key2OAuth is running, it quits. Only the
 program itself is left.
 
-On a terminal it asks first; elsewhere it needs --yes. It is not an error if
-there is nothing to delete. If you use other data folders (--data-dir), they
-share the encryption key in the keychain: paste their keys again.`,
+It first lists what it deletes. On a terminal it then asks; elsewhere it needs
+--yes. It is not an error if there is nothing to delete. Other data folders
+(--data-dir) keep their own encryption keys and go on working.`,
 		Example: `  key2oauth delete-everything
   key2oauth delete-everything --yes          before an uninstall`,
 		Args: cli.Wants(),
@@ -41,10 +41,12 @@ share the encryption key in the keychain: paste their keys again.`,
 			if _, ok := p.Terminal(); !ok {
 				return cli.Usage("add --yes to delete everything", "cannot ask for confirmation here (no terminal)")
 			}
-			question := fmt.Sprintf("Delete all servers, keys, connected apps and settings in %s, and the encryption key in the keychain?", cli.Printable(p.DataDir))
-			if ok, err := p.Confirm(ctx, question); err != nil || !ok {
+			p.nameBelongings()
+			if ok, err := p.Confirm(ctx, "Delete all of this?"); err != nil || !ok {
 				return err
 			}
+		} else {
+			p.nameBelongings()
 		}
 		left, err := p.deleteEverything(ctx)
 		if err != nil {
@@ -56,6 +58,16 @@ share the encryption key in the keychain: paste their keys again.`,
 		return nil
 	}
 	return cmd
+}
+
+// nameBelongings lists what is deleted, before it is.
+func (p *program) nameBelongings() {
+	if _, err := os.Stat(p.DataDir); err != nil {
+		return
+	}
+	for _, words := range shim.Belongings(p.DataDir) {
+		p.Remark("to delete: %s", cli.Printable(words))
+	}
 }
 
 // deleteEverything lets the running Key2OAuth do it, or does it here if none is

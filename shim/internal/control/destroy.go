@@ -2,7 +2,13 @@ package control
 
 import (
 	"errors"
+
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
 )
+
+// Owned says which copies of the encryption key are this data folder's own, and
+// go with everything.
+func (c *Control) Owned() vault.Own { return c.cfg.Vault.Owned() }
 
 // DeleteEverything deletes state, keys, the admin token and the master key, and
 // ends the program. Calls are cut before the state goes. left says in sentences

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -15,8 +14,9 @@ func (d *Dashboard) showDeleteEverything(w http.ResponseWriter, r *http.Request)
 
 func (d *Dashboard) renderDeleteEverything(w http.ResponseWriter, r *http.Request, status int, problem string) error {
 	const action = "/settings/delete"
+	own := d.cfg.Control.Owned()
 	p := web.DeleteEverything{
-		Servers: len(d.cfg.Control.Endpoints()), Kept: keptWhere(d.cfg.Control.Keychain()), DataDir: d.cfg.Control.Settings().DataDir,
+		Servers: len(d.cfg.Control.Endpoints()), Items: own.Items, KeyFile: own.KeyFile, DataDir: d.cfg.Control.Settings().DataDir,
 		Error: problem, Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action),
 	}
 	for _, e := range d.cfg.Control.Endpoints() {
@@ -30,15 +30,6 @@ func (d *Dashboard) renderDeleteEverything(w http.ResponseWriter, r *http.Reques
 	p.Authtoken = d.cfg.Reach.KeepsAuthtoken()
 	web.Render(w, status, p)
 	return nil
-}
-
-// keptWhere names the place of the master key. In a run that keeps nothing this
-// is memory, even if the mode is the keychain.
-func keptWhere(k api.Keychain) string {
-	if k.State == api.KeychainMemory {
-		return api.ModeMemory
-	}
-	return k.Mode
 }
 
 func (d *Dashboard) deleteEverythingFromForm(w http.ResponseWriter, r *http.Request) error {

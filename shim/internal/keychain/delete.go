@@ -3,6 +3,7 @@ package keychain
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,56 +15,93 @@ import (
 // keychain.
 const deleteTimeout = 45 * time.Second
 
-// Delete forgets the master key and deletes it from where it is kept. The
+// Own is what belongs to one data folder alone, and is deleted with it.
+type Own struct {
+	Items   []string // accounts of the service "key2oauth" in the keychain
+	KeyFile bool     // the folder holds a master key
+}
+
+// Owned says what Delete would delete. remembered is what Config.Remember was
+// given, if that is known.
+func Owned(dir string, remembered []byte) Own { return owned(dir, readPlace(dir, remembered)) }
+
+// Owned says what Delete would delete.
+func (k *Keychain) Owned() Own { return owned(k.cfg.Dir, k.remembered()) }
+
+func owned(dir string, p place) Own {
+	_, err := os.Lstat(filepath.Join(dir, KeyFile))
+	return Own{Items: p.own(), KeyFile: err == nil}
+}
+
+// Delete forgets the master key and deletes it from where it is kept: in
+// whichever modes the folder was used, and nothing that other folders use. The
 // Keychain must be closed. left says in sentences what could not be deleted and
 // what to do about that.
 func (k *Keychain) Delete() (left []string, err error) {
 	k.mu.Lock()
-	mode := k.cfg.Mode
-	if k.status.State == StateMemory {
-		mode = ModeMemory // this run never had an item
-	}
 	k.master, k.known = nil, false
+	p := k.place
 	k.mu.Unlock()
-	return remove(k.cfg.Dir, mode, k.ring)
+	return remove(k.cfg, p, k.ring)
 }
 
-// Delete deletes the master key of a data folder that is not in use. Without a
-// mode, it is ModeFile if there is a key file and ModeOS if not: other data
-// folders may share the key in the keychain.
+// Delete deletes the master key of a data folder that is not in use.
 func Delete(cfg Config) (left []string, err error) {
-	mode := cfg.Mode
-	if mode == "" {
-		mode = ModeOS
-		if _, err := os.Lstat(filepath.Join(cfg.Dir, KeyFile)); err == nil {
-			mode = ModeFile
+	return remove(cfg, readPlace(cfg.Dir, cfg.Remembered), newRing(cfg.Helper))
+}
+
+func remove(cfg Config, p place, r ring) (left []string, err error) {
+	for _, name := range p.own() {
+		if why := r.remove(name); why != "" {
+			left = append(left, fmt.Sprintf(leftInKeychain, name, why))
 		}
 	}
-	return remove(cfg.Dir, mode, newRing(cfg.Helper))
-}
-
-func remove(dir string, mode Mode, r ring) (left []string, err error) {
+	if words := leftShared(cfg, p, r); words != "" {
+		left = append(left, words)
+	}
 	// Versions up to 0.1 wrote the key file by way of the second name.
-	for _, name := range []string{KeyFile, KeyFile + ".new"} {
-		err = errors.Join(err, atomicfile.Remove(filepath.Join(dir, name)))
-	}
-	if mode != ModeOS {
-		return nil, err
-	}
-	switch a := r.call(context.Background(), deleteTimeout, opDelete, ""); a.Status {
-	case ringMissing, ringNotSetUp:
-	case ringUnavailable:
-		left = append(left, leftInKeychain("no keychain can be reached from here"))
-	case ringLocked:
-		left = append(left, leftInKeychain("it is locked"))
-	case ringSlow:
-		left = append(left, leftInKeychain("it does not answer"))
-	default:
-		left = append(left, leftInKeychain("it did not allow it"))
+	for _, name := range []string{KeyFile, KeyFile + ".new", PlaceFile} {
+		err = errors.Join(err, atomicfile.Remove(filepath.Join(cfg.Dir, name)))
 	}
 	return left, err
 }
 
-func leftInKeychain(why string) string {
-	return `The item "key2oauth" may still be in the keychain: ` + why + `. Delete it there. It is of no use without the data folder.`
+// remove deletes an item, or says why that was not possible.
+func (g ring) remove(name string) (why string) {
+	switch a := g.call(context.Background(), deleteTimeout, ringRequest{Op: opDelete, Account: name}); a.Status {
+	case ringMissing, ringNotSetUp:
+		return ""
+	case ringUnavailable:
+		return "no keychain can be reached from here"
+	case ringLocked:
+		return "it is locked"
+	case ringSlow:
+		return "it does not answer"
+	}
+	return "it did not allow it"
 }
+
+// leftShared speaks of the item that all folders of earlier versions shared, if
+// it opens the records of this one. Another folder may need it too, and nothing
+// tells whether there is one.
+func leftShared(cfg Config, p place, r ring) string {
+	if !p.Shared && (p.Item != "" || cfg.Sealed == nil || !cfg.Sealed(nil)) {
+		return ""
+	}
+	a := r.call(context.Background(), probeTimeout, ringRequest{Op: opLook, Account: legacyAccount})
+	switch a.Status {
+	case ringFound:
+		m, err := parseMasterKey(a.key.Reveal())
+		if p.Shared || err == nil && cfg.Sealed(m) {
+			return leftForOthers
+		}
+	case ringLocked:
+		return leftForOthers
+	}
+	return ""
+}
+
+const (
+	leftInKeychain = `The item "key2oauth" (%s) may still be in the keychain: %s. Delete it there. It is of no use without the data folder.`
+	leftForOthers  = `The item "key2oauth" (` + legacyAccount + `) of an earlier version stays in the keychain, because other data folders may use it. If you have none, delete it there.`
+)

@@ -64,7 +64,7 @@ var (
 
 // Config is what a Keychain needs to know. Only Dir is required.
 type Config struct {
-	Dir  string // where the key file of ModeFile is
+	Dir  string // the data folder
 	Mode Mode   // "" means ModeOS
 	// Helper is the command line of a child process that calls RunHelper. On
 	// Linux the keychain is accessed only in such a child, since a locked one
@@ -83,6 +83,14 @@ type Config struct {
 	Keep func() error
 	// Changed is called after Status or Master has changed. It may be nil.
 	Changed func()
+	// Sealed reports whether any record of the state is under m, or, for nil,
+	// whether there is a sealed record at all. A nil Sealed says no.
+	Sealed func(m *MasterKey) bool
+	// Remember keeps a copy of PlaceFile with the records, and Remembered is what
+	// it last kept: so a backup of the state finds its master key again. Both may
+	// be nil.
+	Remember   func(place []byte) error
+	Remembered []byte
 }
 
 // A Keychain gives out the master key. It is safe for concurrent use.
@@ -93,6 +101,7 @@ type Keychain struct {
 	decided chan struct{} // closed when it is known whether this run keeps anything
 
 	mu      sync.Mutex
+	place   place
 	status  Status
 	master  *MasterKey
 	known   bool          // the keychain has answered; master is nil if it has no key
@@ -125,6 +134,7 @@ func Open(cfg Config) (*Keychain, error) {
 		cfg:     cfg,
 		log:     cfg.Log,
 		ring:    newRing(cfg.Helper),
+		place:   readPlace(cfg.Dir, cfg.Remembered),
 		decided: make(chan struct{}),
 		changed: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
@@ -153,6 +163,9 @@ func (k *Keychain) Start(ctx context.Context) {
 	if k.cfg.Mode != ModeOS {
 		s := k.Status()
 		k.log.Debug("the master key is not in a keychain", "mode", s.Mode, "meaning", s.Words)
+		if k.cfg.Mode == ModeFile {
+			k.running.Go(k.noteMode)
+		}
 		return
 	}
 	k.mu.Lock()
@@ -161,7 +174,12 @@ func (k *Keychain) Start(ctx context.Context) {
 		return
 	}
 	ctx, k.stop = context.WithCancel(ctx)
-	k.running.Go(func() { (&seeker{k: k, mayAsk: true}).run(ctx) })
+	k.running.Go(func() {
+		if !k.cfg.Undecided {
+			k.noteMode()
+		}
+		(&seeker{k: k, mayAsk: true}).run(ctx)
+	})
 }
 
 // Close ends the search for the master key. What is known stays known.

@@ -33,7 +33,7 @@ func TestCallTimesOut(t *testing.T) {
 	}
 	g := newRing([]string{exe, "hanging-helper"})
 	begin := time.Now()
-	if a := g.call(t.Context(), 300*time.Millisecond, opGet, ""); a.Status != ringSlow {
+	if a := g.call(t.Context(), 300*time.Millisecond, ringRequest{Op: opGet, Account: "x"}); a.Status != ringSlow {
 		t.Errorf("call = %+v, want %q", a, ringSlow)
 	}
 	if took := time.Since(begin); took > 5*time.Second {

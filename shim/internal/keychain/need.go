@@ -76,6 +76,9 @@ func (k *Keychain) Need() (*MasterKey, error) {
 		return nil, ErrLocked
 	}
 	if k.cfg.Mode == ModeFile {
+		if err := k.rememberMode(); err != nil {
+			return nil, err
+		}
 		m, err := makeKeyFile(filepath.Join(k.cfg.Dir, KeyFile))
 		if err != nil {
 			return nil, err
@@ -84,24 +87,29 @@ func (k *Keychain) Need() (*MasterKey, error) {
 		return m, nil
 	}
 	m, err := k.store(newMasterKey(), setTimeout)
-	if err != nil {
+	if errors.Is(err, ErrLocked) {
 		k.setUnknown(Status{State: StateLocked})
+	}
+	if err != nil {
 		return nil, err
 	}
 	k.setMaster(m, Status{State: StateReady})
 	return m, nil
 }
 
-// store puts a master key into the keychain, unless there is one already, and
-// returns the one that is there.
+// store puts a master key into this folder's own item, unless there is one in it
+// already, and returns the one that is there. The caller holds making.
 func (k *Keychain) store(m *MasterKey, timeout time.Duration) (*MasterKey, error) {
-	a := k.ring.call(context.Background(), timeout, opSet, m.text.Reveal())
+	own, err := k.ownItem()
+	if err != nil {
+		return nil, err
+	}
+	a := k.ring.call(context.Background(), timeout, ringRequest{Op: opSet, Account: own, Key: m.text.Reveal()})
 	if a.Status != ringFound {
 		k.log.Info("the keychain did not take the master key", "status", a.Status, "err", a.Words)
 		return nil, ErrLocked
 	}
-	m, err := parseMasterKey(a.key.Reveal())
-	if err != nil {
+	if m, err = parseMasterKey(a.key.Reveal()); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	return m, nil

@@ -16,11 +16,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
-// Where the master key lies in the keychain.
-const (
-	ringService = "key2oauth"
-	ringAccount = "master key"
-)
+// ringService is the service of all our items in the keychain. Which of them is
+// whose, their accounts tell.
+const ringService = "key2oauth"
 
 // A ringStatus is what the keychain answers, to a look or to a question.
 type ringStatus string
@@ -43,6 +41,7 @@ type ringOp string
 const (
 	opProbe  ringOp = "probe"  // look only: it never raises a prompt
 	opGet    ringOp = "get"    // may raise a prompt
+	opLook   ringOp = "look"   // get, but only while the keychain is unlocked
 	opSet    ringOp = "set"    // stores unless there is one, answers with the one that is there
 	opDelete ringOp = "delete" // answers missing
 )
@@ -50,8 +49,9 @@ const (
 // A ringRequest and a ringReply are what goes over the pipes of the child.
 // Both hold the master key as it is, so neither is ever logged.
 type ringRequest struct {
-	Op  ringOp `json:"op"`
-	Key string `json:"key,omitempty"`
+	Op      ringOp `json:"op"`
+	Account string `json:"account,omitempty"` // of the item; "" only to probe
+	Key     string `json:"key,omitempty"`
 }
 
 type ringReply struct {
@@ -69,24 +69,27 @@ type ringAnswer struct {
 
 // A ring talks to the keychain of the operating system, in a child process if
 // helper is set.
-type ring struct{ helper []string }
+type ring struct {
+	helper []string
+	serve  func(ringRequest) ringReply // in this process; tests have a keychain of their own
+}
 
 // newRing uses helper where a keychain is known to block forever.
 func newRing(helper []string) ring {
 	if runtime.GOOS != "linux" {
 		helper = nil
 	}
-	return ring{helper}
+	return ring{helper, serveRing}
 }
 
 // call asks the keychain one thing. It returns within timeout even if the
 // keychain hangs.
-func (g ring) call(ctx context.Context, timeout time.Duration, op ringOp, key string) ringAnswer {
+func (g ring) call(ctx context.Context, timeout time.Duration, req ringRequest) ringAnswer {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if g.helper == nil {
 		done := make(chan ringReply, 1)
-		go func() { done <- serveRing(ringRequest{op, key}) }()
+		go func() { done <- g.serve(req) }()
 		select {
 		case r := <-done:
 			return r.answer()
@@ -94,7 +97,7 @@ func (g ring) call(ctx context.Context, timeout time.Duration, op ringOp, key st
 			return ringAnswer{Status: ringSlow}
 		}
 	}
-	r, err := g.callChild(ctx, ringRequest{op, key})
+	r, err := g.callChild(ctx, req)
 	switch {
 	case ctx.Err() != nil:
 		return ringAnswer{Status: ringSlow}
@@ -141,23 +144,6 @@ func (g ring) callChild(ctx context.Context, req ringRequest) (r ringReply, err 
 	return r, err
 }
 
-// A question is a get under way.
-type question struct {
-	answer chan ringAnswer
-	cancel context.CancelFunc
-}
-
-// ask asks for the master key and leaves a person time to unlock the keychain.
-func (g ring) ask(ctx context.Context) *question {
-	ctx, cancel := context.WithCancel(ctx)
-	q := &question{answer: make(chan ringAnswer, 1), cancel: cancel}
-	go func() {
-		defer cancel()
-		q.answer <- g.call(ctx, askTimeout, opGet, "")
-	}()
-	return q
-}
-
 // RunHelper is the child process: it reads one request from stdin, asks the
 // keychain, and writes one answer to stdout. It returns early when stdin ends,
 // which means that the parent is gone; the process must then end.
@@ -183,27 +169,28 @@ func RunHelper(stdin io.Reader, stdout io.Writer) error {
 
 // serveRing talks to the keychain itself.
 func serveRing(req ringRequest) ringReply {
-	if s := probeRing(); s == ringUnavailable || s == ringNotSetUp || req.Op == opProbe {
+	s := probeRing()
+	if s == ringUnavailable || s == ringNotSetUp || req.Op == opProbe || req.Op == opLook && s != ringUnlocked {
 		return ringReply{Status: s}
 	}
 	switch req.Op {
-	case opGet:
-		return getItem()
+	case opGet, opLook:
+		return getItem(req.Account)
 	case opSet:
-		if r := getItem(); r.Status != ringMissing {
+		if r := getItem(req.Account); r.Status != ringMissing {
 			return r
 		}
-		if err := gokeyring.Set(ringService, ringAccount, req.Key); err != nil {
+		if err := gokeyring.Set(ringService, req.Account, req.Key); err != nil {
 			return refused(err)
 		}
 		// A prompt that was dismissed is no error to Set.
-		r := getItem()
+		r := getItem(req.Account)
 		if r.Status == ringMissing {
 			return refused(errors.New("the item was not stored"))
 		}
 		return r
 	case opDelete:
-		if err := gokeyring.Delete(ringService, ringAccount); err != nil && !errors.Is(err, gokeyring.ErrNotFound) {
+		if err := gokeyring.Delete(ringService, req.Account); err != nil && !errors.Is(err, gokeyring.ErrNotFound) {
 			return refused(err)
 		}
 		return ringReply{Status: ringMissing}
@@ -211,8 +198,8 @@ func serveRing(req ringRequest) ringReply {
 	return ringReply{Status: ringUnavailable, Words: "unknown operation"}
 }
 
-func getItem() ringReply {
-	key, err := gokeyring.Get(ringService, ringAccount)
+func getItem(account string) ringReply {
+	key, err := gokeyring.Get(ringService, account)
 	switch {
 	case err == nil:
 		return ringReply{Status: ringFound, Key: key}

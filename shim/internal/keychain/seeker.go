@@ -2,6 +2,7 @@ package keychain
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -46,7 +47,7 @@ func (s *seeker) run(ctx context.Context) {
 // look looks at the keychain once and says what it saw.
 func (s *seeker) look(ctx context.Context) {
 	k := s.k
-	status := k.ring.call(ctx, probeTimeout, opProbe, "").Status
+	status := k.ring.call(ctx, probeTimeout, ringRequest{Op: opProbe}).Status
 	if ctx.Err() != nil {
 		return
 	}
@@ -70,7 +71,7 @@ func (s *seeker) look(ctx context.Context) {
 		return
 	}
 	if s.mayAsk && s.ask == nil && (status == ringUnlocked || status == ringLocked) {
-		s.ask, s.mayAsk = k.ring.ask(ctx), false
+		s.ask, s.mayAsk = k.ask(ctx), false
 	}
 	waiting := waitingFor(status, s.ask != nil)
 	if s.why != "" && s.ask == nil && status == ringUnlocked {
@@ -110,7 +111,7 @@ func (s *seeker) wait(ctx context.Context) bool {
 		defer timer.Stop()
 		poll = timer.C
 	}
-	var answered <-chan ringAnswer
+	var answered <-chan finding
 	if s.ask != nil {
 		answered = s.ask.answer
 	}
@@ -140,24 +141,22 @@ func (s *seeker) drop() {
 
 // takeAnswer takes over what the keychain has answered. If that is of no use,
 // it may say why; what was merely refused, the next look puts into words.
-func (k *Keychain) takeAnswer(a ringAnswer) (why string) {
-	switch a.Status {
-	case ringMissing:
+func (k *Keychain) takeAnswer(f finding) (why string) {
+	switch {
+	case f.Status == ringMissing:
 		k.setMaster(nil, Status{State: StateReady})
-	case ringFound:
-		m, err := parseMasterKey(a.key.Reveal())
-		if err != nil {
-			k.log.Error("the keychain's item cannot be used", "service", ringService, "err", err)
-			return badItem
-		}
-		k.setMaster(m, Status{State: StateReady})
+	case f.Status == ringFound && f.master == nil:
+		k.log.Error("the keychain's item cannot be used", "service", ringService, "account", f.account)
+		return fmt.Sprintf(badItem, f.account)
+	case f.Status == ringFound:
+		k.setMaster(f.master, Status{State: StateReady})
 	default:
-		k.log.Info("the keychain did not give out the master key", "status", a.Status, "err", a.Words)
+		k.log.Info("the keychain did not give out the master key", "status", f.Status, "err", f.Words)
 	}
 	return ""
 }
 
-const badItem = `The item "key2oauth" in the keychain is not a master key. If you don't need it, delete it there and start again.`
+const badItem = `The item "key2oauth" (%s) in the keychain is not a master key. If you don't need it, delete it there and start again.`
 
 // decide settles whether an undecided run keeps anything. A keychain that is
 // locked, slow or not set up is waited for; only where there is none, nothing
@@ -174,6 +173,8 @@ func (k *Keychain) decide(status ringStatus) {
 	} else if err := k.cfg.Keep(); err != nil {
 		k.log.Error("the state cannot be kept", "err", err)
 		return
+	} else {
+		k.noteMode()
 	}
 	close(k.decided)
 }

@@ -102,6 +102,21 @@ func openFile(path string, c *Config, temporary bool) (*bbolt.DB, error) {
 	return db, nil
 }
 
+// Peek reads a file that nobody has open, and changes nothing in it. Its errors
+// are explained, except for those of fn.
+func Peek(path string, layout Layout, fn func(tx *bbolt.Tx) error) error {
+	db, err := openDB(path, access{readOnly: true})
+	if err != nil {
+		return explain(path, err)
+	}
+	c := &Config{Layout: layout, CloseWithin: closeWithin}
+	defer c.closeDB(db)
+	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil {
+		return explain(path, err)
+	}
+	return guard(nil, func() error { return db.View(fn) })
+}
+
 // removeTemporary removes the file of a run that was killed. It is an error if
 // that run still uses it.
 func removeTemporary(path string) error {

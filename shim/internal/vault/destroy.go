@@ -1,25 +1,30 @@
 package vault
 
 import (
+	"bytes"
 	"errors"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// Destroy closes the vault and deletes what it kept: its files, and in mode
-// "os" the master key in the keychain. Other data folders share that master
-// key, so their keys are lost with it. left says in sentences what could not be
-// deleted and what to do about that.
+// Destroy closes the vault and deletes what it kept: its files, and the master
+// key, also from the keychain. What other data folders need there stays. left
+// says in sentences what could not be deleted and what to do about that.
 //
 // Nothing is overwritten: neither file systems nor disks promise that this
 // reaches the old bytes. What lies there is sealed, except for a master key in a
 // file.
 func (v *Vault) Destroy() (left []string, err error) {
 	err = v.Close()
+	left, removed := v.keys.Delete()
 	v.mu.Lock()
 	v.endpoints = make(map[string]*endpointState)
 	v.creds = make(map[string]*credState)
@@ -28,17 +33,47 @@ func (v *Vault) Destroy() (left []string, err error) {
 	v.settings = make(map[string][]byte)
 	v.notify()
 	v.mu.Unlock()
-	err = errors.Join(err, removeFiles(v.cfg.Dir))
-	left, removed := v.keys.Delete()
-	return left, errors.Join(err, removed)
+	return left, errors.Join(err, removed, removeFiles(v.cfg.Dir))
 }
 
-// Destroy deletes what a vault that is not open has kept, as the method does.
-// It opens nothing, so a damaged file is no obstacle.
+// Destroy deletes what a vault that is not open has kept, as the method does. A
+// damaged file is no obstacle.
 func Destroy(cfg Config) (left []string, err error) {
-	err = removeFiles(cfg.Dir)
-	left, removed := keychain.Delete(keychain.Config{Dir: cfg.Dir, Mode: cfg.Mode, Helper: cfg.Helper})
-	return left, errors.Join(err, removed)
+	remembered, sealedUnder := peek(cfg.Dir)
+	left, err = keychain.Delete(keychain.Config{Dir: cfg.Dir, Helper: cfg.Helper, Remembered: remembered, Sealed: sealedUnder})
+	return left, errors.Join(err, removeFiles(cfg.Dir))
+}
+
+// Own is where the master key of a data folder is that Destroy deletes.
+type Own = keychain.Own
+
+// Owned says what of the master key Destroy would delete.
+func (v *Vault) Owned() Own { return v.keys.Owned() }
+
+// Owned is the method, for a data folder that may not be open.
+func Owned(dir string) Own {
+	remembered, _ := peek(dir)
+	return keychain.Owned(dir, remembered)
+}
+
+// peek reads from a state file that is not open what the keychain remembers, and
+// what its records are sealed under. Of a file that cannot be read it says
+// nothing.
+func peek(dir string) (remembered []byte, sealedUnder func(m *keychain.MasterKey) bool) {
+	var sealed [][]byte
+	path := filepath.Join(dir, stateFile)
+	if _, err := os.Lstat(path); err == nil {
+		statefile.Peek(path, layout, func(tx *bbolt.Tx) error {
+			remembered = bytes.Clone(tx.Bucket(bucketSettings).Get([]byte(settingPlace)))
+			return tx.Bucket(bucketSealed).ForEach(func(_, b []byte) error {
+				sealed = append(sealed, bytes.Clone(b))
+				return nil
+			})
+		})
+	}
+	return remembered, func(m *keychain.MasterKey) bool {
+		return slices.ContainsFunc(sealed, func(b []byte) bool { return m == nil || m.Sealed(b) })
+	}
 }
 
 func removeFiles(dir string) (err error) {

@@ -296,7 +296,7 @@ func TestL06Keep(t *testing.T) {
 			// Changes saved after Keep are kept as well.
 			addGrant(t, v, "g2", testSlug, c.ID)
 			closeVault(t, v)
-			if got, want := files(t, dir), []string{stateFile}; !slices.Equal(got, want) {
+			if got, want := files(t, dir), []string{keychain.PlaceFile, stateFile}; !slices.Equal(got, want) {
 				t.Errorf("files %v, want %v", got, want)
 			}
 			v = start(t, cfg)
@@ -304,7 +304,7 @@ func TestL06Keep(t *testing.T) {
 			if _, err := v.Grant("g2"); err != nil {
 				t.Errorf("grant made after Keep: %v", err)
 			}
-			if tt.item && askRing(t, cfg, "get", "").Key != other {
+			if tt.item && askItem(t, cfg, "get", sharedItem, "").Key != other {
 				t.Error("the master key that was in the keychain was replaced")
 			}
 		})
@@ -410,6 +410,7 @@ func TestL08Destroy(t *testing.T) {
 			keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
 			dir, _ := withState(t)
 			cfg := ringConfig(t, dir)
+			item := itemOf(t, dir)
 			left, err := tt.destroy(cfg)
 			if err != nil || len(left) != 0 {
 				t.Errorf("Destroy = %q, %v", left, err)
@@ -417,7 +418,7 @@ func TestL08Destroy(t *testing.T) {
 			if got := files(t, dir); len(got) != 0 {
 				t.Errorf("left are the files %v", got)
 			}
-			if got := askRing(t, cfg, "get", "").Status; got != "missing" {
+			if got := askItem(t, cfg, "get", item, "").Status; got != "missing" {
 				t.Errorf("the keychain answers %q, want missing", got)
 			}
 		})
@@ -451,7 +452,7 @@ func TestDestroyLeavesWords(t *testing.T) {
 // With the master key in a file, the keychain is not ours and stays untouched.
 func TestDestroyLeavesKeychainOfOthers(t *testing.T) {
 	keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
-	withState(t)
+	other, _ := withState(t)
 	dir := filepath.Join(t.TempDir(), "data")
 	cfg := ringConfig(t, dir)
 	cfg.Mode = keychain.ModeFile
@@ -466,7 +467,7 @@ func TestDestroyLeavesKeychainOfOthers(t *testing.T) {
 	if got := files(t, dir); len(got) != 0 {
 		t.Errorf("left are the files %v", got)
 	}
-	if got := askRing(t, cfg, "get", "").Status; got != "found" {
+	if got := askItem(t, cfg, "get", itemOf(t, other), "").Status; got != "found" {
 		t.Errorf("the keychain answers %q, want found", got)
 	}
 }

@@ -19,6 +19,50 @@ const (
 // sealedKey is the name of a sealed record in its bucket.
 func sealedKey(kind, id string) []byte { return []byte(kind + "/" + id) }
 
+// settingPlace is what the keychain remembers.
+const settingPlace = "keychain"
+
+// chooseMode settles where the master key is, if nobody has said so: where it
+// was in the last run. What earlier versions left does not say that, but which
+// master key its records are under.
+func (v *Vault) chooseMode() {
+	if v.cfg.Mode != "" {
+		return
+	}
+	remembered, _ := v.Setting(settingPlace)
+	v.cfg.Mode = keychain.RememberedMode(v.cfg.Dir, remembered)
+	if v.cfg.Mode == "" {
+		v.cfg.Mode = keychain.ModeOS
+		if m := keychain.ReadKeyFile(v.cfg.Dir); m != nil && v.sealedUnder(m) {
+			v.cfg.Mode = keychain.ModeFile
+		}
+	}
+}
+
+// sealedUnder reports whether any record is sealed under m, or, for nil, whether
+// there is a sealed record at all.
+func (v *Vault) sealedUnder(m *keychain.MasterKey) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	is := func(sealed []byte) bool { return len(sealed) > 0 && (m == nil || m.Sealed(sealed)) }
+	for _, e := range v.endpoints {
+		if is(e.sealed) {
+			return true
+		}
+	}
+	for _, c := range v.creds {
+		if is(c.sealed) {
+			return true
+		}
+	}
+	for _, s := range v.secrets {
+		if is(s.sealed) {
+			return true
+		}
+	}
+	return false
+}
+
 // Start begins to look for the master key. It ends with ctx or Close.
 func (v *Vault) Start(ctx context.Context) { v.keys.Start(ctx) }
 

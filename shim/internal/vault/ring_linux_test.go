@@ -18,9 +18,36 @@ import (
 // A ringReply is what the keychain's child answers.
 type ringReply struct{ Status, Key string }
 
-// askRing asks the session's keychain in a child process of the test, as the
+// sharedItem is the item that all data folders of earlier versions shared.
+const sharedItem = "master key"
+
+// itemOf is the item of a data folder, by its file. It is sharedItem if there is
+// none.
+func itemOf(t *testing.T, dir string) string {
+	t.Helper()
+	var place struct{ Item string }
+	b, err := os.ReadFile(filepath.Join(dir, keychain.PlaceFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return sharedItem
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &place)
+	}
+	if err != nil || place.Item == "" {
+		t.Fatalf("%s holds %q, %v; want the id of an item", keychain.PlaceFile, b, err)
+	}
+	return sharedItem + " " + place.Item
+}
+
+// askRing asks the session's keychain for the item of a data folder.
+func askRing(t *testing.T, cfg Config, op, key string) ringReply {
+	t.Helper()
+	return askItem(t, cfg, op, itemOf(t, cfg.Dir), key)
+}
+
+// askItem asks the session's keychain in a child process of the test, as the
 // vault does in its own.
-func askRing(t *testing.T, cfg Config, op, key string) (r ringReply) {
+func askItem(t *testing.T, cfg Config, op, item, key string) (r ringReply) {
 	t.Helper()
 	cmd := exec.Command(cfg.Helper[0], cfg.Helper[1:]...)
 	stdin, err := cmd.StdinPipe()
@@ -35,7 +62,7 @@ func askRing(t *testing.T, cfg Config, op, key string) (r ringReply) {
 		t.Fatal(err)
 	}
 	err = errors.Join(
-		json.NewEncoder(stdin).Encode(map[string]string{"op": op, "key": key}),
+		json.NewEncoder(stdin).Encode(map[string]string{"op": op, "account": item, "key": key}),
 		json.NewDecoder(stdout).Decode(&r),
 		stdin.Close(),
 		cmd.Wait(),
@@ -124,6 +151,10 @@ func TestMasterKeyLostAndFound(t *testing.T) {
 func TestForeignItem(t *testing.T) {
 	keyringtest.Start(t, keyringtest.Unlocked).Setenv(t)
 	cfg := ringConfig(t, t.TempDir())
+	place := []byte(`{"item":"AAAAAAAAAAAAAAAAAAAAAAAAAA"}`)
+	if err := os.WriteFile(filepath.Join(cfg.Dir, keychain.PlaceFile), place, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if a := askRing(t, cfg, "set", "something else"); a.Status != "found" {
 		t.Fatalf("set = %+v", a)
 	}

@@ -57,7 +57,7 @@ var (
 // Config is what a vault needs to know. Only Dir is required.
 type Config struct {
 	Dir    string           // data folder; created if it is missing
-	Mode   keychain.Mode    // "" means ModeOS
+	Mode   keychain.Mode    // "" means that of the folder's last run, and ModeOS on the first
 	Helper []string         // see keychain.Config
 	Log    *slog.Logger     // nil discards
 	Now    func() time.Time // nil means time.Now
@@ -116,7 +116,7 @@ func Exists(dir string) bool {
 // error is a *datadir.Error; the folder is then as it was before.
 func Open(cfg Config) (*Vault, error) {
 	if cfg.Mode == "" {
-		cfg.Mode = keychain.ModeOS
+		cfg.Mode = keychain.RememberedMode(cfg.Dir, nil)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -150,11 +150,16 @@ func Open(cfg Config) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.chooseMode()
+	remembered, _ := v.Setting(settingPlace)
 	v.keys, err = keychain.Open(keychain.Config{
-		Dir: cfg.Dir, Mode: cfg.Mode, Helper: cfg.Helper, Log: cfg.Log, PollEvery: cfg.PollEvery,
-		Undecided: temporary && cfg.Mode == keychain.ModeOS,
-		Keep:      func() error { return v.file.Keep(v.path, nil) },
-		Changed:   v.tellChanged,
+		Dir: cfg.Dir, Mode: v.cfg.Mode, Helper: cfg.Helper, Log: cfg.Log, PollEvery: cfg.PollEvery,
+		Undecided:  temporary && v.cfg.Mode == keychain.ModeOS,
+		Keep:       func() error { return v.file.Keep(v.path, nil) },
+		Changed:    v.tellChanged,
+		Sealed:     v.sealedUnder,
+		Remembered: remembered,
+		Remember:   func(place []byte) error { return v.SetSetting(settingPlace, place) },
 	})
 	if err != nil {
 		v.file.Close()
@@ -170,7 +175,8 @@ func (v *Vault) openState() (temporary bool, err error) {
 	_, err = os.Lstat(v.path)
 	fresh := errors.Is(err, os.ErrNotExist)
 	path := v.path
-	if v.cfg.Mode == keychain.ModeMemory || v.cfg.Mode == keychain.ModeOS && fresh && keychain.MayBeMissing {
+	inKeychain := v.cfg.Mode == keychain.ModeOS || v.cfg.Mode == ""
+	if v.cfg.Mode == keychain.ModeMemory || inKeychain && fresh && keychain.MayBeMissing {
 		path, temporary = filepath.Join(v.cfg.Dir, memoryFile), true
 	}
 	v.file, err = statefile.Open(path, statefile.Config{

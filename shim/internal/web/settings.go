@@ -53,7 +53,8 @@ func (p Import) view() view {
 type DeleteEverything struct {
 	Servers, Keys, Apps int
 	Authtoken           bool
-	Kept                string // where the master key is: "os", "file" or "memory"
+	Items               []string // of the keychain, that hold the encryption key
+	KeyFile             bool     // a file in the data folder holds it
 	DataDir             string
 	Error               string
 	Action, FormToken   string
@@ -86,8 +87,11 @@ func (p DeleteEverything) Goes() []string {
 		all = append(all, t("wipe.token"))
 	}
 	all = append(all, t("wipe.activity"))
-	if p.Kept == "os" {
-		all = append(all, t("wipe.os"))
+	for _, item := range p.Items {
+		all = append(all, t("wipe.item", item))
+	}
+	if p.KeyFile {
+		all = append(all, t("wipe.file"))
 	}
 	return all
 }
