@@ -46,6 +46,7 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 
 	srv := newServer(s.localSide(), s.log)
 	srv.ConnContext = owner.WithPeer
+	s.tide.follow(srv)
 	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ln) }()
@@ -157,8 +158,12 @@ func (s *Shim) servePublic(ctx context.Context, ln net.Listener, f tunnel.Front)
 	defer cut()
 	srv := newServer(s.reach.Meter.Count(o), s.log)
 	srv.BaseContext = func(net.Listener) context.Context { return calls }
+	front := &origin.Listener{Listener: ln, Wrote: s.reach.Meter.Wrote, Known: s.isToken}
+	front.Watch(srv)
+	s.tide.follow(srv)
+	go front.Sweep(calls)
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(&origin.Listener{Listener: ln, Wrote: s.reach.Meter.Wrote}) }()
+	go func() { done <- srv.Serve(front) }()
 	select {
 	case err = <-done: // the caller may close ln first, and end ctx then
 	case <-ctx.Done():
@@ -175,6 +180,16 @@ func (s *Shim) servePublic(ctx context.Context, ln net.Listener, f tunnel.Front)
 		return nil
 	}
 	return err
+}
+
+// isToken reports whether an access token is valid.
+func (s *Shim) isToken(token string) bool {
+	access, err := s.tokens.Verify(token)
+	if err != nil {
+		return false
+	}
+	access.Release()
+	return true
 }
 
 // drain lets calls finish. Streams that wait for messages would never end, so

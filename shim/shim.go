@@ -68,6 +68,7 @@ type Shim struct {
 	local  atomic.Pointer[origin.Origin]    // nil until ServeLocal
 	public atomic.Pointer[origin.Origin]    // the last one that was served, nil before
 	own    atomic.Pointer[[]netip.AddrPort] // our own listeners, which no upstream may be
+	tide   tide                             // of both sides
 }
 
 // Open opens the data folder. Its errors are sentences for people; when it

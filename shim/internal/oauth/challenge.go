@@ -83,6 +83,9 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug strin
 		s.Challenge(w, r, r.URL.EscapedPath(), true)
 		return nil, false
 	}
+	if s.Trusted != nil {
+		s.Trusted(w, r)
+	}
 	a.Touch()
 	return a, true
 }

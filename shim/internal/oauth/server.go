@@ -52,6 +52,10 @@ type Server struct {
 	// cannot use up the room of all. nil, and "", mean this computer.
 	From func(*http.Request) string
 
+	// Trusted is called when a request has shown a valid access token, before
+	// anything else of it is read. It may be nil.
+	Trusted func(http.ResponseWriter, *http.Request)
+
 	// Observe is called for each step of each client. It must not block. It
 	// may be nil.
 	Observe func(*http.Request, Observation)

@@ -80,6 +80,7 @@ func NewPublic(cfg Config, u *url.URL, addrHeader string) *Origin {
 	o.Server = cfg.NewServer(u.Scheme + "://" + host)
 	o.Server.SoleEndpoint = nil // the number of endpoints is private
 	o.Server.From = o.From
+	o.Server.Trusted = Trust
 	o.init()
 	return o
 }
@@ -92,16 +93,22 @@ func (o *Origin) init() {
 
 func (o *Origin) observe(r *http.Request, x oauth.Observation) { o.cfg.Observe(o, r, x) }
 
-// formTime is how long a form may take to arrive whole.
+// formTime is how long the body of a request may take to arrive whole that has
+// shown no valid token.
 const formTime = 20 * time.Second
+
+// limitBody bounds the time in which the body must arrive: a sender that drips
+// it in byte by byte would hold memory for as long as it likes.
+func limitBody(w http.ResponseWriter) {
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime))
+}
 
 func (o *Origin) routes() http.Handler {
 	oauthErrors := func(h httpx.HandlerFunc) http.Handler {
 		return httpx.Handle(o.cfg.Log, oauth.WriteError, func(w http.ResponseWriter, r *http.Request) error {
-			// A sender that drips a form in byte by byte would hold memory for as
-			// long as it likes. Connections that cannot have a deadline are
-			// bounded in number.
-			http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime))
+			if o.Loopback {
+				limitBody(w)
+			}
 			return h(w, r)
 		})
 	}
@@ -132,6 +139,9 @@ func (o *Origin) routes() http.Handler {
 // ServeHTTP checks which host is asked, and dispatches. Endpoints come first:
 // every call passes here.
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !o.Loopback {
+		limitBody(w) // until Trust
+	}
 	if !slices.Contains(o.hosts, strings.ToLower(r.Host)) {
 		httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "wrong Host", "error_description": textWrongHost})
 		return
