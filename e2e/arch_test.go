@@ -142,6 +142,9 @@ var layers = map[string][]string{
 		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk",
 	},
 	"shim/internal/wire": {},
+	"shim/internal/guard": {
+		"shim/internal/sse",
+	},
 	"shim/internal/proxy": {
 		"shim/internal/endpoint", "shim/internal/httpx", "shim/internal/sse", "shim/internal/upstream",
 	},

@@ -10,7 +10,8 @@
 //	              the owner can do), dashboard (as pages), adminapi (as JSON)
 //	signing in    origin (one issuer as the world sees it), signin (a request until
 //	              someone answers it), oauth, cimd
-//	a call        calls (from token to upstream), proxy, upstream, wire, trial
+//	a call        calls (from token to upstream), proxy, guard (keys in answers),
+//	              upstream, wire, trial
 //	the outside   reach (how the internet reaches us), doctor, selfcheck, timeline,
 //	              activity
 //	state         vault (endpoints and keys), ledger (grants and tokens), keychain,

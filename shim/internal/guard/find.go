@@ -1,0 +1,95 @@
+package guard
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// A finder finds many texts at once. Each of them is so long that of any four
+// bytes at every stride-th place some lie near its beginning, wherever it
+// stands. So only these are looked at, and for most of them a bit in a table
+// says that they belong to no form.
+type finder struct {
+	forms             []string
+	shortest, longest int
+	stride            int
+	maybe             [filterBits / 64]uint64 // a bit for the hash of each gram
+	heads             []uint32                // hash -> index of an entry, plus 1
+	shift             int
+	entries           []entry
+}
+
+const (
+	gramLength = 4
+	filterBits = 1 << 16
+	// maxStride bounds the entries. A longer stride saves nothing that can be
+	// measured.
+	maxStride = 64
+)
+
+// An entry is a place near the beginning of a form.
+type entry struct {
+	gram   uint32
+	form   uint32
+	offset uint32 // of gram in the form
+	next   uint32 // index of an entry with the same head, plus 1
+}
+
+// A span is a part of a text.
+type span struct{ from, to int }
+
+func (f *finder) init(forms []string) {
+	f.forms = forms
+	f.shortest, f.longest = len(forms[0]), 0
+	for _, form := range forms {
+		f.shortest, f.longest = min(f.shortest, len(form)), max(f.longest, len(form))
+	}
+	// A form that begins right after one place that is looked at, at worst, has
+	// its first stride bytes and the gram that begins with the last of them.
+	f.stride = min(f.shortest-gramLength+1, maxStride)
+	f.shift = 32 - bits.Len(uint(len(forms)*f.stride))
+	f.heads = make([]uint32, 1<<(32-f.shift))
+	f.entries = make([]entry, 0, len(forms)*f.stride)
+	for i, form := range forms {
+		for at := range f.stride {
+			gram := binary.LittleEndian.Uint32([]byte(form[at : at+gramLength]))
+			h := hash(gram)
+			f.maybe[h>>22] |= 1 << (h >> 16 & 63)
+			head := &f.heads[h>>f.shift]
+			f.entries = append(f.entries, entry{gram, uint32(i), uint32(at), *head})
+			*head = uint32(len(f.entries))
+		}
+	}
+}
+
+// hash spreads a gram over 32 bits, the upper ones best (Knuth, The Art of
+// Computer Programming, Section 6.4).
+func hash(gram uint32) uint32 { return gram * 2654435769 }
+
+// find appends where in p a form stands. The spans may overlap, and are in no
+// order.
+func (f *finder) find(spans []span, p []byte) []span {
+	for at := 0; at+gramLength <= len(p); at += f.stride {
+		gram := binary.LittleEndian.Uint32(p[at:])
+		if h := hash(gram); f.maybe[h>>22]>>(h>>16&63)&1 != 0 {
+			spans = f.look(spans, p, at, gram)
+		}
+	}
+	return spans
+}
+
+// look appends the forms in p that have their part of gram at this place.
+func (f *finder) look(spans []span, p []byte, at int, gram uint32) []span {
+	for i := f.heads[hash(gram)>>f.shift]; i != 0; i = f.entries[i-1].next {
+		e := &f.entries[i-1]
+		if e.gram != gram {
+			continue
+		}
+		form := f.forms[e.form]
+		from := at - int(e.offset)
+		if to := from + len(form); from >= 0 && to <= len(p) && string(p[from:to]) == form {
+			spans = append(spans, span{from, to})
+		}
+	}
+	return spans
+}

@@ -1,0 +1,142 @@
+package guard
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxTwice is the length of a secret up to which JSON inside of JSON is looked
+// for.
+const maxTwice = 1 << 10
+
+// forms returns the forms in which a field is looked for; New lists them. Some
+// may be equal.
+func forms(f Field) []string {
+	texts := []string{f.Value}
+	if f.Prefix != "" {
+		texts = append(texts, f.Prefix+f.Value)
+	}
+	texts = append(texts, base64Forms(f.Value)...)
+	var plain []string
+	for _, text := range distinct(texts) {
+		plain = append(append(plain, text), percentForms(text)...)
+	}
+	plain = distinct(plain)
+	all := distinct(each(plain, jsonForms))
+	if len(f.Value) <= maxTwice {
+		all = append(all, each(all, jsonForms)...)
+	}
+	return append(all, plain...)
+}
+
+func each(texts []string, encode func(string) []string) (all []string) {
+	for _, text := range texts {
+		all = append(all, encode(text)...)
+	}
+	return all
+}
+
+func distinct(texts []string) []string {
+	slices.Sort(texts)
+	return slices.Compact(texts)
+}
+
+// base64Forms returns a text in base64, alone, and as far as it alone decides
+// the characters where it begins at the first, second or third byte of a group.
+func base64Forms(text string) []string {
+	var all []string
+	for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		alone := alphabet.EncodeToString([]byte(text))
+		all = append(all, alone, strings.TrimRight(alone, "="))
+		for before := range 3 {
+			whole := alphabet.EncodeToString([]byte("\x00\x00"[:before] + text))
+			from, to := (8*before+5)/6, 8*(before+len(text))/6
+			all = append(all, whole[from:to])
+		}
+	}
+	return all
+}
+
+// stay are the characters besides letters and digits that encoders leave as
+// they are: of RFC 3986 the unreserved ones, of a form, of encodeURIComponent,
+// of Python's quote, of a segment and of a path as RFC 3986 and as Go have them,
+// and of encodeURI.
+var stay = []string{
+	"-._~", "*-._", "-._~!*'()", "-._~/",
+	"-._~!$&'()*+,;=:@", "-._~$&+=:@", "-._~!$&'()*+,;=:@/", "-._~$&+,/:;=@", "-._~!$&'()*+,;=:@/?#",
+}
+
+func percentForms(text string) (all []string) {
+	if strings.IndexFunc(text, isSpecial) < 0 {
+		return nil
+	}
+	for _, kept := range stay {
+		for _, format := range []string{"%%%02X", "%%%02x"} {
+			for _, space := range []string{"%20", "+"} {
+				var b strings.Builder
+				for _, c := range []byte(text) {
+					switch {
+					case c == ' ':
+						b.WriteString(space)
+					case isAlphanumeric(c), strings.IndexByte(kept, c) >= 0:
+						b.WriteByte(c)
+					default:
+						fmt.Fprintf(&b, format, c)
+					}
+				}
+				all = append(all, b.String())
+			}
+		}
+	}
+	return all
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// isSpecial reports whether some encoder changes a character.
+func isSpecial(c rune) bool {
+	return c > '~' || !isAlphanumeric(byte(c)) && c != '-' && c != '.' && c != '_'
+}
+
+// escapers are how encoders of JSON differ in what they escape: JSON.stringify
+// and Python; PHP; Go and Rails; Gson; System.Text.Json; serialize-javascript;
+// PHP with its JSON_HEX flags.
+var escapers = []struct {
+	slash  bool   // "/" as "\/"
+	hex    string // what becomes \u00xx
+	format string
+}{
+	{},
+	{slash: true},
+	{hex: "<>&", format: `\u%04x`},
+	{hex: "<>&='", format: `\u%04x`},
+	{hex: "\"&'+<>`", format: `\u%04X`},
+	{hex: "<>/", format: `\u%04X`},
+	{slash: true, hex: "<>&'\"", format: `\u%04X`},
+}
+
+func jsonForms(text string) (all []string) {
+	if strings.IndexFunc(text, isSpecial) < 0 {
+		return []string{text}
+	}
+	for _, e := range escapers {
+		var b strings.Builder
+		for _, c := range []byte(text) {
+			switch {
+			case strings.IndexByte(e.hex, c) >= 0:
+				fmt.Fprintf(&b, e.format, c)
+			case c == '"', c == '\\', c == '/' && e.slash:
+				b.WriteByte('\\')
+				fallthrough
+			default:
+				b.WriteByte(c)
+			}
+		}
+		all = append(all, b.String())
+	}
+	return all
+}

@@ -1,0 +1,161 @@
+// Package guard strikes the keys of a credential out of what its upstream
+// answers. A server that repeats its key by accident, in an error or from a
+// debugging tool, then does not hand it to the app. One that wants to can: it
+// has the key, and nothing here finds one that was cut in pieces or encoded in
+// another way than those that New lists.
+//
+// What is struck is replaced by asterisks of the same length, so lengths and
+// framing hold. A Stream holds back the same number of bytes at every cut,
+// whatever they are. If that depended on the bytes, the sizes and times of what
+// an honest server echoes would tell an app which guess begins like the key.
+package guard
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// A Field is one secret of a credential.
+type Field struct {
+	Value  string
+	Prefix string // what stands in front of it in a header, as "Bearer "
+}
+
+// A Guard knows the forms of one credential's secrets. It is made once for many
+// answers, and safe for concurrent use. The nil Guard strikes nothing.
+type Guard struct {
+	finder
+	names []string // the secrets in lower case, for names of header fields
+	star  byte
+}
+
+// New returns a Guard for the secrets of one credential, or nil if none of them
+// can be watched (see Watch).
+//
+// It finds a secret
+//   - as it is, and together with its prefix;
+//   - percent-encoded (RFC 3986, Section 2.1) with upper and lower case digits,
+//     where what stays is: the unreserved characters; those of a form, with "+"
+//     for a space; those of encodeURIComponent; those of a path or one segment
+//     of it; and those of a whole URL;
+//   - in base64 and its URL alphabet (RFC 4648), alone, with padding or without,
+//     and inside of a longer text, as in user:password, at each of the three
+//     alignments: then without the characters at both ends that also hold bits
+//     of what stands beside it;
+//   - each of these in a JSON string (RFC 8259, Section 7) as usual encoders
+//     write it: without needless escapes; with \/; with \u00xx for <>& or for
+//     <>&=' in lower case; for "&'+<>` or for <>/ or, with \/, for <>&'" in
+//     upper case;
+//   - and each of these once more in a JSON string, as where a tool returns JSON
+//     as text. For a secret longer than 1 kB this last form is left out.
+//
+// Of a key that is itself user:password in base64, after "Basic ", it also
+// finds that text and its two halves.
+func New(fields ...Field) *Guard {
+	if !enabled {
+		return nil
+	}
+	var all []string
+	g := &Guard{}
+	for _, f := range fields {
+		for _, f := range f.withHalves() {
+			if Watch(f.Value) != Watched {
+				continue
+			}
+			all = append(all, forms(f)...)
+			g.names = append(g.names, strings.ToLower(f.Value))
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	all = distinct(all)
+	g.star = starFor(all)
+	g.finder.init(all)
+	return g
+}
+
+// starFor returns the character that takes the place of a secret. It stands in
+// no form, or a secret and what remains of another one beside it could together
+// read like a secret.
+func starFor(forms []string) byte {
+	for _, c := range []byte("*#~!^|$.:;@&?") {
+		if !slices.ContainsFunc(forms, func(f string) bool { return strings.IndexByte(f, c) >= 0 }) {
+			return c
+		}
+	}
+	return '*'
+}
+
+// Hold is how many bytes a Stream holds back: one less than the longest form.
+func (g *Guard) Hold() int {
+	if g == nil {
+		return 0
+	}
+	return g.longest - 1
+}
+
+// Bytes strikes the secrets out of a whole text, in place, and returns how many
+// it found.
+func (g *Guard) Bytes(b []byte) int {
+	s := Stream{Guard: g}
+	s.Next(b, 0, true)
+	return s.Struck
+}
+
+// Text returns s without the secrets, and how many there were.
+func (g *Guard) Text(s string) (string, int) {
+	if g == nil || len(s) < g.shortest {
+		return s, 0
+	}
+	var space [512]byte
+	b := append(space[:0], s...)
+	if n := g.Bytes(b); n > 0 {
+		return string(b), n
+	}
+	return s, 0
+}
+
+// Words returns s, a text of ours that may quote an upstream, without the
+// secrets.
+func (g *Guard) Words(s string) string {
+	s, _ = g.Text(s)
+	return s
+}
+
+// Header strikes the secrets out of h, which owns its values, and returns how
+// many it found. A field with a secret in its name is removed: net/http changes
+// the case of names, so that one is looked for in any case.
+func (g *Guard) Header(h http.Header) (struck int) {
+	if g == nil {
+		return 0
+	}
+	for name, values := range h {
+		if g.inName(name) {
+			delete(h, name)
+			struck++
+			continue
+		}
+		owned := false
+		for i, v := range values {
+			if text, n := g.Text(v); n > 0 {
+				if !owned { // the slice may be shared with other answers
+					values, owned = slices.Clone(values), true
+					h[name] = values
+				}
+				values[i] = text
+				struck += n
+			}
+		}
+	}
+	return struck
+}
+
+func (g *Guard) inName(name string) bool {
+	if len(name) < minWatched {
+		return false
+	}
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(g.names, func(s string) bool { return strings.Contains(name, s) })
+}
