@@ -275,8 +275,16 @@ func (a *activeCall) receive(res *http.Response) error {
 	a.success = res.StatusCode/100 == 2
 	a.proxy.sessions.learn(a.call, a.in, res)
 	if res.StatusCode == http.StatusUnauthorized {
-		if a.confirm() {
+		switch {
+		case a.confirm():
 			a.deadAnswer(res)
+			a.small = true
+			return nil
+		case a.inSession():
+			// The upstream has forgotten the session, as after a restart. The
+			// client begins a new one at 404 (MCP 2025-11-25, Transports, Session
+			// Management).
+			a.goneAnswer(res)
 			a.small = true
 			return nil
 		}

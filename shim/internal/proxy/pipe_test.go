@@ -51,7 +51,9 @@ func (n *pipeNet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 // A pipeClient is the upstream's client on a pipeNet.
 type pipeClient struct{ http.RoundTripper }
 
-func (c pipeClient) Send(r *http.Request) (*http.Response, error)       { return c.RoundTrip(r) }
+func (c pipeClient) Send(r *http.Request) (*http.Response, error) { return c.RoundTrip(r) }
+func (pipeClient) Tells(context.Context, upstream.Target) bool    { return false }
+
 func (pipeClient) Probe(context.Context, upstream.Target) (bool, error) { return false, nil }
 
 // pipeBench runs f in a bubble with a proxy between a client and answer.

@@ -68,6 +68,8 @@ type Client interface {
 	Send(*http.Request) (*http.Response, error)
 	// Probe asks the upstream once whether it still accepts the key.
 	Probe(context.Context, upstream.Target) (rejected bool, err error)
+	// Tells reports whether Probe would notice a wrong key there.
+	Tells(context.Context, upstream.Target) bool
 }
 
 // A Proxy serves calls. Its fields must not be changed after the first call.
@@ -93,7 +95,7 @@ func (p *Proxy) init() {
 	if p.MaxBody == 0 {
 		p.MaxBody = 16 << 20
 	}
-	p.keys.probe = p.Client.Probe
+	p.keys.client = p.Client
 }
 
 // ServeHTTP serves one call. The caller has checked r's credentials, split its

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -11,134 +10,29 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 	"unicode/utf8"
-
-	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
-	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
-
-const (
-	probeEvery = 30 * time.Second
-	// strikes is how many unconfirmed 401 in a row count as confirmed. Some
-	// upstreams check the key only in tools/call, so a probe proves nothing.
-	strikes = 3
-)
-
-// keys judges 401 answers. A single one says little: upstreams also send it for
-// one tool, for rate limits, and for sessions that have ended.
-type keys struct {
-	probe func(context.Context, upstream.Target) (bool, error)
-
-	mu    sync.Mutex
-	known map[string]*keyState // by credential
-	// strikers counts the credentials with a strike. While it is 0, successful
-	// calls need no lock.
-	strikers atomic.Int64
-}
-
-// A keyState is what is known of a credential that got a 401.
-type keyState struct {
-	key      endpoint.Secret
-	probed   time.Time
-	rejected bool          // what the last probe said
-	probeEnd chan struct{} // closed when the probe under way ends; nil if none
-	strikes  int
-	method   string // that the last strike answered
-}
-
-// dead reports whether a 401 to method means that the key is dead. It waits
-// for a probe, but not longer than ctx.
-func (k *keys) dead(ctx context.Context, credential, method string, t *upstream.Target) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.state(credential, t)
-	switch {
-	case s.probeEnd != nil:
-	case s.probed.IsZero() || time.Since(s.probed) >= probeEvery:
-		s.probeEnd = make(chan struct{})
-		// Several calls may wait for the answer, so the probe must not end with
-		// the call that began it. Probe bounds its time.
-		go k.ask(context.Background(), s, *t)
-	}
-	if waiting := s.probeEnd; waiting != nil {
-		k.mu.Unlock()
-		select {
-		case <-waiting:
-		case <-ctx.Done():
-		}
-		k.mu.Lock()
-		if ctx.Err() != nil {
-			return false
-		}
-	}
-	if s.rejected {
-		return true
-	}
-	if s.strikes == 0 {
-		k.strikers.Add(1)
-	}
-	s.strikes++
-	s.method = method
-	return s.strikes >= strikes
-}
-
-// state returns the state of a credential, a new one if its key was replaced.
-func (k *keys) state(credential string, t *upstream.Target) *keyState {
-	s := k.known[credential]
-	if s != nil && s.key.Reveal() == t.Key.Reveal() {
-		return s
-	}
-	if s != nil && s.strikes > 0 {
-		k.strikers.Add(-1)
-	}
-	if k.known == nil {
-		k.known = map[string]*keyState{}
-	}
-	s = &keyState{key: t.Key}
-	k.known[credential] = s
-	return s
-}
-
-func (k *keys) ask(ctx context.Context, s *keyState, t upstream.Target) {
-	rejected, err := k.probe(ctx, t)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s.rejected = err == nil && rejected
-	s.probed = time.Now()
-	close(s.probeEnd)
-	s.probeEnd = nil
-}
-
-// clear records that the upstream accepted a request with the credential. That
-// ends a row of strikes only if the method is the one that was struck: a key
-// that works for initialize proves nothing if only tools/call checks it.
-func (k *keys) clear(credential, method string) {
-	if k.strikers.Load() == 0 {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if s := k.known[credential]; s != nil && s.strikes > 0 && s.method == method {
-		s.strikes = 0
-		k.strikers.Add(-1)
-		s.rejected = false
-	}
-}
-
-// confirm reports whether this 401 means that the key is dead.
-func (a *activeCall) confirm() bool {
-	method, _ := a.names()
-	a.confirmed = a.proxy.keys.dead(a, a.call.CredentialID, method, a.call.Upstream)
-	return a.confirmed
-}
 
 // deadAnswer replaces res by the answer to a call with a dead key.
 func (a *activeCall) deadAnswer(res *http.Response) {
-	res.Body.Close()
 	status, body := a.repair()
+	a.replace(res, status, body)
+}
+
+// goneAnswer replaces res by the answer to a call in a session that is over.
+// The upstream's own words are about the key, and some clients prefer them to
+// the status.
+func (a *activeCall) goneAnswer(res *http.Response) {
+	h := a.w.Header()
+	harden(h)
+	h["Cache-Control"] = valueNoStore
+	h["Content-Type"] = valueJSON
+	a.replace(res, http.StatusNotFound, rpcError(nil, "session not found"))
+}
+
+// replace makes res an answer of ours. Its headers are in a.w already.
+func (a *activeCall) replace(res *http.Response, status int, body []byte) {
+	res.Body.Close()
 	h := a.w.Header()
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	res.StatusCode, res.Header, res.Trailer = status, nil, nil

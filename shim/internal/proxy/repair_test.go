@@ -123,51 +123,6 @@ func TestP08NewKey(t *testing.T) {
 	}
 }
 
-func TestP08TransientRejection(t *testing.T) {
-	up, b := newMCPBench(t)
-	b.setKey(up.Key())
-	up.Break(func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Header.Get("X-Fail") == "" {
-			return false
-		}
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		return shimtest.Status(401, `{"error":"slow down"}`)(w, r)
-	})
-	for i, tt := range []struct {
-		name   string
-		fail   bool
-		status int
-		dead   bool
-	}{
-		{"first", true, 403, false}, {"second", true, 403, false}, {"success", false, 200, false},
-		{"first again", true, 403, false}, {"second again", true, 403, false}, {"third in a row", true, 200, true},
-	} {
-		var header []string
-		if tt.fail {
-			header = []string{"X-Fail", "1"}
-		}
-		res, body := b.post(t, strings.Replace(callBody, `"arguments":{}`, `"arguments":{"text":"x"}`, 1), header...)
-		if res.StatusCode != tt.status || strings.Contains(body, deadWords) != tt.dead || res.Header.Get("WWW-Authenticate") != "" {
-			t.Errorf("%s: got %d %s, challenge %q", tt.name, res.StatusCode, body, res.Header.Get("WWW-Authenticate"))
-		}
-		if tt.status == 403 && body != `{"error":"slow down"}` {
-			t.Errorf("%s: got %s, want the upstream's body", tt.name, body)
-		}
-		if out := b.last(t, i+1); out.Confirmed401 != tt.dead {
-			t.Errorf("%s: got outcome %+v", tt.name, out)
-		}
-	}
-	probes := 0
-	for _, r := range up.Requests() {
-		if r.RPC == "initialize" || r.RPC == "server/discover" {
-			probes++
-		}
-	}
-	if probes != 1 {
-		t.Errorf("got %d probes within 30 s, want 1", probes)
-	}
-}
-
 // An upstream may answer and close before it has read the request.
 func TestP08EarlyAnswer(t *testing.T) {
 	up, b := newMCPBench(t)
@@ -199,14 +154,14 @@ func TestKeys(t *testing.T) {
 		var probes atomic.Int64
 		var verdict atomic.Bool
 		var broken atomic.Bool
-		k := keys{probe: func(context.Context, upstream.Target) (bool, error) {
+		k := keys{client: judge{probe: func() (bool, error) {
 			probes.Add(1)
 			time.Sleep(time.Second)
 			if broken.Load() {
 				return true, errors.New("no answer")
 			}
 			return verdict.Load(), nil
-		}}
+		}}}
 		one, two := &upstream.Target{Key: endpoint.NewSecret("1")}, &upstream.Target{Key: endpoint.NewSecret("2")}
 		check := func(what string, got, want bool, n int64) {
 			t.Helper()
@@ -252,6 +207,16 @@ func TestKeys(t *testing.T) {
 		time.Sleep(2 * time.Second)
 	})
 }
+
+// A judge is a Client for probes alone, which prove nothing about a key.
+type judge struct {
+	Client
+	probe func() (bool, error)
+}
+
+func (j judge) Probe(context.Context, upstream.Target) (bool, error) { return j.probe() }
+
+func (judge) Tells(context.Context, upstream.Target) bool { return false }
 
 // FuzzRepair: for any body, the answer is JSON and contains only IDs from the
 // body.

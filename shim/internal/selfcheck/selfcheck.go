@@ -151,6 +151,9 @@ func (c *Server) Send(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+// Tells implements proxy.Client.
+func (c *Server) Tells(context.Context, upstream.Target) bool { return false }
+
 // Probe implements proxy.Client.
 func (c *Server) Probe(context.Context, upstream.Target) (rejected bool, err error) {
 	return false, nil

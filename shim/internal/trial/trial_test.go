@@ -474,3 +474,31 @@ func TestTryQuery(t *testing.T) {
 		t.Errorf("the words hold the key: %q", v.Words)
 	}
 }
+
+// What a trial learns of the half without a key, a later probe need not ask.
+func TestTryTellsTheProbe(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		open []string
+		want bool
+	}{
+		{"asks for the key", nil, true},
+		{"asks for it in tools/list", []string{"server/discover", "initialize", "notifications/initialized"}, false},
+		{"asks for none", []string{"*"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			u := shimtest.NewUpstream(t, shimtest.Options{})
+			u.OpenTo(tt.open...)
+			k := newTester(t)
+			tg := target(t, u, endpoint.DefaultHeader)
+			k.Try(t.Context(), *tg)
+			u.Reset()
+			if got := k.Client.Tells(t.Context(), *tg); got != tt.want {
+				t.Errorf("Tells = %v, want %v", got, tt.want)
+			}
+			if n := len(u.Requests()); n != 0 {
+				t.Errorf("the upstream was asked %d times, want 0", n)
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ package trial
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"time"
 
@@ -41,6 +42,8 @@ type Verdict struct {
 	// LegacySSE says that the upstream speaks only the transport of revision
 	// 2024-11-05.
 	LegacySSE bool
+
+	connected bool // the upstream took the client's first request
 }
 
 const (
@@ -99,7 +102,12 @@ func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
 	// Any failure without the key shows that the key makes a difference.
 	ctx, cancel := context.WithTimeout(ctx, min(keylessTime, s.limit()/4))
 	defer cancel()
-	if bare := s.tryOnce(ctx, &upstream.Target{URL: t.URL, Header: t.Header}); bare.Outcome == OK {
+	bare := s.tryOnce(ctx, &upstream.Target{URL: t.URL, Header: t.Header})
+	if bare.Status == http.StatusUnauthorized {
+		s.Client.SetTells(&t, !bare.connected)
+	}
+	if bare.Outcome == OK {
+		s.Client.SetTells(&t, false)
 		v.Outcome, v.Words = Keyless, keylessWords(v, &t)
 	}
 	return v
@@ -129,7 +137,7 @@ func (s *Tester) tryOnce(ctx context.Context, t *upstream.Target) Verdict {
 		return rec.classify(ctx, err)
 	}
 	defer session.Close()
-	v := Verdict{Outcome: OK, LegacySSE: rec.legacy}
+	v := Verdict{Outcome: OK, LegacySSE: rec.legacy, connected: true}
 	if r := session.InitializeResult(); r != nil {
 		if r.ServerInfo != nil {
 			v.Server = printable(r.ServerInfo.Name, t, maxServer)
@@ -138,7 +146,7 @@ func (s *Tester) tryOnce(ctx context.Context, t *upstream.Target) Verdict {
 	}
 	if v.Tools, err = countTools(rec.step(ctx), session); err != nil {
 		failed := rec.classify(ctx, err)
-		failed.Server, failed.LegacySSE = v.Server, v.LegacySSE
+		failed.Server, failed.LegacySSE, failed.connected = v.Server, v.LegacySSE, true
 		if failed.Outcome != OK {
 			return failed
 		}

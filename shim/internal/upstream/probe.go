@@ -33,6 +33,43 @@ const (
 // no POST there and may say so before they look at the key, so they are also
 // asked for a stream.
 func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error) {
+	status, err := c.ask(ctx, &t)
+	return status == http.StatusUnauthorized, err
+}
+
+// checkLife is how long Tells trusts its memory.
+const checkLife = 24 * time.Hour
+
+// A check is what an upstream did with a probe that had no key.
+type check struct {
+	refused bool
+	seen    time.Time
+}
+
+// Tells reports whether Probe tells t's key from none: whether the upstream
+// refuses the same request without a key. It is false where that is not known.
+// It asks once a day at most, since each request without a key may count there
+// as a failed sign-in.
+func (c *Client) Tells(ctx context.Context, t Target) bool {
+	if known, ok := c.checks.get(eraKey(&t)); ok && time.Since(known.seen) < checkLife {
+		return known.refused
+	}
+	status, err := c.ask(ctx, &Target{URL: t.URL, Header: t.Header})
+	refused := status == http.StatusUnauthorized
+	if err == nil && (refused || status/100 == 2) {
+		c.SetTells(&t, refused)
+	}
+	return refused
+}
+
+// SetTells records what a trial learned: whether t's upstream refused the first
+// request of a client that had no key.
+func (c *Client) SetTells(t *Target, refused bool) {
+	c.checks.learn(eraKey(t), check{refused, time.Now()})
+}
+
+// ask sends a probe and returns the status of the answer.
+func (c *Client) ask(ctx context.Context, t *Target) (status int, err error) {
 	limit := c.ProbeTime
 	if limit == 0 {
 		limit = probeTime
@@ -40,28 +77,28 @@ func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	body, header := initializeBody, http.Header{}
-	if _, ok := c.eras.get(eraKey(&t)); ok {
+	if _, ok := c.eras.get(eraKey(t)); ok {
 		body = discoverBody
 		header.Set("Mcp-Protocol-Version", Modern)
 		header.Set("Mcp-Method", "server/discover")
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("Accept", "application/json, text/event-stream")
-	resp, err := c.send(ctx, &t, http.MethodPost, body, header)
+	resp, err := c.send(ctx, t, http.MethodPost, body, header)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	drop(resp)
 	if id := resp.Header.Get("Mcp-Session-Id"); id != "" {
-		c.endSession(ctx, &t, id)
+		c.endSession(ctx, t, id)
 	}
 	if slices.Contains([]int{400, 404, 405}, resp.StatusCode) {
-		if resp, err = c.send(ctx, &t, http.MethodGet, "", http.Header{"Accept": {"text/event-stream"}}); err != nil {
-			return false, err
+		if resp, err = c.send(ctx, t, http.MethodGet, "", http.Header{"Accept": {"text/event-stream"}}); err != nil {
+			return 0, err
 		}
 		resp.Body.Close() // not read first: a stream may be silent, or endless
 	}
-	return resp.StatusCode == http.StatusUnauthorized, nil
+	return resp.StatusCode, nil
 }
 
 func (c *Client) send(ctx context.Context, t *Target, method, body string, header http.Header) (*http.Response, error) {

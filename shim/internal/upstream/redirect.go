@@ -73,40 +73,40 @@ type pathKey struct{ scheme, host, path string }
 // fill memory.
 const maxPaths = 256
 
-// A pathMemory remembers where a redirecting upstream answered in the end: the
-// next call goes there at once, without sending its body twice. Reading takes
-// no lock.
-type pathMemory struct {
+// A pathMemory remembers something of a path, such as where a redirecting
+// upstream answered in the end: the next call goes there at once, without
+// sending its body twice. Reading takes no lock.
+type pathMemory[V any] struct {
 	mu  sync.Mutex
-	now atomic.Pointer[map[pathKey]string]
+	now atomic.Pointer[map[pathKey]V]
 }
 
-func (m *pathMemory) get(k pathKey) (string, bool) {
+func (m *pathMemory[V]) get(k pathKey) (v V, ok bool) {
 	now := m.now.Load()
 	if now == nil {
-		return "", false
+		return v, false
 	}
-	path, ok := (*now)[k]
-	return path, ok
+	v, ok = (*now)[k]
+	return v, ok
 }
 
-func (m *pathMemory) learn(k pathKey, path string) {
-	m.change(func(next map[pathKey]string) {
+func (m *pathMemory[V]) learn(k pathKey, v V) {
+	m.change(func(next map[pathKey]V) {
 		if len(next) >= maxPaths {
 			clear(next)
 		}
-		next[k] = path
+		next[k] = v
 	})
 }
 
-func (m *pathMemory) forget(k pathKey) {
-	m.change(func(next map[pathKey]string) { delete(next, k) })
+func (m *pathMemory[V]) forget(k pathKey) {
+	m.change(func(next map[pathKey]V) { delete(next, k) })
 }
 
-func (m *pathMemory) change(f func(map[pathKey]string)) {
+func (m *pathMemory[V]) change(f func(map[pathKey]V)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	next := map[pathKey]string{}
+	next := map[pathKey]V{}
 	if now := m.now.Load(); now != nil {
 		for k, v := range *now {
 			next[k] = v

@@ -62,9 +62,10 @@ type Client struct {
 	quick         *wire.Transport // used in place of plain where the request fits
 	plain, secure *http.Transport
 	start         time.Time
-	drift         atomic.Int64 // of the wall clock against start's, in nanoseconds
-	paths         pathMemory   // requested path -> path that answered
-	eras          pathMemory   // endpoint of the newer era -> its revision
+	drift         atomic.Int64       // of the wall clock against start's, in nanoseconds
+	paths         pathMemory[string] // requested path -> path that answered
+	eras          pathMemory[string] // endpoint of the newer era -> its revision
+	checks        pathMemory[check]  // endpoint -> what it does without a key
 }
 
 // New returns a Client that connects through g; nil means a Guard that knows

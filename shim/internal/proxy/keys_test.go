@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/shimtest"
+)
+
+// A 401 to a good key has another cause: it ends a session, or refuses one
+// request. It never counts against the key where a probe tells a key from none.
+func TestP08UnconfirmedRejection(t *testing.T) {
+	const own = `{"jsonrpc":"2.0","error":{"code":-32000,"message":"session not found"},"id":null}`
+	const theirs = `{"error":"slow down"}`
+	type answer struct {
+		status int
+		body   string
+	}
+	gone, forbidden := answer{404, own}, answer{403, theirs}
+	session := []string{"Mcp-Session-Id", "lost"}
+	for _, tt := range []struct {
+		name, method, body string
+		header             []string
+		opens              bool // the upstream asks for no key in the first request
+		want               answer
+		dead               bool // after the third in a row
+	}{
+		{"call", "POST", callBody, nil, false, forbidden, false},
+		{"call, probe proves nothing", "POST", callBody, nil, true, forbidden, true},
+		{"call in a session", "POST", callBody, session, false, gone, false},
+		{"call in a session, probe proves nothing", "POST", callBody, session, true, gone, false},
+		{"notification", "POST", noteBody, nil, false, forbidden, false},
+		{"notification in a session", "POST", noteBody, session, true, gone, false},
+		{"batch", "POST", "[" + callBody + "," + listBody + "]", nil, false, forbidden, false},
+		{"initialize", "POST", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}`, nil, false, forbidden, false},
+		{"stream", "GET", "", nil, false, forbidden, false},
+		{"stream, probe proves nothing", "GET", "", nil, true, forbidden, false},
+		{"stream of a session", "GET", "", session, true, gone, false},
+		{"end of a session", "DELETE", "", session, true, gone, false},
+		{"end of no session", "DELETE", "", nil, true, forbidden, false},
+		{"head", "HEAD", "", nil, true, answer{403, ""}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			up, b := newMCPBench(t)
+			b.setKey(up.Key())
+			if tt.opens {
+				up.OpenTo("initialize", "server/discover")
+			}
+			up.Break(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("X-Fail") == "" {
+					return false
+				}
+				w.Header().Set("WWW-Authenticate", "Bearer")
+				w.Header().Set("X-Request-Id", "theirs")
+				return shimtest.Status(401, theirs)(w, r)
+			})
+			send := func(n int, header ...string) (*http.Response, string, Outcome) {
+				t.Helper()
+				res, body := b.do(t, b.request(t, tt.method, "", tt.body, append(header, tt.header...)...))
+				return res, body, b.last(t, n)
+			}
+			for n := 1; n <= 6; n++ {
+				want, dead := tt.want, tt.dead && n >= strikes
+				res, body, out := send(n, "X-Fail", "1")
+				if dead {
+					want = answer{200, body}
+				}
+				if res.StatusCode != want.status || body != want.body || strings.Contains(body, deadWords) != dead {
+					t.Errorf("answer %d: got %d %s, want %d %s", n, res.StatusCode, body, want.status, want.body)
+				}
+				if res.Header.Get("WWW-Authenticate") != "" {
+					t.Error("got a challenge")
+				}
+				if out.Confirmed401 != dead || out.Success || dead != (out.Status == 401) {
+					t.Errorf("answer %d: got outcome %+v", n, out)
+				}
+			}
+			probes := map[bool]int{} // with a key
+			for _, r := range up.Requests() {
+				if r.Header.Get("X-Fail") == "" && (r.RPC == "initialize" || r.RPC == "server/discover") {
+					probes[r.Header.Get("Authorization") != ""]++
+				}
+			}
+			if probes[true] != 1 || probes[false] != 1 {
+				t.Errorf("got %d probes with a key and %d without one within 30 s, want one of each", probes[true], probes[false])
+			}
+		})
+	}
+}
+
+// Strikes count in a row only.
+func TestP08StrikesEnd(t *testing.T) {
+	up, b := newMCPBench(t)
+	b.setKey(up.Key())
+	up.OpenTo("initialize", "server/discover")
+	up.Break(func(w http.ResponseWriter, r *http.Request) bool {
+		return r.Header.Get("X-Fail") != "" && shimtest.Status(401, "no")(w, r)
+	})
+	fail, good := []string{"X-Fail", "1"}, []string(nil)
+	for i, tt := range []struct {
+		name   string
+		header []string
+		status int
+		dead   bool
+	}{
+		{"first", fail, 403, false}, {"second", fail, 403, false}, {"success", good, 200, false},
+		{"first again", fail, 403, false}, {"second again", fail, 403, false}, {"third in a row", fail, 200, true},
+	} {
+		res, body := b.post(t, strings.Replace(callBody, `"arguments":{}`, `"arguments":{"text":"x"}`, 1), tt.header...)
+		if res.StatusCode != tt.status || strings.Contains(body, deadWords) != tt.dead {
+			t.Errorf("%s: got %d %s", tt.name, res.StatusCode, body)
+		}
+		if out := b.last(t, i+1); out.Confirmed401 != tt.dead {
+			t.Errorf("%s: got outcome %+v", tt.name, out)
+		}
+	}
+}
