@@ -10,6 +10,7 @@ toolchain go1.26.11
 require (
 	fyne.io/systray v1.12.2
 	git.sr.ht/~jackmordaunt/go-toast v1.1.2
+	github.com/andybalholm/brotli v1.3.0
 	github.com/atotto/clipboard v0.1.4
 	github.com/esiqveland/notify v0.13.3
 	github.com/godbus/dbus/v5 v5.2.2

@@ -136,7 +136,7 @@ var layers = map[string][]string{
 		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/httpx",
 	},
 	"shim/internal/upstream": {
-		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire",
+		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/wire", "github.com/andybalholm/brotli",
 	},
 	"shim/internal/trial": {
 		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk",
@@ -221,6 +221,7 @@ var layers = map[string][]string{
 var linked = []string{
 	"fyne.io/systray",
 	"git.sr.ht/~jackmordaunt/go-toast",
+	"github.com/andybalholm/brotli",
 	"github.com/atotto/clipboard",
 	"github.com/danieljoos/wincred",
 	"github.com/esiqveland/notify",

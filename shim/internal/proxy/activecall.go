@@ -291,6 +291,9 @@ func (a *activeCall) receive(res *http.Response) error {
 		// A 401 would make the client discard a good token.
 		res.StatusCode = http.StatusForbidden
 	}
+	if err := upstream.Undecoded(res); err != nil {
+		return err
+	}
 	if copyAnswer(a.w.Header(), res.Header, res.ContentLength) {
 		res.ContentLength = -1
 		if a.in.Method != http.MethodHead && res.StatusCode == http.StatusOK {

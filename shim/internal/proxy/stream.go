@@ -33,13 +33,7 @@ type stream struct {
 
 // openStream turns the answer into an event stream.
 func (a *activeCall) openStream(res *http.Response) {
-	s := &stream{call: a, out: http.NewResponseController(a.w)}
-	// Nothing can be inserted into compressed bytes.
-	if res.Header["Content-Encoding"] == nil {
-		s.rest = a.proxy.KeepAlive
-		s.rewriter = a.rewriter(res)
-	}
-	a.stream = s
+	a.stream = &stream{call: a, out: http.NewResponseController(a.w), rest: a.proxy.KeepAlive, rewriter: a.rewriter(res)}
 }
 
 // begin starts the stream's timers. The header was sent.
@@ -47,9 +41,7 @@ func (s *stream) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
-	if s.rest > 0 {
-		s.tick = time.AfterFunc(s.rest, s.keep)
-	}
+	s.tick = time.AfterFunc(s.rest, s.keep)
 	if expires := s.call.call.Expires; !expires.IsZero() {
 		s.cuts.Add(1)
 		s.limit = time.AfterFunc(time.Until(expires), func() {

@@ -65,7 +65,7 @@ func failure(err error) Outcome {
 	if _, ok := errors.AsType[*safedial.Refused](err); ok {
 		return Refused
 	}
-	if errors.Is(err, errTooLong) {
+	if _, coding := errors.AsType[*upstream.CodingError](err); coding || errors.Is(err, errTooLong) {
 		return NotMCP
 	}
 	return Unreachable

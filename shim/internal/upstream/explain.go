@@ -65,6 +65,9 @@ func Explain(err error) string {
 	if e, ok := errors.AsType[*ElsewhereError](err); ok {
 		return e.Explain("The server")
 	}
+	if e, ok := errors.AsType[*CodingError](err); ok {
+		return fmt.Sprintf("The server compressed its answer in a way that nobody asked for and that Key2OAuth does not know: %s. Turn that off at the server, or contact the people who run it.", display.Text(e.Coding, 40))
+	}
 	if e, ok := errors.AsType[*safedial.Refused](err); ok {
 		return fmt.Sprintf("Key2OAuth does not connect to %s: %s. Check the server's address.", e.Addr.Addr(), e.Why)
 	}

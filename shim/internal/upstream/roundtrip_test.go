@@ -495,13 +495,6 @@ func TestP15UnaskedCompression(t *testing.T) {
 			t.Errorf("got %q, %v before the stream ended, want the event", b[:n], err)
 		}
 	})
-	t.Run("unknown coding passes", func(t *testing.T) {
-		resp := get(t, "br", func(w http.ResponseWriter) { io.WriteString(w, "opaque") })
-		b, _ := io.ReadAll(resp.Body)
-		if string(b) != "opaque" || resp.Header.Get("Content-Encoding") != "br" {
-			t.Errorf("got %q with %q, want it as it is", b, resp.Header.Get("Content-Encoding"))
-		}
-	})
 	t.Run("not gzip at all", func(t *testing.T) {
 		resp := get(t, "gzip", func(w http.ResponseWriter) { io.WriteString(w, "plain") })
 		if b, err := io.ReadAll(resp.Body); err == nil {

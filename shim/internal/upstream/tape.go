@@ -2,12 +2,9 @@ package upstream
 
 import (
 	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -194,45 +191,3 @@ func (r *tapeReader) Close() error {
 	}
 	return nil
 }
-
-// decode undoes a compression that was not asked for: some upstreams compress
-// in spite of "Accept-Encoding: identity".
-func decode(resp *http.Response) {
-	var open func(io.Reader) (io.ReadCloser, error)
-	switch strings.ToLower(resp.Header.Get("Content-Encoding")) {
-	case "gzip", "x-gzip":
-		open = func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }
-	case "deflate":
-		open = zlib.NewReader // RFC 9110, Section 8.4.1.2
-	default:
-		return
-	}
-	if resp.Body == http.NoBody || resp.ContentLength == 0 {
-		return
-	}
-	resp.Body = &decoder{src: resp.Body, open: open}
-	resp.Header.Del("Content-Encoding")
-	resp.Header.Del("Content-Length")
-	resp.ContentLength, resp.Uncompressed = -1, true
-}
-
-// A decoder reads nothing before its first Read: the compression header of an
-// event stream may come long after the response header.
-type decoder struct {
-	src  io.ReadCloser
-	open func(io.Reader) (io.ReadCloser, error)
-	r    io.ReadCloser
-	err  error
-}
-
-func (d *decoder) Read(p []byte) (int, error) {
-	if d.r == nil && d.err == nil {
-		d.r, d.err = d.open(d.src)
-	}
-	if d.err != nil {
-		return 0, d.err
-	}
-	return d.r.Read(p)
-}
-
-func (d *decoder) Close() error { return d.src.Close() }
