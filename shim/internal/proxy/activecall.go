@@ -52,7 +52,7 @@ type activeCall struct {
 	small     bool // the answer needs only a small buffer
 	res       *http.Response
 	whole     bool        // its body was read to the end
-	begun     atomic.Bool // the status line was sent
+	begun     atomic.Bool // its status line was sent, and it is not one of our refusals
 	duplex    bool        // it was sent while the request was still being read
 
 	watcher  *time.Timer
@@ -236,7 +236,8 @@ func (a *activeCall) take() {
 // writeHeader begins the answer.
 func (a *activeCall) writeHeader(status int) {
 	a.status = status
-	a.begun.Store(true)
+	// A refusal is short, and must not meet the deadline that ended the request.
+	a.begun.Store(a.res != nil)
 	if a.res != nil && a.in.ContentLength != 0 && !a.eof.Load() {
 		// The upstream answers before it has read the whole request. Without
 		// full duplex the HTTP server would discard the rest, which breaks the
