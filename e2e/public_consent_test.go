@@ -234,7 +234,7 @@ func TestNewWebsiteInChromium(t *testing.T) {
 		b.signIn(a)
 		b.run(chromedp.Navigate(c.AuthorizeURL()))
 		b.arrive(a.consentPath())
-		b.waitFor(shimtest.Text("consent.https.warn"))
+		b.waitFor(shimtest.Text("consent.https.warn", "Linear"))
 		b.look("public-new-website")
 		b.run(click(`input[name=credential]:not([value=new])`))
 		b.approve() // the browser does not send the form: a box is not checked
@@ -247,7 +247,7 @@ func TestNewWebsiteInChromium(t *testing.T) {
 		b.approve()
 		b.waitFor(shimtest.TextSayYouKnow)
 		b.look("public-new-website-not-said")
-		b.run(click(`input[name=redirect_known]`), click(`input[name=credential]:not([value=new])`))
+		b.run(click(`input[name=confirmed]`), click(`input[name=credential]:not([value=new])`))
 		b.approve()
 		redeem(t, c, cb.wait(t))
 		b.waitFor("The client has its answer")
@@ -259,7 +259,7 @@ func TestNewWebsiteInChromium(t *testing.T) {
 		b.run(chromedp.Navigate(register().AuthorizeURL()))
 		b.arrive(a.consentPath())
 		b.waitFor(shimtest.Text("consent.known"))
-		if n := value(b, chromedp.Evaluate[int](`document.querySelectorAll("input[name=redirect_known], .unknown").length`)); n != 0 {
+		if n := value(b, chromedp.Evaluate[int](`document.querySelectorAll("input[name=confirmed], .unknown").length`)); n != 0 {
 			t.Error("the page still asks whether the website is known")
 		}
 	})

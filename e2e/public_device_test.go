@@ -90,11 +90,11 @@ func TestOtherDevice(t *testing.T) {
 		tab.run(chromedp.Navigate(a.origin + "/"))
 		tab.waitFor(shimtest.Text("home.asked"))
 		tab.run(click(`.pending li:has(.badge) a.button`))
-		tab.waitFor(shimtest.Text("consent.number.h"))
+		tab.waitFor(shimtest.Text("consent.device.band"))
 	}
 	approve := func(tab *chromium, number string) {
 		tab.t.Helper()
-		tab.run(chromedp.SendKeys(numberField, number), click(`input[name=credential]:not([value=new])`))
+		tab.run(chromedp.SendKeys(numberField, number), click(`input[name=credential]:not([value=new])`), click(`input[name=confirmed]`))
 		tab.approve()
 	}
 

@@ -2,6 +2,7 @@ package shim_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -101,11 +102,11 @@ func TestL10Number(t *testing.T) {
 	}
 	// After a wrong key nothing is lost, and the number need not be typed
 	// again.
-	page = owner.Submit(form, map[string]string{"credential": "new", "api_key": "wrong", "number": ph.number, "action": "approve"})
+	page = owner.Submit(form, map[string]string{"credential": "new", "api_key": "wrong", "number": ph.number, "confirmed": "1", "action": "approve"})
 	if form = owner.Form(page, "/consent/"+ph.id); form.Has("number") {
 		t.Error("the right number must be typed again after a wrong key")
 	}
-	done := owner.Submit(form, map[string]string{"credential": credential, "action": "approve"})
+	done := owner.Submit(form, map[string]string{"credential": credential, "confirmed": "1", "action": "approve"})
 	if done.Status != http.StatusOK || done.Location != "" || strings.Contains(done.Body, "code=") {
 		t.Fatalf("Approve = %d %q, want a page without the code", done.Status, done.Location)
 	}
@@ -246,6 +247,95 @@ func TestPhishedOwner(t *testing.T) {
 	})
 }
 
+// TestAnswerToAnotherDevice: whatever the redirect, a request from another
+// device is never told as one of this computer, and is approved only by an owner
+// who confirms holding that device. The same words stand wherever the request
+// and the app are listed.
+func TestAnswerToAnotherDevice(t *testing.T) {
+	for _, tt := range []struct{ name, redirect, returns, shown string }{
+		{"loopback", "http://localhost:3118/callback", "an app on the other device", "An app on the other device"},
+		{"custom scheme", "cursor://anysphere.cursor-mcp/oauth/callback", "an app on the other device (a link that starts with cursor:)", "An app on the other device"},
+		{"known website", "https://claude.ai/api/mcp/auth_callback", "claude.ai on the other device", "claude.<wbr>ai"},
+		{"unknown website", "https://new.example/callback", "new.example on the other device", "new.<wbr>example"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := startPublic(t)
+			up := shimtest.NewUpstream(t, shimtest.Options{})
+			slug, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+			ph := p.ask(farAddr, tt.redirect, mcpURL)
+			if q := p.shim.Status().Pending; len(q) != 1 || q[0].ReturnsTo != tt.returns || !q[0].Asked {
+				t.Errorf("status lists %+v, want one that returns to %s", q, tt.returns)
+			}
+			owner := p.owner()
+			if home := owner.Open("/").Body; !strings.Contains(home, web.Text("home.pending.to", tt.returns)) || !strings.Contains(home, web.Text("home.pending.device.1", "Weather")) {
+				t.Errorf("the Servers page does not say that another device asks:\n%s", home)
+			}
+			page := owner.Open("/consent/" + ph.id)
+			main, _, _ := strings.Cut(page.Body, "</main>")
+			for _, want := range []string{tt.shown, "that device", web.Text("consent.h1.device", "Weather")} {
+				if !strings.Contains(main, want) {
+					t.Errorf("the page does not say %q:\n%s", want, main)
+				}
+			}
+			for _, wrong := range []string{"this computer</p>", "An app on this computer", web.Text("consent.loopback"), web.Text("consent.known"), ">cursor:", "localhost"} {
+				if strings.Contains(main, wrong) {
+					t.Errorf("the page says %q:\n%s", wrong, main)
+				}
+			}
+			form := owner.Form(page, "/consent/"+ph.id)
+			answer := map[string]string{"api_key": up.Key(), "credential": "new", "number": ph.number, "action": "approve"}
+			for _, box := range []string{"", "unset"} {
+				if box == "" {
+					answer["confirmed"] = ""
+				} else {
+					delete(answer, "confirmed")
+				}
+				if page = owner.Submit(form, answer); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, web.TextSayYouPressed) {
+					t.Fatalf("Approve with the number and without the box = %d", page.Status)
+				}
+			}
+			form = owner.Form(page, "/consent/"+ph.id)
+			if page := ph.look(); page.Location != "" {
+				t.Fatalf("the other device gets %q", page.Location)
+			}
+			answer["confirmed"] = "1"
+			if done := owner.Submit(form, answer); done.Status != http.StatusOK || done.Location != "" {
+				t.Fatalf("Approve = %d %q", done.Status, done.Location)
+			}
+			ph.client.CodeFrom(redirectOf(t, ph.look()))
+			_, out := p.api("GET", "/api/grants", nil)
+			g := out["grants"].([]any)[0].(map[string]any)
+			if g["returns_to"] != tt.returns || g["slug"] != slug {
+				t.Errorf("the grant is listed as %v, want that it returned to %s", g, tt.returns)
+			}
+			if home := owner.Open("/").Body; !strings.Contains(home, web.Text("home.pending.to", tt.returns)) {
+				t.Errorf("the Servers page does not say where the app is:\n%s", home)
+			}
+
+			// An approval for another device is none for this one, or for the next.
+			again := p.ask(farAddr, tt.redirect, mcpURL)
+			page = owner.Open("/consent/" + again.id)
+			if strings.Contains(page.Body, web.Text("consent.known")) || !owner.Form(page, "/consent/"+again.id).Has("confirmed") {
+				t.Error("the next request is taken for known")
+			}
+		})
+	}
+}
+
+// redirectOf returns where a page leads, by redirect or by its link.
+func redirectOf(t *testing.T, page *shimtest.Page) string {
+	t.Helper()
+	if page.Location != "" {
+		return page.Location
+	}
+	_, rest, _ := strings.Cut(page.Body, `class="button primary" href="`)
+	link, _, ok := strings.Cut(rest, `"`)
+	if !ok {
+		t.Fatalf("page %d leads nowhere:\n%s", page.Status, page.Body)
+	}
+	return html.UnescapeString(link)
+}
+
 func TestDenyAcross(t *testing.T) {
 	p := startPublic(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -307,7 +397,7 @@ func TestL09Prompts(t *testing.T) {
 	if waiting > 20 || waiting+refused != 100 {
 		t.Errorf("%d requests wait and %d were refused, want at most 20 of 100 to wait", waiting, refused)
 	}
-	if all := told.list(); len(all) != 1 || all[0].RedirectHost != "claude.ai" || !strings.HasPrefix(all[0].Path, "/consent/") {
+	if all := told.list(); len(all) != 1 || !strings.HasPrefix(all[0].Path, "/consent/") {
 		t.Errorf("the owner was told %+v, want one prompt", all)
 	}
 	owner := p.owner()

@@ -404,7 +404,7 @@ func TestNewWebsite(t *testing.T) {
 	if done := owner.Submit(form, answer); done.Location != "" || done.Status != http.StatusUnprocessableEntity {
 		t.Fatalf("Approve without confirming the website = %d %q", done.Status, done.Location)
 	}
-	answer["redirect_known"] = "1"
+	answer["confirmed"] = "1"
 	done := owner.Submit(form, answer)
 	c.CodeFrom(done.Location)
 

@@ -68,8 +68,7 @@ func review(s State) []Item {
 	case 0:
 		return nil
 	case 1:
-		r := s.Pending[0]
-		return []Item{{Text: t("review", name(r.Client)), Action: Action{ReviewRequest, r.ID}}}
+		return []Item{{Text: t("review"), Action: Action{ReviewRequest, s.Pending[0].ID}}}
 	}
 	return []Item{{Text: t("review.many", len(s.Pending)), Action: Action{Verb: ReviewRequest}}}
 }

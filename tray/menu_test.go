@@ -69,7 +69,7 @@ func menuStates() map[string]State {
 		"rejected-key":            but(connected(), func(s *State) { s.Endpoints[0].Key = KeyRejected }),
 		"needed-key":              but(connected(), func(s *State) { s.Endpoints[1].Key = KeyNeeded }),
 		"paused":                  but(connected(), func(s *State) { s.Paused = true }),
-		"paused-with-request":     but(connected(), func(s *State) { s.Paused = true; s.Pending = []Request{{"r1", "ChatGPT"}} }),
+		"paused-with-request":     but(connected(), func(s *State) { s.Paused = true; s.Pending = []Request{{ID: "r1"}} }),
 		"offline":                 but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelOffline} }),
 		"locked-keychain":         but(connected(), func(s *State) { s.Keychain = KeychainWaiting }),
 		"unusable-keychain":       but(connected(), func(s *State) { s.Keychain = KeychainUnusable }),
@@ -88,7 +88,7 @@ func menuStates() map[string]State {
 				s.Endpoints = append(s.Endpoints, Endpoint{Slug: fmt.Sprint("slug", i), Name: n})
 			}
 			s.Clients = []Client{{Grant: "g1", Name: odd[0], Endpoint: odd[4]}}
-			s.Pending = []Request{{"r1", odd[2]}}
+			s.Pending = []Request{{ID: "r1"}}
 		}),
 		"stopped-yours":  but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", PartyOwner, now.Add(-time.Minute)} }),
 		"stopped-client": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", PartyClient, now.Add(-time.Minute)} }),
@@ -99,10 +99,10 @@ func menuStates() map[string]State {
 		}),
 		"stopped-long-ago": but(connected(), func(s *State) { s.Stopped = Attempt{"Claude", PartyClient, now.Add(-time.Hour - 1)} }),
 		"full-disk":        but(connected(), func(s *State) { s.DiskFull = true }),
-		"request":          but(connected(), func(s *State) { s.Pending = []Request{{"r1", "Claude"}} }),
-		"requests":         but(connected(), func(s *State) { s.Pending = []Request{{"r1", "Claude"}, {"r2", "Cursor"}} }),
+		"request":          but(connected(), func(s *State) { s.Pending = []Request{{ID: "r1"}} }),
+		"requests":         but(connected(), func(s *State) { s.Pending = []Request{{ID: "r1"}, {ID: "r2"}} }),
 		"everything-at-once": but(connected(), func(s *State) {
-			s.Pending = []Request{{"r1", "Claude"}}
+			s.Pending = []Request{{ID: "r1"}}
 			s.Endpoints[0].Key = KeyRejected
 			s.Tunnel = Tunnel{State: TunnelNeedsYou, Words: "The domain is in use elsewhere"}
 			s.Keychain = KeychainMemory

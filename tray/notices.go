@@ -20,7 +20,7 @@ func Notices(s State) []Notice {
 	var all []Notice
 	if n := len(s.Pending); n > 0 {
 		// All requests share one notice, which is over when none waits.
-		body := t("notice.request.body", name(s.Pending[0].Client))
+		body := t("notice.request.body")
 		if n > 1 {
 			body = t("notice.requests.body", n)
 		}

@@ -18,11 +18,10 @@ type State struct {
 	Login     Login
 }
 
-// A Request is an authorization request that waits for the owner.
-type Request struct {
-	ID     string
-	Client string
-}
+// A Request is an authorization request of another device that waits for the
+// owner. Anybody may have sent it, so nothing that came with it is shown before
+// the owner opens its page.
+type Request struct{ ID string }
 
 // A Keychain is whether the encryption key is available.
 type Keychain int

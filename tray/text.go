@@ -13,7 +13,7 @@ var text = map[string]string{
 	"product": "Key2OAuth",
 	"unnamed": "Unnamed",
 
-	"review":      "Review request from %s...",
+	"review":      "Review request...",
 	"review.many": "Review %d requests...",
 
 	"status.locked":       "Locked - unlock your keychain",
@@ -64,9 +64,9 @@ var text = map[string]string{
 	"login":     "Start at login",
 	"quit":      "Quit Key2OAuth",
 
-	"notice.request":        "An app asks for access",
-	"notice.request.body":   "%s is waiting for your answer. If you did not start this, deny it.",
-	"notice.requests.body":  "%d requests are waiting for your answer. If you did not start them, deny them.",
+	"notice.request":        "Another device asks for access",
+	"notice.request.body":   "Whoever holds it will be able to use your server. If you did not press Connect there, deny it.",
+	"notice.requests.body":  "%d requests are waiting. Deny what you did not start yourself.",
 	"notice.request.button": "Review",
 	"notice.rejected":       "API key rejected",
 	"notice.rejected.body":  "%s does not accept its API key. Calls fail until you paste a new one.",
@@ -96,7 +96,7 @@ var text = map[string]string{
 	"ago.layout":  "2 Jan 2006",
 
 	"tooltip":           "Key2OAuth - %s",
-	"tooltip.request":   "an app is waiting for you",
+	"tooltip.request":   "a request is waiting for you",
 	"tooltip.key":       "a key needs attention",
 	"tooltip.keys":      "%d keys need attention",
 	"tooltip.locked":    "unlock your keychain",

@@ -19,7 +19,7 @@ func trayState(o api.Overview) tray.State {
 	}
 	for _, q := range st.Pending {
 		if q.Asked { // the others have their page open already
-			s.Pending = append(s.Pending, tray.Request{ID: path.Base(q.URL), Client: trayName(q.ClientName)})
+			s.Pending = append(s.Pending, tray.Request{ID: path.Base(q.URL)})
 		}
 	}
 	for _, e := range o.Endpoints {

@@ -27,7 +27,7 @@ func TestTrayState(t *testing.T) {
 	o.Clients = []api.ClientSummary{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}}
 	want := tray.State{
 		Paused:    true,
-		Pending:   []tray.Request{{ID: "two", Client: "ChatGPT"}},
+		Pending:   []tray.Request{{ID: "two"}},
 		Tunnel:    tray.Tunnel{State: tray.TunnelConnected, Host: "calm-otter.ngrok-free.app"},
 		Endpoints: []tray.Endpoint{{Slug: "aaaaaaaaaaaa", Name: "Linear", Key: tray.KeyRejected, LastUsed: used}},
 		Clients:   []tray.Client{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}},
@@ -50,7 +50,7 @@ func TestTrayStateOfStrangers(t *testing.T) {
 	a.Client, a.Last = name, time.Now()
 	o.Status.Attempts = []api.Attempt{a}
 	s := trayState(o)
-	for _, got := range []string{s.Pending[0].Client, s.Endpoints[0].Name, s.Clients[0].Name, s.Clients[0].Endpoint, s.Stopped.Client} {
+	for _, got := range []string{s.Endpoints[0].Name, s.Clients[0].Name, s.Clients[0].Endpoint, s.Stopped.Client} {
 		if got != want {
 			t.Errorf("got the name %q, want %q", got, want)
 		}

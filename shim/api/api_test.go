@@ -31,7 +31,7 @@ func TestGolden(t *testing.T) {
 			Version: "1", LocalOrigin: "http://127.0.0.1:7450", PublicOrigin: &public, PublicListener: &listener, Tunnel: tunnel,
 			Keychain: Keychain{Mode: ModeOS, State: KeychainMemory, Words: "W", CanKeep: true}, Disk: DiskStatus{State: DiskFull, Words: "W", Next: "N"},
 			Paused: true, SameUserCheck: true, Endpoints: 1, Rejected: 2, Grants: 3,
-			Pending:  []Pending{{URL: "u", ClientName: "c", RedirectHost: "h", Slug: "s", Created: at, Asked: true}, {Created: at}},
+			Pending:  []Pending{{URL: "u", ClientName: "c", RedirectHost: "h", ReturnsTo: "r", Slug: "s", Created: at, Asked: true}, {Created: at}},
 			Attempts: attempts,
 		},
 		"status-zero":  Status{},
@@ -41,7 +41,7 @@ func TestGolden(t *testing.T) {
 		"several-keys": SeveralKeys{Error: "E", Credentials: []Credential{{ID: "c1", Label: "key 1", State: CredentialUnverified}}},
 		"created":      CreatedEndpoint{"s", "m", "l", "d", "n"},
 		"grants": Grants{[]Grant{
-			{ID: "g1", Slug: "s", ClientID: "ci", ClientName: "cn", RedirectHost: "rh", Origin: "o", Credential: "c", Created: at, LastUsed: &later}, {Created: at},
+			{ID: "g1", Slug: "s", ClientID: "ci", ClientName: "cn", RedirectHost: "rh", ReturnsTo: "rt", Origin: "o", Credential: "c", Created: at, LastUsed: &later}, {Created: at},
 		}},
 		"settings":      Settings{AccessTTL: 3600, LogLevel: &level, Login: &login, DataDir: "d"},
 		"settings-zero": Settings{},

@@ -110,6 +110,7 @@ type Grant struct {
 	ClientID     string     `json:"client_id"`
 	ClientName   string     `json:"client_name"`
 	RedirectHost string     `json:"redirect_host"`
+	ReturnsTo    string     `json:"returns_to"` // where its answer went, for people
 	Origin       string     `json:"origin"`
 	Credential   string     `json:"credential"`
 	Created      time.Time  `json:"created"`

@@ -79,6 +79,7 @@ type Pending struct {
 	URL          string    `json:"url"`
 	ClientName   string    `json:"client_name"`
 	RedirectHost string    `json:"redirect_host"`
+	ReturnsTo    string    `json:"returns_to"` // where the answer goes, for people
 	Slug         string    `json:"slug,omitempty"`
 	Created      time.Time `json:"created"`
 	// Asked says that another device waits for the answer: its number must be
@@ -86,13 +87,11 @@ type Pending struct {
 	Asked bool `json:"asked,omitempty"`
 }
 
-// A Prompt is what waits for the owner.
+// A Prompt is what waits for the owner. It holds nothing of what the other
+// device sent, since anybody can send it.
 type Prompt struct {
-	Waiting      int    // how many requests; 0 once none waits any more
-	Client       string // name of the first, which it chose itself unless Verified
-	Verified     bool
-	RedirectHost string // where the answer of the first goes
-	Path         string // the page that shows it, for shim.Shim.OwnerLink
+	Waiting int    // how many requests; 0 once none waits any more
+	Path    string // the page that shows the first, for shim.Shim.OwnerLink
 }
 
 // A Call is one call that is over: an element of GET /api/activity, and the

@@ -60,12 +60,12 @@ func TestDaemon(t *testing.T) {
 	bus := traytest.StartBus(t)
 	daemon := bus.StartNotifier(t, "actions", "body", "body-markup")
 	n := start(t, bus.Address)
-	request := tray.State{Pending: []tray.Request{{ID: "r1", Client: "<b>R&D</b>"}}}
+	request := tray.State{Pending: []tray.Request{{ID: "r1"}}}
 	n.states <- request
 	got := daemon.Next(t)
 	want := traytest.Note{
 		ID: 1, App: "Key2OAuth", Icon: "key2oauth", Summary: tray.Text("notice.request"),
-		Body:    tray.Text("notice.request.body", "&lt;b&gt;R&amp;D&lt;/b&gt;"),
+		Body:    tray.Text("notice.request.body"),
 		Actions: []string{"default", "Review"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -184,7 +184,7 @@ func TestRealDaemon(t *testing.T) {
 	before := d.Screen(t)
 	rejected := tray.State{Endpoints: []tray.Endpoint{{Slug: "s", Name: "Linear <b>R&D</b>", Key: tray.KeyRejected}}}
 	state := rejected
-	state.Pending = []tray.Request{{ID: "r1", Client: "Claude"}}
+	state.Pending = []tray.Request{{ID: "r1"}}
 	state.Tunnel = tray.Tunnel{State: tray.TunnelNeedsYou, Words: "ngrok does not accept the authtoken."}
 	n.states <- state
 	traytest.Wait(t, "three notifications on the screen", func() (bool, string) {

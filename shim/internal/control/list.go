@@ -6,6 +6,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // A Grant is one connected app.
@@ -75,10 +76,20 @@ func (c *Control) Grants() ([]Grant, error) {
 	for _, g := range grants {
 		all = append(all, Grant{api.Grant{
 			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, RedirectHost: oauth.RedirectHost(g.RedirectURI),
+			ReturnsTo: web.ReturnsTo(oauth.RedirectKind(g.RedirectURI), oauth.RedirectHost(g.RedirectURI), c.began(g)),
 			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(c.cfg.Tokens.LastUsed(g)),
 		}, g.Verified})
 	}
 	return all, nil
+}
+
+// began is how the sign-in of a grant came. For one of an earlier version only
+// the local origin is certain.
+func (c *Control) began(g oauth.Grant) web.Began {
+	if g.Began == "" && g.Origin == c.cfg.LocalOrigin() {
+		return web.BeganLocal
+	}
+	return web.Began(g.Began)
 }
 
 // Listed returns servers and grants. The last use of a server is saved a second

@@ -25,6 +25,7 @@ type grantRecord struct {
 	RedirectURI  string    `json:"redirect_uri"`
 	Credential   string    `json:"credential,omitempty"`
 	Scope        string    `json:"scope,omitempty"`
+	Began        string    `json:"began,omitempty"`
 	Created      time.Time `json:"created"`
 	LastUsed     time.Time `json:"last_used,omitzero"`
 	CodeRedeemed bool      `json:"code_redeemed,omitempty"`

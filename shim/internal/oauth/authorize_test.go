@@ -260,7 +260,7 @@ func TestA04Answer(t *testing.T) {
 			if e != nil {
 				t.Fatal(e)
 			}
-			approved, err := f.pub.Approve(req, slugA, "credential", NewGrantID())
+			approved, err := f.pub.Approve(req, slugA, "credential", NewGrantID(), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -297,19 +297,19 @@ func TestApproveChecks(t *testing.T) {
 	if e != nil {
 		t.Fatal(e)
 	}
-	if _, err := f.pub.Approve(req, slugB, "c", NewGrantID()); err == nil {
+	if _, err := f.pub.Approve(req, slugB, "c", NewGrantID(), ""); err == nil {
 		t.Error("approved for an endpoint that was not requested")
 	}
-	if _, err := f.loc.Approve(req, slugA, "c", NewGrantID()); err == nil {
+	if _, err := f.loc.Approve(req, slugA, "c", NewGrantID(), ""); err == nil {
 		t.Error("approved on an origin that did not get the request")
 	}
 	f.store.fail = ErrUnavailable
-	if _, err := f.pub.Approve(req, slugA, "c", NewGrantID()); !errors.Is(err, ErrUnavailable) {
+	if _, err := f.pub.Approve(req, slugA, "c", NewGrantID(), ""); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("store fails: got %v", err)
 	}
 	f.store.fail = nil
 	id := NewGrantID()
-	if _, err := f.pub.Approve(req, slugA, "c", id); err != nil {
+	if _, err := f.pub.Approve(req, slugA, "c", id, ""); err != nil {
 		t.Fatal(err)
 	}
 	g, err := f.store.Grant(id)
@@ -317,7 +317,7 @@ func TestApproveChecks(t *testing.T) {
 		t.Errorf("got %+v, %v", g, err)
 	}
 	delete(f.names, slugA)
-	if _, err := f.pub.Approve(req, slugA, "c", NewGrantID()); err == nil {
+	if _, err := f.pub.Approve(req, slugA, "c", NewGrantID(), ""); err == nil {
 		t.Error("approved for an endpoint that is gone")
 	}
 }

@@ -92,7 +92,7 @@ func TestUnresolvedClient(t *testing.T) {
 		if *fetched != 0 {
 			t.Error("the request itself fetched the document")
 		}
-		if _, err := f.pub.Approve(req, slugA, "credential", NewGrantID()); err == nil {
+		if _, err := f.pub.Approve(req, slugA, "credential", NewGrantID(), ""); err == nil {
 			t.Error("a request of an unknown client was approved")
 		}
 		done, err := f.pub.Resolve(t.Context(), req)

@@ -216,7 +216,7 @@ func (f *fixture) approve(s *Server, q url.Values) url.Values {
 	if _, ok := s.Requests.Take(req.ID); !ok {
 		f.t.Fatal("the request is not kept")
 	}
-	loc, err := s.Approve(req, slug, "credential", NewGrantID())
+	loc, err := s.Approve(req, slug, "credential", NewGrantID(), "")
 	if err != nil {
 		f.t.Fatalf("Approve: %v", err)
 	}

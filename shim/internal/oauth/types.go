@@ -22,15 +22,18 @@ const (
 // A Grant is the result of one consent: one client may use one endpoint with
 // one credential. Tokens belong to it and end with it.
 type Grant struct {
-	ID           string
-	Slug         string // the endpoint
-	Origin       string // its issuer; tokens are valid only there
-	ClientID     string
-	ClientName   string // self-declared unless Verified
-	Verified     bool
-	RedirectURI  string // as requested, port included
-	Credential   string // id of the credential that calls use
-	Scope        string
+	ID          string
+	Slug        string // the endpoint
+	Origin      string // its issuer; tokens are valid only there
+	ClientID    string
+	ClientName  string // self-declared unless Verified
+	Verified    bool
+	RedirectURI string // as requested, port included
+	Credential  string // id of the credential that calls use
+	Scope       string
+	// Began is how the sign-in came, in the caller's words, which says whose
+	// browser got the answer. It is "" for grants from before this was kept.
+	Began        string
 	Created      time.Time
 	LastUsed     time.Time
 	CodeRedeemed bool // false until the code was exchanged

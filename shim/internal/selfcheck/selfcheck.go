@@ -89,7 +89,7 @@ func (c *Server) Code(clientID, redirect, challenge string) (code string, err er
 		return "", errors.New("the client is not registered")
 	}
 	req := &oauth.Request{Issuer: c.Origin, Client: client, RedirectURI: redirect, Challenge: challenge, Scope: "mcp", Slug: c.Slug}
-	location, err := c.as.Approve(req, c.Slug, "", oauth.NewGrantID())
+	location, err := c.as.Approve(req, c.Slug, "", oauth.NewGrantID(), "")
 	if err != nil {
 		return "", err
 	}

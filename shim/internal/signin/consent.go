@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -19,16 +20,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// redirectWords is where the answer goes, for the page on which the owner
-// decides by it.
-func redirectWords(redirect string) string {
-	host := oauth.RedirectHost(redirect)
-	if oauth.RedirectKind(redirect) == oauth.RedirectLoopback {
-		return "an app on this computer (" + host + ")"
-	}
-	return host
-}
-
 // A consentView is one look at a consent page: the request, and who is looking.
 type consentView struct {
 	req     *oauth.Request
@@ -36,6 +27,7 @@ type consentView struct {
 	session string // the owner's cookie, or empty for others
 	browser string
 	slug    string // the endpoint, "" while it is not chosen
+	answer  web.Answer
 }
 
 func (c *consentView) owner() bool { return c.session != "" }
@@ -44,6 +36,21 @@ func (c *consentView) purpose() string { return "consent " + c.req.ID }
 
 // elsewhere reports whether the answer goes to a browser on another device.
 func (c *consentView) elsewhere() bool { return c.visit.number != 0 }
+
+// answer is what is known about the answer to a request.
+func (s *SignIns) answer(req *oauth.Request, v visit) web.Answer {
+	a := web.Answer{
+		Kind: oauth.RedirectKind(req.RedirectURI), Host: oauth.RedirectHost(req.RedirectURI),
+		Began: web.BeganPublic, Approved: s.cfg.Control.KnownRedirect(req.RedirectURI), BuiltIn: cimd.IsBuiltInRedirect(req.RedirectURI),
+	}
+	switch {
+	case v.number != 0:
+		a.Began = web.BeganElsewhere
+	case req.Issuer == s.cfg.Local().Issuer:
+		a.Began = web.BeganLocal
+	}
+	return a
+}
 
 // viewConsent finds the request that a consent page is about. It returns nil,
 // with the answer written, if there is nothing to consent to.
@@ -56,6 +63,7 @@ func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentVi
 	c := &consentView{req: req, slug: req.Slug}
 	c.session, _ = s.cfg.Owner.Session(r)
 	c.visit, _ = s.visits.get(req.ID)
+	c.answer = s.answer(req, c.visit)
 	all := s.cfg.Control.Endpoints()
 	needOwner := func(words string) *consentView {
 		owner.NeedOwner(w, words)
@@ -68,7 +76,7 @@ func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentVi
 	case c.elsewhere() && !c.owner():
 		// The number does not replace the owner's session.
 		return needOwner(web.TextOwnerReview)
-	case s.mustKnow(req) && !c.owner():
+	case c.answer.MustConfirm() && !c.owner():
 		return needOwner(web.TextOwnerForNew)
 	case c.slug != "":
 		if _, ok := s.cfg.Control.Endpoint(c.slug); !ok {
@@ -114,7 +122,7 @@ func (s *SignIns) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 type consentAnswer struct {
 	credential string // id, "new", or ""
 	key        string
-	sure       bool // the owner confirms knowing the website
+	confirmed  bool // the box is checked
 	problem    string
 	incomplete bool // problem is about a field that was left empty
 	canSkip    bool
@@ -124,8 +132,7 @@ func (s *SignIns) renderConsent(w http.ResponseWriter, status int, c *consentVie
 	req := c.req
 	p := web.Consent{
 		Client: req.Client.Name, ClientVerified: req.Client.Verified, ClientHost: req.Client.Host,
-		RedirectHost: redirectWords(req.RedirectURI), RedirectKind: oauth.RedirectKind(req.RedirectURI), Approved: s.cfg.Control.KnownRedirect(req.RedirectURI),
-		Known: !s.isNewWebsite(req.RedirectURI), Number: c.elsewhere(), NumberOK: c.visit.told, MustKnow: s.mustKnow(req), Sure: a.sure, Incomplete: a.incomplete,
+		Answer: c.answer, NumberOK: c.elsewhere() && c.visit.told, Confirmed: a.confirmed, Incomplete: a.incomplete,
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.cfg.Owner.FormToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
 		KeyHeld: s.cfg.Control.FormKeys.Put(a.key, c.browser), Mode: web.ShownKeychain(s.cfg.Control.Keychain()).Mode,
@@ -183,7 +190,7 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 		return s.answered(w, c, s.cfg.Local().Deny(c.req), true)
 	}
 	a := consentAnswer{
-		credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key"), sure: r.PostFormValue("redirect_known") != "",
+		credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key"), confirmed: r.PostFormValue("confirmed") != "",
 	}
 	if a.key == "" {
 		a.key = s.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), c.browser)
@@ -209,8 +216,8 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 	case a.problem != "":
 	case c.slug == "":
 		a.problem, a.incomplete = web.TextChooseServer, true
-	case s.mustKnow(c.req) && !a.sure:
-		a.problem, a.incomplete = web.TextSayYouKnow, true
+	case c.answer.MustConfirm() && !a.confirmed:
+		a.problem, a.incomplete = web.Say(c.answer, "").BoxMissing, true
 	}
 	if a.problem != "" {
 		s.renderConsent(w, http.StatusUnprocessableEntity, c, a)
@@ -222,13 +229,6 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return s.approve(w, r, c, a, key)
-}
-
-// mustKnow reports whether the owner has to confirm knowing the website that
-// the answer goes to. A token of the local origin is useless to a website, so
-// there it is enough that the page looks different.
-func (s *SignIns) mustKnow(req *oauth.Request) bool {
-	return s.isNewWebsite(req.RedirectURI) && req.Issuer != s.cfg.Local().Issuer
 }
 
 // checkNumber compares the number that the owner typed with the one on the
@@ -396,7 +396,7 @@ func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView
 	}
 	var location string
 	if err == nil {
-		location, err = s.cfg.Issuer(req.Issuer).Approve(req, c.slug, credential, grant)
+		location, err = s.cfg.Issuer(req.Issuer).Approve(req, c.slug, credential, grant, string(c.answer.Began))
 	}
 	if err != nil {
 		if fresh {

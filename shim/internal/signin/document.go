@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -39,11 +38,4 @@ func (s *SignIns) resolveClient(w http.ResponseWriter, r *http.Request) bool {
 		s.cfg.Documents.Refresh(req.Client.ID)
 	}
 	return true
-}
-
-// isNewWebsite reports whether the answer goes to a website that the owner has
-// not approved before and that is not built in. The people who run that website
-// could use the server.
-func (s *SignIns) isNewWebsite(uri string) bool {
-	return oauth.RedirectKind(uri) == oauth.RedirectWebsite && !s.cfg.Control.KnownRedirect(uri) && !cimd.IsBuiltInRedirect(uri)
 }

@@ -12,14 +12,10 @@ func (s *SignIns) promptOwner(id string) {
 	time.AfterFunc(oauth.RequestTTL+time.Second, s.promptAgain)
 	s.prompting.Lock()
 	defer s.prompting.Unlock()
-	req, ok := s.cfg.Requests.Get(id)
-	if ok && !s.prompted {
+	if s.isOpen(id) && !s.prompted {
 		s.prompted = true
 		if s.cfg.Prompter != nil {
-			s.cfg.Prompter.Prompt(api.Prompt{
-				Waiting: 1, Client: req.Client.Name, Verified: req.Client.Verified,
-				RedirectHost: oauth.RedirectHost(req.RedirectURI), Path: "/consent/" + id,
-			})
+			s.cfg.Prompter.Prompt(api.Prompt{Waiting: 1, Path: "/consent/" + id})
 		}
 	}
 	s.cfg.Changes.Notify()

@@ -20,6 +20,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // A Prompter tells the owner that requests wait for an answer; see
@@ -102,9 +103,10 @@ func (s *SignIns) Pending() []api.Pending {
 	all := []api.Pending{}
 	for _, r := range s.cfg.Requests.Viewed() {
 		v, _ := s.visits.get(r.ID)
+		answer := s.answer(r, v)
 		all = append(all, api.Pending{
 			URL: s.cfg.Owner.Origin() + "/consent/" + r.ID, ClientName: r.Client.Name,
-			RedirectHost: oauth.RedirectHost(r.RedirectURI), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
+			RedirectHost: answer.Host, ReturnsTo: web.ReturnsTo(answer.Kind, answer.Host, answer.Began), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
 		})
 	}
 	return all

@@ -77,7 +77,7 @@ func (w *clockWorld) connect() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	location, err := w.server.Approve(req, testSlug, credential.ID, oauth.NewGrantID())
+	location, err := w.server.Approve(req, testSlug, credential.ID, oauth.NewGrantID(), "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

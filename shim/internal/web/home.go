@@ -69,7 +69,7 @@ type CredentialRow struct {
 type GrantRow struct {
 	ID, Client        string
 	Verified          bool
-	RedirectHost      string
+	ReturnsTo         string // where its answer went
 	Created, LastUsed string
 	Credential        string      // label of the key that it uses
 	How               *AttemptRow // it came to be connected; nil if that is not known
@@ -77,9 +77,27 @@ type GrantRow struct {
 
 // A PendingRow is a request that waits for the owner.
 type PendingRow struct {
-	URL, Client, RedirectHost, Endpoint, Age string
+	URL, Client, ReturnsTo, Endpoint, Age string
 	// Asked says that another device waits for the answer and shows a number.
 	Asked bool
+}
+
+// Heading says who asks. A request from another device is headed by that, since
+// the name of the app is no more than what somebody sent from there.
+func (r PendingRow) Heading() string {
+	client, endpoint := name(r.Client), name(r.Endpoint)
+	if client == "" {
+		client = t("consent.noname")
+	}
+	switch {
+	case r.Asked && endpoint != "":
+		return t("home.pending.device.1", endpoint)
+	case r.Asked:
+		return t("home.pending.device.0")
+	case endpoint != "":
+		return t("home.pending.1", client, endpoint)
+	}
+	return t("home.pending.0", client)
 }
 
 // Asked is how many requests of other devices are shown.

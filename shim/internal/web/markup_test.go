@@ -137,7 +137,7 @@ func TestMarkup(t *testing.T) {
 // that the page structs document.
 func TestForms(t *testing.T) {
 	known := strings.Fields(`form_token api_key key_held credential slug action unverified upstream_url display_name
-		auth_header_name auth_header_prefix snippet fill force ticket next q server number redirect_known
+		auth_header_name auth_header_prefix snippet fill force ticket next q server number confirmed
 		authtoken public_url preset login lifetime log_level label file confirm word`)
 	for _, s := range states() {
 		page := render(s.page).Body.String()
@@ -184,10 +184,10 @@ func fuzzPage(which byte, s, kind string) Page {
 	keys := []SavedKey{{s, s, s}}
 	switch which % 11 {
 	case 0:
-		return Consent{Client: s, ClientHost: s, ClientVerified: true, RedirectHost: s, RedirectKind: kind, Endpoint: s, Slug: s, UpstreamHost: s, Header: s, Action: s,
+		return Consent{Client: s, ClientHost: s, ClientVerified: true, Answer: Answer{Kind: kind, Host: s, Began: Began(s)}, Endpoint: s, Slug: s, UpstreamHost: s, Header: s, Action: s,
 			FormToken: s, Saved: keys, KeyHeld: s, Error: s, NeedUnlock: s}
 	case 1:
-		return Consent{Pick: []PickEndpoint{{s, s, s, keys}}, RedirectHost: s, RedirectKind: "loopback", Selected: s}
+		return Consent{Pick: []PickEndpoint{{s, s, s, keys}}, Answer: Answer{Kind: kind, Host: s, Began: BeganElsewhere}, Selected: s}
 	case 2:
 		return ErrorPage{Title: s, Words: s, Next: s, Detail: s, Return: &Link{s, s}}
 	case 3:
@@ -205,6 +205,6 @@ func fuzzPage(which byte, s, kind string) Page {
 	case 6:
 		return EditEndpoint{Slug: s, Name: s, UpstreamURL: s, Error: s, ErrorField: kind}
 	}
-	return Home{Endpoints: []EndpointRow{{Slug: "k3v9x2m7q4ab", Name: s, UpstreamURL: s, MCPURL: s, LocalMCPURL: kind, StateWords: s, Grants: []GrantRow{{ID: s, Client: s, RedirectHost: s}}}},
+	return Home{Endpoints: []EndpointRow{{Slug: "k3v9x2m7q4ab", Name: s, UpstreamURL: s, MCPURL: s, LocalMCPURL: kind, StateWords: s, Grants: []GrantRow{{ID: s, Client: s, ReturnsTo: s}}}},
 		Create: CreateForm{UpstreamURL: s, Snippet: s, Error: s, ErrorField: "snippet"}}
 }

@@ -31,6 +31,7 @@ const (
 	TextChooseServer       = "Choose the server this app may use."
 	TextUnverified         = "The key could not be checked, and only the owner can continue without that. Open Key2OAuth from its icon, or run: key2oauth open. Then come back to this page and reload it."
 	TextSayYouKnow         = "Confirm that you know this website, or press Deny."
+	TextSayYouPressed      = "Confirm that you pressed Connect on the other device yourself, or press Deny."
 	TextOwnerForNew        = "This request returns to a website that was never approved here. Only the owner can allow that. Sign in as the owner, then reload this page."
 	TextTypeNumber         = "Type the two digits the other screen shows."
 	TextOwnerReview        = "This request came from another device, and only the owner can approve it. Sign in as the owner, then reload this page."

@@ -76,16 +76,14 @@ type PickEndpoint struct {
 
 // Consent asks whether a client may use an endpoint. Its form posts
 // form_token, api_key, key_held, credential (a saved key's id, or "new"), slug
-// (only with Pick), number (only with Number), redirect_known=1 (only
-// with MustKnow), and one of action=approve, action=deny or unverified=1.
+// (only with Pick), number (only if another device asks), confirmed=1 (only
+// with a box to confirm), and one of action=approve, action=deny or
+// unverified=1.
 type Consent struct {
 	Client         string
 	ClientVerified bool
 	ClientHost     string // host of the client id; mostly ""
-	RedirectHost   string // where the answer goes, in words or as a host
-	RedirectKind   string // "loopback", "https" or "custom"
-	Known          bool   // this very redirect was approved before, or is that of a well-known app
-	Approved       bool   // this very redirect was approved before
+	Answer         Answer // where the answer goes
 
 	Endpoint, Slug, UpstreamHost string
 	UpstreamPlain                bool   // http: the key travels unencrypted
@@ -107,36 +105,38 @@ type Consent struct {
 	NeedUnlock string // words about a locked keychain
 	Mode       string // of the keychain: "os", "file" or "memory"
 
-	Number   bool // another device asks, and the number that it shows must be typed
-	NumberOK bool // it was
-	MustKnow bool // the reader must confirm knowing the website
-	Sure     bool // confirmed
+	NumberOK  bool // the number that another device shows was typed
+	Confirmed bool // the box is checked
 }
 
 func (p Consent) view() view {
-	return view{template: "consent", title: t("consent.title", name(p.Client)), script: true}
+	return view{template: "consent", title: p.Heading(), script: true}
 }
 
-// Unknown reports whether the answer goes to a web address that was never
-// approved: the case in which the reader may be tricked.
-func (p Consent) Unknown() bool { return p.RedirectKind == "https" && !p.Known }
-
-// A target is where the answer goes: what is set in large type, and what
-// explains it.
-type target struct{ Main, Aside string }
-
-// Target splits "an app on this computer (127.0.0.1)" in two. What is no app
-// on this computer is never split, since it is a stranger's text.
-func (p Consent) Target() target {
-	s := host(p.RedirectHost)
-	if p.RedirectKind != "loopback" || s == "" {
-		return target{Main: s}
+// Says is what the page says about where the answer goes.
+func (p Consent) Says() Statement {
+	if len(p.Pick) > 0 {
+		return Say(p.Answer, t("consent.some"))
 	}
-	s = strings.ToUpper(s[:1]) + s[1:]
-	if main, aside, ok := strings.Cut(s, " ("); ok {
-		return target{main, "(" + aside}
+	return Say(p.Answer, name(p.Endpoint))
+}
+
+// Heading is the question. One from another device begins with that device,
+// since the name of the app is no more than what somebody sent from there.
+func (p Consent) Heading() string {
+	client := name(p.Client)
+	if client == "" {
+		client = t("consent.noname")
 	}
-	return target{Main: s}
+	switch device := p.Answer.Began == BeganElsewhere; {
+	case device && len(p.Pick) > 0:
+		return t("consent.h1.device.0")
+	case device:
+		return t("consent.h1.device", name(p.Endpoint))
+	case len(p.Pick) > 0:
+		return t("consent.h1", client)
+	}
+	return t("consent.h1.one", client, name(p.Endpoint))
 }
 
 // SavedAny reports whether there is any saved key to choose.
@@ -159,6 +159,8 @@ func (p Consent) KeyField() KeyField {
 		f.Hint = t("consent.key.once")
 	case p.Mode == "memory":
 		f.Hint = t("consent.key.memory")
+	case p.Answer.Began == BeganElsewhere:
+		f.Hint = t("consent.key.device")
 	default:
 		f.Hint = t("consent.key.saved")
 	}

@@ -43,7 +43,7 @@ func states() []state {
 
 func consent(change func(*Consent)) Consent {
 	c := Consent{
-		Client: "Cursor", RedirectHost: "an app on this computer (127.0.0.1)", RedirectKind: "loopback",
+		Client: "Cursor", Answer: Answer{Kind: "loopback", Host: "127.0.0.1:3118", Began: BeganLocal},
 		Endpoint: "Linear", Slug: "k3v9x2m7q4ab", UpstreamHost: "mcp.linear.app", Owner: true, Mode: "os",
 		Action: "/consent/abc", FormToken: token, Header: "Authorization: Bearer \u2026",
 	}
@@ -62,27 +62,41 @@ func consentStates() []state {
 		{"consent-loopback", consent(func(c *Consent) {})},
 		{"consent-known", consent(func(c *Consent) {
 			c.Client, c.ClientVerified, c.ClientHost = "Claude", true, "claude.ai"
-			c.RedirectHost, c.RedirectKind, c.Known = "claude.ai", "https", true
+			c.Answer = Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic, BuiltIn: true, Approved: true}
 			c.Saved = saved
 		})},
 		{"consent-unknown", consent(func(c *Consent) {
-			c.Client, c.RedirectHost, c.RedirectKind = "Claude", "claude.ai.login-session.example", "https"
+			c.Client, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganLocal}
 		})},
 		{"consent-unknown-sure", consent(func(c *Consent) {
-			c.Client, c.RedirectHost, c.RedirectKind, c.Error = "Claude", "claude.ai.login-session.example", "https", TextSayYouKnow
-			c.Incomplete, c.MustKnow = true, true
+			c.Client, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganPublic}
+			c.Error, c.Incomplete = TextSayYouKnow, true
 		})},
 		{"consent-number", consent(func(c *Consent) {
 			c.Client, c.ClientVerified, c.ClientHost = "Claude", true, "claude.ai"
-			c.RedirectHost, c.RedirectKind, c.Known, c.Number, c.Saved = "claude.ai", "https", true, true, saved
+			c.Answer, c.Saved = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, saved
 		})},
 		{"consent-number-ok", consent(func(c *Consent) {
 			c.Client, c.ClientVerified, c.ClientHost = "Claude", true, "claude.ai"
-			c.RedirectHost, c.RedirectKind, c.Known, c.Number, c.NumberOK = "claude.ai", "https", true, true, true
+			c.Answer, c.NumberOK, c.Confirmed = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, true, true
 			c.Error = "mcp.linear.app answered 401: \"invalid api key\"."
 		})},
 		{"consent-custom", consent(func(c *Consent) {
-			c.RedirectHost, c.RedirectKind, c.UpstreamPlain, c.UpstreamHost = "cursor:", "custom", true, "nas.local:3000"
+			c.Answer, c.UpstreamPlain, c.UpstreamHost = Answer{Kind: "custom", Host: "cursor:", Began: BeganLocal}, true, "nas.local:3000"
+		})},
+		{"consent-device-loopback", consent(func(c *Consent) {
+			c.Client, c.Answer, c.Saved = "Claude Code", Answer{Kind: "loopback", Host: "localhost:3118", Began: BeganElsewhere, Approved: true}, saved[:1]
+		})},
+		{"consent-device-custom", consent(func(c *Consent) {
+			c.Client, c.Answer, c.Saved = "Claude", Answer{Kind: "custom", Host: "claude.ai:", Began: BeganElsewhere}, saved[:1]
+		})},
+		{"consent-device-unknown", consent(func(c *Consent) {
+			c.Client, c.Answer, c.Saved = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganElsewhere}, saved[:1]
+			c.NumberOK, c.Error, c.Incomplete = true, TextSayYouPressed, true
+		})},
+		{"consent-device-pick", consent(func(c *Consent) {
+			c.Endpoint, c.Slug, c.UpstreamHost, c.Header, c.Pick = "", "", "", "", pick
+			c.Answer = Answer{Kind: "loopback", Host: "localhost:3118", Began: BeganElsewhere}
 		})},
 		{"consent-stranger", consent(func(c *Consent) { c.Owner = false })},
 		{"consent-rejected", consent(func(c *Consent) {
@@ -106,10 +120,10 @@ func consentStates() []state {
 		})},
 		{"consent-long", consent(func(c *Consent) {
 			c.Client, c.Endpoint, c.UpstreamHost = strings.Repeat("Very long name ", 20), name40, strings.Repeat("sub.", 50)+"example.com"
-			c.RedirectHost, c.RedirectKind = strings.Repeat("claude.ai.", 24)+"evil.example", "https"
+			c.Answer = Answer{Kind: "https", Host: strings.Repeat("claude.ai.", 24) + "evil.example", Began: BeganPublic}
 		})},
 		{"consent-hostile", consent(func(c *Consent) {
-			*c = Consent{Client: hostile + tower, RedirectHost: "cl\u0430ude.ai", RedirectKind: "https", Endpoint: hostile, Slug: hostile,
+			*c = Consent{Client: hostile + tower, Answer: Answer{Kind: "https", Host: "cl\u0430ude.ai", Began: BeganPublic}, Endpoint: hostile, Slug: hostile,
 				UpstreamHost: hostile, Header: hostile, Error: strings.Repeat(hostile, 20), NeedUnlock: hostile, Action: "javascript:alert(1)",
 				FormToken: hostile, Saved: []SavedKey{{hostile, hostile, hostile}}, KeyHeld: hostile, CanSkip: true}
 		})},
@@ -128,8 +142,8 @@ func homeStates() []state {
 		MCPURL: mcpURL(local, "k3v9x2m7q4ab"), LocalMCPURL: mcpURL(local, "k3v9x2m7q4ab"), State: "ok", Header: "Authorization: Bearer \u2026",
 		Credentials: []CredentialRow{{ID: "c1", Label: "key 1", State: "ok"}},
 		Grants: []GrantRow{
-			{ID: "g1", Client: "Claude Code", RedirectHost: "an app on this computer", Created: "12 Nov 2026", LastUsed: "2 minutes ago", Credential: "key 1"},
-			{ID: "g2", Client: "Cursor", RedirectHost: "cursor:", Created: "yesterday"},
+			{ID: "g1", Client: "Claude Code", ReturnsTo: "an app on this computer", Created: "12 Nov 2026", LastUsed: "2 minutes ago", Credential: "key 1"},
+			{ID: "g2", Client: "Cursor", ReturnsTo: "an app on the other device (a link that starts with cursor:)", Created: "yesterday"},
 		},
 		Created: "12 Nov 2026", LastUsed: "2 minutes ago",
 	}
@@ -142,7 +156,7 @@ func homeStates() []state {
 		LocalMCPURL: mcpURL(local, "z1x2c3v4b5n6"), State: "no key", Header: "X-Api-Key: \u2026", Created: "today"}
 	online := linear
 	online.MCPURL = mcpURL(public, online.Slug)
-	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", Verified: true, RedirectHost: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)
+	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", Verified: true, ReturnsTo: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)
 	bad := EndpointRow{Slug: hostile, Name: hostile, UpstreamHost: hostile, UpstreamURL: hostile, MCPURL: hostile, LocalMCPURL: hostile + "2",
 		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile}},
 		Grants: []GrantRow{{hostile, hostile, false, hostile, hostile, hostile, hostile, &hostileAttempt}}, Created: hostile, LastUsed: hostile}

@@ -172,7 +172,7 @@ func TestConsentSays(t *testing.T) {
 	page := func(change func(*Consent)) string { return render(consent(change)).Body.String() }
 	t.Run("A16 who, where, what", func(t *testing.T) {
 		body := page(func(c *Consent) {
-			c.ClientVerified, c.ClientHost, c.RedirectHost, c.RedirectKind = true, "id.example", "claude.ai", "https"
+			c.ClientVerified, c.ClientHost, c.Answer = true, "id.example", Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic}
 		})
 		for _, want := range []string{"id.example", "claude.<wbr>ai", "mcp.linear.app", "k3v9x2m7q4ab", "Linear",
 			"Only continue if you pressed Connect yourself a moment ago."} {
@@ -189,19 +189,6 @@ func TestConsentSays(t *testing.T) {
 			t.Error("a verified name is marked unverified")
 		}
 	})
-	tests := []struct {
-		kind  string
-		known bool
-		want  bool
-	}{
-		{"https", false, true}, {"https", true, false}, {"loopback", false, false}, {"custom", false, false},
-	}
-	for _, tt := range tests {
-		body := page(func(c *Consent) { c.RedirectKind, c.Known = tt.kind, tt.known })
-		if got := strings.Contains(body, `class="where unknown"`); got != tt.want {
-			t.Errorf("warning for %s, known %v: got %v, want %v", tt.kind, tt.known, got, tt.want)
-		}
-	}
 	if body := page(func(c *Consent) { c.Saved = []SavedKey{{"c1", "key 1", "ok"}} }); strings.Contains(body, " checked") {
 		t.Error("a saved key is preselected")
 	}
