@@ -188,6 +188,7 @@ var layers = map[string][]string{
 		"shim/internal/web", "github.com/modelcontextprotocol/go-sdk",
 	},
 	"shim/shimtest/conversation": {},
+	"shim/shimtest/relay":        {},
 	"shim/shimtest/fill": {
 		"shim/internal/keychain", "shim/internal/oauth", "shim/internal/vault",
 	},

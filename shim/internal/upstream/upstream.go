@@ -60,7 +60,7 @@ type Client struct {
 	ProbeTime time.Duration
 
 	quick         *wire.Transport // used in place of plain where the request fits
-	plain, secure *http.Transport
+	plain, secure kept
 	start         time.Time
 	drift         atomic.Int64       // of the wall clock against start's, in nanoseconds
 	paths         pathMemory[string] // requested path -> path that answered
@@ -68,31 +68,34 @@ type Client struct {
 	checks        pathMemory[check]  // endpoint -> what it does without a key
 }
 
+// idleTimeout is how long a connection may be idle, whatever its peer allows.
+const idleTimeout = 90 * time.Second
+
 // New returns a Client that connects through g; nil means a Guard that knows
 // no listeners of our own. Proxies named in the environment are not used: the
 // key goes to the upstream and nowhere else.
 func New(g *safedial.Guard) *Client {
 	plain := &http.Transport{
-		DialContext:            g.DialContext("http"),
+		DialContext:            keptDial(g.DialContext("http")),
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    256,
-		IdleConnTimeout:        90 * time.Second,
+		IdleConnTimeout:        idleTimeout,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 	}
 	secure := plain.Clone()
-	secure.DialContext = g.DialContext("https")
+	secure.DialContext = keptDial(g.DialContext("https"))
 	secure.ForceAttemptHTTP2 = true
 	secure.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	// A laptop that wakes up holds connections that are dead. Without pings,
 	// HTTP/2 would use such a connection for all calls for minutes.
 	secure.HTTP2 = &http.HTTP2Config{SendPingTimeout: 20 * time.Second, PingTimeout: 10 * time.Second}
 	quick := &wire.Transport{
-		DialContext: plain.DialContext, MaxHeader: plain.MaxResponseHeaderBytes,
+		DialContext: g.DialContext("http"), MaxHeader: plain.MaxResponseHeaderBytes,
 		MaxIdlePerHost: plain.MaxIdleConnsPerHost, IdleTimeout: plain.IdleConnTimeout,
 	}
-	return &Client{quick: quick, plain: plain, secure: secure, start: time.Now()}
+	return &Client{quick: quick, plain: kept{plain}, secure: kept{secure}, start: time.Now()}
 }
 
 // TrustRoots verifies https upstreams against pool instead of the system's

@@ -25,7 +25,8 @@ type conn struct {
 	limited bool  // the header of an answer is being read
 	left    int64 // bytes that it may still have
 
-	since time.Time // when it became idle
+	keep  time.Duration // how long it may be idle
+	until time.Time     // while it is idle: when it must not be used any more
 }
 
 // Read reads from the peer. While the header of an answer is read, it reads no
@@ -69,6 +70,7 @@ type pool struct {
 	mu    sync.Mutex
 	hosts map[string][]*conn // the most recently used is the last
 	sweep *time.Timer        // nil while there are no idle connections
+	next  time.Time          // when sweep is due, or earlier
 }
 
 // get takes the most recently used connection to a host out of the pool, or
@@ -76,14 +78,17 @@ type pool struct {
 func (p *pool) get(host string) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waiting := p.hosts[host]
-	if len(waiting) == 0 {
-		return nil
+	for waiting := p.hosts[host]; len(waiting) > 0; {
+		c := waiting[len(waiting)-1]
+		waiting[len(waiting)-1] = nil
+		waiting = waiting[:len(waiting)-1]
+		p.hosts[host] = waiting
+		if time.Now().Before(c.until) {
+			return c
+		}
+		c.Close() // the sweep is late, as after sleep
 	}
-	c := waiting[len(waiting)-1]
-	waiting[len(waiting)-1] = nil
-	p.hosts[host] = waiting[:len(waiting)-1]
-	return c
+	return nil
 }
 
 // put adds an idle connection.
@@ -91,49 +96,70 @@ func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	waiting := p.hosts[c.host]
-	if len(waiting) >= c.t.MaxIdlePerHost {
+	if c.keep <= 0 || len(waiting) >= c.t.MaxIdlePerHost {
 		c.Close()
 		return
 	}
-	c.since = time.Now()
+	c.until = time.Now().Add(c.keep)
 	if p.hosts == nil {
 		p.hosts = make(map[string][]*conn)
 	}
 	p.hosts[c.host] = append(waiting, c)
-	if p.sweep == nil {
-		idle := c.t.IdleTimeout
-		p.sweep = time.AfterFunc(idle, func() { p.expire(idle) })
+	switch {
+	case p.sweep == nil:
+		p.next = c.until
+		p.sweep = time.AfterFunc(c.keep, p.expire)
+	case c.until.Before(p.next):
+		p.next = c.until
+		p.sweep.Reset(c.keep)
 	}
 }
 
 // expire closes connections that were idle for too long. It schedules itself
 // while there are any.
-func (p *pool) expire(idle time.Duration) {
-	p.close(time.Now().Add(-idle))
+func (p *pool) expire() {
+	now := time.Now()
+	p.close(now)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.hosts) == 0 {
+	p.next = time.Time{}
+	for _, waiting := range p.hosts {
+		for _, c := range waiting {
+			if p.next.IsZero() || c.until.Before(p.next) {
+				p.next = c.until
+			}
+		}
+	}
+	if p.next.IsZero() {
 		p.sweep = nil
 		return
 	}
-	p.sweep.Reset(idle / 2)
+	// Under load the next one is always close, and most are in use again by then.
+	p.sweep.Reset(max(time.Until(p.next), sweepEvery))
 }
 
-// close closes the connections that are idle since before a time; the zero time
+// sweepEvery is how often connections are looked through at most.
+const sweepEvery = 100 * time.Millisecond
+
+// close closes the connections that may be idle until a time; the zero time
 // means all of them.
-func (p *pool) close(before time.Time) {
+func (p *pool) close(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for host, waiting := range p.hosts {
-		n := 0
-		for n < len(waiting) && (before.IsZero() || waiting[n].since.Before(before)) {
-			waiting[n].Close()
-			n++
+		kept := waiting[:0]
+		for _, c := range waiting {
+			if now.IsZero() || !now.Before(c.until) {
+				c.Close()
+			} else {
+				kept = append(kept, c)
+			}
 		}
-		if n == len(waiting) {
+		clear(waiting[len(kept):])
+		if len(kept) == 0 {
 			delete(p.hosts, host)
 			continue
 		}
-		p.hosts[host] = append([]*conn(nil), waiting[n:]...)
+		p.hosts[host] = kept
 	}
 }

@@ -38,7 +38,7 @@ type Transport struct {
 	// MaxHeader bounds the header of an answer, in bytes.
 	MaxHeader int64
 	// MaxIdlePerHost bounds the idle connections of one host, IdleTimeout how
-	// long a connection may be idle.
+	// long a connection may be idle, whatever its peer allows; see Keep.
 	MaxIdlePerHost int
 	IdleTimeout    time.Duration
 
@@ -224,6 +224,7 @@ func (c *conn) roundTrip(req *http.Request) (*http.Response, error) {
 		uncancel()
 		return nil, cmp.Or(sent, err)
 	}
+	c.keep = Keep(resp.Header, c.t.IdleTimeout)
 	a := &answerBody{body: resp.Body, ctx: req.Context(), uncancel: uncancel, c: c}
 	a.last = sent != nil || resp.Close || resp.StatusCode == http.StatusSwitchingProtocols
 	if resp.Body == http.NoBody || resp.ContentLength == 0 || req.Method == http.MethodHead {

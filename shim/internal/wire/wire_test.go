@@ -694,3 +694,54 @@ func BenchmarkRoundTrip(b *testing.B) {
 		})
 	}
 }
+
+func TestKeep(t *testing.T) {
+	const most = 90 * time.Second
+	for _, tt := range []struct {
+		values []string
+		want   time.Duration
+	}{
+		{nil, unhinted},
+		{[]string{"timeout=5"}, 4 * time.Second},
+		{[]string{"timeout=5, max=100"}, 4 * time.Second},
+		{[]string{"max=100, Timeout = 5"}, 4 * time.Second},
+		{[]string{`timeout="5"`}, 4 * time.Second},
+		{[]string{"timeout=1"}, 0},
+		{[]string{"timeout=0"}, 0},
+		{[]string{"timeout=75"}, 74 * time.Second},
+		{[]string{"timeout=3600"}, most},
+		{[]string{"timeout=18446744073709551615"}, most},
+		{[]string{"timeout=60", "timeout=3"}, 2 * time.Second},
+		{[]string{"timeout=60, timeout=3"}, 2 * time.Second},
+		{[]string{"timeout=soon"}, unhinted},
+		{[]string{"timeout=-5"}, unhinted},
+		{[]string{"timeout=99999999999999999999"}, unhinted},
+		{[]string{"max=100"}, unhinted},
+		{[]string{""}, unhinted},
+	} {
+		h := http.Header{}
+		if tt.values != nil {
+			h["Keep-Alive"] = tt.values
+		}
+		if got := Keep(h, most); got != tt.want {
+			t.Errorf("Keep(%q) = %v, want %v", tt.values, got, tt.want)
+		}
+	}
+}
+
+// A peer that says how long it keeps connections is not met while it ends one.
+func TestAnnouncedTimeout(t *testing.T) {
+	for _, tt := range []struct {
+		announced string
+		conns     int64 // for two requests at once after another
+	}{{"", 1}, {"timeout=1", 2}, {"timeout=5", 1}} {
+		p := newPeer(t, answering("HTTP/1.1 200 OK\r\nKeep-Alive: "+tt.announced+"\r\nContent-Length: 2\r\n\r\n{}"))
+		tr := newTransport(t)
+		for range 2 {
+			told(tr.RoundTrip(request(t.Context(), t, p.Addr().String(), "POST", "{}")))
+		}
+		if n := p.conns.Load(); n != tt.conns {
+			t.Errorf("after %q there were %d connections for two requests, want %d", tt.announced, n, tt.conns)
+		}
+	}
+}
