@@ -99,6 +99,9 @@ func Open(cfg Config) (*Shim, error) {
 func (s *Shim) wire(cfg Config) error {
 	listeners := func() []netip.AddrPort { return *s.own.Load() }
 	client := upstream.New(&safedial.Guard{Own: listeners})
+	watch := new(tunnel.Watch)
+	watch.Tell(func(bool) { client.Renew() })
+	client.Look = watch.Look
 	trials := &trial.Tester{Client: client}
 	if err := s.wireOAuth(listeners); err != nil {
 		return err
@@ -122,7 +125,7 @@ func (s *Shim) wire(cfg Config) error {
 	s.reach, err = reach.New(reach.Config{
 		Start: reach.Start(cfg.Tunnel), Vault: s.vault, Log: s.log, Serve: s.servePublic,
 		Keychain: s.control.Keychain, Paused: s.calls.Pause.On, Changed: s.control.Changed,
-		BeginSelfTest: s.selfTests.Begin, Outside: cfg.Outside, Explain: s.control.Explain,
+		BeginSelfTest: s.selfTests.Begin, Outside: cfg.Outside, Explain: s.control.Explain, Watch: watch,
 	})
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ type Supervisor struct {
 	// while it runs, it gets only the last.
 	Notify func(Status)
 	Log    *slog.Logger // nil logs nothing
+	// Watch tells of sleep and of other networks. Whoever sets it runs it; nil
+	// means one of the Supervisor's own.
+	Watch *Watch
 
 	// Pace is for tests.
 	Pace Pace
@@ -95,8 +98,22 @@ func (s *Supervisor) init() {
 	})
 }
 
-func (s *Supervisor) watch() *watch {
-	return &watch{every: s.Pace.Look, now: s.Pace.Now, addrs: s.Pace.Addrs}
+// listen signals what the Watch tells until ctx ends.
+func (s *Supervisor) listen(ctx context.Context) {
+	w := s.Watch
+	if w == nil {
+		w = &Watch{every: s.Pace.Look, now: s.Pace.Now, addrs: s.Pace.Addrs}
+	}
+	w.Tell(func(slept bool) {
+		if slept {
+			signal(s.sleeps)
+		} else {
+			signal(s.nets)
+		}
+	})
+	if s.Watch == nil {
+		w.Run(ctx)
+	}
 }
 
 // Set replaces what the owner wants. A tunnel that is no longer wanted is closed.
@@ -163,7 +180,7 @@ func (s *Supervisor) Run(ctx context.Context) {
 	defer stop()
 	signal(s.poke) // Notify gets the first status too
 	wg.Go(func() { s.notify(ctx) })
-	wg.Go(func() { s.watch().run(ctx, s.nets, s.sleeps) })
+	wg.Go(func() { s.listen(ctx) })
 	for ctx.Err() == nil {
 		s.mu.Lock()
 		wctx, cancel := context.WithCancel(ctx)

@@ -18,13 +18,20 @@ func TestWatch(t *testing.T) {
 		var mu sync.Mutex
 		var asleep time.Duration
 		var networks []net.Addr
-		w := watch{
+		w := Watch{
 			now:   func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(asleep) },
 			addrs: func() ([]net.Addr, error) { mu.Lock(); defer mu.Unlock(); return networks, nil },
 		}
 		nets, sleeps := make(chan struct{}, 1), make(chan struct{}, 1)
 		ctx, cancel := context.WithCancel(t.Context())
-		go w.run(ctx, nets, sleeps)
+		w.Tell(func(slept bool) {
+			if slept {
+				signal(sleeps)
+			} else {
+				signal(nets)
+			}
+		})
+		go w.Run(ctx)
 		a := &net.IPNet{IP: net.IPv4(10, 0, 0, 1), Mask: net.CIDRMask(8, 32)}
 		b := &net.IPNet{IP: net.IPv4(192, 168, 0, 1), Mask: net.CIDRMask(16, 32)}
 		for _, step := range []struct {
@@ -66,8 +73,30 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+// A Look tells at once, so that nobody relies on a connection that is gone.
+func TestLook(t *testing.T) {
+	networks := []net.Addr{&net.IPNet{IP: net.IPv4(10, 0, 0, 1), Mask: net.CIDRMask(8, 32)}}
+	w := Watch{addrs: func() ([]net.Addr, error) { return networks, nil }}
+	var told [2]int
+	for i := range told {
+		w.Tell(func(bool) { told[i]++ })
+	}
+	for i, step := range []struct {
+		do   func()
+		want int
+	}{
+		{func() {}, 0}, {func() {}, 0}, {func() { networks = nil }, 1}, {func() {}, 1},
+	} {
+		step.do()
+		w.Look()
+		if told != [2]int{step.want, step.want} {
+			t.Errorf("look %d: told %v times, want %d times each", i, told, step.want)
+		}
+	}
+}
+
 func BenchmarkWatch(b *testing.B) {
-	var w watch
+	var w Watch
 	l := w.look(nil)
 	b.ReportAllocs()
 	for b.Loop() {

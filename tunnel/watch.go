@@ -4,58 +4,92 @@ import (
 	"context"
 	"hash/maphash"
 	"net"
+	"sync"
 	"time"
 )
 
-// A watch notices that the computer slept, and that its networks changed. It
-// looks every few seconds, because each system has its own way to be told of
-// either, and some need more rights than we have. A look costs a fifth of a
-// millisecond; see BenchmarkWatch.
-type watch struct {
+// A Watch notices that the computer slept, and that its networks changed. One
+// serves everything that keeps connections. It looks every few seconds, because
+// each system has its own way to be told of either, and some need more rights
+// than we have. A look costs a fifth of a millisecond; see BenchmarkWatch.
+//
+// The zero Watch is ready for use. It is safe for concurrent use.
+type Watch struct {
 	every time.Duration              // 0 means 5 s
 	now   func() time.Time           // nil means time.Now; the wall clock counts
 	addrs func() ([]net.Addr, error) // nil means those of this computer
+
+	mu   sync.Mutex
+	last *look
+	told []func(slept bool)
 }
 
 // slept is how far the wall clock has to jump. Sleep stops the timers, or lets
 // them fire late.
 const slept = 30 * time.Second
 
-// run signals nets when the networks changed and sleeps when the computer
-// slept, until ctx ends.
-func (w *watch) run(ctx context.Context, nets, sleeps chan struct{}) {
-	every := w.every
-	if every == 0 {
-		every = 5 * time.Second
-	}
-	tick := time.NewTicker(every)
+// Tell makes the Watch call f when the computer slept, and when its networks
+// changed. f must not block, and must not call the Watch.
+func (w *Watch) Tell(f func(slept bool)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = append(w.told, f)
+}
+
+// Run looks every few seconds until ctx ends.
+func (w *Watch) Run(ctx context.Context) {
+	tick := time.NewTicker(w.pace())
 	defer tick.Stop()
-	state := w.look(nil)
+	w.Look()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		last := state
-		state = w.look(last)
-		if state.wall.Sub(last.wall) > every+slept {
-			signal(sleeps)
-		}
-		if state.networks != last.networks {
-			signal(nets)
-		}
+		w.Look()
 	}
 }
 
-// A look is what a watch saw.
+func (w *Watch) pace() time.Duration {
+	if w.every == 0 {
+		return 5 * time.Second
+	}
+	return w.every
+}
+
+// Look looks now. When it returns, everybody was told of what it saw. It is for
+// those who are about to rely on a connection that was idle.
+func (w *Watch) Look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := w.last
+	w.last = w.look(last)
+	if last == nil {
+		return
+	}
+	if w.last.wall.Sub(last.wall) > w.pace()+slept {
+		w.tell(true)
+	}
+	if w.last.networks != last.networks {
+		w.tell(false)
+	}
+}
+
+func (w *Watch) tell(slept bool) {
+	for _, f := range w.told {
+		f(slept)
+	}
+}
+
+// A look is what a Watch saw.
 type look struct {
 	wall     time.Time // without the monotonic clock, which may stop in sleep
 	networks uint64    // a hash of this computer's addresses
 	seed     maphash.Seed
 }
 
-func (w *watch) look(last *look) *look {
+func (w *Watch) look(last *look) *look {
 	now, addrs := time.Now, net.InterfaceAddrs
 	if w.now != nil {
 		now = w.now

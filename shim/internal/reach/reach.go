@@ -42,6 +42,9 @@ type Config struct {
 	Outside func() *http.Client
 	// Explain turns an error of the vault into one for people.
 	Explain func(error) error
+	// Watch tells of sleep and of other networks; Run runs it. nil means that
+	// nobody else needs it.
+	Watch *tunnel.Watch
 }
 
 // Start is what the program says about the tunnel when it starts.
@@ -96,7 +99,7 @@ func New(c Config) (*Reach, error) {
 	c.Listener = cmp.Or(c.Listener, tunnel.DefaultAddr)
 	r := &Reach{c: c, env: c.Authtoken}
 	if c.New != nil {
-		r.supervisor = &tunnel.Supervisor{Serve: c.Serve, Log: c.Log}
+		r.supervisor = &tunnel.Supervisor{Serve: c.Serve, Log: c.Log, Watch: c.Watch}
 	}
 	r.loadMeter()
 	r.loadSettings()
@@ -130,6 +133,9 @@ func New(c Config) (*Reach, error) {
 func (r *Reach) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { r.runMeter(ctx) })
+	if r.c.Watch != nil {
+		running.Go(func() { r.c.Watch.Run(ctx) })
+	}
 	if r.supervisor != nil {
 		r.supervisor.Notify = func(st tunnel.Status) { r.notice(ctx, st) }
 		running.Go(func() { r.supervisor.Run(ctx) })

@@ -17,6 +17,12 @@ import (
 	"time"
 )
 
+// silence is after how long a connection is dead whose peer's system answers
+// nothing, not even probes of its own: the way to it is gone, as when a computer
+// moves to another network. A peer that takes long to answer is not silent. It
+// is RFC 5482's user timeout, which the usual systems have by different names.
+const silence = 30 * time.Second
+
 // dialTimeout bounds one connect, name resolution included.
 const dialTimeout = 10 * time.Second
 
@@ -47,10 +53,14 @@ func (r *Refused) Error() string {
 // unencrypted and may go only to loopback and private networks.
 func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := &net.Dialer{
-		Timeout:  dialTimeout,
-		Resolver: g.resolver(),
-		Control: func(network, address string, _ syscall.RawConn) error {
-			return g.check(scheme, network, address)
+		Timeout:         dialTimeout,
+		Resolver:        g.resolver(),
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 2, Interval: silence / 6, Count: 3},
+		Control: func(network, address string, c syscall.RawConn) error {
+			if err := g.check(scheme, network, address); err != nil {
+				return err
+			}
+			return c.Control(limitSilence)
 		},
 	}
 	return d.DialContext

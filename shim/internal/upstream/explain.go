@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/key2oauth/key2oauth/shim/display"
@@ -54,6 +55,7 @@ const (
 	wsaConnReset       = syscall.Errno(10054)
 	wsaConnRefused     = syscall.Errno(10061)
 	wsaHostUnreachable = syscall.Errno(10065)
+	wsaTimedOut        = syscall.Errno(10060)
 )
 
 // Explain says in a sentence for people why a request got no answer, and what
@@ -90,6 +92,8 @@ func Explain(err error) string {
 	}
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
+	case isLost(err):
+		return "The connection to the server was lost: nothing came through for half a minute, as happens after a change of network. Try again."
 	case is(errBodyGone):
 		return "The server redirected a long request to another address. Try again."
 	case is(context.Canceled):
@@ -104,6 +108,15 @@ func Explain(err error) string {
 		return "The server broke off the connection before its answer was complete. Try again. If it keeps happening, contact the people who run the server."
 	}
 	return "The server could not be reached. Check its address, then try again."
+}
+
+// isLost reports whether a connection that had been made came to lead nowhere;
+// see package safedial. net/http has no value for the same of HTTP/2.
+func isLost(err error) bool {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+		return false
+	}
+	return errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, wsaTimedOut) || err != nil && strings.Contains(err.Error(), "http2: client connection lost")
 }
 
 // explainTLS explains a failed TLS handshake; "" if err is something else.

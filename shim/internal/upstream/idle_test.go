@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -130,4 +131,74 @@ func callOnce(t *testing.T, c *Client, to *url.URL, id string) error {
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
 	return err
+}
+
+// After Renew no request goes to a connection that was made before, not even to
+// one that still carries a call, and HTTP/2 is still spoken where it was.
+func TestRenew(t *testing.T) {
+	for _, kind := range []string{"http", "http, long", "https", "HTTP/2"} {
+		t.Run(kind, func(t *testing.T) {
+			var mu sync.Mutex
+			carried := map[string][]string{} // remote address -> words
+			proto := ""
+			release := make(chan struct{})
+			u := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				b, _ := io.ReadAll(r.Body)
+				word := strings.TrimRight(string(b), ".")
+				mu.Lock()
+				carried[r.RemoteAddr] = append(carried[r.RemoteAddr], word)
+				proto = r.Proto
+				mu.Unlock()
+				if word == "wait" {
+					w.(http.Flusher).Flush()
+					<-release
+				}
+			}))
+			u.EnableHTTP2 = kind == "HTTP/2"
+			to := &url.URL{Scheme: "http", Host: u.Listener.Addr().String(), Path: "/mcp"}
+			c := newClient(t)
+			if strings.HasPrefix(kind, "http,") || kind == "http" {
+				u.Start()
+			} else {
+				u.StartTLS()
+				to.Scheme = "https"
+				c.TrustRoots(u.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs)
+			}
+			defer u.Close()
+			say := func(word string) {
+				t.Helper()
+				if kind == "http, long" {
+					word += strings.Repeat(".", 100<<10)
+				}
+				if err := callOnce(t, c, to, word); err != nil {
+					t.Error(err)
+				}
+			}
+			var waiting sync.WaitGroup
+			say("before")
+			waiting.Go(func() { say("wait") })
+			for started := false; !started; time.Sleep(time.Millisecond) {
+				mu.Lock()
+				for _, words := range carried {
+					started = started || slices.Contains(words, "wait")
+				}
+				mu.Unlock()
+			}
+			c.Renew()
+			say("after")
+			close(release)
+			waiting.Wait()
+			say("after")
+			mu.Lock()
+			defer mu.Unlock()
+			for addr, words := range carried {
+				if slices.Contains(words, "after") && len(slices.Compact(slices.Sorted(slices.Values(words)))) > 1 {
+					t.Errorf("the connection of %s carried %q", addr, words)
+				}
+			}
+			if want := "HTTP/1.1"; (proto == want) == u.EnableHTTP2 {
+				t.Errorf("after Renew the server is spoken to in %s", proto)
+			}
+		})
+	}
 }

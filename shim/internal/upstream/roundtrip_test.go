@@ -130,8 +130,8 @@ func TestP04OwnServerName(t *testing.T) {
 	tg := target(t, u, endpoint.DefaultHeader)
 	// The certificate of httptest is valid for this name.
 	tg.URL.Host = "example.com:" + tg.URL.Port()
-	dial := c.secure.DialContext
-	c.secure.DialContext = func(ctx context.Context, network, _ string) (_ net.Conn, err error) {
+	dial := c.secure.Load().DialContext
+	c.secure.Load().DialContext = func(ctx context.Context, network, _ string) (_ net.Conn, err error) {
 		return dial(ctx, network, strings.TrimPrefix(u.Origin, "https://"))
 	}
 	resp, err := post(t, c, tg, tg.URL.String(), http.Header{"Host": {"shim.example"}}, strings.NewReader(initializeBody))
@@ -623,7 +623,7 @@ func BenchmarkSend(b *testing.B) {
 			resp.Body.Close()
 		}
 	}
-	b.Run("transport alone", func(b *testing.B) { do(b, c.plain.RoundTrip) })
+	b.Run("transport alone", func(b *testing.B) { do(b, c.plain.Load().RoundTrip) })
 	b.Run("Send", func(b *testing.B) { do(b, c.Send) })
 	b.Run("RoundTrip", func(b *testing.B) { do(b, c.RoundTrip) })
 }

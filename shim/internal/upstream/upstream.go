@@ -58,11 +58,15 @@ func WithTarget(ctx context.Context, t *Target) context.Context {
 type Client struct {
 	// ProbeTime bounds Probe; 0 means 10 seconds.
 	ProbeTime time.Duration
+	// Look is called before a request if the last one was more than a second
+	// ago. It may call Renew. nil means that nobody looks.
+	Look func()
 
 	quick         *wire.Transport // used in place of plain where the request fits
-	plain, secure kept
+	plain, secure atomic.Pointer[http.Transport]
 	start         time.Time
 	drift         atomic.Int64       // of the wall clock against start's, in nanoseconds
+	looked        atomic.Int64       // when Look was called, in nanoseconds since start
 	paths         pathMemory[string] // requested path -> path that answered
 	eras          pathMemory[string] // endpoint of the newer era -> its revision
 	checks        pathMemory[check]  // endpoint -> what it does without a key
@@ -95,33 +99,56 @@ func New(g *safedial.Guard) *Client {
 		DialContext: g.DialContext("http"), MaxHeader: plain.MaxResponseHeaderBytes,
 		MaxIdlePerHost: plain.MaxIdleConnsPerHost, IdleTimeout: plain.IdleConnTimeout,
 	}
-	return &Client{quick: quick, plain: kept{plain}, secure: kept{secure}, start: time.Now()}
+	c := &Client{quick: quick, start: time.Now()}
+	c.plain.Store(plain)
+	c.secure.Store(secure)
+	return c
 }
 
 // TrustRoots verifies https upstreams against pool instead of the system's
 // certificates. It must be called before the first request.
-func (c *Client) TrustRoots(pool *x509.CertPool) { c.secure.TLSClientConfig.RootCAs = pool }
+func (c *Client) TrustRoots(pool *x509.CertPool) { c.secure.Load().TLSClientConfig.RootCAs = pool }
 
 // CloseIdleConnections drops connections that carry no request.
 func (c *Client) CloseIdleConnections() {
 	c.quick.CloseIdleConnections()
-	c.plain.CloseIdleConnections()
-	c.secure.CloseIdleConnections()
+	c.plain.Load().CloseIdleConnections()
+	c.secure.Load().CloseIdleConnections()
+}
+
+// Renew makes every request from now on go to a connection that is made from
+// now on, for when the computer's networks changed: those that were made before
+// may lead nowhere, and nobody says so. A request that is under way keeps its
+// connection, and if it is dead the kernel says so; see package safedial.
+func (c *Client) Renew() {
+	c.quick.Renew()
+	for _, t := range []*atomic.Pointer[http.Transport]{&c.plain, &c.secure} {
+		old := t.Load()
+		if t.CompareAndSwap(old, old.Clone()) { // a clone has no connections
+			old.CloseIdleConnections()
+		}
+	}
 }
 
 // sleepDrift is how far the wall clock must move against the monotonic one to
 // count as the machine having slept.
 const sleepDrift = 10 * time.Second
 
-// noticeSleep drops idle connections after the machine slept: the peer may have
-// closed them unnoticed, and a request on one would hang for minutes. The
-// monotonic clock stands still during sleep; the wall clock does not.
-func (c *Client) noticeSleep() {
+// notice begins with new connections after the machine slept: the peer may have
+// closed the old ones unnoticed, and a request on one would hang for minutes.
+// The monotonic clock stands still during sleep; the wall clock does not. It
+// does the same if Look sees other networks, which it asks at most once a
+// second.
+func (c *Client) notice() {
 	now := time.Now()
-	drift := now.UnixNano() - c.start.UnixNano() - int64(now.Sub(c.start))
+	since := now.Sub(c.start)
+	drift := now.UnixNano() - c.start.UnixNano() - int64(since)
 	if was := c.drift.Load(); drift-was > int64(sleepDrift) || was-drift > int64(sleepDrift) {
 		c.drift.Store(drift)
-		c.CloseIdleConnections()
+		c.Renew()
+	}
+	if last := c.looked.Load(); c.Look != nil && since-time.Duration(last) > time.Second && c.looked.CompareAndSwap(last, int64(since)) {
+		c.Look()
 	}
 }
 
@@ -159,7 +186,7 @@ func (c *Client) Send(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("refusing to send a key to %s://%s: it belongs to %s://%s",
 			req.URL.Scheme, req.URL.Host, t.URL.Scheme, t.URL.Host)
 	}
-	c.noticeSleep()
+	c.notice()
 	req.URL.Scheme, req.URL.Host, req.URL.User, req.URL.Fragment = t.URL.Scheme, t.URL.Host, nil, ""
 	req.Host = t.URL.Host
 	req.URL.RawQuery = mergeQuery(t.URL.RawQuery, req.URL.RawQuery)
@@ -232,11 +259,11 @@ func (c *Client) follow(req *http.Request, t *Target, body repeater, asked pathK
 func (c *Client) transport(req *http.Request) http.RoundTripper {
 	switch {
 	case req.URL.Scheme == "https":
-		return c.secure
+		return kept{c.secure.Load()}
 	case wire.Fits(req) && (req.Body == nil || req.Context().Value(BodyKey{}) != nil):
 		return c.quick
 	}
-	return c.plain
+	return kept{c.plain.Load()}
 }
 
 // setKey sets the key header and removes the client's copies of it and its

@@ -15,6 +15,7 @@ type conn struct {
 	probe *probe // nil if the system cannot tell
 	t     *Transport
 	host  string
+	era   int64 // of t when it was made
 	in    *bufio.Reader
 
 	reused bool // it carried a request before
@@ -96,7 +97,7 @@ func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	waiting := p.hosts[c.host]
-	if c.keep <= 0 || len(waiting) >= c.t.MaxIdlePerHost {
+	if c.keep <= 0 || c.era != c.t.era.Load() || len(waiting) >= c.t.MaxIdlePerHost {
 		c.Close()
 		return
 	}

@@ -23,6 +23,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,6 +44,7 @@ type Transport struct {
 	IdleTimeout    time.Duration
 
 	pool pool
+	era  atomic.Int64 // counts the calls of Renew
 }
 
 // Fits reports whether RoundTrip takes a request: a method that MCP uses, no
@@ -115,6 +117,13 @@ func validHeader(h http.Header) bool {
 // CloseIdleConnections closes the idle connections.
 func (t *Transport) CloseIdleConnections() { t.pool.close(time.Time{}) }
 
+// Renew makes every request from now on go to a connection that is made from
+// now on. Those that are under way keep theirs.
+func (t *Transport) Renew() {
+	t.era.Add(1)
+	t.CloseIdleConnections()
+}
+
 // RoundTrip sends a request that Fits. As http.RoundTripper demands, it always
 // closes the request's body, and the context can end the exchange until the
 // answer's body was read to its end or closed.
@@ -181,11 +190,12 @@ func (t *Transport) conn(req *http.Request) (*conn, error) {
 		}
 		c.Close()
 	}
+	era := t.era.Load()
 	nc, err := t.DialContext(ctx, "tcp", dialAddr(req.URL))
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: nc, probe: newProbe(nc), t: t, host: req.URL.Host}
+	c := &conn{Conn: nc, probe: newProbe(nc), t: t, host: req.URL.Host, era: era}
 	c.in = bufio.NewReaderSize(c, 2<<10)
 	return c, nil
 }
