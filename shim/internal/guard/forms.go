@@ -43,20 +43,22 @@ func distinct(texts []string) []string {
 	return slices.Compact(texts)
 }
 
-// base64Forms returns a text in base64, alone, and as far as it alone decides
-// the characters where it begins at the first, second or third byte of a group.
+// base64Forms returns a text in base64 as it may stand in a longer one that
+// begins or ends with it, or has it in the middle. In user:password there is a
+// colon beside it.
 func base64Forms(text string) []string {
 	var all []string
 	for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-		alone := alphabet.EncodeToString([]byte(text))
-		all = append(all, alone, strings.TrimRight(alone, "="))
-		for before := range 3 {
-			whole := alphabet.EncodeToString([]byte("\x00\x00"[:before] + text))
-			from, to := (8*before+5)/6, 8*(before+len(text))/6
-			all = append(all, whole[from:to])
+		for _, text := range []string{text, ":" + text, text + ":"} {
+			for before := range 3 {
+				whole := alphabet.EncodeToString([]byte("\x00\x00"[:before] + text))
+				// The characters that hold bits of this text alone.
+				from, to := (8*before+5)/6, 8*(before+len(text))/6
+				all = append(all, whole[from:to], whole[from:], strings.TrimRight(whole[from:], "="))
+			}
 		}
 	}
-	return all
+	return distinct(all)
 }
 
 // stay are the characters besides letters and digits that encoders leave as
@@ -69,37 +71,44 @@ var stay = []string{
 }
 
 func percentForms(text string) (all []string) {
-	if strings.IndexFunc(text, isSpecial) < 0 {
-		return nil
+	spaces := []string{"%20"}
+	if strings.Contains(text, " ") {
+		spaces = append(spaces, "+")
 	}
+	seen := make(map[string]bool) // what does not stay
 	for _, kept := range stay {
-		for _, format := range []string{"%%%02X", "%%%02x"} {
-			for _, space := range []string{"%20", "+"} {
+		changed := strings.Map(func(c rune) rune {
+			if isAlphanumeric(c) || strings.ContainsRune(kept, c) {
+				return -1
+			}
+			return c
+		}, text)
+		if changed == "" || seen[changed] {
+			continue
+		}
+		seen[changed] = true
+		for _, space := range spaces {
+			for _, hex := range []string{"0123456789ABCDEF", "0123456789abcdef"} {
 				var b strings.Builder
 				for _, c := range []byte(text) {
 					switch {
 					case c == ' ':
 						b.WriteString(space)
-					case isAlphanumeric(c), strings.IndexByte(kept, c) >= 0:
-						b.WriteByte(c)
+					case strings.IndexByte(changed, c) >= 0:
+						b.Write([]byte{'%', hex[c>>4], hex[c&15]})
 					default:
-						fmt.Fprintf(&b, format, c)
+						b.WriteByte(c)
 					}
 				}
 				all = append(all, b.String())
 			}
 		}
 	}
-	return all
+	return distinct(all)
 }
 
-func isAlphanumeric(c byte) bool {
+func isAlphanumeric(c rune) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-}
-
-// isSpecial reports whether some encoder changes a character.
-func isSpecial(c rune) bool {
-	return c > '~' || !isAlphanumeric(byte(c)) && c != '-' && c != '.' && c != '_'
 }
 
 // escapers are how encoders of JSON differ in what they escape: JSON.stringify
@@ -120,10 +129,14 @@ var escapers = []struct {
 }
 
 func jsonForms(text string) (all []string) {
-	if strings.IndexFunc(text, isSpecial) < 0 {
-		return []string{text}
-	}
-	for _, e := range escapers {
+	for i, e := range escapers {
+		if i > 0 && !strings.ContainsAny(text, e.hex) && !(e.slash && strings.Contains(text, "/")) {
+			continue // as the first one
+		}
+		if i == 0 && !strings.ContainsAny(text, `"\\`) {
+			all = append(all, text)
+			continue
+		}
 		var b strings.Builder
 		for _, c := range []byte(text) {
 			switch {
@@ -138,5 +151,5 @@ func jsonForms(text string) (all []string) {
 		}
 		all = append(all, b.String())
 	}
-	return all
+	return distinct(all)
 }

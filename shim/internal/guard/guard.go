@@ -39,10 +39,10 @@ type Guard struct {
 //     where what stays is: the unreserved characters; those of a form, with "+"
 //     for a space; those of encodeURIComponent; those of a path or one segment
 //     of it; and those of a whole URL;
-//   - in base64 and its URL alphabet (RFC 4648), alone, with padding or without,
-//     and inside of a longer text, as in user:password, at each of the three
-//     alignments: then without the characters at both ends that also hold bits
-//     of what stands beside it;
+//   - in base64 and its URL alphabet (RFC 4648), alone or as the beginning, the
+//     middle or the end of a longer text, at each of the three alignments, with
+//     padding or without: all characters that hold bits of the secret alone, or
+//     of the secret and a colon beside it, as in user:password;
 //   - each of these in a JSON string (RFC 8259, Section 7) as usual encoders
 //     write it: without needless escapes; with \/; with \u00xx for <>& or for
 //     <>&=' in lower case; for "&'+<>` or for <>/ or, with \/, for <>&'" in

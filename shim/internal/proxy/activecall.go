@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/guard"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
@@ -51,9 +52,11 @@ type activeCall struct {
 	dead      bool // the key is rejected
 	small     bool // the answer needs only a small buffer
 	res       *http.Response
-	whole     bool        // its body was read to the end
-	begun     atomic.Bool // its status line was sent, and it is not one of our refusals
-	duplex    bool        // it was sent while the request was still being read
+	guard     guard.Stream // of its body
+	struck    int          // secrets in its header, and in our own words
+	whole     bool         // its body was read to the end
+	begun     atomic.Bool  // its status line was sent, and it is not one of our refusals
+	duplex    bool         // it was sent while the request was still being read
 
 	watcher  *time.Timer
 	watchers sync.WaitGroup
@@ -67,6 +70,7 @@ type activeCall struct {
 func (p *Proxy) begin(w http.ResponseWriter, r *http.Request, c *Call) *activeCall {
 	a := &activeCall{proxy: p, call: c, in: r, w: w, start: time.Now()}
 	a.from = r.Body
+	a.guard.Guard = c.Upstream.Guard()
 	a.Context, a.cancel = context.WithCancel(r.Context())
 	a.watchers.Add(1)
 	a.watcher = time.AfterFunc(watchAfter, a.watch)
@@ -159,6 +163,7 @@ func (a *activeCall) outcome() Outcome {
 		Success: a.success, Confirmed401: a.confirmed,
 	}
 	o.Method, o.Tool = a.names()
+	o.Struck = a.struck + a.guard.Struck
 	switch {
 	case a.dead:
 		o.Status = http.StatusUnauthorized
@@ -297,10 +302,12 @@ func (a *activeCall) receive(res *http.Response) error {
 	}
 	if copyAnswer(a.w.Header(), res.Header, res.ContentLength) {
 		res.ContentLength = -1
+		a.guard.Events = true
 		if a.in.Method != http.MethodHead && res.StatusCode == http.StatusOK {
 			a.openStream(res)
 		}
 	}
+	a.struck += a.guard.Guard.Header(a.w.Header())
 	a.small = a.stream != nil || 0 <= res.ContentLength && res.ContentLength <= smallBuffer
 	a.res = res
 	return nil
@@ -332,8 +339,9 @@ func (a *activeCall) fail(err error) {
 		if n := a.in.ContentLength; 0 < n && n <= scanWindow {
 			a.take() // the outcome should name the method and tool
 		}
+		words = a.words(words)
 		// err itself may hold the upstream's URL.
 		a.proxy.Log.Debug("upstream failed", "slug", a.call.Slug, "words", words)
-		a.refuse(http.StatusBadGateway, named(a.call.Name, words))
+		a.refuse(http.StatusBadGateway, words)
 	}
 }

@@ -41,7 +41,7 @@ func (a *activeCall) forward() {
 	if flush {
 		a.flush() // the next write reports an error too
 	}
-	if err := a.copy(res.Body, flush); err != nil {
+	if err := a.copy(res.Body, res.ContentLength, flush); err != nil {
 		// The answer has begun, so only breaking the connection reports it.
 		panic(http.ErrAbortHandler)
 	}
@@ -129,37 +129,55 @@ func dropNamed(h http.Header, connection []string) {
 }
 
 // Answers are copied through pooled buffers. Short answers use a small one, and
-// so do event streams, which may stay open and idle for hours.
+// so do event streams, which may stay open and idle for hours. In a large one
+// there is room for what the guard holds.
 const (
 	smallBuffer = 4 << 10
-	largeBuffer = 32 << 10
+	largeBuffer = 32<<10 + holdRoom
+	holdRoom    = 4 << 10
 )
 
 var smallBuffers, largeBuffers sync.Pool
 
-// copy passes the answer's body to the client, each part at once if flush is set.
-func (a *activeCall) copy(body io.Reader, flush bool) error {
+// copy passes the body of an answer to the client, each part at once if flush
+// is set. length is the body's, -1 if unknown.
+func (a *activeCall) copy(body io.Reader, length int64, flush bool) error {
 	if a.small {
 		buf, ok := smallBuffers.Get().(*[smallBuffer]byte)
 		if !ok {
 			buf = new([smallBuffer]byte)
 		}
 		defer smallBuffers.Put(buf)
-		return a.copyThrough(buf[:], body, flush)
+		return a.copyThrough(buf[:], body, length, flush)
+	}
+	if hold := a.guard.Guard.Hold(); hold > largeBuffer/2 {
+		return a.copyThrough(make([]byte, hold+largeBuffer), body, length, flush) // no real key is so long
 	}
 	buf, ok := largeBuffers.Get().(*[largeBuffer]byte)
 	if !ok {
 		buf = new([largeBuffer]byte)
 	}
 	defer largeBuffers.Put(buf)
-	return a.copyThrough(buf[:], body, flush)
+	return a.copyThrough(buf[:], body, length, flush)
 }
 
-func (a *activeCall) copyThrough(buf []byte, body io.Reader, flush bool) error {
+// copyThrough copies a body through a buffer. What the guard holds stays at the
+// buffer's beginning, and is less than the buffer: a small one is only for
+// streams, which hold by themselves, and for bodies that fit into it.
+func (a *activeCall) copyThrough(buf []byte, body io.Reader, left int64, flush bool) error {
+	held := 0
 	for {
-		n, err := body.Read(buf)
-		if n > 0 {
-			if _, err := a.write(buf[:n]); err != nil {
+		n, err := body.Read(buf[held:])
+		if left > 0 {
+			left -= int64(n)
+		}
+		part := buf[:held+n]
+		ready := len(part)
+		if a.stream == nil {
+			ready = a.guard.Next(part, held, err == io.EOF || left == 0)
+		}
+		if ready > 0 {
+			if _, err := a.write(part[:ready]); err != nil {
 				return err
 			}
 			if flush {
@@ -168,6 +186,7 @@ func (a *activeCall) copyThrough(buf []byte, body io.Reader, flush bool) error {
 				}
 			}
 		}
+		held = copy(buf, part[ready:])
 		switch err {
 		case nil:
 		case io.EOF:

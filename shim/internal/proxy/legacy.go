@@ -100,7 +100,7 @@ func (a *activeCall) rewriter(res *http.Response) *endpointRewriter {
 		}
 		words := "too many streams are open"
 		if !errors.Is(err, errMessages) {
-			words = upstream.Explain(err)
+			words = a.guard.Guard.Words(upstream.Explain(err))
 		}
 		a.proxy.Log.Warn("a stream was ended", "slug", a.call.Slug, "words", words)
 		a.success, a.status = false, http.StatusBadGateway

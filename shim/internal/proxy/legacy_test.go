@@ -392,9 +392,11 @@ func TestP08LegacyRepair(t *testing.T) {
 	o.set(func(w http.ResponseWriter, r *http.Request) {
 		answerWith(401, "application/json", `{"error":"no"}`, "WWW-Authenticate", "Bearer")(w, r)
 	})
-	// Nothing may be inserted in the middle of an event.
-	more <- "event: message\ndata: {\"half\":"
-	s.expect("event: message\ndata: {\"half\":")
+	// Nothing may be inserted in the middle of an event. It is so long that not
+	// all of it is held by the guard.
+	half := "event: message\ndata: {\"long\":\"" + strings.Repeat("x", 1000) + "\",\"half\":"
+	more <- half
+	s.expect(half[:100])
 	res, body := b.send(t, "POST", s.message, callBody)
 	if res.StatusCode != 202 || body != "Accepted" || res.Header.Get("Www-Authenticate") != "" {
 		t.Errorf("got %d %q", res.StatusCode, body)
@@ -403,7 +405,7 @@ func TestP08LegacyRepair(t *testing.T) {
 		t.Errorf("got outcome %+v", out)
 	}
 	more <- "1}\n\ndata: next\n\n"
-	s.expect("1}\n\nevent: message\ndata: ")
+	s.expect(half[100:] + "1}\n\nevent: message\ndata: ")
 	got := s.line()
 	if !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"Linear: the server rejected the API key.`) ||
 		!strings.HasSuffix(got, `"isError":true}}`) {
@@ -448,8 +450,8 @@ func TestP08LegacyUnread(t *testing.T) {
 	b := newBench(t, o.URL+"/sse")
 	s := b.stream(t)
 	b.set(func(c *Call) { c.Rejected = func() bool { return true } })
-	more <- "data: half an event" // which keeps every answer waiting
-	s.expect("data: half an event")
+	more <- "data: half an event" + strings.Repeat(".", 1000) // which keeps every answer waiting
+	s.expect("data: half an event.")
 	accepted := 0
 	for i := range maxAsides + 6 {
 		res, body := b.send(t, "POST", s.message, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"ping"}`, i))

@@ -3,7 +3,9 @@
 // a client in its own protocol when the key was rejected; package upstream adds
 // the key. Bodies, statuses, session ids and events pass unchanged, except for
 // the event in which an HTTP+SSE upstream of protocol revision 2024-11-05 says
-// where it takes messages.
+// where it takes messages, and for the key itself: whatever of an upstream's
+// reaches a client passes package guard last. Trailers, interim answers and the
+// reason in a status line do not pass at all.
 package proxy
 
 import (
@@ -57,6 +59,9 @@ type Outcome struct {
 	Duration time.Duration
 	// Success means that the upstream accepted the request, and so the key.
 	Success bool
+	// Struck is how often the answer held the key, or something else that the
+	// client must not see.
+	Struck int
 	// Confirmed401 means that the upstream certainly rejected the key. It is not
 	// set again for a key that was already known to be rejected.
 	Confirmed401 bool

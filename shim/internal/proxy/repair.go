@@ -54,7 +54,7 @@ func (a *activeCall) rejected() {
 func (a *activeCall) repair() (status int, body []byte) {
 	a.dead = true
 	a.take()
-	words := named(a.call.Name, "the server rejected the API key. Open Key2OAuth on your computer to replace it.")
+	words := a.words("the server rejected the API key. Open Key2OAuth on your computer to replace it.")
 	h := a.w.Header()
 	harden(h)
 	h["Cache-Control"] = valueNoStore
@@ -189,15 +189,18 @@ func (a *activeCall) refuseLong() {
 // refuseFor answers 503 with Retry-After.
 func (a *activeCall) refuseFor(seconds int, words string) {
 	a.w.Header()["Retry-After"] = []string{strconv.Itoa(seconds)}
-	a.refuse(http.StatusServiceUnavailable, named(a.call.Name, words))
+	a.refuse(http.StatusServiceUnavailable, a.words(words))
 }
 
-// named prefixes words with the endpoint's name.
-func named(name, words string) string {
-	if name == "" {
-		return words
+// words prefixes words for the client with the endpoint's name, and strikes the
+// key out of both: the name may be the upstream's own, and words may quote it.
+func (a *activeCall) words(words string) string {
+	if name := a.call.Name; name != "" {
+		words = name + ": " + words
 	}
-	return name + ": " + words
+	words, n := a.guard.Guard.Text(words)
+	a.struck += n
+	return words
 }
 
 // mirrored returns the decoded value of a header that repeats a part of the

@@ -73,6 +73,8 @@ func (s *stream) keep() {
 	s.tick.Reset(wait)
 }
 
+// write takes the next bytes from the upstream. Addresses are rewritten first,
+// and guarded then.
 func (s *stream) write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,16 +88,25 @@ func (s *stream) write(p []byte) (int, error) {
 			s.rewriter = nil
 		}
 	}
+	if err := s.call.guard.Write((*guarded)(s), p); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// guarded is a stream behind the guard.
+type guarded stream
+
+// Write writes what goes to the client, with events of ours between it.
+func (g *guarded) Write(p []byte) (int, error) {
+	s, n := (*stream)(g), len(p)
 	if s.asides.waiting.Load() > 0 {
 		var err error
 		if p, err = s.interrupt(p); err != nil {
 			return 0, err
 		}
 	}
-	if err := s.pass(p); err != nil {
-		return 0, err
-	}
-	return n, nil
+	return n, s.pass(p)
 }
 
 // pass writes the next bytes of the stream.
@@ -128,8 +139,11 @@ func (s *stream) end() {
 		s.call.proxy.messages.remove(s.messages)
 	}
 	s.mu.Lock()
-	if s.rewriter != nil && s.call.whole {
-		s.pass(s.rewriter.event.Held()) // the stream ended within its first event
+	if s.call.whole {
+		if s.rewriter != nil {
+			s.call.guard.Write((*guarded)(s), s.rewriter.event.Held()) // the stream ended within its first event
+		}
+		s.call.guard.End((*guarded)(s))
 	}
 	s.ended = true
 	if s.tick != nil {

@@ -18,7 +18,7 @@ import (
 func (rec *recorder) classify(ctx context.Context, err error) Verdict {
 	host := rec.target.URL.Host
 	if e, ok := errors.AsType[*upstream.ElsewhereError](err); ok {
-		return Verdict{Outcome: Refused, Words: e.Explain(host)}
+		return Verdict{Outcome: Refused, Words: rec.target.Guard().Words(e.Explain(host))}
 	}
 	x := rec.last()
 	// When the context ends it closes the connection, so that may be the error.
@@ -26,7 +26,7 @@ func (rec *recorder) classify(ctx context.Context, err error) Verdict {
 		x.err = ctx.Err()
 	}
 	if x.err != nil {
-		return Verdict{Outcome: failure(x.err), Fault: upstream.FaultOf(x.err), Status: x.status, Words: explain(x.err)}
+		return Verdict{Outcome: failure(x.err), Fault: upstream.FaultOf(x.err), Status: x.status, Words: rec.target.Guard().Words(explain(x.err))}
 	}
 	msg := rec.message(x)
 	v := Verdict{Status: x.status}

@@ -101,7 +101,7 @@ func jsonMessage(v any, depth int) string {
 // target's secrets, that can stand in quotation marks. Secrets are looked for
 // in what is left, since invisible characters could split them.
 func printable(s string, t *upstream.Target, limit int) string {
-	s = scrub(display.Text(s, display.NoLimit), t)
+	s = t.Guard().Words(scrub(display.Text(s, display.NoLimit), t))
 	return strings.ReplaceAll(display.Text(s, limit), `"`, "'")
 }
 

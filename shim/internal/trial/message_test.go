@@ -39,6 +39,7 @@ func TestMessage(t *testing.T) {
 		{"beginning of the key", "text/plain", "bad key " + key[:12] + "...", "bad key [hidden]...", false},
 		{"end of the key", "text/plain", "bad key ***" + key[8:], "bad key ***[hidden]", false},
 		{"key split by markup", "text/html", "bad key " + key[:10] + "<b></b>" + key[10:], "bad key [hidden] [hidden]", true},
+		{"key in base64", "text/plain", "no dXNlcjpzay1wcm9qLUFiM2RFZjZoSWo5aw== here", "no dXNlcj" + strings.Repeat("*", 30) + " here", false},
 		{"long", "text/plain", strings.Repeat("word ", 100), strings.TrimSpace(strings.Repeat("word ", 40))[:199] + "\u2026", false},
 	}
 	for _, tt := range tests {

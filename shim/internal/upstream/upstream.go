@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/guard"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
@@ -30,12 +31,16 @@ type Target struct {
 	Header endpoint.Header
 	Key    endpoint.Secret // the zero Secret sends no key
 
-	value []string // of the key header; see Ready
+	// Made by Ready.
+	ready bool
+	value []string // of the key header
+	guard *guard.Guard
 }
 
-// Ready builds the header value with the key once, for a Target that serves
-// many requests. It returns t. A Target works without it too.
+// Ready builds once what all requests of a Target need: the header value with
+// the key, and the guard. It returns t. A Target works without it too.
 func (t *Target) Ready() *Target {
+	t.ready, t.guard = true, guard.New(t.secrets()...)
 	if !t.Key.IsZero() {
 		t.value = []string{t.Header.Prefix + t.Key.Reveal()}
 	}
