@@ -158,7 +158,7 @@ func (s *Shim) servePublic(ctx context.Context, ln net.Listener, f tunnel.Front)
 	defer cut()
 	srv := newServer(s.reach.Meter.Count(o), s.log)
 	srv.BaseContext = func(net.Listener) context.Context { return calls }
-	front := &origin.Listener{Listener: ln, Wrote: s.reach.Meter.Wrote, Known: s.isToken}
+	front := origin.NewListener(ln, s.reach.Meter.Wrote, s.isToken)
 	front.Watch(srv)
 	s.tide.follow(srv)
 	go front.Sweep(calls)

@@ -3,9 +3,11 @@ package origin
 import (
 	"container/list"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,7 +17,13 @@ const (
 	maxConns = 2048
 	// maxStrangers of them may belong to senders that have not shown a valid
 	// token for the request that they are sending, which leaves room for apps.
-	maxStrangers = 1536
+	maxStrangers = 1024
+	// minStay is how long a connection may stay at least, or a sender of many new
+	// ones would push out an app before it has shown its token.
+	minStay = 500 * time.Millisecond
+	// maxQueued new ones wait for that, which costs little: nothing of them is
+	// read yet.
+	maxQueued = 2048
 	// strangerTime is how long one request without a valid token may take until
 	// its answer is read, where the deadline for its body does not end it sooner.
 	strangerTime = 30 * time.Second
@@ -25,74 +33,149 @@ const (
 
 // A Listener bounds the connections of a public side, and counts the bytes that
 // leave by them. Where there is no room for a new connection, an older one goes:
-// one whose sender has shown no valid token, the one that has waited longest
-// first. So whoever holds many connections open takes room only from others who
-// do the same, and never from an app that is signed in.
+// of a request that came without a valid token, then one whose request has not
+// arrived yet, the oldest first. So whoever holds many connections open takes
+// room only from others who do the same, and never from an app that is signed
+// in. Idle connections go last, since the next request may be on its way on one;
+// while many strangers are connected, their connections end with the answer.
 type Listener struct {
 	net.Listener
-	// Wrote is told of each write.
-	Wrote func(n int)
-	// Known reports whether an access token is valid. It is asked only for
-	// requests with a very long head.
-	Known func(token string) bool
+	wrote func(n int)             // is told of each write
+	known func(token string) bool // reports whether an access token is valid; asked only if a head is very long
 
-	mu       sync.Mutex
-	open     int
-	waiting  list.List // of *conn: a request that has shown none, the oldest first
-	idle     list.List // of *conn: between two requests
-	idleApps list.List // of *conn: between two requests, and an earlier one had shown a token
+	mu   sync.Mutex
+	open int
+	// Of *conn, each with the oldest first. A connection is in none of them while
+	// its request is one that has shown a valid token.
+	arriving  list.List // the head of a request has not arrived yet
+	strangers list.List // it has, and has shown no valid token
+	idle      list.List // between two requests
+	idleApps  list.List // between two requests, the last of which had shown a valid token
+
+	crowded atomic.Bool // with strangers
+
+	pumping sync.Once
+	queue   chan net.Conn // accepted, and not admitted yet
+	ready   chan accepted
+	closing sync.Once
+	closed  chan struct{}
 }
 
-// Accept waits for a connection.
-func (l *Listener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		n := &conn{Conn: c, l: l}
-		if l.admit(n) {
-			return n, nil
-		}
-		c.Close()
+// accepted is what an Accept returns.
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+// NewListener returns a Listener on ln. Both functions must be set.
+func NewListener(ln net.Listener, wrote func(n int), known func(token string) bool) *Listener {
+	return &Listener{
+		Listener: ln, wrote: wrote, known: known,
+		queue: make(chan net.Conn, maxQueued), ready: make(chan accepted), closed: make(chan struct{}),
 	}
 }
 
-// admit counts a new connection. It returns false if there is no room, because
-// signed-in apps use all of it.
+// Accept waits for a connection that there is room for.
+func (l *Listener) Accept() (net.Conn, error) {
+	l.pumping.Do(func() {
+		go l.pump()
+		go l.feed()
+	})
+	select {
+	case a := <-l.ready:
+		return a.conn, a.err
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// pump takes each connection at once: a tunnel refuses those that nobody takes.
+func (l *Listener) pump() {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			l.hand(accepted{err: err})
+			if temporary, ok := errors.AsType[net.Error](err); !ok || !temporary.Timeout() {
+				return
+			}
+			continue
+		}
+		select {
+		case l.queue <- c:
+		default:
+			go c.Close()
+		}
+	}
+}
+
+// feed admits queued connections in their order.
+func (l *Listener) feed() {
+	for {
+		select {
+		case c := <-l.queue:
+			n := &conn{Conn: c, l: l}
+			for !l.admit(n) {
+				select {
+				case <-time.After(minStay / 20):
+				case <-l.closed:
+					c.Close()
+					return
+				}
+			}
+			l.hand(accepted{conn: n})
+		case <-l.closed:
+			return
+		}
+	}
+}
+
+// hand waits until Accept takes a.
+func (l *Listener) hand(a accepted) {
+	select {
+	case l.ready <- a:
+	case <-l.closed:
+		if a.conn != nil {
+			a.conn.Close()
+		}
+	}
+}
+
+// Close ends Accept. Connections that were accepted live on.
+func (l *Listener) Close() error {
+	l.closing.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// admit counts a new connection. It returns false while there is no room.
 func (l *Listener) admit(c *conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.open >= maxConns || l.waiting.Len()+l.idle.Len() >= maxStrangers {
-		old := older(first(&l.waiting), first(&l.idle))
-		if old == nil {
-			old = first(&l.idleApps)
-		}
+	for l.open >= maxConns || l.unknown() >= maxStrangers {
+		old := l.oldest()
 		if old == nil {
 			return false
 		}
 		l.drop(old)
 	}
 	l.open++
-	c.move(&l.waiting)
+	c.busy = true
+	c.began = time.Now()
+	c.move(&l.arriving)
 	return true
 }
 
-// first returns the first connection of a list, or nil.
-func first(of *list.List) *conn {
-	if e := of.Front(); e != nil {
-		return e.Value.(*conn)
+// oldest finds the connection that makes room, or nil. The caller holds mu.
+func (l *Listener) oldest() *conn {
+	for _, of := range []*list.List{&l.strangers, &l.arriving, &l.idle, &l.idleApps} {
+		if e := of.Front(); e != nil && time.Since(e.Value.(*conn).since) >= minStay {
+			return e.Value.(*conn)
+		}
 	}
 	return nil
 }
 
-// older returns the one that came into its list first. Either may be nil.
-func older(a, b *conn) *conn {
-	if a == nil || b != nil && b.since.Before(a.since) {
-		return b
-	}
-	return a
-}
+// unknown counts the connections that are not those of apps. The caller holds mu.
+func (l *Listener) unknown() int { return l.arriving.Len() + l.strangers.Len() + l.idle.Len() }
 
 // drop closes a connection, and counts it no more. The caller holds mu.
 func (l *Listener) drop(c *conn) {
@@ -119,8 +202,14 @@ func (l *Listener) Sweep(ctx context.Context) {
 func (l *Listener) sweep(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := first(&l.waiting); c != nil && now.Sub(c.since) > strangerTime; c = first(&l.waiting) {
-		l.drop(c)
+	for _, of := range []*list.List{&l.arriving, &l.strangers} {
+		for e := of.Front(); e != nil; {
+			c := e.Value.(*conn)
+			e = e.Next()
+			if now.Sub(c.began) > strangerTime {
+				l.drop(c)
+			}
+		}
 	}
 }
 
@@ -138,19 +227,23 @@ func (l *Listener) Watch(srv *http.Server) {
 
 type connKey struct{}
 
+// distrust prepares for a request that has not shown a token yet.
+func distrust(w http.ResponseWriter, r *http.Request) {
+	limitBody(w)
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok && c.l.crowded.Load() {
+		w.Header()["Connection"] = closing
+	}
+}
+
+var closing = []string{"close"}
+
 // Trust says that a request has shown a valid token: it may take as long as it
 // likes from now on.
 func Trust(w http.ResponseWriter, r *http.Request) {
-	c, ok := r.Context().Value(connKey{}).(*conn)
-	if !ok {
-		return
-	}
 	http.NewResponseController(w).SetReadDeadline(time.Time{})
-	c.l.mu.Lock()
-	defer c.l.mu.Unlock()
-	if c.in != nil {
-		c.app = true
-		c.move(nil)
+	delete(w.Header(), "Connection")
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+		c.trust()
 	}
 }
 
@@ -161,7 +254,8 @@ type conn struct {
 	in    *list.List    // nil while its request is trusted, and once it has left
 	at    *list.Element // in in
 	since time.Time     // when it came into in
-	app   bool          // an earlier request has shown a valid token
+	busy  bool          // with a request
+	began time.Time     // of that request
 	gone  bool
 
 	head headReader // belongs to the one who reads
@@ -177,6 +271,7 @@ func (c *conn) move(to *list.List) {
 	if to != nil {
 		c.at, c.since = to.PushBack(c), time.Now()
 	}
+	c.l.crowded.Store(c.l.unknown() > maxStrangers/2)
 }
 
 // leave counts c no more. The caller holds mu.
@@ -188,32 +283,60 @@ func (c *conn) leave() {
 	}
 }
 
-// began notes that a request arrives.
-func (c *conn) began() {
+// begin notes that a request arrives.
+func (c *conn) begin() {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	if !c.gone && (c.in == &c.l.idle || c.in == &c.l.idleApps) {
-		c.move(&c.l.waiting)
+	if !c.gone && !c.busy {
+		c.busy = true
+		c.began = time.Now()
+		c.move(&c.l.arriving)
 	}
+}
+
+// arrived notes that the head of a request is there. It has not been looked at.
+func (c *conn) arrived() {
+	c.begin() // where it came together with the request before
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.in == &c.l.arriving {
+		c.move(&c.l.strangers)
+	}
+}
+
+// trust notes that the request has shown a valid token.
+func (c *conn) trust() {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if !c.gone {
+		c.move(nil)
+	}
+}
+
+// end notes that the request was answered.
+func (c *conn) end() {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.gone || !c.busy {
+		return
+	}
+	to := &c.l.idle
+	if c.in == nil {
+		to = &c.l.idleApps
+	}
+	c.busy = false
+	c.move(to)
 }
 
 // became notes what the HTTP server says of its connection.
 func (c *conn) became(state http.ConnState) {
 	switch state {
-	case http.StateActive: // the head has arrived
+	case http.StateActive:
 		c.head.whole.Store(true)
-		c.began()
+		c.arrived()
 	case http.StateIdle:
 		c.head.again()
-		c.l.mu.Lock()
-		defer c.l.mu.Unlock()
-		switch {
-		case c.gone:
-		case c.app:
-			c.move(&c.l.idleApps)
-		default:
-			c.move(&c.l.idle)
-		}
+		c.end()
 	}
 }
 
@@ -221,8 +344,8 @@ func (c *conn) became(state http.ConnState) {
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 && !c.head.whole.Load() {
-		c.began()
-		if !c.head.take(b[:n], c.l.Known) {
+		c.begin()
+		if !c.head.take(b[:n], c.l.known) {
 			c.Conn.Write(headTooLong)
 			return 0, errHeadTooLong
 		}
@@ -232,7 +355,7 @@ func (c *conn) Read(b []byte) (int, error) {
 
 func (c *conn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	c.l.Wrote(n)
+	c.l.wrote(n)
 	return n, err
 }
 

@@ -2,7 +2,6 @@ package origin
 
 import (
 	"bufio"
-	"container/list"
 	"context"
 	"fmt"
 	"io"
@@ -21,11 +20,12 @@ const goodToken = "k2o_at_good"
 // front serves a public side in which a request with goodToken is trusted, as
 // Authenticate does it, and any other is answered with 401 at once.
 func front(t testing.TB, ln net.Listener) *Listener {
-	l := &Listener{Listener: ln, Wrote: func(int) {}, Known: func(token string) bool { return token == goodToken }}
+	l := NewListener(ln, func(int) {}, func(token string) bool { return token == goodToken })
 	srv := &http.Server{
 		ReadHeaderTimeout: time.Minute, // longer than the listener's own bound
 		MaxHeaderBytes:    256 << 10,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			distrust(w, r)
 			if r.Header.Get("Authorization") != "Bearer "+goodToken {
 				w.WriteHeader(http.StatusUnauthorized)
 				return
@@ -100,8 +100,8 @@ func TestStrangersTakeNoRoomFromApps(t *testing.T) {
 			all("with new connections")
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			if l.open > maxConns || l.waiting.Len()+l.idle.Len() > maxStrangers {
-				t.Errorf("%d connections are open, %d of them strangers'", l.open, l.waiting.Len()+l.idle.Len())
+			if l.open > maxConns || l.unknown() > maxStrangers {
+				t.Errorf("%d connections are open, %d of them strangers'", l.open, l.unknown())
 			}
 		})
 	}
@@ -186,37 +186,56 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // Which connection goes when there is no room.
 func TestWhichConnectionGoes(t *testing.T) {
-	const waits, rests, restsApp, works = "waits", "rests", "rests, had a token", "works for an app"
+	const stranger, arriving, idleStranger, idleApp, nextOfApp, app = "a stranger", "one that says nothing yet", "a stranger that was answered", "an app between calls", "the next request after an app's", "an app"
 	tests := []struct {
-		conns []string // in the order in which they came into that state
+		conns []string // in the order in which they were accepted
 		goes  int      // -1 means the new one
 	}{
-		{[]string{waits, waits}, 0},
-		{[]string{rests, waits}, 0},
-		{[]string{waits, rests}, 0},
-		{[]string{restsApp, works, rests}, 2},
-		{[]string{restsApp, works, waits}, 2},
-		{[]string{works, restsApp, restsApp}, 1},
-		{[]string{works, works}, -1},
+		{[]string{stranger, stranger}, 0},
+		{[]string{arriving, arriving}, 0},
+		{[]string{arriving, stranger}, 1},
+		{[]string{idleStranger, arriving}, 1},
+		{[]string{idleStranger, stranger}, 1},
+		{[]string{idleStranger, app, idleStranger}, 0},
+		{[]string{idleApp, app, idleStranger}, 2},
+		{[]string{app, idleApp, stranger}, 2},
+		{[]string{app, nextOfApp, stranger}, 2},
+		{[]string{app, idleApp, nextOfApp}, 2},
+		{[]string{app, idleApp, idleApp}, 1},
+		{[]string{app, app}, -1},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			l := &Listener{Wrote: func(int) {}}
+			l := NewListener(nil, nil, nil)
 			var conns []*conn
-			for _, state := range tt.conns {
+			for range tt.conns {
 				_, c := net.Pipe()
-				n := &conn{Conn: c, l: l, app: state == restsApp || state == works}
-				time.Sleep(time.Second)
+				n := &conn{Conn: c, l: l}
 				if !l.admit(n) {
 					t.Fatal("no room in an empty room")
 				}
-				l.mu.Lock()
-				n.move(map[string]*list.List{waits: &l.waiting, rests: &l.idle, restsApp: &l.idleApps}[state])
-				l.mu.Unlock()
 				conns = append(conns, n)
+			}
+			for i, n := range conns {
+				if tt.conns[i] == app || tt.conns[i] == idleApp || tt.conns[i] == nextOfApp {
+					n.trust()
+				}
+				switch tt.conns[i] {
+				case stranger:
+					n.arrived()
+				case idleStranger, idleApp, nextOfApp:
+					n.end()
+				}
+				if tt.conns[i] == nextOfApp {
+					n.begin()
+				}
 			}
 			l.open = maxConns
 			_, c := net.Pipe()
+			if l.admit(&conn{Conn: c, l: l}) {
+				t.Errorf("%q: one went before its time", tt.conns)
+			}
+			time.Sleep(minStay)
 			if ok := l.admit(&conn{Conn: c, l: l}); ok != (tt.goes >= 0) {
 				t.Errorf("%q: a new one was let in: %v", tt.conns, ok)
 			}

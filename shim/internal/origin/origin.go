@@ -140,7 +140,7 @@ func (o *Origin) routes() http.Handler {
 // every call passes here.
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !o.Loopback {
-		limitBody(w) // until Trust
+		distrust(w, r) // until Trust
 	}
 	if !slices.Contains(o.hosts, strings.ToLower(r.Host)) {
 		httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "wrong Host", "error_description": textWrongHost})
