@@ -136,7 +136,7 @@ var layers = map[string][]string{
 		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/httpx",
 	},
 	"shim/internal/upstream": {
-		"shim/display", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/safedial", "shim/internal/wire", "github.com/andybalholm/brotli",
+		"shim/display", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/safedial", "shim/internal/sse", "shim/internal/wire", "github.com/andybalholm/brotli",
 	},
 	"shim/internal/trial": {
 		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk",

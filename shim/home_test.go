@@ -158,3 +158,45 @@ func TestP08KeyRepair(t *testing.T) {
 		t.Errorf("the next call after the new key: %d tools, want %d", got, shimtest.Tools)
 	}
 }
+
+// TestP08OtherWords lets a key die in other words than 401. The app gets them,
+// and the owner is told.
+func TestP08OtherWords(t *testing.T) {
+	for _, answer := range []shimtest.Fault{
+		shimtest.Status(403, `{"message":"Forbidden"}`),
+		shimtest.Status(400, "Invalid API key"),
+		shimtest.Status(200, `{"jsonrpc":"2.0","id":"c-1","error":{"code":-32000,"message":"Unauthorized: invalid API key"}}`),
+	} {
+		p := start(t)
+		up := shimtest.NewUpstream(t, shimtest.Options{})
+		slug, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+		c := p.client(mcpURL)
+		_, obj := p.api("GET", "/api/slugs/"+slug, nil)
+		saved := obj["credentials"].([]any)[0].(map[string]any)["id"].(string)
+		page := p.owner().Consent(c.AuthorizeURL(), map[string]string{"credential": saved, "action": "approve"})
+		if status, body := c.Redeem(c.CodeFrom(page.Location)); status != http.StatusOK {
+			t.Fatalf("POST /token = %d %v", status, body)
+		}
+		const call = `{"jsonrpc":"2.0","id":"c-1","method":"tools/call","params":{"name":"echo","arguments":{}}}`
+		up.Break(answer)
+		p.post(mcpURL, c.Access, call)
+		waitFor(t, "the endpoint to read rejected", func() bool {
+			_, obj := p.api("GET", "/api/slugs/"+slug, nil)
+			return obj["state"] == "rejected"
+		})
+		up.Reset()
+		if _, body := p.post(mcpURL, c.Access, call); !strings.Contains(body, "rejected the API key") {
+			t.Errorf("the next call = %s", body)
+		}
+		if n := len(up.Requests()); n != 0 {
+			t.Errorf("the server got %d more requests, want none for half a minute", n)
+		}
+		up.Break(nil)
+		if status, out := p.api("PUT", "/api/slugs/"+slug+"/key", map[string]any{"api_key": up.Key()}); status != http.StatusNoContent {
+			t.Fatalf("PUT of the key = %d %v", status, out)
+		}
+		if got := toolCount(t, session(t, mcpURL, c.Access)); got != shimtest.Tools {
+			t.Errorf("the next call after the paste: %d tools, want %d", got, shimtest.Tools)
+		}
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/changes"
@@ -42,6 +41,7 @@ type Calls struct {
 
 	cfg    Config
 	routes sync.Map // credential id -> *route
+	tries  sync.Map // credential id -> *tries
 }
 
 // New returns Calls that remember nothing yet.
@@ -108,6 +108,7 @@ func (c *Calls) Serve(w http.ResponseWriter, r *http.Request, as *oauth.Server, 
 			c.record(&access.Grant, out)
 			c.noteCall(access.Grant.ID, out)
 		},
+		Judged: func(rejected bool) { c.judge(way, proxy.Outcome{Confirmed401: rejected, Success: !rejected}) },
 	})
 }
 
@@ -127,7 +128,7 @@ func splitRest(rest string) (sub string, ok bool) {
 func (c *Calls) judge(way *route, out proxy.Outcome) {
 	switch {
 	case out.Confirmed401 && way.rejected.CompareAndSwap(false, true):
-		way.nextTry.Store(time.Now().Add(retryRejected).UnixNano())
+		way.tries.begin()
 		go c.setState(way, endpoint.Rejected)
 	case out.Success && way.rejected.CompareAndSwap(true, false):
 		go c.setState(way, endpoint.Working)

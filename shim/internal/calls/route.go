@@ -1,9 +1,7 @@
 package calls
 
 import (
-	"math"
 	"sync/atomic"
-	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
@@ -17,11 +15,8 @@ type route struct {
 	name       string // of the endpoint
 	target     upstream.Target
 	rejected   atomic.Bool
-	nextTry    atomic.Int64 // Unix nanoseconds; a rejected credential is not tried before
+	tries      *tries // nil if there is no key to try
 }
-
-// retryRejected is how long a rejected credential is left alone between tries.
-const retryRejected = 30 * time.Second
 
 // route finds or makes the route of a credential.
 func (c *Calls) route(slug, credential string) (*route, error) {
@@ -47,6 +42,7 @@ func (c *Calls) route(slug, credential string) (*route, error) {
 	way := &route{credential: credential, name: e.Name, target: upstream.Target{URL: u, Header: e.Header, Key: key}}
 	way.target.Ready()
 	way.rejected.Store(cred.State == endpoint.Rejected)
+	way.tries = c.triesOf(credential, key, cred.State == endpoint.Rejected)
 	c.routes.Store(credential, way)
 	return way, nil
 }
@@ -56,16 +52,15 @@ func (c *Calls) route(slug, credential string) (*route, error) {
 func deadEnd(credential, name string) *route {
 	way := &route{credential: credential, name: name}
 	way.rejected.Store(true)
-	way.nextTry.Store(math.MaxInt64)
 	return way
 }
 
 // refuses reports whether calls are answered without asking the upstream,
-// because it rejected the key moments ago.
-func (way *route) refuses() bool {
+// because it rejected the key not long ago, or whether this call tries again.
+func (way *route) refuses() (refuse, retry bool) {
 	if !way.rejected.Load() {
-		return false
+		return false, false
 	}
-	now, next := time.Now().UnixNano(), way.nextTry.Load()
-	return now < next || !way.nextTry.CompareAndSwap(next, now+int64(retryRejected))
+	retry = way.tries != nil && way.tries.due()
+	return !retry, retry
 }

@@ -49,8 +49,13 @@ type activeCall struct {
 	status    int
 	success   bool
 	confirmed bool
-	dead      bool // the key is rejected
-	small     bool // the answer needs only a small buffer
+	dead      bool   // the key is rejected
+	retry     bool   // the key was rejected before, and this call tries it again
+	doubted   bool   // the answer had words about the key
+	weighed   bool   // a part of the answer was looked at
+	answered  int    // the upstream's status
+	kind      string // the upstream's Content-Type
+	small     bool   // the answer needs only a small buffer
 	res       *http.Response
 	guard     guard.Stream // of its body
 	struck    int          // secrets in its header, and in our own words
@@ -132,6 +137,9 @@ func (a *activeCall) finish() {
 	}
 	if a.call.Report != nil {
 		a.call.Report(m)
+	}
+	if a.doubted && !a.retry && a.call.Judged != nil {
+		a.proxy.keys.doubt(a.call.CredentialID, a.call.Upstream, a.call.Judged)
 	}
 }
 
@@ -279,6 +287,7 @@ func (a *activeCall) receive(res *http.Response) error {
 	}
 	dropNamed(res.Header, res.Header["Connection"])
 	a.success = res.StatusCode/100 == 2
+	a.answered, a.kind = res.StatusCode, res.Header.Get("Content-Type")
 	a.proxy.sessions.learn(a.call, a.in, res)
 	if res.StatusCode == http.StatusUnauthorized {
 		switch {

@@ -43,7 +43,7 @@ func BenchmarkProxy(b *testing.B) {
 	done := make(chan struct{})
 	benchHandler(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.ServeHTTP(w, r, &Call{Slug: "abc", Name: "Bench", Grant: "g", CredentialID: "c", Upstream: t, Done: done,
-			Rejected: func() bool { return false }, Report: func(Outcome) {}})
+			Rejected: func() (bool, bool) { return false, false }, Report: func(Outcome) {}})
 	}))
 }
 

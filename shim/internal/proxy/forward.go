@@ -172,6 +172,9 @@ func (a *activeCall) copyThrough(buf []byte, body io.Reader, left int64, flush b
 			left -= int64(n)
 		}
 		part := buf[:held+n]
+		if n > 0 || err == io.EOF {
+			a.weigh(part)
+		}
 		ready := len(part)
 		if a.stream == nil {
 			ready = a.guard.Next(part, held, err == io.EOF || left == 0)

@@ -71,7 +71,7 @@ func TestGatherEnds(t *testing.T) {
 	paused, asked := make(chan struct{}), make(chan struct{})
 	b.set(func(c *Call) {
 		c.Paused = paused
-		c.Rejected = func() bool { close(asked); return false } // the last check before the body is read
+		c.Rejected = func() (bool, bool) { close(asked); return false, false } // the last check before the body is read
 	})
 	conn, err := net.Dial("tcp", b.Listener.Addr().String())
 	if err != nil {

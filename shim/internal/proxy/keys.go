@@ -108,6 +108,19 @@ func (k *keys) state(credential string, t *upstream.Target) *keyState {
 	return s
 }
 
+// doubt asks for a credential in the background, and calls judged with the
+// outcome. It asks no more often than dead.
+func (k *keys) doubt(credential string, t *upstream.Target, judged func(rejected bool)) {
+	go func() {
+		k.mu.Lock()
+		s := k.state(credential, t)
+		k.probed(context.Background(), s, t)
+		rejected := s.rejected
+		k.mu.Unlock()
+		judged(rejected)
+	}()
+}
+
 func (k *keys) ask(ctx context.Context, s *keyState, t upstream.Target) {
 	rejected, err := k.client.Probe(ctx, t)
 	tells := err == nil && !rejected && k.client.Tells(ctx, t)
@@ -137,6 +150,10 @@ func (k *keys) clear(credential, method string) {
 
 // confirm reports whether this 401 means that the key is dead.
 func (a *activeCall) confirm() bool {
+	if a.retry && !a.inSession() {
+		a.confirmed = true // a probe said so before; the upstream counts each failed sign-in
+		return true
+	}
 	method := noStrike
 	if a.in.Method == http.MethodPost && !a.inSession() {
 		method, _ = a.names()
@@ -147,3 +164,14 @@ func (a *activeCall) confirm() bool {
 
 // inSession reports whether the request names a session of Streamable HTTP.
 func (a *activeCall) inSession() bool { return len(a.in.Header[sessionHeader]) > 0 }
+
+// weigh looks in a part of the upstream's answer for words about the key. The
+// answer goes out as it is, because the words may be about something else.
+func (a *activeCall) weigh(part []byte) {
+	first := !a.weighed
+	a.weighed = true
+	if a.doubted || a.dead || len(part) == 0 && !first || !upstream.Doubts(a.answered, a.kind, part) {
+		return
+	}
+	a.doubted, a.success = true, false
+}

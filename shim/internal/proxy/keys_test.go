@@ -1,10 +1,15 @@
 package proxy
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -114,5 +119,113 @@ func TestP08StrikesEnd(t *testing.T) {
 		if out := b.last(t, i+1); out.Confirmed401 != tt.dead {
 			t.Errorf("%s: got outcome %+v", tt.name, out)
 		}
+	}
+}
+
+// A key can die in other words than 401. The client gets them as they are, and
+// a probe finds out whether they are about the key.
+func TestP08OtherRefusals(t *testing.T) {
+	const event = "event: message\ndata: "
+	for _, tt := range []struct {
+		name, kind string
+		status     int
+		body       string
+	}{
+		{"403", "application/json", 403, `{"message":"Forbidden"}`},
+		{"400", "application/json", 400, `{"error":"Invalid API key"}`},
+		{"JSON-RPC", "application/json", 200, `{"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"Unauthorized: invalid API key"}}`},
+		{"JSON-RPC in an event", "text/event-stream", 200, event + `{"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"Unauthorized: invalid API key"}}` + "\n\n"},
+	} {
+		for _, dead := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, key dead: %v", tt.name, dead), func(t *testing.T) {
+				up, b := newMCPBench(t)
+				b.setKey(up.Key())
+				judged := make(chan bool, 10)
+				var known atomic.Bool
+				b.set(func(c *Call) {
+					c.Judged = func(rejected bool) { judged <- rejected }
+					c.Rejected = func() (bool, bool) { return false, known.Load() }
+				})
+				up.Break(func(w http.ResponseWriter, r *http.Request) bool {
+					ours := strings.Contains(r.UserAgent(), upstream.UserAgent)
+					if ours && !dead {
+						return false
+					}
+					answerWith(tt.status, tt.kind, tt.body)(w, r)
+					return true
+				})
+				for n := 1; n <= 3; n++ {
+					res, body := b.post(t, callBody)
+					if res.StatusCode != tt.status || body != tt.body {
+						t.Errorf("got %d %s, want the upstream's answer", res.StatusCode, body)
+					}
+					if out := b.last(t, n); out.Success || out.Confirmed401 {
+						t.Errorf("got outcome %+v", out)
+					}
+					select {
+					case got := <-judged:
+						if got != dead {
+							t.Errorf("judged %v, want %v", got, dead)
+						}
+					case <-time.After(testenv.Patience):
+						t.Fatal("the key was not judged")
+					}
+				}
+				if n := probes(up); n != 1 {
+					t.Errorf("got %d probes within 30 s, want 1", n)
+				}
+				// A try of a rejected key tells as much as a probe.
+				known.Store(true)
+				b.post(t, callBody)
+				b.last(t, 4)
+				if len(judged) != 0 || probes(up) != 1 {
+					t.Error("a try of a rejected key made a probe")
+				}
+			})
+		}
+	}
+}
+
+// probes counts the probes with a key that an upstream got.
+func probes(up *shimtest.Upstream) (n int) {
+	for _, r := range up.Requests() {
+		if r.Header.Get("User-Agent") == upstream.UserAgent && r.Method == http.MethodPost && r.Header.Get("Authorization") != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// A key that was rejected is tried with the client's own request alone. In a
+// session the answer may be about that, so there a probe has to confirm it.
+func TestP08Retry(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		header []string
+		good   bool // the key is good again
+		status int
+		probes int
+	}{
+		{"still dead", nil, false, 200, 0},
+		{"still dead, in a session", []string{"Mcp-Session-Id", "lost"}, false, 200, 1},
+		{"good again, in a lost session", []string{"Mcp-Session-Id", "lost"}, true, 404, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			up, b := newMCPBench(t)
+			if tt.good {
+				b.setKey(up.Key())
+			}
+			b.set(func(c *Call) { c.Rejected = func() (bool, bool) { return false, true } })
+			up.Break(func(w http.ResponseWriter, r *http.Request) bool {
+				return r.Header.Get("Mcp-Session-Id") == "lost" && shimtest.Status(401, "no")(w, r)
+			})
+			res, body := b.post(t, callBody, tt.header...)
+			if res.StatusCode != tt.status || strings.Contains(body, deadWords) == tt.good {
+				t.Errorf("got %d %s", res.StatusCode, body)
+			}
+			if n := probes(up); n != tt.probes {
+				t.Errorf("got %d probes, want %d", n, tt.probes)
+			}
+		})
 	}
 }

@@ -414,7 +414,7 @@ func TestP08LegacyRepair(t *testing.T) {
 	s.expect("\ndata: next\n\n")
 
 	// While the key is known to be rejected, and on a silent stream.
-	b.set(func(c *Call) { c.Rejected = func() bool { return true } })
+	b.set(func(c *Call) { c.Rejected = func() (bool, bool) { return true, false } })
 	for _, tt := range []struct{ body, want string }{
 		{listBody, `"id":"l-1"`},
 		{`[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"ping"}]`, `"id":2}]`},
@@ -449,7 +449,7 @@ func TestP08LegacyUnread(t *testing.T) {
 	o, more := legacyOrigin(t, "/messages")
 	b := newBench(t, o.URL+"/sse")
 	s := b.stream(t)
-	b.set(func(c *Call) { c.Rejected = func() bool { return true } })
+	b.set(func(c *Call) { c.Rejected = func() (bool, bool) { return true, false } })
 	more <- "data: half an event" + strings.Repeat(".", 1000) // which keeps every answer waiting
 	s.expect("data: half an event.")
 	accepted := 0

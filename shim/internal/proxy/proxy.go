@@ -37,11 +37,15 @@ type Call struct {
 	// never.
 	Expires time.Time
 	// Rejected reports whether the key is known to be rejected and is not due
-	// for another try. nil means no.
-	Rejected func() bool
+	// for another try, or is due and this call tries it. nil means neither.
+	Rejected func() (refuse, retry bool)
 	// Report is called once, when the call is over. It must not block. It may
 	// be nil.
 	Report func(Outcome)
+	// Judged is called after an answer that may be about the key, when the
+	// upstream was asked. That may be after the call, in any goroutine. It may
+	// be nil.
+	Judged func(rejected bool)
 }
 
 // An Outcome is the result of a call.
@@ -141,7 +145,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 	case !p.sessions.allowed(r.Header, c.Slug, c.Grant):
 		// As for an ended session: the client starts a new one.
 		e.refuse(http.StatusNotFound, "session not found")
-	case c.Rejected != nil && c.Rejected():
+	case e.refusedKey():
 		e.rejected()
 	default:
 		e.forward()

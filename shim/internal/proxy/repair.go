@@ -40,6 +40,15 @@ func (a *activeCall) replace(res *http.Response, status int, body []byte) {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 }
 
+// refusedKey reports whether the call is to be answered without asking the
+// upstream.
+func (a *activeCall) refusedKey() (refuse bool) {
+	if a.call.Rejected != nil {
+		refuse, a.retry = a.call.Rejected()
+	}
+	return refuse
+}
+
 // rejected answers a call whose key is known to be dead.
 func (a *activeCall) rejected() {
 	status, body := a.repair()

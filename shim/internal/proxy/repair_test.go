@@ -73,7 +73,7 @@ func TestP08RejectedKey(t *testing.T) {
 	up, b := newMCPBench(t)
 	n := 0
 	for _, known := range []bool{false, true} {
-		b.set(func(c *Call) { c.Rejected = func() bool { return known } })
+		b.set(func(c *Call) { c.Rejected = func() (bool, bool) { return known, false } })
 		for _, tt := range tests {
 			name := tt.name
 			if known {

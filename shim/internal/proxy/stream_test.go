@@ -401,7 +401,7 @@ func TestDoneCutsSlowRequest(t *testing.T) {
 		o := newOrigin(t, nil)
 		b := newBench(t, o.URL+"/mcp")
 		done := make(chan struct{})
-		b.set(func(c *Call) { c.Done, c.Rejected = done, func() bool { return known } })
+		b.set(func(c *Call) { c.Done, c.Rejected = done, func() (bool, bool) { return known, false } })
 		conn, err := net.Dial("tcp", b.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
@@ -43,7 +42,7 @@ func (rec *recorder) classify(ctx context.Context, err error) Verdict {
 		v.Outcome, v.Words = Busy, fmt.Sprintf("%s has a problem on its side (it answered %d), so the key could not be checked.%s Try again later.", host, x.status, msg.quote())
 	case msg.html:
 		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered with a web page, not as an MCP server. Check the address: often only the end is missing, for example /mcp.", host)
-	case aboutKey.MatchString(msg.text):
+	case upstream.MentionsKey(msg.text):
 		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s did not accept the key.%s Check that you copied the whole key and that it has not expired.", host, msg.quote())
 	case x.rpc == "tools/list" && msg.code == methodNotFound:
 		v.Outcome = OK
@@ -80,10 +79,6 @@ func explain(err error) string {
 }
 
 const methodNotFound = -32601 // JSON-RPC 2.0, Section 5.1
-
-// aboutKey matches messages of upstreams that reject a key with another status
-// than 401.
-var aboutKey = regexp.MustCompile(`(?i)api[ _-]?key|unauthori[sz]ed|authenticat|authori[sz]ation|credential|(access|auth|bearer|missing|invalid|expired|no)[ _-]token|forbidden|permission`)
 
 func nameOf(v Verdict, t *upstream.Target) string {
 	if v.Server != "" {

@@ -2,10 +2,13 @@ package upstream
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
 )
 
 // The protocol revisions in which we speak to upstreams.
@@ -28,13 +31,13 @@ const (
 )
 
 // Probe asks once whether the upstream still accepts t's key. It reports true
-// only for a 401: every other failure may have another cause. It asks in the
-// era that worked when the key was tried. Upstreams of revision 2024-11-05 take
-// no POST there and may say so before they look at the key, so they are also
-// asked for a stream.
+// only for an answer that says so: every other failure may have another cause.
+// It asks in the era that worked when the key was tried. Upstreams of revision
+// 2024-11-05 take no POST there and may say so before they look at the key, so
+// they are also asked for a stream.
 func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error) {
-	status, err := c.ask(ctx, &t)
-	return status == http.StatusUnauthorized, err
+	v, err := c.ask(ctx, &t)
+	return v == refused, err
 }
 
 // checkLife is how long Tells trusts its memory.
@@ -54,12 +57,11 @@ func (c *Client) Tells(ctx context.Context, t Target) bool {
 	if known, ok := c.checks.get(eraKey(&t)); ok && time.Since(known.seen) < checkLife {
 		return known.refused
 	}
-	status, err := c.ask(ctx, &Target{URL: t.URL, Header: t.Header})
-	refused := status == http.StatusUnauthorized
-	if err == nil && (refused || status/100 == 2) {
-		c.SetTells(&t, refused)
+	v, err := c.ask(ctx, &Target{URL: t.URL, Header: t.Header})
+	if err == nil && v != unclear {
+		c.SetTells(&t, v == refused)
 	}
-	return refused
+	return v == refused
 }
 
 // SetTells records what a trial learned: whether t's upstream refused the first
@@ -68,8 +70,8 @@ func (c *Client) SetTells(t *Target, refused bool) {
 	c.checks.learn(eraKey(t), check{refused, time.Now()})
 }
 
-// ask sends a probe and returns the status of the answer.
-func (c *Client) ask(ctx context.Context, t *Target) (status int, err error) {
+// ask sends a probe and judges the answer.
+func (c *Client) ask(ctx context.Context, t *Target) (verdict, error) {
 	limit := c.ProbeTime
 	if limit == 0 {
 		limit = probeTime
@@ -86,19 +88,37 @@ func (c *Client) ask(ctx context.Context, t *Target) (status int, err error) {
 	header.Set("Accept", "application/json, text/event-stream")
 	resp, err := c.send(ctx, t, http.MethodPost, body, header)
 	if err != nil {
-		return 0, err
+		return unclear, err
 	}
-	drop(resp)
+	v := judge(resp.StatusCode, resp.Header.Get("Content-Type"), readAnswer(resp))
+	resp.Body.Close()
 	if id := resp.Header.Get("Mcp-Session-Id"); id != "" {
 		c.endSession(ctx, t, id)
 	}
-	if slices.Contains([]int{400, 404, 405}, resp.StatusCode) {
+	if v == unclear && slices.Contains([]int{400, 404, 405}, resp.StatusCode) {
 		if resp, err = c.send(ctx, t, http.MethodGet, "", http.Header{"Accept": {"text/event-stream"}}); err != nil {
-			return 0, err
+			return unclear, err
 		}
-		resp.Body.Close() // not read first: a stream may be silent, or endless
+		var body []byte
+		if resp.StatusCode/100 != 2 { // a stream may be silent, or endless
+			body = readAnswer(resp)
+		}
+		v = judge(resp.StatusCode, resp.Header.Get("Content-Type"), body)
+		resp.Body.Close()
 	}
-	return resp.StatusCode, nil
+	return v, nil
+}
+
+// readAnswer reads the beginning of an answer. Of an event stream it is the
+// first event: the stream may stay open after it.
+func readAnswer(resp *http.Response) []byte {
+	beginning := io.LimitReader(resp.Body, maxRefusal)
+	if isType(resp.Header.Get("Content-Type"), "text/event-stream") {
+		_, data := sse.ReadFirst(beginning)
+		return []byte("data: " + strings.ReplaceAll(data, "\n", "\ndata: ") + "\n\n")
+	}
+	b, _ := io.ReadAll(beginning) // what came before an error is enough
+	return b
 }
 
 func (c *Client) send(ctx context.Context, t *Target, method, body string, header http.Header) (*http.Response, error) {
