@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -81,20 +82,17 @@ func (b *bench) set(f func(*Call)) {
 // last waits for n outcomes and returns the newest.
 func (b *bench) last(t *testing.T, n int) Outcome {
 	t.Helper()
-	for range 200 {
+	var all []Outcome
+	waitFor(t, fmt.Sprintf("outcome %d", n), func() bool {
 		b.mu.Lock()
-		all := slices.Clone(b.outcomes)
-		b.mu.Unlock()
-		if len(all) > n {
-			t.Fatalf("got %d outcomes, want %d", len(all), n)
-		}
-		if len(all) == n {
-			return all[n-1]
-		}
-		time.Sleep(10 * time.Millisecond)
+		defer b.mu.Unlock()
+		all = slices.Clone(b.outcomes)
+		return len(all) >= n
+	})
+	if len(all) > n {
+		t.Fatalf("got %d outcomes, want %d", len(all), n)
 	}
-	t.Fatalf("got no %d outcomes within two seconds", n)
-	return Outcome{}
+	return all[n-1]
 }
 
 // request makes a request for the proxy; header is name, value, name, value.

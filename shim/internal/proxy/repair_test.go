@@ -126,14 +126,19 @@ func TestP08NewKey(t *testing.T) {
 // An upstream may answer and close before it has read the request.
 func TestP08EarlyAnswer(t *testing.T) {
 	up, b := newMCPBench(t)
+	answered := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(answered) }) // the probe of the key is answered too
 	up.Break(func(w http.ResponseWriter, r *http.Request) bool {
 		w.Header().Set("Connection", "close")
-		return shimtest.Status(401, "no")(w, r)
+		broke := shimtest.Status(401, "no")(w, r)
+		http.NewResponseController(w).Flush()
+		answer()
+		return broke
 	})
 	pr, pw := io.Pipe()
 	go func() {
 		io.WriteString(pw, `{"jsonrpc":"2.0",`)
-		time.Sleep(50 * time.Millisecond)
+		<-answered
 		io.WriteString(pw, `"method":"tools/call","id":"late"}`)
 		pw.Close()
 	}()

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
@@ -276,12 +277,18 @@ func TestP11Unbuffered(t *testing.T) {
 
 // An upstream may begin to answer while the request is still on its way.
 func TestAnswerBeforeRequestEnds(t *testing.T) {
+	var arrived atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
 		w.Header().Set("Content-Type", "text/event-stream")
 		flush(w, ": early\n\n")
-		body, err := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "data: %d %v\n\n", len(body), err)
+		var err error
+		for p := make([]byte, 4<<10); err == nil; {
+			var n int
+			n, err = r.Body.Read(p)
+			arrived.Add(int64(n))
+		}
+		fmt.Fprintf(w, "data: %d %v\n\n", arrived.Load(), err == io.EOF)
 	}))
 	defer srv.Close()
 	b := newBench(t, srv.URL+"/mcp")
@@ -299,19 +306,31 @@ func TestAnswerBeforeRequestEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	for range 10 {
+	for i := range int64(10) {
 		io.WriteString(pw, strings.Repeat(" ", 1<<10))
-		time.Sleep(5 * time.Millisecond)
+		waitFor(t, "this much of the request at the upstream", func() bool { return arrived.Load() == 1+(i+1)<<10 })
 	}
 	pw.Close()
 	body, err := io.ReadAll(res.Body)
-	if want := ": early\n\ndata: 10241 <nil>\n\n"; string(body) != want || err != nil {
+	if want := ": early\n\ndata: 10241 true\n\n"; string(body) != want || err != nil {
 		t.Errorf("got %q, %v; want %q", body, err, want)
 	}
 }
 
+// stuck answers with a stream that never pauses, and counts its bytes.
+func stuck(w http.ResponseWriter, r *http.Request, written *atomic.Int64) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for r.Context().Err() == nil {
+		n, err := io.WriteString(w, strings.Repeat("x", 1<<16))
+		if err != nil {
+			break
+		}
+		written.Add(int64(n))
+	}
+}
+
 func TestP12ClientLeaves(t *testing.T) {
-	var left atomic.Int64
+	var left, written atomic.Int64
 	tests := []struct {
 		name   string
 		answer http.HandlerFunc
@@ -328,12 +347,7 @@ func TestP12ClientLeaves(t *testing.T) {
 			left.Add(1)
 		}, 200},
 		{"P12 stuck stream", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "text/event-stream")
-			for r.Context().Err() == nil {
-				if _, err := io.WriteString(w, strings.Repeat("x", 1<<16)); err != nil {
-					break
-				}
-			}
+			stuck(w, r, &written)
 			left.Add(1)
 		}, 200},
 	}
@@ -349,7 +363,14 @@ func TestP12ClientLeaves(t *testing.T) {
 			}
 			io.WriteString(conn, "POST /s1/mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
 			waitFor(t, "the upstream's request", func() bool { _, _, n := o.got(); return n == 1 })
-			time.Sleep(300 * time.Millisecond)
+			switch tt.name {
+			case "P12 silent stream":
+				if err := readTo(conn, "data: x"); err != nil {
+					t.Fatal(err)
+				}
+			case "P12 stuck stream":
+				testenv.Still(t, "the stream", written.Load)
+			}
 			start := time.Now()
 			conn.Close()
 			waitFor(t, "the end of the upstream's request", func() bool { return left.Load() == 1 })
@@ -363,16 +384,23 @@ func TestP12ClientLeaves(t *testing.T) {
 	}
 }
 
+// readTo reads until the text has arrived.
+func readTo(r io.Reader, text string) error {
+	var got strings.Builder
+	for b := make([]byte, 1); !strings.HasSuffix(got.String(), text); {
+		if _, err := r.Read(b); err != nil {
+			return fmt.Errorf("%q instead of %q: %w", got.String(), text, err)
+		}
+		got.Write(b)
+	}
+	return nil
+}
+
 // A client that does not read blocks a write, and no context ends that.
 func TestDoneCutsStuckStream(t *testing.T) {
-	var left atomic.Int64
+	var left, written atomic.Int64
 	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		for r.Context().Err() == nil {
-			if _, err := io.WriteString(w, strings.Repeat("x", 1<<16)); err != nil {
-				break
-			}
-		}
+		stuck(w, r, &written)
 		left.Add(1)
 	})
 	b := newBench(t, o.URL+"/mcp")
@@ -385,7 +413,7 @@ func TestDoneCutsStuckStream(t *testing.T) {
 	defer conn.Close()
 	io.WriteString(conn, "POST /s1/mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
 	waitFor(t, "the upstream's request", func() bool { _, _, n := o.got(); return n == 1 })
-	time.Sleep(500 * time.Millisecond)
+	testenv.Still(t, "the stream", written.Load)
 	start := time.Now()
 	close(done)
 	b.last(t, 1)
@@ -400,28 +428,33 @@ func TestDoneCutsSlowRequest(t *testing.T) {
 	for _, known := range []bool{false, true} {
 		o := newOrigin(t, nil)
 		b := newBench(t, o.URL+"/mcp")
-		done := make(chan struct{})
-		b.set(func(c *Call) { c.Done, c.Rejected = done, func() (bool, bool) { return known, false } })
+		done, asked := make(chan struct{}), make(chan struct{})
+		b.set(func(c *Call) {
+			c.Done = done
+			c.Rejected = func() (bool, bool) { close(asked); return known, false } // the last check before the body is read
+		})
 		conn, err := net.Dial("tcp", b.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
 		io.WriteString(conn, "POST /s1/mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 200\r\n\r\n{")
-		time.Sleep(400 * time.Millisecond)
+		<-asked
 		close(done)
 		b.last(t, 1)
 	}
 }
 
 func TestM06Resume(t *testing.T) {
+	const two = "id: 1\nretry: 10\ndata:\n\nid: 2\ndata: two\n\n"
+	arrived := make(chan struct{})
 	o := newOrigin(t, nil)
 	o.set(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		switch r.Header.Get("Last-Event-Id") {
 		case "":
-			flush(w, "id: 1\nretry: 10\ndata:\n\nid: 2\ndata: two\n\n")
-			time.Sleep(20 * time.Millisecond)
+			flush(w, two)
+			<-arrived
 			panic(http.ErrAbortHandler)
 		case "2":
 			flush(w, "id: 3\ndata: three\n\n")
@@ -432,10 +465,14 @@ func TestM06Resume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := readTo(res.Body, two); err != nil {
+		t.Fatal(err)
+	}
+	close(arrived)
 	body, err := io.ReadAll(res.Body)
 	res.Body.Close()
-	if string(body) != "id: 1\nretry: 10\ndata:\n\nid: 2\ndata: two\n\n" || err == nil {
-		t.Errorf("got %q, %v; want two events and an abort", body, err)
+	if len(body) > 0 || err == nil {
+		t.Errorf("after two events: got %q, %v; want an abort", body, err)
 	}
 	if _, rest := b.do(t, b.request(t, "GET", "", "", "Last-Event-ID", "2")); rest != "id: 3\ndata: three\n\n" {
 		t.Errorf("after the cut: got %q", rest)
