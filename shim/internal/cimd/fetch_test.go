@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -244,6 +245,20 @@ func TestC06OlderCopies(t *testing.T) {
 	})
 }
 
+// A waiting context tells when it begins to be waited for.
+type waiting struct {
+	context.Context
+	begun chan<- struct{}
+}
+
+func (w waiting) Done() <-chan struct{} {
+	select {
+	case w.begun <- struct{}{}:
+	default: // it was told
+	}
+	return w.Context.Done()
+}
+
 func TestC07C08Cache(t *testing.T) {
 	for _, tt := range []struct {
 		name, control string
@@ -300,17 +315,22 @@ func TestC07C08Cache(t *testing.T) {
 		var wg sync.WaitGroup
 		gone, leave := context.WithCancel(t.Context())
 		wg.Go(func() { c.Fetch(gone, id) })
-		for srv.Fetches() == 0 {
-			time.Sleep(time.Millisecond)
+		for end := time.Now().Add(testenv.Patience); srv.Fetches() == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("nothing is fetched")
+			}
 		}
+		waits := make(chan struct{}, 5)
 		for range 5 {
 			wg.Go(func() {
-				if _, err := c.Fetch(t.Context(), id); err != nil {
+				if _, err := c.Fetch(waiting{t.Context(), waits}, id); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		time.Sleep(20 * time.Millisecond)
+		for range 5 {
+			<-waits
+		}
 		leave() // the browser that started it
 		close(h)
 		wg.Wait()
@@ -400,15 +420,19 @@ func TestC10Restraint(t *testing.T) {
 	t.Run("C10 two at a time", func(t *testing.T) {
 		srv := shimtest.NewDocuments(t)
 		c, _ := newClients(srv)
-		var now, most atomic.Int64
+		var begun, now, most atomic.Int64
 		var wg sync.WaitGroup
 		for i := range 6 {
 			one := fmt.Sprintf("https://client.example/%d", i)
 			srv.Publish(document(map[string]any{"client_id": one}))
 			published := srv.Handler(one)
 			srv.Handle(one, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				n := begun.Add(1)
 				most.Store(max(most.Load(), now.Add(1)))
-				time.Sleep(20 * time.Millisecond)
+				for end := time.Now().Add(testenv.Patience); begun.Load() < n+n%2 && time.Now().Before(end); {
+					time.Sleep(time.Millisecond) // until the other of the two is here
+				}
+				time.Sleep(20 * time.Millisecond) // a third has time to come, and must not
 				now.Add(-1)
 				published.ServeHTTP(w, r)
 			}))

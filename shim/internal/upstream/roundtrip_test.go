@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -245,6 +246,7 @@ func TestP20QueryKey(t *testing.T) {
 
 func TestP10SameOriginRedirect(t *testing.T) {
 	big := strings.Repeat("x", maxRecord+1)
+	begun := make(chan struct{}, 8) // requests that have a redirect, or are where they belong
 	tests := []struct {
 		name   string
 		body   func() io.Reader
@@ -254,7 +256,7 @@ func TestP10SameOriginRedirect(t *testing.T) {
 		{"307", func() io.Reader { return strings.NewReader(initializeBody) }, initializeBody, 307},
 		{"308", func() io.Reader { return strings.NewReader(initializeBody) }, initializeBody, 308},
 		{"unknown length", func() io.Reader { return struct{ io.Reader }{strings.NewReader(initializeBody)} }, initializeBody, 307},
-		{"in pieces", func() io.Reader { return slowly(initializeBody) }, initializeBody, 307},
+		{"in pieces", func() io.Reader { return slowly(initializeBody, begun) }, initializeBody, 307},
 		{"1 MB", func() io.Reader { return strings.NewReader(big[1:]) }, big[1:], 307},
 		{"no body", func() io.Reader { return nil }, "", 307},
 	}
@@ -262,8 +264,22 @@ func TestP10SameOriginRedirect(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			u := shimtest.NewUpstream(t, shimtest.Options{Path: "/mcp/"})
 			u.Break(func(w http.ResponseWriter, r *http.Request) bool {
-				return !strings.HasSuffix(r.URL.Path, "/") && shimtest.Redirect(tt.status, r.URL.Path+"/")(w, r)
+				if tt.name == "in pieces" {
+					http.NewResponseController(w).EnableFullDuplex() // it answers before it has read all
+				}
+				redirected := !strings.HasSuffix(r.URL.Path, "/") && shimtest.Redirect(tt.status, r.URL.Path+"/")(w, r)
+				if redirected {
+					http.NewResponseController(w).Flush()
+				}
+				select {
+				case begun <- struct{}{}:
+				default: // nobody waits
+				}
+				return redirected
 			})
+			for len(begun) > 0 {
+				<-begun
+			}
 			c := newClient(t)
 			tg := target(t, u, endpoint.DefaultHeader)
 			tg.URL.Path = "/mcp"
@@ -290,13 +306,14 @@ func TestP10SameOriginRedirect(t *testing.T) {
 	}
 }
 
-// slowly sends one byte at a time, so the redirect arrives before the end.
-func slowly(s string) io.Reader {
+// slowly sends one byte at a time, and the second half only after the request
+// has begun to be answered.
+func slowly(s string, begun <-chan struct{}) io.Reader {
 	pr, pw := io.Pipe()
 	go func() {
 		for i := range len(s) {
-			if i%20 == 0 {
-				time.Sleep(2 * time.Millisecond)
+			if i == len(s)/2 {
+				<-begun
 			}
 			if _, err := pw.Write([]byte{s[i]}); err != nil {
 				return
@@ -553,13 +570,14 @@ func TestBodyIsClosedOnce(t *testing.T) {
 			if err == nil {
 				resp.Body.Close()
 			}
-			for range 200 { // the transport may close it a little later
-				if body.closed() == 1 {
-					return
+			for deadline := time.Now().Add(testenv.Patience); body.closed() == 0; time.Sleep(time.Millisecond) { // the transport may close it a little later
+				if time.Now().After(deadline) {
+					break
 				}
-				time.Sleep(10 * time.Millisecond)
 			}
-			t.Errorf("closed %d times, want once", body.closed())
+			if n := body.closed(); n != 1 {
+				t.Errorf("closed %d times, want once", n)
+			}
 		})
 	}
 }
