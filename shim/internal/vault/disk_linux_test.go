@@ -146,7 +146,7 @@ func noRoomProcess(dir string) error {
 	// A small change that still fits into the file does not mean that there is
 	// room.
 	v.SetSetting("x", []byte("y"))
-	time.Sleep(100 * time.Millisecond) // meanwhile it is tried several times
+	time.Sleep(100 * time.Millisecond) // time for several tries to save, none of which must succeed
 	if err := v.TryDisk(); !errors.Is(err, oauth.ErrUnavailable) || v.Disk() != statefile.DiskFull {
 		return fmt.Errorf("the disk is %s, and to try it gives %v", v.Disk(), err)
 	}

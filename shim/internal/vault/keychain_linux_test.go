@@ -149,7 +149,7 @@ func TestL06Locked(t *testing.T) {
 	checkKey(t, v, id, testKey)
 
 	looks := asked(t, cfg, "probe")
-	time.Sleep(10 * cfg.PollEvery)
+	time.Sleep(10 * cfg.PollEvery) // time for ten more looks, which must not come
 	if got := asked(t, cfg, "probe"); got != looks {
 		t.Errorf("%d looks at a keychain that has answered, want none", got-looks)
 	}

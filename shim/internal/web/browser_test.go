@@ -154,7 +154,7 @@ func TestRefresh(t *testing.T) {
 	events <- "1" // the first event that the page receives
 	loaded("1")
 	events <- "1"
-	time.Sleep(4 * time.Second) // twice as long as a reload takes
+	time.Sleep(4 * time.Second) // twice as long as a reload takes, which must not come
 	if len(loads) > 0 {
 		t.Error("the page was loaded again, and nothing had changed")
 	}
@@ -168,7 +168,7 @@ func TestRefresh(t *testing.T) {
 	fold(true)
 	state.Store(2)
 	events <- "2"
-	time.Sleep(4 * time.Second)
+	time.Sleep(4 * time.Second) // again, it must not come
 	if len(loads) > 0 {
 		t.Error("the page was loaded again under its reader's eyes")
 	}
@@ -284,7 +284,7 @@ func TestLiveActivity(t *testing.T) {
 		send(t, calls[1])
 		send(t, calls[2])
 		waitText(t, `document.getElementById("live").textContent`, "Resume updates")
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // time for rows, which must not come
 		waitText(t, count, "1")
 		text(t, `document.getElementById("live").click(), ""`)
 		waitText(t, count, "3")
