@@ -138,7 +138,7 @@ func TestPanelIsReminded(t *testing.T) {
 	for len(r.signals) > 0 {
 		<-r.signals
 	}
-	time.Sleep(6 * overdue) // the next reminder would come after four
+	time.Sleep(6 * overdue) // the next reminder would come after four, and must not
 	for len(r.signals) > 0 {
 		if got, ok := updated(<-r.signals); ok {
 			t.Errorf("the panel has read %d and is told of %d", revision, got)

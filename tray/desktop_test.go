@@ -7,7 +7,6 @@ import (
 	"image/color"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/tray/traytest"
@@ -45,16 +44,21 @@ func TestRealPanel(t *testing.T) {
 			}
 			host("true")
 			icon := d.Icon(t, green)
+			menu := d.IconOf(t, a.cmd.Process.Pid)
+			show := func(s State) {
+				t.Helper()
+				a.show(s)
+				menu.WaitMenu(t, "the menu", reads(s))
+			}
 			keep := func(name string, part image.Rectangle) {
-				traytest.Keep(t, d.Screen(t), part, filepath.Join(shots, "tray-"+name+"-"+panel+".png"))
+				traytest.Keep(t, d.Still(t), part, filepath.Join(shots, "tray-"+name+"-"+panel+".png"))
 			}
 			lower := image.Rect(400, 150, 1000, 700)
 
 			for name, s := range menuStates() {
 				switch name {
 				case "first-run", "rejected-key", "paused", "hostile-names", "long-names", "everything-at-once":
-					a.show(s)
-					time.Sleep(time.Second)
+					show(s)
 					d.OpenMenu(t, icon)
 					part := lower
 					if name == "long-names" {
@@ -69,16 +73,13 @@ func TestRealPanel(t *testing.T) {
 			for i := range 20 {
 				s := live()
 				s.Paused = i%2 == 0
-				a.show(s)
-				time.Sleep(150 * time.Millisecond)
+				show(s)
 			}
-			a.show(live())
+			show(live())
 			d.Icon(t, green)
-			time.Sleep(time.Second)
 			d.OpenMenu(t, icon)
 			keep("connected", lower)
-			d.Do(t, "key", "Down", "Right") // Linear
-			time.Sleep(500 * time.Millisecond)
+			d.OpenSubmenu(t, "Down") // Linear
 			keep("endpoint", lower)
 			d.Do(t, "key", "Return") // Copy MCP URL
 			if got := a.line("do"); got != "copy-url aaaaaaaaaaaa" {

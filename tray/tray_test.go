@@ -548,6 +548,7 @@ func TestBus(t *testing.T) {
 		panel.Icon(t)
 		stop := make(chan struct{})
 		var group sync.WaitGroup
+		var shown atomic.Int64
 		group.Go(func() {
 			for i := 0; ; i++ {
 				s := live()
@@ -555,6 +556,7 @@ func TestBus(t *testing.T) {
 				if a.in.Encode(s) != nil { // the program has ended
 					return
 				}
+				shown.Add(1)
 				select {
 				case <-stop:
 					return
@@ -562,7 +564,7 @@ func TestBus(t *testing.T) {
 				}
 			}
 		})
-		time.Sleep(200 * time.Millisecond)
+		traytest.Wait(t, "many changes", func() (bool, string) { return shown.Load() > 100, "" })
 		bus.Stop()
 		a.end(ErrBusGone)
 		close(stop)
@@ -636,6 +638,8 @@ func TestClicksWhileTheMenuChanges(t *testing.T) {
 	var highest atomic.Int32
 	var group sync.WaitGroup
 	stop := make(chan struct{})
+	end := sync.OnceFunc(func() { close(stop); group.Wait() })
+	defer end()
 	for i := range 4 {
 		group.Go(func() {
 			for n := int32(i); ; n += 4 {
@@ -656,20 +660,11 @@ func TestClicksWhileTheMenuChanges(t *testing.T) {
 		s := live()
 		s.Paused = i%2 == 0
 		a.show(s)
-		time.Sleep(settle)
-		menu, err := icon.Menu()
-		if err != nil {
-			t.Error(err)
-			break
-		}
-		// The last line but one, to avoid clicking Quit. A menu that is read
-		// while it is built may have no lines yet.
-		if n := len(menu.Items); n > 1 {
-			highest.Store(menu.Items[n-2].ID)
-		}
+		line := map[bool]string{true: Text("resume"), false: Text("pause")}[s.Paused]
+		menu := icon.WaitMenu(t, "the next menu", func(m *traytest.Item) bool { return m.Find(line) != nil })
+		highest.Store(menu.Items[len(menu.Items)-2].ID) // the last line but one, to avoid clicking Quit
 	}
-	close(stop)
-	group.Wait()
+	end()
 	a.show(live())
 	icon.WaitMenu(t, "the menu, after all that", reads(live()))
 }

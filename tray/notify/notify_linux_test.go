@@ -81,8 +81,16 @@ func TestDaemon(t *testing.T) {
 
 	// Another daemon starts counting at one again, so its IDs are not ours.
 	n.states <- request
-	daemon.Next(t)
-	time.Sleep(100 * time.Millisecond) // until the daemon has sent its answer
+	shown := daemon.Next(t)
+	traytest.Wait(t, "the daemon's answer, without which a click says nothing", func() (bool, string) {
+		daemon.Click(t, shown.ID, "default")
+		select {
+		case <-n.did:
+			return true, ""
+		case <-time.After(time.Second):
+			return false, ""
+		}
+	})
 	daemon.Stop()
 	other := bus.StartNotifier(t)
 	conn := bus.Connect(t)
@@ -187,12 +195,8 @@ func TestRealDaemon(t *testing.T) {
 	state.Pending = []tray.Request{{ID: "r1"}}
 	state.Tunnel = tray.Tunnel{State: tray.TunnelNeedsYou, Words: "ngrok does not accept the authtoken."}
 	n.states <- state
-	traytest.Wait(t, "three notifications on the screen", func() (bool, string) {
-		n := traytest.Changed(before, d.Screen(t))
-		return n > 100_000, fmt.Sprint(n, " pixels changed")
-	})
-	time.Sleep(2 * time.Second) // they fade in
-	shot := d.Screen(t)
+	d.WaitChange(t, "three notifications on the screen", before, 100_000)
+	shot := d.Still(t) // they fade in
 	all := traytest.Changed(before, shot)
 	output := filepath.Join("..", "..", "e2e", "output")
 	traytest.Keep(t, shot, image.Rect(500, 0, 1000, 500), filepath.Join(output, "notifications.png"))
@@ -202,12 +206,12 @@ func TestRealDaemon(t *testing.T) {
 		n := traytest.Changed(before, d.Screen(t))
 		return n < all/2, fmt.Sprint(n, " pixels changed, of ", all)
 	})
-	time.Sleep(time.Second)
-	shot = d.Screen(t)
+	shot = d.Still(t)
 	traytest.Keep(t, shot, image.Rect(500, 0, 1000, 300), filepath.Join(output, "notification-key.png"))
 
 	n.states <- state
-	time.Sleep(2 * time.Second)
+	d.WaitChange(t, "three notifications again", before, all*9/10)
+	d.Still(t)
 	d.Point(t, image.Pt(927, 105), 1) // the button of the first
 	if a := n.action(t); a.Verb != tray.ReviewRequest {
 		t.Errorf("the button did %v, want the review", a)

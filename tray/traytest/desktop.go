@@ -265,23 +265,57 @@ func (d *Desktop) OpenMenu(t testing.TB, icon image.Point) {
 	t.Helper()
 	before := d.Screen(t)
 	d.Point(t, icon, 1)
-	Wait(t, "the menu on the screen", func() (bool, string) {
-		n := Changed(before, d.Screen(t))
-		return n > 20000, fmt.Sprint(n, " pixels changed")
-	})
-	time.Sleep(fading)
+	d.WaitChange(t, "the menu on the screen", before, menuSize)
+	d.Still(t)
+}
+
+// OpenSubmenu selects a line of the open menu with keys, and opens its submenu.
+func (d *Desktop) OpenSubmenu(t testing.TB, keys ...string) {
+	t.Helper()
+	d.Do(t, append([]string{"key"}, keys...)...)
+	before := d.Still(t)
+	d.Do(t, "key", "Right")
+	d.WaitChange(t, "the submenu on the screen", before, menuSize/4)
+	d.Still(t)
 }
 
 // CloseMenu closes a menu that is open.
 func (d *Desktop) CloseMenu(t testing.TB) {
 	t.Helper()
+	before := d.Screen(t)
 	d.Do(t, "key", "Escape")
+	d.WaitChange(t, "the end of the menu", before, menuSize)
 	d.Point(t, image.Pt(100, 100), 0)
-	time.Sleep(fading)
+	d.Still(t)
 }
 
-// fading is how long menus take to appear and disappear.
-const fading = 500 * time.Millisecond
+// menuSize is how many pixels differ at least between a screen with a menu and
+// one without.
+const menuSize = 20_000
+
+// WaitChange waits until more than that many pixels differ from before.
+func (d *Desktop) WaitChange(t testing.TB, what string, before image.Image, pixels int) {
+	t.Helper()
+	Wait(t, what, func() (bool, string) {
+		n := Changed(before, d.Screen(t))
+		return n > pixels, fmt.Sprint(n, " pixels changed")
+	})
+}
+
+// Still returns the screen once nothing moves on it: menus, windows and
+// notifications appear in several steps.
+func (d *Desktop) Still(t testing.TB) image.Image {
+	t.Helper()
+	now := d.Screen(t)
+	Wait(t, "a screen on which nothing moves", func() (bool, string) {
+		time.Sleep(100 * time.Millisecond) // between two pictures
+		before := now
+		now = d.Screen(t)
+		n := Changed(before, now)
+		return n == 0, fmt.Sprint(n, " pixels changed")
+	})
+	return now
+}
 
 // Panel is the panel's rectangle.
 var Panel = image.Rect(0, screenHeight-panelHeight, screenWidth, screenHeight)

@@ -24,6 +24,12 @@ type Picture struct {
 	Pixels        []byte
 }
 
+// IconOf returns the icon of a process, no matter which panel shows it.
+func (b *Bus) IconOf(t testing.TB, pid int) *Icon {
+	t.Helper()
+	return &Icon{conn: b.Connect(t), dest: fmt.Sprintf("org.kde.StatusNotifierItem-%d-1", pid), path: "/StatusNotifierItem"}
+}
+
 func (i *Icon) property(name string) (dbus.Variant, error) {
 	return i.conn.Object(i.dest, i.path).GetProperty("org.kde.StatusNotifierItem." + name)
 }
