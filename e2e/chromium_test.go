@@ -202,6 +202,11 @@ func (c *chromium) noPolicyStopped() {
 	}
 }
 
+// laidOut is true once the page has the window's width and colors, and no
+// transition is left that will end.
+const laidOut = `innerWidth === %d && matchMedia("(prefers-color-scheme: %s)").matches &&
+	document.getAnimations().every(a => a.playState !== "running" || a.effect.getComputedTiming().endTime === Infinity)`
+
 // shoot takes screenshots of the page: narrow and wide, light and dark. It
 // fails the test if the page scrolls sideways.
 func (c *chromium) shoot(name string) {
@@ -217,7 +222,9 @@ func (c *chromium) shoot(name string) {
 					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 				}),
 			)
-			time.Sleep(150 * time.Millisecond) // until the new layout is drawn
+			c.eventually(fmt.Sprintf("%s is laid out for %d pixels, %s", name, width, scheme), func() bool {
+				return value(c, chromedp.Evaluate[bool](fmt.Sprintf(laidOut, width, scheme)))
+			})
 			overflow := value(c, chromedp.Evaluate[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
 			png := value(c, chromedp.FullScreenshot(100))
 			if overflow > 0 {

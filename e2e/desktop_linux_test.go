@@ -203,7 +203,7 @@ func TestDesktopWithoutTray(t *testing.T) {
 			d.args = append(d.args, "--at-login")
 			d.start()
 			d.waitSaid(tt.words)
-			time.Sleep(4 * time.Second) // longer than the program waits for a panel
+			time.Sleep(4 * time.Second) // longer than the program waits for a panel, before it must not open a page
 			d.links.none(t)
 			d.stop()
 		})

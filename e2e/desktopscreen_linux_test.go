@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+	"github.com/key2oauth/key2oauth/tray"
 	"github.com/key2oauth/key2oauth/tray/traytest"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
@@ -35,7 +35,7 @@ func TestDesktopScreen(t *testing.T) {
 	d := startDesktopApp(t, desktopSession{keyring: keyring, bus: screen.Bus, env: screen.Env()})
 	shoot := func(name string, icon image.Point) {
 		t.Helper()
-		time.Sleep(2 * time.Second) // notifications fade in
+		screen.Still(t) // notifications fade in
 		screen.OpenMenu(t, icon)
 		traytest.Keep(t, screen.Screen(t), image.Rect(250, 0, 1000, 700), filepath.Join(shots, "desktop-"+name+".png"))
 		screen.CloseMenu(t)
@@ -49,12 +49,17 @@ func TestDesktopScreen(t *testing.T) {
 	u := d.connect("Cursor", e, linear)
 	u.mustCall("connected")
 	d.api("PUT", "/api/tunnel", map[string]string{"provider": "ngrok", "authtoken": desktopAuthtoken}, nil)
-	time.Sleep(6 * time.Second) // until the menu knows that the servers were used
+	d.bus.IconOf(t, d.cmd.Process.Pid).WaitMenu(t, "that both servers were used", func(m *traytest.Item) bool {
+		used := func(name string) bool {
+			server := m.Find(name)
+			return server != nil && len(server.Items) > 0 && server.Find(tray.Text("used.never")) == nil
+		}
+		return used("Linear") && used("Sentry")
+	})
 	shoot("connected", screen.Icon(t, green))
 
 	screen.OpenMenu(t, screen.Icon(t, green))
-	screen.Do(t, "key", "Down", "Right") // Linear
-	time.Sleep(500 * time.Millisecond)
+	screen.OpenSubmenu(t, "Down") // Linear
 	traytest.Keep(t, screen.Screen(t), image.Rect(250, 0, 1000, 700), filepath.Join(shots, "desktop-server.png"))
 	screen.Do(t, "key", "Return") // Copy MCP URL
 	var info endpointInfo
@@ -71,7 +76,9 @@ func TestDesktopScreen(t *testing.T) {
 
 	m := &menuTest{desktopApp: d, t: t, up: linear, e: e}
 	f := m.phone("127.0.2.1")
+	before := screen.Still(t)
 	f.ask(t)
+	screen.WaitChange(t, "a notification", before, notificationSize)
 	shoot("request", screen.Icon(t, amber))
 	m.links.next(t) // of the first run
 	m.links.none(t)
@@ -82,7 +89,9 @@ func TestDesktopScreen(t *testing.T) {
 	screen.Icon(t, green)
 
 	linear.SetKey("sk-desktop-next")
+	before = screen.Still(t)
 	u.call()
+	screen.WaitChange(t, "a notification", before, notificationSize)
 	shoot("key-rejected", screen.Icon(t, amber))
 	d.run(linear.Key(), "key", e.Slug, "--credential", d.grantOf("Cursor").Credential)
 	screen.Icon(t, green)
@@ -94,6 +103,10 @@ func TestDesktopScreen(t *testing.T) {
 	})
 	shoot("paused", screen.Icon(t, slate))
 }
+
+// notificationSize is how many pixels differ at least between a screen with a
+// notification and one without. An icon that changes is much smaller.
+const notificationSize = 5000
 
 // connect signs a client in with a key that is pasted on the consent page.
 func (d *desktopApp) connect(name string, e endpointInfo, up *shimtest.Upstream) *user {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,19 +33,21 @@ func goClients(t *testing.T, start func(testing.TB) *app) {
 				g := newGate(t, everything(t, stateless))
 				a := start(t)
 				e := a.addEndpoint("Everything", g.URL, "")
+				held := &holdable{base: a.http().Transport}
+				via := &http.Client{Transport: held}
 				// Nothing listens there: the test reads the code from the redirect.
-				c := newGoClient(t, a.http(), "http://127.0.0.1:1/callback", func(authorize string) url.Values {
+				c := newGoClient(t, via, "http://127.0.0.1:1/callback", func(authorize string) url.Values {
 					back, err := url.Parse(consent(t, a, authorize))
 					if err != nil {
 						t.Fatal(err)
 					}
 					return back.Query()
 				})
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
 
 				s, err := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, nil).Connect(ctx,
-					&mcp.StreamableClientTransport{Endpoint: a.url(e), HTTPClient: a.http(), OAuthHandler: c.handler},
+					&mcp.StreamableClientTransport{Endpoint: a.url(e), HTTPClient: via, OAuthHandler: c.handler},
 					&mcp.ClientSessionOptions{ProtocolVersion: r.revision})
 				if err != nil {
 					t.Fatal(err)
@@ -65,10 +68,14 @@ func goClients(t *testing.T, start func(testing.TB) *app) {
 				rotated := c.refreshToken() != first
 				a.mustHaveTimeline(t)
 				before := g.streams.Load()
+				// The client gives up its session if its stream is refused, as a tunnel does
+				// while nobody is at its end.
+				release := held.hold()
 				a.restart()
+				release()
 				texts = append(texts, simpleText(ctx, t, s))
-				if !stateless { // the client gives up its session if its stream is refused
-					eventually(t, 30*time.Second, "the client's stream is back", func() bool { return g.streams.Load() > before })
+				if !stateless {
+					eventually(t, patience, "the client's stream is back", func() bool { return g.streams.Load() > before })
 				}
 				g.rotate(t)
 				dead := deadText(ctx, t, s)
@@ -85,6 +92,41 @@ func goClients(t *testing.T, start func(testing.TB) *app) {
 			})
 		}
 	}
+}
+
+// A holdable transport can hold requests back.
+type holdable struct {
+	base http.RoundTripper
+
+	mu   sync.Mutex
+	held chan struct{} // nil while nothing is held back
+}
+
+// hold makes new requests wait until release is called.
+func (h *holdable) hold() (release func()) {
+	held := make(chan struct{})
+	set := func(c chan struct{}) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.held = c
+	}
+	set(held)
+	return func() { set(nil); close(held) }
+}
+
+// RoundTrip implements http.RoundTripper.
+func (h *holdable) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.mu.Lock()
+	held := h.held
+	h.mu.Unlock()
+	if held != nil {
+		select {
+		case <-held:
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	}
+	return cmp.Or(h.base, http.DefaultTransport).RoundTrip(r)
 }
 
 // simpleText returns the result of the tool, which must succeed.

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tc-hib/winres"
 	"github.com/tc-hib/winres/version"
@@ -180,8 +179,7 @@ func TestWineInstallerWindow(t *testing.T) {
 	}
 	shoot := func(page string) {
 		w.screen.Point(t, image.Pt(10, 10), 0)
-		time.Sleep(time.Second) // the window is drawn in several steps
-		traytest.Keep(t, w.screen.Screen(t), all, filepath.Join(shots, "setup-"+page+".png"))
+		traytest.Keep(t, w.screen.Still(t), all, filepath.Join(shots, "setup-"+page+".png"))
 	}
 	traytest.Wait(t, "the first page", func() (bool, string) { return middle() != image.Point{}, "" })
 	shoot("welcome")
@@ -204,18 +202,11 @@ func TestWineInstallerWindow(t *testing.T) {
 	// The uninstaller stops the program, and asks about the data. Return means No.
 	before := w.screen.Screen(t)
 	w.begin("wine", "explorer", fmt.Sprintf("/desktop=k2o,%dx%d", wineWidth, wineHeight), windows+`\AppData\Local\Programs\Key2OAuth\uninstall.exe`)
-	appears := func(what string, least int) {
-		t.Helper()
-		traytest.Wait(t, what, func() (bool, string) {
-			n := traytest.Changed(before, w.screen.Screen(t))
-			return n > least, fmt.Sprint(n, " pixels changed")
-		})
-	}
-	appears("the uninstaller", 50000)
+	w.screen.WaitChange(t, "the uninstaller", before, 50_000)
 	shoot("remove")
 	before = w.screen.Screen(t)
 	w.screen.Do(t, "key", "Return")
-	appears("the question about the data", 20000)
+	w.screen.WaitChange(t, "the question about the data", before, 20_000)
 	shoot("question")
 	w.screen.Do(t, "key", "Return")
 	traytest.Wait(t, "the program to be gone", func() (bool, string) {

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -79,7 +78,9 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 		owner.approve()
 		owner.waitFor(shimtest.TextTypeNumber)
 		grants := len(a.grants())
-		time.Sleep(4 * time.Second) // the stranger's page polls every 3 s
+		waiting := stranger.location().String()
+		before := stranger.loads(waiting)
+		stranger.eventually("the stranger's page has looked twice whether the owner has answered", func() bool { return stranger.loads(waiting) > before+1 })
 		if got := stranger.path(); got != publicWait {
 			t.Errorf("the stranger's browser is at %s", got)
 		}

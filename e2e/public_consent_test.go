@@ -80,7 +80,7 @@ func TestPublicConsentInChromium(t *testing.T) {
 		stays := func() {
 			t.Helper()
 			b.waitFor(shimtest.Text("signin.h1", "Claude"))
-			time.Sleep(2 * time.Second) // twice as long as the page waits before it continues automatically
+			time.Sleep(2 * time.Second) // twice as long as the page waits before it continues automatically, which it must not
 			if got := b.path(); got != publicAuthorize {
 				t.Errorf("the page went on to %s", got)
 			}
@@ -237,8 +237,10 @@ func TestNewWebsiteInChromium(t *testing.T) {
 		b.waitFor(shimtest.Text("consent.https.warn", "Linear"))
 		b.look("public-new-website")
 		b.run(click(`input[name=credential]:not([value=new])`))
-		b.approve() // the browser does not send the form: a box is not checked
-		time.Sleep(time.Second)
+		// The browser does not send the form: a box is not checked.
+		value(b, chromedp.Evaluate[chromedp.Void](`document.querySelector("input[name=confirmed]").addEventListener("invalid", () => { self.held = true; }); null`))
+		b.approve()
+		b.eventually("the browser holds the form back", func() bool { return b.is(`self.held === true`) })
 		if got := len(a.grants()); got != 0 {
 			t.Fatalf("there are %d grants without the statement", got)
 		}

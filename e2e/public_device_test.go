@@ -106,7 +106,7 @@ func TestOtherDevice(t *testing.T) {
 		value(tab, chromedp.Evaluate[chromedp.Void](`self.untouched = true; null`))
 		p.run(chromedp.Navigate(claude+"/settings"), click(`#here`))
 		p.waitFor(shimtest.Text("signin.h1", "Claude"))
-		time.Sleep(2 * time.Second) // twice as long as a page waits before it continues automatically
+		time.Sleep(2 * time.Second) // twice as long as a page waits before it continues automatically, which this one must not
 		if got := p.path(); got != publicAuthorize {
 			t.Fatalf("a phone is sent on to %s", got)
 		}

@@ -50,6 +50,7 @@ func newOwnTunnel(t testing.TB) *ownTunnel {
 		}
 	}}
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).EnableFullDuplex() // as relay does, and for the same reason
 		if o.wrong.Load() {
 			w.Header().Set("Content-Type", "text/html")
 			io.WriteString(w, "<!doctype html><title>Log in</title>")
@@ -159,55 +160,103 @@ func TestX06N01ExternalTunnel(t *testing.T) {
 	})
 }
 
-// TestExternalSenders floods through each kind of tunnel. The program must
-// distinguish senders by what the tunnel says about them, and never by what
-// they claim.
+// TestExternalSenders notifies the owner over and over through each kind of
+// tunnel, until that is refused. The program must distinguish senders by what
+// the tunnel says about them, and never by what they claim. A single sender may
+// ask five times and then three times a minute. All unknown senders together
+// may do so ten times as often. No machine is so slow that it does not matter.
 func TestExternalSenders(t *testing.T) {
 	t.Parallel()
 	o := newOwnTunnel(t)
 	a := o.start(t)
 	o.waitListening(t, a)
-	register := func(t *testing.T, from, claimed string) int {
-		t.Helper()
-		req, err := http.NewRequest("POST", externalOrigin+"/register", strings.NewReader(`{"client_name":"Flood","redirect_uris":["http://127.0.0.1:1/callback"],"token_endpoint_auth_method":"none"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set(fromHeader, from)
-		if claimed != "" {
-			req.Header.Set("X-Forwarded-For", claimed)
-		}
-		return send(t, o.client(false), req).Status
-	}
-	for _, tt := range []struct {
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	e := a.addEndpoint("Linear", up.URL, "")
+	client := oauthClient(t, a, "https://client.example/callback", a.url(e))
+	for i, tt := range []struct {
 		preset string
 		apart  bool // senders have separate limits
 	}{{"caddy", true}, {"tailscale", true}, {"cloudflared", true}, {"", false}} {
 		t.Run("preset "+tt.preset, func(t *testing.T) {
 			a.api("PUT", "/api/tunnel", map[string]string{"provider": "external", "url": externalOrigin, "preset": tt.preset}, nil)
 			o.waitListening(t, a)
+			http.DefaultClient.CloseIdleConnections() // of the tunnel, to the listener before
+			flooder := beginFrom(t, o, client, fmt.Sprintf("203.0.113.%d", 10+i))
 			n := 0
-			for ; n < 2000; n++ {
-				if register(t, "203.0.113.9", fmt.Sprintf("198.51.100.%d", n%250)) == http.StatusTooManyRequests {
-					break
-				}
+			for n < 1000 && flooder.ask(fmt.Sprintf("198.51.100.%d", n%250)) {
+				n++
 			}
-			if n < 60 || n == 2000 || tt.apart != (n < 500) {
-				t.Errorf("the first refusal came after %d registrations", n)
+			if n < 5 || n == 1000 || tt.apart != (n < 50) {
+				t.Errorf("the first refusal came after %d requests", n)
 			}
 			// A shared limit refills all the time, so a few requests may pass.
+			other := beginFrom(t, o, client, fmt.Sprintf("203.0.113.%d", 20+i))
 			refused := false
-			for i := 0; i < 200 && !refused; i++ {
-				refused = register(t, "203.0.113.10", "203.0.113.9") == http.StatusTooManyRequests
+			for n := 0; n < 20 && !refused; n++ {
+				refused = !other.ask(flooder.from)
 				if tt.apart {
 					break
 				}
 			}
 			if refused == tt.apart {
-				t.Errorf("a registration from another address is refused: %v, want %v", refused, !tt.apart)
+				t.Errorf("a request from another address is refused: %v, want %v", refused, !tt.apart)
 			}
 		})
+	}
+}
+
+// A sender is a browser on the internet with a request that can notify the
+// owner.
+type sender struct {
+	*shimtest.Browser
+	t    *testing.T
+	from string // its address
+	via  *claiming
+	form shimtest.Form
+}
+
+// A claiming transport sends requests through an owner's tunnel from one
+// address, and claims that they come from another.
+type claiming struct {
+	base    http.RoundTripper
+	claimed string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c *claiming) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.claimed != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("X-Forwarded-For", c.claimed)
+	}
+	return c.base.RoundTrip(r)
+}
+
+// beginFrom opens an authorization request at an address.
+func beginFrom(t *testing.T, o *ownTunnel, c *shimtest.OAuthClient, from string) *sender {
+	t.Helper()
+	s := &sender{Browser: shimtest.NewBrowser(t, o.origin), t: t, from: from, via: &claiming{base: fromAddr{from, o.client(false).Transport}}}
+	s.HTTP.Transport = s.via
+	page := s.Open(c.AuthorizeURL())
+	if page.Status != http.StatusOK || len(page.Forms) != 1 {
+		t.Fatalf("GET /authorize = %d with %d forms", page.Status, len(page.Forms))
+	}
+	s.form = page.Forms[0]
+	return s
+}
+
+// ask notifies the owner, with a claim of another address, and reports whether
+// that was allowed.
+func (s *sender) ask(claimed string) bool {
+	s.t.Helper()
+	s.via.claimed = claimed
+	switch page := s.Submit(s.form, nil); page.Status {
+	case http.StatusOK:
+		return true
+	case http.StatusTooManyRequests:
+		return false
+	default:
+		s.t.Fatalf("asking = %d", page.Status)
+		return false
 	}
 }
 

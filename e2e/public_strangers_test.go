@@ -2,13 +2,12 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -64,11 +63,11 @@ func TestStrangersThroughTunnel(t *testing.T) {
 	calm := median(u, 100)
 	// Bounded storage is full after the first flood.
 	f.send(8000)
-	time.Sleep(2 * time.Second) // for delayed writes
-	full, disk := residentKB(t, a), folderSize(t, a.dir)
+	disk := settle(t, a).Size
+	full := residentKB(t, a)
 	f.send(16_000)
-	time.Sleep(2 * time.Second)
-	more, moreDisk := residentKB(t, a), folderSize(t, a.dir)
+	moreDisk := settle(t, a).Size
+	more := residentKB(t, a)
 	t.Logf("resident after 8,000 requests of strangers %d kB, after 24,000 %d kB; data folder %d and %d bytes", full, more, disk, moreDisk)
 	if more > full+48<<10 {
 		t.Errorf("16,000 more requests of strangers took %d kB more", more-full)
@@ -263,22 +262,39 @@ func residentKB(t testing.TB, a *app) int {
 	return n
 }
 
-// folderSize is the total size of the files in dir.
-func folderSize(t testing.TB, dir string) int64 {
+// A folder is the content of the data folder.
+type folder struct {
+	Size   int
+	Digest [32]byte
+}
+
+// settle waits until delayed writes are done, and returns the content then. As
+// long as there is something to write, writes are a second apart.
+func settle(t *testing.T, a *app) folder {
 	t.Helper()
-	var n int64
-	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
+	look := func() (f folder) {
+		names, err := filepath.Glob(filepath.Join(a.dir, "*"))
+		if err != nil {
+			t.Fatal(err)
 		}
-		info, err := os.Stat(name)
-		if err == nil {
-			n += info.Size()
+		h := sha256.New()
+		for _, name := range names {
+			text := readFile(t, name)
+			f.Size += len(text)
+			fmt.Fprintln(h, name, len(text))
+			io.WriteString(h, text)
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+		h.Sum(f.Digest[:0])
+		return f
 	}
-	return n
+	f, since := look(), time.Now()
+	for deadline := time.Now().Add(patience); time.Since(since) < 3*time.Second; time.Sleep(100 * time.Millisecond) {
+		if now := look(); now != f {
+			f, since = now, time.Now()
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the data folder does not come to rest")
+		}
+	}
+	return f
 }

@@ -166,10 +166,7 @@ func (w *wine) openMenu(icon image.Point) {
 	w.t.Helper()
 	before := w.screen.Screen(w.t)
 	w.screen.Point(w.t, icon, 1)
-	traytest.Wait(w.t, "the menu on the screen", func() (bool, string) {
-		n := traytest.Changed(before, w.screen.Screen(w.t))
-		return n > 20000, fmt.Sprint(n, " pixels changed")
-	})
+	w.screen.WaitChange(w.t, "the menu on the screen", before, 20_000)
 	w.screen.Point(w.t, image.Pt(100, 100), 0) // otherwise a tooltip covers it
-	time.Sleep(time.Second)
+	w.screen.Still(w.t)
 }

@@ -245,9 +245,29 @@ func TestUnusableFolder(t *testing.T) {
 	}
 }
 
-// Other programs and people wait for "ready". The limit is ten times what it
-// takes.
+// Other programs and people wait for "ready". It may take a second, which is
+// ten times what it takes on an idle machine, or ten times as long as a command
+// that only prints something. The best of several starts counts: a busy machine
+// makes some of them slow, and what makes every start slow is ours.
 func TestReadySoon(t *testing.T) {
+	var took, limit time.Duration
+	for range 10 {
+		begun := time.Now()
+		if out, err := exec.Command(self(t), "version").CombinedOutput(); err != nil {
+			t.Fatalf("key2oauth version: %v\n%s", err, out)
+		}
+		limit = max(time.Second, 10*time.Since(begun))
+		if took = readyAfter(t); took <= limit {
+			return
+		}
+	}
+	t.Errorf("ready after %v, want at most 100ms, and fail at %v", took, limit)
+}
+
+// readyAfter starts the app and returns how long it took to say that it is
+// ready.
+func readyAfter(t *testing.T) time.Duration {
+	t.Helper()
 	cmd := exec.Command(self(t), "serve", "--addr", ":0", "--keychain", "memory", "--data-dir", t.TempDir())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -262,9 +282,7 @@ func TestReadySoon(t *testing.T) {
 	if _, err := io.ReadFull(out, make([]byte, len("ready "))); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(begun); took > time.Second {
-		t.Errorf("ready after %v, want at most 100ms, and fail at 1s", took)
-	}
+	return time.Since(begun)
 }
 
 // self is the path of this program: testscript puts it on PATH.

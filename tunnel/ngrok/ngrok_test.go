@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
@@ -73,7 +74,7 @@ func TestRefusedForGood(t *testing.T) {
 			if s.Words == "" || s.Next == "" || s.Link == "" || !s.Retry.IsZero() {
 				t.Errorf("got %+v", s)
 			}
-			// Left alone, the SDK would try again after half a second.
+			// Left alone, the SDK would try again after half a second. It must not.
 			time.Sleep(800 * time.Millisecond)
 			if got := len(k.edge.Auths()); got != test.attempts {
 				t.Errorf("got %d attempts, want %d", got, test.attempts)
@@ -94,7 +95,7 @@ func TestRevokedWhileOnline(t *testing.T) {
 	k := online(t, nil)
 	k.edge.Revoke(goodToken)
 	k.until("failed", isCode(tunnel.Failed, "ERR_NGROK_300"))
-	time.Sleep(800 * time.Millisecond)
+	time.Sleep(800 * time.Millisecond) // time for the SDK to try again, which it must not
 	if got := len(k.edge.Auths()); got != 2 {
 		t.Errorf("got %d attempts, want 2", got)
 	}
@@ -334,12 +335,15 @@ func TestDrains(t *testing.T) {
 func TestStalledClient(t *testing.T) {
 	t.Parallel()
 	var ended atomic.Bool
+	var written atomic.Int64
 	k := online(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer ended.Store(true)
 		for r.Context().Err() == nil {
-			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+			n, err := w.Write(make([]byte, 64<<10))
+			if err != nil {
 				return
 			}
+			written.Add(int64(n))
 		}
 	}))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -353,7 +357,7 @@ func TestStalledClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	time.Sleep(200 * time.Millisecond) // until all buffers are full
+	testenv.Still(t, "the answer", written.Load)
 	start := time.Now()
 	k.stop()
 	if took := time.Since(start); took > 10*k.s.Pace.Drain+closeTime+2*time.Second {

@@ -58,10 +58,11 @@ func TestN04Wakes(t *testing.T) {
 // network change while the tunnel is away makes it try again.
 func TestN04NetworkChanges(t *testing.T) {
 	t.Parallel()
-	var networks atomic.Int64
+	var networks, looks atomic.Int64
 	k := newKit(t, tunneltest.Config{}, nil)
 	k.s.Pace.Look = 5 * time.Millisecond
 	k.s.Pace.Addrs = func() ([]net.Addr, error) {
+		looks.Add(1)
 		return []net.Addr{&net.IPNet{IP: net.IPv4(10, 0, 0, byte(networks.Load())), Mask: net.CIDRMask(8, 32)}}, nil
 	}
 	k.run()
@@ -70,7 +71,9 @@ func TestN04NetworkChanges(t *testing.T) {
 	k.s.Set(tunnel.Want{Tunnel: n})
 	k.until("online", isOnline)
 	networks.Add(1)
-	time.Sleep(100 * time.Millisecond)
+	before := looks.Load()
+	k.eventually("the change was seen", func() bool { return looks.Load() > before+20 })
+	k.works()
 	if got := len(k.edge.Auths()); got != 1 {
 		t.Errorf("the session was broken: %d attempts", got)
 	}
@@ -122,7 +125,8 @@ func TestSetTheSame(t *testing.T) {
 	k.s.Set(tunnel.Want{Tunnel: n})
 	k.until("online", isOnline)
 	k.s.Set(tunnel.Want{Tunnel: n, Known: origin})
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // time for another attempt, which must not come
+	k.works()
 	if got := len(k.edge.Auths()); got != 1 || k.s.Status().State != tunnel.Online {
 		t.Errorf("got %d attempts, %+v", got, k.s.Status())
 	}
