@@ -69,7 +69,9 @@ var layers = map[string][]string{
 		"git.sr.ht/~jackmordaunt/go-toast", "github.com/esiqveland/notify", "github.com/godbus/dbus/v5", "golang.org/x/sys",
 	},
 
-	"shim/api": {},
+	"shim/api": {
+		"shim/display",
+	},
 	"shim": {
 		"shim/api", "shim/atomicfile", "shim/display", "shim/internal/...", "tunnel",
 	},
@@ -98,7 +100,7 @@ var layers = map[string][]string{
 	"shim/internal/safedial": {},
 	"shim/internal/sse":      {},
 	"shim/internal/control": {
-		"shim/api", "shim/internal/changes", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
+		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
 		"shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
 	"shim/internal/dashboard": {
@@ -127,7 +129,7 @@ var layers = map[string][]string{
 		"shim/display", "shim/internal/httpx",
 	},
 	"shim/internal/cimd": {
-		"shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time",
+		"shim/display", "shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time",
 	},
 	"shim/internal/timeline": {
 		"shim/api", "shim/display",

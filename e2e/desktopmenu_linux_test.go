@@ -156,7 +156,7 @@ func (m *menuTest) tunnel(t *testing.T) {
 // stopped lets an app fail to connect. The menu says so in one line, which
 // links to the reason, until the app has connected.
 func (m *menuTest) stopped(t *testing.T) {
-	line := tray.Text("stopped.yours", "Test client")
+	line := tray.Text("stopped.yours", tray.Text("app"))
 	c := oauthClient(t, m.app, "http://127.0.0.1:1/callback", m.e.Local)
 	m.browser.Consent(c.AuthorizeURL(), map[string]string{"credential": "new", "api_key": "sk-mistyped", "action": "approve"})
 	m.icon.WaitMenu(t, "the app that did not connect", has(line))

@@ -83,7 +83,7 @@ func TestN01N03N04N06Words(t *testing.T) {
 				w.Rename(authtoken, renamed)
 				w.KillSessions()
 			},
-			want: tunnelInfo{State: "online", Stranded: []string{"Test client"}},
+			want: tunnelInfo{State: "online", Stranded: []string{"\u201cTest client\u201d"}},
 			well: true,
 		},
 	}

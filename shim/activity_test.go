@@ -108,12 +108,12 @@ func TestActivity(t *testing.T) {
 		{b.slug, "tools/call", 401}, {a.slug, "tools/call", 403}, {b.slug, "tools/call", 200}, {a.slug, "tools/list", 200}, {a.slug, "tools/call", 200},
 	} {
 		c := calls[i]
-		if got, want := slices.Sorted(maps.Keys(c)), strings.Fields("client grant method ms slug status time tool"); !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(c)), strings.Fields("app client grant method ms slug status time tool"); !slices.Equal(got, want) {
 			t.Fatalf("got fields %q, want %q", got, want)
 		}
 		g := grant[want.slug]
 		if c["slug"] != want.slug || c["method"] != want.method || c["status"] != want.status ||
-			c["grant"] != g["id"] || c["client"] != g["client_name"] || c["client"] == "" {
+			c["grant"] != g["id"] || c["client"] != g["client_name"] || c["client"] == "" || c["app"] != g["app"] {
 			t.Errorf("call %d: got %v, want %+v of %v", i, c, want, g)
 		}
 		at, err := time.Parse(time.RFC3339Nano, c["time"].(string))

@@ -249,7 +249,7 @@ func TestRevokeCutsStreams(t *testing.T) {
 	}()
 	_, out := p.api("GET", "/api/grants", nil)
 	grant := out["grants"].([]any)[0].(map[string]any)
-	want := []string{"client_id", "client_name", "created", "credential", "id", "last_used", "origin", "redirect_host", "returns_to", "slug"}
+	want := []string{"app", "client_id", "client_name", "created", "credential", "id", "last_used", "origin", "redirect_host", "returns_to", "slug"}
 	if got := keys(grant); !slices.Equal(got, want) {
 		t.Errorf("a grant has the fields %v, want %v", got, want)
 	}

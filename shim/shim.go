@@ -109,7 +109,7 @@ func (s *Shim) wire(cfg Config) error {
 	_, paused := s.vault.Setting(control.SettingPaused)
 	s.timeline = s.newTimeline()
 	s.calls = calls.New(calls.Config{
-		Vault: s.vault, Proxy: &proxy.Proxy{Client: client, Log: s.log}, Activity: &s.activity, Timeline: s.timeline,
+		Vault: s.vault, AppName: appName, Proxy: &proxy.Proxy{Client: client, Log: s.log}, Activity: &s.activity, Timeline: s.timeline,
 		Changes: s.changes, Paused: paused, Log: s.log, Builtin: s.serveSelfcheck,
 	})
 	s.calls.LoadActivity()
@@ -123,7 +123,8 @@ func (s *Shim) wire(cfg Config) error {
 	})
 	var err error
 	s.reach, err = reach.New(reach.Config{
-		Start: reach.Start(cfg.Tunnel), Vault: s.vault, Log: s.log, Serve: s.servePublic,
+		AppName: appName,
+		Start:   reach.Start(cfg.Tunnel), Vault: s.vault, Log: s.log, Serve: s.servePublic,
 		Keychain: s.control.Keychain, Paused: s.calls.Pause.On, Changed: s.control.Changed,
 		BeginSelfTest: s.selfTests.Begin, Outside: cfg.Outside, Explain: s.control.Explain, Watch: watch,
 	})
@@ -238,6 +239,9 @@ func (s *Shim) originConfig() origin.Config {
 	}
 }
 
+// appName names an app by what is kept of it.
+func appName(name, documentID string) string { return cimd.App(name, documentID).String() }
+
 // newAuthServer makes the authorization server of an issuer.
 func (s *Shim) newAuthServer(issuer string) *oauth.Server {
 	return &oauth.Server{
@@ -270,7 +274,7 @@ func (s *Shim) observe(o *origin.Origin, r *http.Request, x oauth.Observation) {
 	s.timeline.Note(timeline.Entry{
 		From: o.From(r), Agent: timeline.Agent(r.UserAgent()), Via: s.timeline.Via(o.Loopback),
 		Step: timeline.Step(x.Step), Why: string(x.Reason),
-		Client: x.Client, Name: x.Name, Request: x.Request, Grant: x.Grant, Slug: x.Slug,
+		Client: x.Client, Name: x.Name, App: x.App, Request: x.Request, Grant: x.Grant, Slug: x.Slug,
 	})
 	if x.Step == oauth.StepExchange && x.Reason == "" {
 		s.vault.Flush() // or after a power cut the client would be blamed for not coming

@@ -12,7 +12,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
-	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
@@ -62,7 +61,7 @@ func (s *Shim) Overview() (api.Overview, error) {
 	}
 	slices.SortStableFunc(grants, func(a, b control.Grant) int { return recent(b).Compare(recent(a)) })
 	for _, g := range grants {
-		sum := api.ClientSummary{Grant: g.ID, Name: web.ClientName(g.ClientName, g.ClientID, g.Verified), Endpoint: names[g.Slug]}
+		sum := api.ClientSummary{Grant: g.ID, Name: g.Who.String(), Endpoint: names[g.Slug]}
 		if g.LastUsed != nil {
 			sum.LastUsed = *g.LastUsed
 		}

@@ -183,7 +183,7 @@ func TestN06DomainChange(t *testing.T) {
 	if status, out := p.api("PUT", "/api/tunnel", map[string]any{"provider": "ngrok"}); status != http.StatusOK || out["state"] != "online" {
 		t.Fatalf("opened again = %d %v", status, out)
 	}
-	if got, want := p.shim.Status().Tunnel.Stranded, []string{"Test client"}; !slices.Equal(got, want) {
+	if got, want := p.shim.Status().Tunnel.Stranded, []string{"\u201cTest client\u201d"}; !slices.Equal(got, want) {
 		t.Errorf("after the address changed: stranded %q, want %q", got, want)
 	}
 	if got := *p.shim.Status().PublicOrigin; got != "https://other.ngrok-free.dev" {

@@ -145,7 +145,7 @@ func stopped(s State) []Item {
 	key := map[Party]string{
 		PartyOwner: "stopped.yours", PartyClient: "stopped.client", PartyServer: "stopped.server", PartyTunnel: "stopped.tunnel",
 	}[a.Whose]
-	return []Item{{Text: t(cmp.Or(key, "stopped"), name(a.Client)), Action: Action{Verb: OpenCheck}}}
+	return []Item{{Text: t(cmp.Or(key, "stopped"), cmp.Or(a.Client, t("app"))), Action: Action{Verb: OpenCheck}}}
 }
 
 // limit replaces the items after the n-th with one line that leads to the

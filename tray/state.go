@@ -81,7 +81,7 @@ type Client struct {
 
 // An Attempt is an app's failed attempt to connect.
 type Attempt struct {
-	Client string
+	Client string // "" unless the owner has approved it
 	Whose  Party
 	Time   time.Time // time of the last step; zero for no attempt
 }

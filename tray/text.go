@@ -12,6 +12,7 @@ import (
 var text = map[string]string{
 	"product": "Key2OAuth",
 	"unnamed": "Unnamed",
+	"app":     "An app",
 
 	"review":      "Review request...",
 	"review.many": "Review %d requests...",

@@ -58,7 +58,9 @@ var told = []string{
 	api.CauseKeyRejected, api.CausePaused, api.CauseLocked, api.CauseLockedConsent,
 }
 
-// trayStopped finds the last attempt that the owner should know about.
+// trayStopped finds the last attempt that the owner should know about. The tray
+// names no app that the owner has not approved: a name is the first thing that
+// a stranger can put there.
 func trayStopped(all []api.Attempt) tray.Attempt {
 	for _, a := range all { // the newest comes first
 		if slices.Contains(told, a.Diagnosis.Cause) {
@@ -68,7 +70,11 @@ func trayStopped(all []api.Attempt) tray.Attempt {
 			api.WhoseYours: tray.PartyOwner, api.WhoseClient: tray.PartyClient,
 			api.WhoseUpstream: tray.PartyServer, api.WhoseNgrok: tray.PartyTunnel,
 		}[a.Diagnosis.Whose]
-		return tray.Attempt{Client: trayName(a.Who()), Whose: whose, Time: a.Last}
+		stopped := tray.Attempt{Whose: whose, Time: a.Last}
+		if a.Grant != "" { // the owner has approved it
+			stopped.Client = trayName(a.Who())
+		}
+		return stopped
 	}
 	return tray.Attempt{}
 }

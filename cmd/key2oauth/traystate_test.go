@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/tray"
 )
 
@@ -50,10 +51,17 @@ func TestTrayStateOfStrangers(t *testing.T) {
 	a.Client, a.Last = name, time.Now()
 	o.Status.Attempts = []api.Attempt{a}
 	s := trayState(o)
-	for _, got := range []string{s.Endpoints[0].Name, s.Clients[0].Name, s.Clients[0].Endpoint, s.Stopped.Client} {
+	for _, got := range []string{s.Endpoints[0].Name, s.Clients[0].Name, s.Clients[0].Endpoint} {
 		if got != want {
 			t.Errorf("got the name %q, want %q", got, want)
 		}
+	}
+	if s.Stopped.Client != "" || s.Stopped.Time.IsZero() {
+		t.Errorf("got %+v, want an attempt of nobody whom the owner has approved", s.Stopped)
+	}
+	o.Status.Attempts[0].Grant = "g1"
+	if got, want := trayState(o).Stopped.Client, display.Quote(name); got != want {
+		t.Errorf("an approved app is named %q, want %q", got, want)
 	}
 	if got, want := s.Tunnel.Words, "LinraeL [31m"+strings.Repeat("x", 50); got != want {
 		t.Errorf("got the words %q, want %q", got, want)
@@ -62,7 +70,7 @@ func TestTrayStateOfStrangers(t *testing.T) {
 
 func TestTrayStopped(t *testing.T) {
 	at := func(client, cause, whose string) (a api.Attempt) {
-		a.Client, a.Last = client, time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+		a.App, a.Grant, a.Last = client, "g", time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 		a.Diagnosis.Cause = cause
 		a.Diagnosis.Whose = whose
 		return a

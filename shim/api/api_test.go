@@ -14,7 +14,7 @@ func TestGolden(t *testing.T) {
 	later := at.Add(time.Hour)
 	public, listener, level, login := "https://example.com", "http://127.0.0.1:7451", LogInfo, true
 	attempts := []Attempt{{
-		ID: 7, Client: "Claude", Agent: "node", Via: "ngrok", Host: "claude.ai", Slug: "0123456789ab", Grant: "g1", Began: at, Last: later,
+		ID: 7, Client: "Claude", App: "claude.ai", Agent: "node", Via: "ngrok", Host: "claude.ai", Slug: "0123456789ab", Grant: "g1", Began: at, Last: later,
 		Events: []Event{{Step: "found", Time: at}, {Step: "call", Why: "upstream", Status: 502, Time: at, Last: later, Count: 3}}, Over: true, Endpoint: "Notes",
 		Diagnosis: Diagnosis{State: AttemptStopped, Stopped: "tool", Cause: "call 502", Whose: WhoseUpstream, Words: "W & <b>.", Next: "N."},
 	}, {ID: 1, Via: "local", Began: at, Last: at, Events: []Event{}, Diagnosis: Diagnosis{State: AttemptDone, Words: "It works."}}}
@@ -31,7 +31,7 @@ func TestGolden(t *testing.T) {
 			Version: "1", LocalOrigin: "http://127.0.0.1:7450", PublicOrigin: &public, PublicListener: &listener, Tunnel: tunnel,
 			Keychain: Keychain{Mode: ModeOS, State: KeychainMemory, Words: "W", CanKeep: true}, Disk: DiskStatus{State: DiskFull, Words: "W", Next: "N"},
 			Paused: true, SameUserCheck: true, Endpoints: 1, Rejected: 2, Grants: 3,
-			Pending:  []Pending{{URL: "u", ClientName: "c", RedirectHost: "h", ReturnsTo: "r", Slug: "s", Created: at, Asked: true}, {Created: at}},
+			Pending:  []Pending{{URL: "u", ClientName: "c", App: "a", RedirectHost: "h", ReturnsTo: "r", Slug: "s", Created: at, Asked: true}, {Created: at}},
 			Attempts: attempts,
 		},
 		"status-zero":  Status{},
@@ -41,12 +41,12 @@ func TestGolden(t *testing.T) {
 		"several-keys": SeveralKeys{Error: "E", Credentials: []Credential{{ID: "c1", Label: "key 1", State: CredentialUnverified}}},
 		"created":      CreatedEndpoint{"s", "m", "l", "d", "n"},
 		"grants": Grants{[]Grant{
-			{ID: "g1", Slug: "s", ClientID: "ci", ClientName: "cn", RedirectHost: "rh", ReturnsTo: "rt", Origin: "o", Credential: "c", Created: at, LastUsed: &later}, {Created: at},
+			{ID: "g1", Slug: "s", ClientID: "ci", ClientName: "cn", App: "an", RedirectHost: "rh", ReturnsTo: "rt", Origin: "o", Credential: "c", Created: at, LastUsed: &later}, {Created: at},
 		}},
 		"settings":      Settings{AccessTTL: 3600, LogLevel: &level, Login: &login, DataDir: "d"},
 		"settings-zero": Settings{},
 		"activity": Activity{[]Call{
-			{Time: at, Slug: "s", Grant: "g", Client: "c", Method: "tools/call", Tool: "t", Status: 200, MS: 5}, {Time: at},
+			{Time: at, Slug: "s", Grant: "g", Client: "c", App: "a", Method: "tools/call", Tool: "t", Status: 200, MS: 5}, {Time: at},
 		}},
 		"timeline": Timeline{attempts},
 		"report": Report{Version: "1", Began: at, Ended: &later, OK: true, Findings: []Finding{

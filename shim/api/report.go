@@ -1,12 +1,17 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/display"
+)
 
 // An Attempt is one try of one app to get connected, and what is known about
 // it.
 type Attempt struct {
 	ID        uint64    `json:"id"`
-	Client    string    `json:"client"` // as it calls itself; "" if it did not say
+	Client    string    `json:"client"`        // as it calls itself; "" if it did not say
+	App       string    `json:"app,omitempty"` // who it is, for people
 	Agent     string    `json:"agent,omitempty"`
 	Via       string    `json:"via"`            // ViaLocal, TunnelNgrok or TunnelExternal
 	Host      string    `json:"host,omitempty"` // that the answer goes to
@@ -20,13 +25,16 @@ type Attempt struct {
 	Diagnosis Diagnosis `json:"diagnosis"`
 }
 
-// Who is what the app is called.
+// Who names the app for people. What only the app says of itself stands in
+// quotation marks.
 func (a *Attempt) Who() string {
 	switch {
+	case a.App != "":
+		return a.App
 	case a.Client != "":
-		return a.Client
+		return display.Quote(a.Client)
 	case a.Agent != "":
-		return a.Agent
+		return display.Quote(a.Agent)
 	}
 	return "An app"
 }

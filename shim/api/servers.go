@@ -108,7 +108,8 @@ type Grant struct {
 	ID           string     `json:"id"`
 	Slug         string     `json:"slug"`
 	ClientID     string     `json:"client_id"`
-	ClientName   string     `json:"client_name"`
+	ClientName   string     `json:"client_name"` // as it calls itself
+	App          string     `json:"app"`         // who it is, for people
 	RedirectHost string     `json:"redirect_host"`
 	ReturnsTo    string     `json:"returns_to"` // where its answer went, for people
 	Origin       string     `json:"origin"`

@@ -77,7 +77,8 @@ const (
 // A Pending is an authorization request that waits at the consent page.
 type Pending struct {
 	URL          string    `json:"url"`
-	ClientName   string    `json:"client_name"`
+	ClientName   string    `json:"client_name"` // as it calls itself
+	App          string    `json:"app"`         // who it is, for people
 	RedirectHost string    `json:"redirect_host"`
 	ReturnsTo    string    `json:"returns_to"` // where the answer goes, for people
 	Slug         string    `json:"slug,omitempty"`
@@ -101,6 +102,7 @@ type Call struct {
 	Slug   string    `json:"slug"`
 	Grant  string    `json:"grant"`
 	Client string    `json:"client"` // as it called itself when it was approved
+	App    string    `json:"app"`    // who it is, for people
 	Method string    `json:"method"` // of JSON-RPC, else of HTTP
 	Tool   string    `json:"tool"`   // "" unless a tool was called
 	Status int       `json:"status"`

@@ -39,15 +39,21 @@ func NewOAuthClient(t testing.TB, issuer, redirect string) *OAuthClient {
 func NewOAuthClientVia(t testing.TB, via *http.Client, issuer, redirect string) *OAuthClient {
 	t.Helper()
 	c := &OAuthClient{t: t, http: via, Issuer: issuer, Redirect: redirect, Verifier: rand.Text() + rand.Text(), State: rand.Text()}
+	c.Register("Test client")
+	return c
+}
+
+// Register registers the client, which is public, by a name.
+func (c *OAuthClient) Register(name string) {
+	c.t.Helper()
 	status, body := c.PostJSON("/register", map[string]any{
-		"client_name": "Test client", "redirect_uris": []string{redirect}, "token_endpoint_auth_method": "none",
+		"client_name": name, "redirect_uris": []string{c.Redirect}, "token_endpoint_auth_method": "none",
 	})
 	id, _ := body["client_id"].(string)
 	if status != http.StatusCreated || id == "" {
-		t.Fatalf("POST /register = %d %v", status, body)
+		c.t.Fatalf("POST /register = %d %v", status, body)
 	}
 	c.ID = id
-	return c
 }
 
 // Via makes the client use h, and returns it.

@@ -27,6 +27,7 @@ type Call struct {
 	Slug   string    `json:"slug"`
 	Grant  string    `json:"grant"`
 	Client string    `json:"client"` // the name it gave when it was approved
+	App    string    `json:"app"`    // who it is, for people; it is not kept
 	Method string    `json:"method"` // of JSON-RPC, else of HTTP
 	Tool   string    `json:"tool"`   // "" unless a tool was called
 	Status int       `json:"status"` // see proxy.Outcome

@@ -30,7 +30,7 @@ func TestFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"time":"2026-11-23T07:41:55.00000012Z","slug":"s","grant":"g","client":"c","method":"m","tool":"","status":200,"ms":7}`
+	want := `{"time":"2026-11-23T07:41:55.00000012Z","slug":"s","grant":"g","client":"c","app":"","method":"m","tool":"","status":200,"ms":7}`
 	if string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

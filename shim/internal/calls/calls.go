@@ -28,8 +28,10 @@ type Config struct {
 	Activity *activity.Log
 	Timeline *timeline.Recorder
 	Changes  *changes.Feed
-	Paused   bool // at the start
-	Log      *slog.Logger
+	// AppName names an app, for people; see cimd.App.
+	AppName func(name, documentID string) string
+	Paused  bool // at the start
+	Log     *slog.Logger
 	// Builtin serves the server of an examination that is under way, and
 	// reports whether there is one at this slug of this issuer.
 	Builtin func(w http.ResponseWriter, r *http.Request, as *oauth.Server, slug, sub string) bool

@@ -16,18 +16,34 @@ func (c *Calls) LoadActivity() {
 	if err != nil {
 		c.cfg.Log.Warn("cannot read the activity of earlier runs", "err", err)
 	}
+	c.nameApps(calls)
 	c.cfg.Activity.Load(calls)
+}
+
+// nameApps says who the apps of calls of earlier runs are. Of an app that is
+// gone only its name is left, which it may have chosen itself.
+func (c *Calls) nameApps(calls []activity.Call) {
+	names := make(map[string]string)
+	for i := range calls {
+		x := &calls[i]
+		key := x.Grant + "\x00" + x.Client
+		name, ok := names[key]
+		if !ok {
+			name = c.cfg.AppName(x.Client, "")
+			if g, err := c.cfg.Vault.Grant(x.Grant); err == nil {
+				name = c.cfg.AppName(g.ClientName, g.DocumentID())
+			}
+			names[key] = name
+		}
+		x.App = name
+	}
 }
 
 // record notes a call that has ended. A client waits for it, so it touches
 // memory only.
 func (c *Calls) record(g *oauth.Grant, out proxy.Outcome) {
-	client := g.ClientName
-	if client == "" {
-		client = oauth.RedirectHost(g.RedirectURI)
-	}
 	c.cfg.Vault.AppendActivity(c.cfg.Activity.Add(activity.Call{
-		Slug: g.Slug, Grant: g.ID, Client: client, Method: out.Method, Tool: out.Tool,
+		Slug: g.Slug, Grant: g.ID, Client: g.ClientName, App: c.cfg.AppName(g.ClientName, g.DocumentID()), Method: out.Method, Tool: out.Tool,
 		Status: out.Status, MS: out.Duration.Milliseconds(),
 	}))
 }

@@ -29,6 +29,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -151,6 +152,16 @@ func IsBuiltInRedirect(uri string) bool {
 		}
 	}
 	return false
+}
+
+// App is who a client is whose document was read when it was approved, by the
+// name that it had. documentID is "" for a client without a document.
+func App(name, documentID string) display.App {
+	if documentID == "" {
+		return display.App{Name: name}
+	}
+	_, known := pins()[documentID]
+	return display.App{Name: name, Host: hostOf(documentID), Known: known}
 }
 
 // errOwn rejects a document that we would have to serve ourselves.

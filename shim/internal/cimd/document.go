@@ -47,7 +47,7 @@ func parse(id string, body []byte) (oauth.Client, error) {
 	if !doc.public() {
 		return oauth.Client{}, errors.New("the client does not support token_endpoint_auth_method none")
 	}
-	return oauth.Client{ID: id, Name: name, RedirectURIs: uris, AuthMethod: "none", Host: hostOf(id), Verified: true}, nil
+	return oauth.Client{ID: id, Name: name, RedirectURIs: uris, AuthMethod: "none", Host: hostOf(id)}, nil
 }
 
 // hostOf returns the host of a URL that checkURL accepted.

@@ -47,7 +47,7 @@ func TestC01VendorDocuments(t *testing.T) {
 				uris = append(uris, u.(string))
 			}
 			host, _, _ := strings.Cut(strings.TrimPrefix(d.ID(), "https://"), "/")
-			want := oauth.Client{ID: d.ID(), Name: d.Document["client_name"].(string), RedirectURIs: uris, AuthMethod: "none", Host: host, Verified: true}
+			want := oauth.Client{ID: d.ID(), Name: d.Document["client_name"].(string), RedirectURIs: uris, AuthMethod: "none", Host: host}
 			if diff := cmp.Diff(want, c, cmp.AllowUnexported(oauth.Client{})); diff != "" {
 				t.Errorf("client differs (-want +got):\n%s", diff)
 			}
@@ -120,7 +120,7 @@ func TestDocumentRules(t *testing.T) {
 			if (err == nil) != tt.ok {
 				t.Fatalf("got %v, want ok %t", err, tt.ok)
 			}
-			if err == nil && (c.ID != id || c.Host != "client.example" || !c.Verified || c.BuiltIn || c.AuthMethod != "none") {
+			if err == nil && (c.ID != id || c.Host != "client.example" || c.Unchecked || c.BuiltIn || c.AuthMethod != "none") {
 				t.Errorf("got %+v", c)
 			}
 		})
@@ -162,7 +162,7 @@ func FuzzDocument(f *testing.F) {
 				t.Errorf("a document with %s passed", name)
 			}
 		}
-		if c.ID != id || c.AuthMethod != "none" || !c.Verified || c.BuiltIn || c.Host == "" || !strings.HasPrefix(strings.ToLower(id), "https://"+c.Host) {
+		if c.ID != id || c.AuthMethod != "none" || c.Unchecked || c.BuiltIn || c.Host == "" || !strings.HasPrefix(strings.ToLower(id), "https://"+c.Host) {
 			t.Errorf("got %+v of %q", c, id)
 		}
 		if err := oauth.CheckRedirectURIs(c.RedirectURIs); err != nil {

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -12,8 +14,11 @@ import (
 // A Grant is one connected app.
 type Grant struct {
 	api.Grant
-	Verified bool // a client document vouches for the name
+	Who display.App
 }
+
+// App is who a connected app is.
+func (c *Control) App(g *oauth.Grant) display.App { return cimd.App(g.ClientName, g.DocumentID()) }
 
 // Server describes an endpoint.
 func (c *Control) Server(e endpoint.Endpoint) api.Endpoint {
@@ -74,11 +79,12 @@ func (c *Control) Grants() ([]Grant, error) {
 	}
 	all := []Grant{}
 	for _, g := range grants {
+		who := c.App(&g)
 		all = append(all, Grant{api.Grant{
-			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, RedirectHost: oauth.RedirectHost(g.RedirectURI),
+			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, App: who.Full(), RedirectHost: oauth.RedirectHost(g.RedirectURI),
 			ReturnsTo: web.ReturnsTo(oauth.RedirectKind(g.RedirectURI), oauth.RedirectHost(g.RedirectURI), c.began(g)),
-			Origin: g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(c.cfg.Tokens.LastUsed(g)),
-		}, g.Verified})
+			Origin:    g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(c.cfg.Tokens.LastUsed(g)),
+		}, who})
 	}
 	return all, nil
 }

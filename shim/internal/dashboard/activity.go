@@ -28,7 +28,7 @@ func (d *Dashboard) showActivity(w http.ResponseWriter, r *http.Request) error {
 	}
 	row := func(c *activity.Call) web.CallRow {
 		return web.CallRow{
-			Time: c.Time, Client: c.Client, Server: names[c.Slug], Method: c.Method, Tool: c.Tool,
+			Time: c.Time, Client: c.App, Server: names[c.Slug], Method: c.Method, Tool: c.Tool,
 			Status: c.Status, MS: c.MS,
 		}
 	}

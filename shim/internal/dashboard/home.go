@@ -34,7 +34,7 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 	}
 	for _, q := range st.Pending {
 		e, _ := d.cfg.Control.Endpoint(q.Slug)
-		p.Pending = append(p.Pending, web.PendingRow{URL: q.URL, Client: q.ClientName, ReturnsTo: q.ReturnsTo, Endpoint: e.Name, Age: web.Ago(q.Created), Asked: q.Asked})
+		p.Pending = append(p.Pending, web.PendingRow{URL: q.URL, Client: q.App, ReturnsTo: q.ReturnsTo, Endpoint: e.Name, Age: web.Ago(q.Created), Asked: q.Asked})
 	}
 	d.showWays(&p)
 	p.Steps = d.firstSteps(st, slugs, grants)
@@ -61,7 +61,7 @@ func (d *Dashboard) endpointRow(o api.Endpoint, grants []control.Grant) web.Endp
 		if g.Slug != o.Slug {
 			continue
 		}
-		gr := web.GrantRow{ID: g.ID, Client: web.ClientName(g.ClientName, g.ClientID, g.Verified), Verified: g.Verified, ReturnsTo: g.ReturnsTo, Created: web.Ago(g.Created), Credential: labels[g.Credential]}
+		gr := web.GrantRow{ID: g.ID, Client: g.Who.String(), Claim: g.Who.Claim(), ReturnsTo: g.ReturnsTo, Created: web.Ago(g.Created), Credential: labels[g.Credential]}
 		if g.LastUsed != nil {
 			gr.LastUsed = web.Ago(*g.LastUsed)
 		}

@@ -57,21 +57,17 @@ func (d *Dashboard) showDeleteKey(w http.ResponseWriter, r *http.Request) error 
 		return d.cfg.Control.Explain(err)
 	}
 	e, _ := d.cfg.Control.Endpoint(c.Slug)
-	p := web.DeleteKey(web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label}, clientNames(users))
+	p := web.DeleteKey(web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label}, d.clientNames(users))
 	p.FormToken = d.cfg.Owner.FormTokens(r)(p.Action)
 	web.Render(w, http.StatusOK, p)
 	return nil
 }
 
 // clientNames names the apps of grants for people.
-func clientNames(grants []oauth.Grant) []string {
+func (d *Dashboard) clientNames(grants []oauth.Grant) []string {
 	var names []string
 	for _, g := range grants {
-		name := web.ClientName(g.ClientName, g.ClientID, g.Verified)
-		if name == "" {
-			name = oauth.RedirectHost(g.RedirectURI)
-		}
-		names = append(names, name)
+		names = append(names, d.cfg.Control.App(&g).String())
 	}
 	return names
 }

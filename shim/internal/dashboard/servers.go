@@ -8,7 +8,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -230,10 +229,7 @@ func (d *Dashboard) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return httpx.New(http.StatusNotFound, web.TextGrantGone)
 	}
-	client := web.ClientName(g.ClientName, g.ClientID, g.Verified)
-	if client == "" {
-		client = oauth.RedirectHost(g.RedirectURI)
-	}
+	client := d.cfg.Control.App(&g).String()
 	e, _ := d.cfg.Control.Endpoint(g.Slug)
 	action := "/grants/" + g.ID + "/revoke"
 	web.Render(w, http.StatusOK, web.Confirm{

@@ -39,7 +39,7 @@ func (d *Dashboard) firstSteps(st api.Status, slugs []api.Endpoint, grants []con
 	}
 	if len(grants) > 0 {
 		g := grants[0]
-		p.Connected, p.App = true, web.ClientName(g.ClientName, g.ClientID, g.Verified)
+		p.Connected, p.App = true, g.Who.String()
 		on := d.cfg.Control.Settings().Login
 		p.OfferLogin = on != nil && !*on
 	}

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -32,8 +33,8 @@ func (s *Server) Approve(req *Request, slug, credentialID, grantID, began string
 		Slug:        slug,
 		Origin:      s.Issuer,
 		ClientID:    req.Client.ID,
-		ClientName:  req.Client.Name,
-		Verified:    req.Client.Verified,
+		ClientName:  cmp.Or(req.Client.Name, req.Client.App().Name),
+		Verified:    req.Client.Host != "" && !req.Client.Unchecked,
 		RedirectURI: req.RedirectURI,
 		Credential:  credentialID,
 		Scope:       req.Scope,

@@ -101,7 +101,7 @@ func TestA03A21ErrorsAfterTheClientIsProven(t *testing.T) {
 	})
 	t.Run("A21 a client that came with the program is redirected", func(t *testing.T) {
 		f.known = nil
-		c := Client{ID: documentID, RedirectURIs: []string{callback}, AuthMethod: "none", Host: "client.example", Verified: true}
+		c := Client{ID: documentID, RedirectURIs: []string{callback}, AuthMethod: "none", Host: "client.example"}
 		f.pub.CIMD = documents{documentID: {c: c}}
 		defer func() { f.pub.CIMD = nil }()
 		bad := query(documentID, "response_type", "token").Encode()

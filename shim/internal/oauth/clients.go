@@ -30,14 +30,23 @@ const (
 // A Client is a registered OAuth client.
 type Client struct {
 	ID           string
-	Name         string // may be empty; self-declared unless Verified
+	Name         string // may be empty; what the client calls itself
 	RedirectURIs []string
 	AuthMethod   string // none, client_secret_post or client_secret_basic
 	Host         string // host of the client id if that is a URL, else empty
-	Verified     bool   // the name is vouched for by Host
+	Unchecked    bool   // the document that Host should serve was not read
 	BuiltIn      bool   // its document is built into the program
 
 	anySecret bool // the client never chose between post and basic
+}
+
+// App is who the client is, for people. What a document proves is its host. If
+// it was not read, even that is only what the client says of itself.
+func (c *Client) App() display.App {
+	if c.Unchecked {
+		return display.App{Name: c.Host}
+	}
+	return display.App{Name: c.Name, Host: c.Host, Known: c.BuiltIn}
 }
 
 // Clients makes and reads self-contained client ids, RFC 7591, Appendix A.5.2:

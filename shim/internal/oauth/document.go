@@ -49,7 +49,7 @@ func (s *Server) client(f form) (c Client, unresolved, ok bool) {
 	if err != nil {
 		return Client{}, false, false
 	}
-	return Client{ID: id, Host: strings.ToLower(u.Hostname())}, true, true
+	return Client{ID: id, AuthMethod: authNone, Host: strings.ToLower(u.Hostname()), Unchecked: true}, true, true
 }
 
 const (

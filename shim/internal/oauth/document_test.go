@@ -50,7 +50,7 @@ func (d documents) Fetch(_ context.Context, id string) (Client, error) {
 func published(uris ...string) (documents, *int) {
 	n := new(int)
 	return documents{documentID: {fetched: n, c: Client{
-		ID: documentID, Name: "Client", RedirectURIs: uris, AuthMethod: authNone, Host: "client.example", Verified: true,
+		ID: documentID, Name: "Client", RedirectURIs: uris, AuthMethod: authNone, Host: "client.example",
 	}}}, n
 }
 
@@ -86,7 +86,7 @@ func TestUnresolvedClient(t *testing.T) {
 		*fetched = 0
 		q := query(documentID).Encode()
 		req, e := authorize(f.pub, q)
-		if e != nil || !req.Unresolved || req.Client.ID != documentID || req.Client.Host != "client.example" || req.Client.Name != "" || req.Client.Verified {
+		if e != nil || !req.Unresolved || req.Client.ID != documentID || req.Client.Host != "client.example" || req.Client.Name != "" || !req.Client.Unchecked {
 			t.Fatalf("got %+v, %v, want a request of which the client's host is known alone", req, e)
 		}
 		if *fetched != 0 {
@@ -96,7 +96,7 @@ func TestUnresolvedClient(t *testing.T) {
 			t.Error("a request of an unknown client was approved")
 		}
 		done, err := f.pub.Resolve(t.Context(), req)
-		if err != nil || done.Unresolved || done.ID != req.ID || !done.Client.Verified || done.Client.Name != "Client" {
+		if err != nil || done.Unresolved || done.ID != req.ID || done.Client.Unchecked || done.Client.Name != "Client" {
 			t.Fatalf("Resolve: got %+v, %v", done, err)
 		}
 		kept, _ := f.pub.Requests.Get(req.ID)

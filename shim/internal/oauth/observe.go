@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // A Step is one step of a client on its way to an endpoint.
@@ -48,6 +50,7 @@ type Observation struct {
 	Reason  Reason // "" if the step went well
 	Client  string // client id, if it sent one
 	Name    string // what the client calls itself
+	App     string // who it is, for people; "" if that is not known
 	Request string // id of the new authorization request
 	Grant   string // the grant that the code or token names
 	Slug    string
@@ -102,13 +105,11 @@ func (s *Server) sawAuthorize(r *http.Request, f form, req *Request, err error) 
 		x.Reason = e.Reason()
 	}
 	if c, ok := s.Clients.Lookup(x.Client); ok {
-		x.Name = c.Name
+		x.know(&c)
 	}
 	if req != nil {
-		x.Client, x.Name, x.Request, x.Slug = req.Client.ID, req.Client.Name, req.ID, req.Slug
-		if x.Name == "" {
-			x.Name = req.Client.Host
-		}
+		x.know(&req.Client)
+		x.Client, x.Request, x.Slug = req.Client.ID, req.ID, req.Slug
 	}
 	s.saw(r, x)
 }
@@ -124,7 +125,14 @@ func (s *Server) sawToken(r *http.Request, f form, err error) {
 		x.Grant, _ = tokenGrant(refreshPrefix, f.get("refresh_token"))
 	}
 	if c, ok := s.Clients.Lookup(x.Client); ok {
-		x.Name = c.Name
+		x.know(&c)
 	}
 	s.saw(r, x)
+}
+
+// know adds who the client is.
+func (x *Observation) know(c *Client) {
+	if app := c.App(); app != (display.App{}) {
+		x.Name, x.App = app.Name, app.String()
+	}
 }

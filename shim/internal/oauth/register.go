@@ -44,7 +44,9 @@ func (s *Server) ServeRegister(w http.ResponseWriter, r *http.Request) error {
 	}
 	x := Observation{Step: StepRegister}
 	x.Client, _ = answer["client_id"].(string)
-	x.Name, _ = answer["client_name"].(string)
+	if c, ok := s.Clients.Lookup(x.Client); ok {
+		x.know(&c)
+	}
 	s.saw(r, x)
 	noStore(w)
 	return httpx.WriteJSON(w, http.StatusCreated, answer)

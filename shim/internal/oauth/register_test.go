@@ -21,7 +21,7 @@ func TestR01Register(t *testing.T) {
 		"client_uri":"https://client.example","logo_uri":null,"tos_uri":"","contacts":["a@client.example"],
 		"software_id":"x","scope":"mcp offline_access email"}`)
 	id, _ := m["client_id"].(string)
-	if c, ok := f.pub.Clients.Lookup(id); !ok || c.Name != "Claude" || c.AuthMethod != "none" || c.Verified {
+	if c, ok := f.pub.Clients.Lookup(id); !ok || c.Name != "Claude" || c.AuthMethod != "none" || c.App().String() != "\u201cClaude\u201d" {
 		t.Errorf("Lookup: got %+v, %v", c, ok)
 	}
 	delete(m, "client_id")

@@ -26,8 +26,8 @@ type Grant struct {
 	Slug        string // the endpoint
 	Origin      string // its issuer; tokens are valid only there
 	ClientID    string
-	ClientName  string // self-declared unless Verified
-	Verified    bool
+	ClientName  string // what the client calls itself
+	Verified    bool   // the host of ClientID served a document with that name
 	RedirectURI string // as requested, port included
 	Credential  string // id of the credential that calls use
 	Scope       string
@@ -37,6 +37,14 @@ type Grant struct {
 	Created      time.Time
 	LastUsed     time.Time
 	CodeRedeemed bool // false until the code was exchanged
+}
+
+// DocumentID is the URL of the document that described the client, or "".
+func (g *Grant) DocumentID() string {
+	if g.Verified {
+		return g.ClientID
+	}
+	return ""
 }
 
 // A Token is the stored part of a code, an access token or a refresh token.

@@ -26,6 +26,8 @@ type Config struct {
 	Start
 	Vault *vault.Vault // keeps the wish, the authtoken and the meter
 	Log   *slog.Logger
+	// AppName names an app, for people; see cimd.App.
+	AppName func(name, documentID string) string
 	// Serve serves what comes through an open tunnel until ctx ends.
 	Serve func(ctx context.Context, ln net.Listener, f tunnel.Front) error
 	// Keychain says where the master key is.

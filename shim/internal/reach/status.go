@@ -142,7 +142,7 @@ func (r *Reach) Status() api.TunnelStatus {
 	if err != nil {
 		r.c.Log.Warn("which apps are connected cannot be read", "err", err)
 	}
-	out.Stranded = stranded(names, seen, origin)
+	out.Stranded = stranded(r.c.AppName, names, seen, origin)
 	return out
 }
 
@@ -159,11 +159,11 @@ func (r *Reach) Listener() string {
 
 // stranded names the apps that signed in at a public origin which is not ours
 // any more.
-func stranded(names []vault.GrantedName, ours ...string) []string {
+func stranded(app func(name, documentID string) string, names []vault.GrantedName, ours ...string) []string {
 	var all []string
 	for _, n := range names {
 		if strings.HasPrefix(n.Origin, "https:") && !slices.Contains(ours, n.Origin) {
-			all = append(all, web.ClientName(n.Name, n.VerifiedID, n.VerifiedID != ""))
+			all = append(all, app(n.Name, n.VerifiedID))
 		}
 	}
 	slices.Sort(all)

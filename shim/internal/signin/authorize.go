@@ -81,7 +81,7 @@ func (o *front) showSignIn(w http.ResponseWriter, r *http.Request, id string) {
 		o.showWaiting(w, id, v, req)
 	default:
 		web.Render(w, http.StatusOK, web.SignIn{
-			Client: req.Client.Name, Verified: req.Client.Verified, ClientHost: req.Client.Host,
+			App:      req.Client.App(),
 			Continue: o.cfg.Owner.Origin() + "/consent/" + id, Ask: "/authorize/" + id,
 			FormToken: o.cfg.Owner.FormToken("ask "+id, string(v.browser[:])),
 			Auto:      o.Here(r) && o.visits.sendOn(id), Phone: !httpx.IsDesktop(r.UserAgent()),
@@ -169,7 +169,7 @@ func (o *front) serveWait(w http.ResponseWriter, r *http.Request) error {
 // and less often: each check is a request that counts against the quota of the
 // tunnel.
 func (o *front) showWaiting(w http.ResponseWriter, id string, v visit, req *oauth.Request) {
-	p := web.WaitingPage{Client: req.Client.Name, Number: v.number, Check: "/authorize/" + id}
+	p := web.WaitingPage{App: req.Client.App(), Number: v.number, Check: "/authorize/" + id}
 	switch waited := o.visits.now().Sub(v.asked); {
 	case waited < time.Minute:
 		p.Every = 3 * time.Second

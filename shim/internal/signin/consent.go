@@ -131,7 +131,7 @@ type consentAnswer struct {
 func (s *SignIns) renderConsent(w http.ResponseWriter, status int, c *consentView, a consentAnswer) {
 	req := c.req
 	p := web.Consent{
-		Client: req.Client.Name, ClientVerified: req.Client.Verified, ClientHost: req.Client.Host,
+		App: req.Client.App(), Unchecked: req.Client.Unchecked,
 		Answer: c.answer, NumberOK: c.elsewhere() && c.visit.told, Confirmed: a.confirmed, Incomplete: a.incomplete,
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.cfg.Owner.FormToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
@@ -425,11 +425,7 @@ func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView
 // nothing with such a redirect.
 func leave(w http.ResponseWriter, req *oauth.Request, location string, denied bool) error {
 	if oauth.RedirectKind(req.RedirectURI) == oauth.RedirectCustom {
-		to := req.Client.Name
-		if to == "" {
-			to = "the app"
-		}
-		web.Render(w, http.StatusOK, web.Return{To: to, URL: location, Refresh: true, Denied: denied})
+		web.Render(w, http.StatusOK, web.Return{To: req.Client.App().String(), URL: location, Refresh: true, Denied: denied})
 		return nil
 	}
 	h := w.Header()

@@ -105,7 +105,7 @@ func (s *SignIns) Pending() []api.Pending {
 		v, _ := s.visits.get(r.ID)
 		answer := s.answer(r, v)
 		all = append(all, api.Pending{
-			URL: s.cfg.Owner.Origin() + "/consent/" + r.ID, ClientName: r.Client.Name,
+			URL: s.cfg.Owner.Origin() + "/consent/" + r.ID, ClientName: r.Client.Name, App: r.Client.App().String(),
 			RedirectHost: answer.Host, ReturnsTo: web.ReturnsTo(answer.Kind, answer.Host, answer.Began), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
 		})
 	}
@@ -120,7 +120,7 @@ func (s *SignIns) note(req *oauth.Request, step timeline.Step, why string) {
 func (s *SignIns) noteGrant(req *oauth.Request, step timeline.Step, why, grant string) {
 	s.cfg.Timeline.Note(timeline.Entry{
 		Via: s.cfg.Timeline.Via(req.Issuer == s.cfg.Local().Issuer), From: req.From, Step: step, Why: why,
-		Client: req.Client.ID, Name: req.Client.Name, Request: req.ID,
+		Client: req.Client.ID, Name: req.Client.App().Name, App: req.Client.App().String(), Request: req.ID,
 		Host: oauth.RedirectHost(req.RedirectURI), Slug: req.Slug, Grant: grant,
 	})
 }

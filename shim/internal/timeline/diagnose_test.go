@@ -203,7 +203,7 @@ func TestFill(t *testing.T) {
 		{"%app tries again.", "The app", "Claude tries again.", "The app tries again."},
 		{"You approved.", unnamed, "You approved.", "You approved."},
 	} {
-		if got := fill(tt.text, tt.beginning, Attempt{Client: "Claude"}); got != tt.named {
+		if got := fill(tt.text, tt.beginning, Attempt{App: "Claude"}); got != tt.named {
 			t.Errorf("fill(%q) of Claude = %q, want %q", tt.text, got, tt.named)
 		}
 		if got := fill(tt.text, tt.beginning, Attempt{}); got != tt.unnamed {

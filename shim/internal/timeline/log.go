@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // Bounds on attempts without a grant. Strangers have their own limit, in total
@@ -39,6 +41,7 @@ type Entry struct {
 	Status  int    // the upstream's status, if it refused
 	Client  string // id
 	Name    string // what the client calls itself
+	App     string // who it is, for people
 	Request string // id of the authorization request
 	Host    string // where the answer goes
 	Grant   string
@@ -147,7 +150,9 @@ func (l *Log) note(s Entry) (changed bool) {
 
 // know adds what s says about a.
 func (a *Attempt) know(s *Entry) {
-	a.Client = cmp.Or(clip(s.Name, maxName), a.Client)
+	if s.Name != "" || s.App != "" {
+		a.Client, a.App = clip(s.Name, maxName), display.Text(s.App, display.MaxName)
+	}
 	a.Slug, a.Host = cmp.Or(s.Slug, a.Slug), cmp.Or(clip(s.Host, maxHost), a.Host)
 	if s.Step != Asked { // sent by a browser
 		a.Agent = cmp.Or(a.Agent, clip(s.Agent, maxAgent))

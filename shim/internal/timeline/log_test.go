@@ -24,7 +24,7 @@ func newLog() (*Log, *clock) {
 // shape returns an attempt as one line: the client and its steps.
 func shape(a Attempt) string {
 	var b strings.Builder
-	b.WriteString(a.Who())
+	b.WriteString(strings.Trim(a.Who(), "\u201c\u201d"))
 	for _, e := range a.Events {
 		b.WriteString(" " + string(e.Step))
 		if e.Why != "" {

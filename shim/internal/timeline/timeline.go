@@ -71,7 +71,8 @@ func (e Event) last() time.Time {
 // An Attempt is one attempt of a client to connect.
 type Attempt struct {
 	ID     uint64    `json:"id"`
-	Client string    `json:"client"` // as it calls itself; "" if it did not say
+	Client string    `json:"client"`        // as it calls itself; "" if it did not say
+	App    string    `json:"app,omitempty"` // who it is, for people
 	Agent  string    `json:"agent,omitempty"`
 	Via    string    `json:"via"`
 	Host   string    `json:"host,omitempty"` // where the answer goes
@@ -107,13 +108,16 @@ func (a *Attempt) has(step Step) bool {
 	return slices.ContainsFunc(a.Events, func(e Event) bool { return e.Step == step })
 }
 
-// Who returns the client's name, or a stand-in.
+// Who names the client, or returns a stand-in. What only the client says of
+// itself stands in quotation marks.
 func (a *Attempt) Who() string {
 	switch {
-	case a.Client != "":
-		return a.Client
+	case a.App != "":
+		return a.App
+	case a.Client != "": // kept by an earlier version
+		return display.Quote(a.Client)
 	case a.Agent != "":
-		return a.Agent
+		return display.Quote(a.Agent)
 	}
 	return unnamed
 }

@@ -68,7 +68,7 @@ type CredentialRow struct {
 // A GrantRow is one connected client.
 type GrantRow struct {
 	ID, Client        string
-	Verified          bool
+	Claim             string // what the client calls itself, if it is known by its host
 	ReturnsTo         string // where its answer went
 	Created, LastUsed string
 	Credential        string      // label of the key that it uses

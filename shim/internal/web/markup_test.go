@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // An element is a start tag of a page.
@@ -184,7 +186,7 @@ func fuzzPage(which byte, s, kind string) Page {
 	keys := []SavedKey{{s, s, s}}
 	switch which % 11 {
 	case 0:
-		return Consent{Client: s, ClientHost: s, ClientVerified: true, Answer: Answer{Kind: kind, Host: s, Began: Began(s)}, Endpoint: s, Slug: s, UpstreamHost: s, Header: s, Action: s,
+		return Consent{App: display.App{Name: s, Host: s, Known: len(s)%2 == 0}, Unchecked: len(s)%3 == 0, Answer: Answer{Kind: kind, Host: s, Began: Began(s)}, Endpoint: s, Slug: s, UpstreamHost: s, Header: s, Action: s,
 			FormToken: s, Saved: keys, KeyHeld: s, Error: s, NeedUnlock: s}
 	case 1:
 		return Consent{Pick: []PickEndpoint{{s, s, s, keys}}, Answer: Answer{Kind: kind, Host: s, Began: BeganElsewhere}, Selected: s}
@@ -199,9 +201,9 @@ func fuzzPage(which byte, s, kind string) Page {
 	case 7:
 		return Activity{Query: s, Server: s, Servers: []ServerOption{{s, s}}, Rows: []CallRow{{Client: s, Server: s, Method: s, Tool: s}, {Method: s}}, Newest: s, Older: s, Paged: len(s)%2 == 0}
 	case 9:
-		return SignIn{Client: s, ClientHost: s, Continue: s, Ask: s, FormToken: s, Auto: true}
+		return SignIn{App: display.App{Name: s, Host: s, Known: len(s)%2 == 0}, Continue: s, Ask: s, FormToken: s, Auto: true}
 	case 10:
-		return WaitingPage{Client: s, Number: 47, Check: s, Every: time.Second}
+		return WaitingPage{App: display.App{Name: s}, Number: 47, Check: s, Every: time.Second}
 	case 6:
 		return EditEndpoint{Slug: s, Name: s, UpstreamURL: s, Error: s, ErrorField: kind}
 	}

@@ -302,7 +302,7 @@
       return ms < 36e5 ? Math.floor(ms / 6e4) + " min" : Math.floor(ms / 36e5) + " h";
     };
     var add = function (c) {
-      var client = c.client || body.dataset.noname, server = names[c.slug] || body.dataset.gone;
+      var client = c.app || body.dataset.noname, server = names[c.slug] || body.dataset.gone;
       var how = outcomes[c.status] || outcomes[Math.floor(c.status / 100)] || outcomes[0];
       var text = [client, server, c.tool, c.method, how[1]].join("\n").toLowerCase();
       var fits = words.every(function (w) { return text.indexOf(w) >= 0; });

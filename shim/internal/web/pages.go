@@ -80,10 +80,9 @@ type PickEndpoint struct {
 // with a box to confirm), and one of action=approve, action=deny or
 // unverified=1.
 type Consent struct {
-	Client         string
-	ClientVerified bool
-	ClientHost     string // host of the client id; mostly ""
-	Answer         Answer // where the answer goes
+	App       display.App
+	Unchecked bool   // App says who it is by a document that could not be read
+	Answer    Answer // where the answer goes
 
 	Endpoint, Slug, UpstreamHost string
 	UpstreamPlain                bool   // http: the key travels unencrypted
@@ -124,10 +123,7 @@ func (p Consent) Says() Statement {
 // Heading is the question. One from another device begins with that device,
 // since the name of the app is no more than what somebody sent from there.
 func (p Consent) Heading() string {
-	client := name(p.Client)
-	if client == "" {
-		client = t("consent.noname")
-	}
+	client := p.App.String()
 	switch device := p.Answer.Began == BeganElsewhere; {
 	case device && len(p.Pick) > 0:
 		return t("consent.h1.device.0")

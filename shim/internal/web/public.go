@@ -4,6 +4,8 @@ import (
 	"html/template"
 	"strconv"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // The pages of a public origin. Anyone who knows the address sees them, so
@@ -13,12 +15,10 @@ import (
 // the owner's own computer, or has the owner asked there. Its form posts
 // form_token to Ask.
 type SignIn struct {
-	Client     string // may be empty; self-declared unless Verified
-	Verified   bool
-	ClientHost string // of the client id; mostly ""
-	Continue   string // the page on this computer
-	Ask        string
-	FormToken  string
+	App       display.App
+	Continue  string // the page on this computer
+	Ask       string
+	FormToken string
 	// Auto says that the browser seems to be on the owner's computer, so the
 	// page leads there automatically.
 	Auto bool
@@ -28,18 +28,7 @@ type SignIn struct {
 }
 
 func (p SignIn) view() view {
-	return view{template: "sign-in", title: t("signin.title", name(p.Who())), public: true}
-}
-
-// Who is the client, by the best name there is.
-func (p SignIn) Who() string {
-	switch {
-	case p.Client != "":
-		return p.Client
-	case p.ClientHost != "":
-		return p.ClientHost
-	}
-	return t("consent.noname")
+	return view{template: "sign-in", title: t("signin.title", p.App.String()), public: true}
 }
 
 // Href is the address of the page on this computer.
@@ -47,7 +36,7 @@ func (p SignIn) Href() template.URL { return safeURL(p.Continue) }
 
 // WaitingPage shows the number that the owner must type, until it was typed.
 type WaitingPage struct {
-	Client string
+	App    display.App
 	Number int
 	Check  string        // address of this page
 	Every  time.Duration // how often it checks again; 0 means never

@@ -3,6 +3,8 @@ package web
 import (
 	"strings"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // A state is one page as a handler may fill it in.
@@ -43,7 +45,7 @@ func states() []state {
 
 func consent(change func(*Consent)) Consent {
 	c := Consent{
-		Client: "Cursor", Answer: Answer{Kind: "loopback", Host: "127.0.0.1:3118", Began: BeganLocal},
+		App: display.App{Name: "Cursor"}, Answer: Answer{Kind: "loopback", Host: "127.0.0.1:3118", Began: BeganLocal},
 		Endpoint: "Linear", Slug: "k3v9x2m7q4ab", UpstreamHost: "mcp.linear.app", Owner: true, Mode: "os",
 		Action: "/consent/abc", FormToken: token, Header: "Authorization: Bearer \u2026",
 	}
@@ -61,37 +63,43 @@ func consentStates() []state {
 	return []state{
 		{"consent-loopback", consent(func(c *Consent) {})},
 		{"consent-known", consent(func(c *Consent) {
-			c.Client, c.ClientVerified, c.ClientHost = "Claude", true, "claude.ai"
+			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
 			c.Answer = Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic, BuiltIn: true, Approved: true}
 			c.Saved = saved
 		})},
 		{"consent-unknown", consent(func(c *Consent) {
-			c.Client, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganLocal}
+			c.App.Name, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganLocal}
 		})},
 		{"consent-unknown-sure", consent(func(c *Consent) {
-			c.Client, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganPublic}
+			c.App.Name, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganPublic}
 			c.Error, c.Incomplete = TextSayYouKnow, true
 		})},
 		{"consent-number", consent(func(c *Consent) {
-			c.Client, c.ClientVerified, c.ClientHost = "Claude", true, "claude.ai"
+			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
 			c.Answer, c.Saved = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, saved
 		})},
 		{"consent-number-ok", consent(func(c *Consent) {
-			c.Client, c.ClientVerified, c.ClientHost = "Claude", true, "claude.ai"
+			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
 			c.Answer, c.NumberOK, c.Confirmed = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, true, true
 			c.Error = "mcp.linear.app answered 401: \"invalid api key\"."
 		})},
 		{"consent-custom", consent(func(c *Consent) {
 			c.Answer, c.UpstreamPlain, c.UpstreamHost = Answer{Kind: "custom", Host: "cursor:", Began: BeganLocal}, true, "nas.local:3000"
 		})},
+		{"consent-document", consent(func(c *Consent) {
+			c.App = display.App{Name: "Claude", Host: "claude-desktop.example"}
+		})},
+		{"consent-unchecked", consent(func(c *Consent) {
+			c.App, c.Unchecked = display.App{Name: "goose-docs.example"}, true
+		})},
 		{"consent-device-loopback", consent(func(c *Consent) {
-			c.Client, c.Answer, c.Saved = "Claude Code", Answer{Kind: "loopback", Host: "localhost:3118", Began: BeganElsewhere, Approved: true}, saved[:1]
+			c.App.Name, c.Answer, c.Saved = "Claude Code", Answer{Kind: "loopback", Host: "localhost:3118", Began: BeganElsewhere, Approved: true}, saved[:1]
 		})},
 		{"consent-device-custom", consent(func(c *Consent) {
-			c.Client, c.Answer, c.Saved = "Claude", Answer{Kind: "custom", Host: "claude.ai:", Began: BeganElsewhere}, saved[:1]
+			c.App.Name, c.Answer, c.Saved = "Claude", Answer{Kind: "custom", Host: "claude.ai:", Began: BeganElsewhere}, saved[:1]
 		})},
 		{"consent-device-unknown", consent(func(c *Consent) {
-			c.Client, c.Answer, c.Saved = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganElsewhere}, saved[:1]
+			c.App.Name, c.Answer, c.Saved = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganElsewhere}, saved[:1]
 			c.NumberOK, c.Error, c.Incomplete = true, TextSayYouPressed, true
 		})},
 		{"consent-device-pick", consent(func(c *Consent) {
@@ -119,11 +127,11 @@ func consentStates() []state {
 			c.Error = "mcp.linear.app answered 401. Choose another key."
 		})},
 		{"consent-long", consent(func(c *Consent) {
-			c.Client, c.Endpoint, c.UpstreamHost = strings.Repeat("Very long name ", 20), name40, strings.Repeat("sub.", 50)+"example.com"
+			c.App.Name, c.Endpoint, c.UpstreamHost = strings.Repeat("Very long name ", 20), name40, strings.Repeat("sub.", 50)+"example.com"
 			c.Answer = Answer{Kind: "https", Host: strings.Repeat("claude.ai.", 24) + "evil.example", Began: BeganPublic}
 		})},
 		{"consent-hostile", consent(func(c *Consent) {
-			*c = Consent{Client: hostile + tower, Answer: Answer{Kind: "https", Host: "cl\u0430ude.ai", Began: BeganPublic}, Endpoint: hostile, Slug: hostile,
+			*c = Consent{App: display.App{Name: hostile + tower}, Answer: Answer{Kind: "https", Host: "cl\u0430ude.ai", Began: BeganPublic}, Endpoint: hostile, Slug: hostile,
 				UpstreamHost: hostile, Header: hostile, Error: strings.Repeat(hostile, 20), NeedUnlock: hostile, Action: "javascript:alert(1)",
 				FormToken: hostile, Saved: []SavedKey{{hostile, hostile, hostile}}, KeyHeld: hostile, CanSkip: true}
 		})},
@@ -156,10 +164,10 @@ func homeStates() []state {
 		LocalMCPURL: mcpURL(local, "z1x2c3v4b5n6"), State: "no key", Header: "X-Api-Key: \u2026", Created: "today"}
 	online := linear
 	online.MCPURL = mcpURL(public, online.Slug)
-	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", Verified: true, ReturnsTo: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)
+	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", ReturnsTo: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)
 	bad := EndpointRow{Slug: hostile, Name: hostile, UpstreamHost: hostile, UpstreamURL: hostile, MCPURL: hostile, LocalMCPURL: hostile + "2",
 		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile}},
-		Grants: []GrantRow{{hostile, hostile, false, hostile, hostile, hostile, hostile, &hostileAttempt}}, Created: hostile, LastUsed: hostile}
+		Grants: []GrantRow{{hostile, hostile, hostile, hostile, hostile, hostile, hostile, &hostileAttempt}}, Created: hostile, LastUsed: hostile}
 	return []state{
 		{"home-empty", base},
 		{"home-first", home(func(h *Home) { h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain} })},
@@ -372,20 +380,20 @@ func settingsStates() []state {
 }
 
 func publicStates() []state {
-	signIn := SignIn{Client: "Claude", Verified: true, ClientHost: "claude.ai", Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}
+	signIn := SignIn{App: display.App{Name: "Claude", Host: "claude.ai", Known: true}, Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}
 	auto := signIn
 	auto.Auto = true
 	onPhone := signIn
 	onPhone.Phone = true
 	return []state{
 		{"signin", signIn}, {"signin-auto", auto}, {"signin-phone", onPhone},
-		{"signin-unverified", SignIn{Client: name40, Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}},
-		{"signin-host", SignIn{ClientHost: "vscode.dev", Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}},
+		{"signin-unverified", SignIn{App: display.App{Name: name40}, Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}},
+		{"signin-host", SignIn{App: display.App{Name: "Visual Studio Code", Host: "vscode.dev"}, Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}},
 		{"signin-noname", SignIn{Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}},
-		{"signin-hostile", SignIn{hostile + tower, false, hostile, "javascript:alert(1)", "javascript:alert(1)", hostile, true, false}},
-		{"waiting", WaitingPage{"Claude", 47, "/authorize/abc", 3 * time.Second}},
-		{"waiting-check", WaitingPage{name40, 10, "/authorize/abc", 0}},
-		{"waiting-hostile", WaitingPage{hostile, -1, "javascript:alert(1)", time.Second}},
+		{"signin-hostile", SignIn{display.App{Name: hostile + tower, Host: hostile}, "javascript:alert(1)", "javascript:alert(1)", hostile, true, false}},
+		{"waiting", WaitingPage{display.App{Name: "Claude", Host: "claude.ai", Known: true}, 47, "/authorize/abc", 3 * time.Second}},
+		{"waiting-check", WaitingPage{display.App{Name: name40}, 10, "/authorize/abc", 0}},
+		{"waiting-hostile", WaitingPage{display.App{Name: hostile}, -1, "javascript:alert(1)", time.Second}},
 		{"public-elsewhere", MessageElsewhere}, {"public-wrong-number", MessageWrongNumber}, {"public-over", MessageOver},
 		{"public-other-browser", MessageOtherBrowser}, {"public-too-many", MessageTooMany},
 		{"public-hostile", PublicMessage{hostile, hostile, hostile, false, 400}},

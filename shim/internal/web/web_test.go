@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 func render(p Page) *httptest.ResponseRecorder {
@@ -172,7 +174,7 @@ func TestConsentSays(t *testing.T) {
 	page := func(change func(*Consent)) string { return render(consent(change)).Body.String() }
 	t.Run("A16 who, where, what", func(t *testing.T) {
 		body := page(func(c *Consent) {
-			c.ClientVerified, c.ClientHost, c.Answer = true, "id.example", Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic}
+			c.App, c.Answer = display.App{Name: "Claude", Host: "id.example"}, Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic}
 		})
 		for _, want := range []string{"id.example", "claude.<wbr>ai", "mcp.linear.app", "k3v9x2m7q4ab", "Linear",
 			"Only continue if you pressed Connect yourself a moment ago."} {
@@ -182,11 +184,31 @@ func TestConsentSays(t *testing.T) {
 		}
 	})
 	t.Run("A16 unverified name", func(t *testing.T) {
-		if !strings.Contains(page(func(c *Consent) {}), "unverified name") {
-			t.Error("a self-declared name is not marked")
-		}
-		if strings.Contains(page(func(c *Consent) { c.ClientVerified = true }), "unverified name") {
-			t.Error("a verified name is marked unverified")
+		const mark, warning = `class="badge ok">`, `class="badge warn">`
+		for _, tt := range []struct {
+			name      string
+			app       display.App
+			unchecked bool
+			who       string // in the heading and as the identity
+			says      []string
+			verified  bool
+		}{
+			{"self-declared", display.App{Name: "Claude"}, false, "\u201cClaude\u201d", []string{t2("consent.unverified"), warning}, false},
+			{"dressed up", display.App{Name: "Claude (claude.ai) verified"}, false, "\u201cClaude (claude.ai) verified\u201d", []string{t2("consent.unverified"), warning}, false},
+			{"a document of anyone's", display.App{Name: "Claude", Host: "claude-desktop.example"}, false, "claude-desktop.example", []string{t2("consent.claim.2", "\u201cClaude\u201d")}, false},
+			{"a document that came with the program", display.App{Name: "Claude", Host: "claude.ai", Known: true}, false, "Claude", []string{mark, t2("consent.verified.2", "claude.ai")}, true},
+			{"a document that could not be read", display.App{Name: "client.example"}, true, "\u201cclient.example\u201d", []string{t2("consent.unchecked"), t2("consent.unchecked.2", "\u201cclient.example\u201d"), warning}, false},
+			{"no name", display.App{}, false, display.App{}.String(), []string{warning}, false},
+		} {
+			body := page(func(c *Consent) { c.App, c.Unchecked = tt.app, tt.unchecked })
+			for _, want := range append(tt.says, "<h1>"+t2("consent.h1.one", tt.who, "Linear")+"</h1>") {
+				if !strings.Contains(body, want) {
+					t.Errorf("%s: the page does not say %q", tt.name, want)
+				}
+			}
+			if got := strings.Contains(body, mark); got != tt.verified {
+				t.Errorf("%s: the page has the mark of a verified app: %t, want %t", tt.name, got, tt.verified)
+			}
 		}
 	})
 	if body := page(func(c *Consent) { c.Saved = []SavedKey{{"c1", "key 1", "ok"}} }); strings.Contains(body, " checked") {

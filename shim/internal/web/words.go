@@ -1,7 +1,6 @@
 package web
 
 import (
-	"net/url"
 	"strconv"
 	"time"
 
@@ -17,16 +16,6 @@ func ShownKeychain(k api.Keychain) Keychain {
 		shown.Mode = api.ModeMemory
 	}
 	return shown
-}
-
-// ClientName is a client's name as it may be shown. A verified name comes with
-// the host that vouches for it, because anyone can publish a client document
-// that says "Claude".
-func ClientName(name, id string, verified bool) string {
-	if u, err := url.Parse(id); verified && err == nil && u.Host != "" {
-		return name + " (" + u.Host + ")"
-	}
-	return name
 }
 
 // Ago says how long ago something was, as a person would.

@@ -66,7 +66,7 @@ func (p *Program) StatusCommand() *cobra.Command {
 			if r.Asked {
 				waits = "is asking from another device; answer it with: key2oauth open"
 			}
-			rows = append(rows, []string{"request", fmt.Sprintf("%s, which returns to %s, %s", r.ClientName, r.ReturnsTo, waits)})
+			rows = append(rows, []string{"request", fmt.Sprintf("%s, which returns to %s, %s", r.App, r.ReturnsTo, waits)})
 		}
 		for _, a := range s.Attempts {
 			rows = append(rows, []string{"could not connect", strings.TrimSpace(a.Diagnosis.Words + " " + a.Diagnosis.Next)})

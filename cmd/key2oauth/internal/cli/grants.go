@@ -37,7 +37,7 @@ approved twice is listed twice.`,
 		}
 		rows := [][]string{{"GRANT", "APP", "RETURNS TO", "SERVER", "CONNECTED", "LAST USED"}}
 		for _, g := range answer.Grants {
-			rows = append(rows, []string{g.ID, g.ClientName, g.ReturnsTo, g.Slug, day(&g.Created), day(g.LastUsed)})
+			rows = append(rows, []string{g.ID, g.App, g.ReturnsTo, g.Slug, day(&g.Created), day(g.LastUsed)})
 		}
 		return p.PrintTable(rows)
 	}
