@@ -30,7 +30,8 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	if err != nil || !addr.Addr().IsLoopback() {
 		return fmt.Errorf("%s is not a loopback address", ln.Addr())
 	}
-	s.own.Store(&[]netip.AddrPort{addr})
+	// The program holds both loopback addresses where it can.
+	s.own.Store(&[]netip.AddrPort{addr, netip.AddrPortFrom(netip.IPv6Loopback(), addr.Port())})
 	s.owner.Serve("http://" + addr.String())
 	s.local.Store(origin.NewLocal(s.originConfig(), addr))
 

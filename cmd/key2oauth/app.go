@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,6 +89,16 @@ func (o *appOptions) checkTunnel() error {
 	return nil
 }
 
+// checkApart checks that the owner's tunnel does not lead to addr, the address for
+// apps on this computer: what serves one must not serve the other.
+func (o *appOptions) checkApart(addr string) error {
+	public, err := listen.ParseAddr(o.publicAddr)
+	if o.publicAddr == "" || err != nil || public.String() != addr {
+		return nil
+	}
+	return cli.Usage("choose another one, for example: --public-addr "+tunnel.DefaultAddr, "--public-addr %s is the address that Key2OAuth serves for you and for apps on this computer", o.publicAddr)
+}
+
 var logLevels = map[string]slog.Level{
 	api.LogDebug: slog.LevelDebug,
 	api.LogInfo:  slog.LevelInfo,
@@ -99,7 +111,7 @@ func (p *program) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Run Key2OAuth without a tray icon",
-		Long: `Run Key2OAuth without a tray icon, until Ctrl-C or SIGTERM.
+		Long: `Run Key2OAuth without a tray icon, until Ctrl-C, SIGTERM or SIGHUP.
 
 Once it is ready, it prints one line to standard output:
 
@@ -136,6 +148,11 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	if err := o.check(); err != nil {
 		return err
 	}
+	// A log that nobody reads any more must not end the program, as a broken pipe
+	// does by default.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	lock, err := instance.Acquire(p.DataDir)
 	if errors.Is(err, instance.ErrRunning) {
 		return err
@@ -169,8 +186,17 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		return cli.Failed(err, "nothing was changed; choose another data folder with --data-dir")
 	}
 	ln, err := p.listen(o.addr, s)
+	if err == nil {
+		if err = o.checkApart(ln.Addr().String()); err != nil {
+			ln.Close()
+		}
+	}
 	if err != nil {
 		return errors.Join(err, s.Close())
+	}
+	ln, taken := listen.Both(ln)
+	if taken != nil {
+		p.Remark("%v, so an app that is given the name localhost may reach that program: use the address with 127.0.0.1", taken)
 	}
 
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bufio"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,5 +72,46 @@ func copyFile(t *testing.T, from, to string) {
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The one who started the program may stop reading its log, and may close the
+// terminal. The first changes nothing, the second lets calls finish.
+func TestLogReaderLeaves(t *testing.T) {
+	prog := filepath.Join(t.TempDir(), "key2oauth")
+	copyFile(t, self(t), prog)
+	logReader, logWriter, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(prog, "serve", "--addr", ":0", "--keychain", "memory", "--data-dir", t.TempDir(), "--log-level", "debug")
+	cmd.Stderr = logWriter
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	logWriter.Close()
+	ready, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin, _, _ := strings.Cut(strings.TrimPrefix(ready, "ready local="), " ")
+	logReader.Close()
+	for range 3 { // each is logged
+		res, err := http.Get(origin + "/api/nothing")
+		if err != nil {
+			t.Fatalf("the program ended with the reader of its log: %v", err)
+		}
+		res.Body.Close()
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after SIGHUP: %v, want a clean end", err)
 	}
 }
