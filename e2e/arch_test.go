@@ -121,7 +121,7 @@ var layers = map[string][]string{
 		"shim/internal/proxy", "shim/internal/timeline", "shim/internal/upstream", "shim/internal/vault",
 	},
 	"shim/internal/signin": {
-		"shim/api", "shim/internal/changes", "shim/internal/cimd", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx",
+		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx",
 		"shim/internal/limits", "shim/internal/oauth", "shim/internal/owner", "shim/internal/problem", "shim/internal/timeline",
 		"shim/internal/trial", "shim/internal/web",
 	},

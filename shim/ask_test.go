@@ -322,18 +322,19 @@ func TestAnswerToAnotherDevice(t *testing.T) {
 	}
 }
 
+var backLink = regexp.MustCompile(`class="button(?: primary)?" href="([^"]*)" rel="noreferrer"`)
+
 // redirectOf returns where a page leads, by redirect or by its link.
 func redirectOf(t *testing.T, page *shimtest.Page) string {
 	t.Helper()
 	if page.Location != "" {
 		return page.Location
 	}
-	_, rest, _ := strings.Cut(page.Body, `class="button primary" href="`)
-	link, _, ok := strings.Cut(rest, `"`)
-	if !ok {
+	m := backLink.FindStringSubmatch(page.Body)
+	if m == nil {
 		t.Fatalf("page %d leads nowhere:\n%s", page.Status, page.Body)
 	}
-	return html.UnescapeString(link)
+	return html.UnescapeString(m[1])
 }
 
 func TestDenyAcross(t *testing.T) {

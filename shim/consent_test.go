@@ -1,11 +1,13 @@
 package shim_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -179,6 +181,64 @@ func TestConsentAnswers(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDenyOpensNothing: whoever invents an app could otherwise have this
+// computer open any address, by a denial. Only where the owner or the program
+// knows an app does the browser go on automatically.
+func TestDenyOpensNothing(t *testing.T) {
+	const (
+		loopback, scheme, foreign = "http://127.0.0.1:3118/callback", "cursor://anysphere.cursor-mcp/oauth/callback", "https://stranger.example/cb"
+		claude                    = "https://claude.ai/api/mcp/auth_callback"
+	)
+	for _, tt := range []struct {
+		name, redirect string
+		approved       bool
+		automatic      bool
+	}{
+		{"an app on this computer", loopback, false, true},
+		{"a built-in app", claude, false, true},
+		{"a website", foreign, false, false},
+		{"a link that starts a program", scheme, false, false},
+		{"a website that was approved", foreign, true, true},
+		{"a link that was approved", scheme, true, true},
+	} {
+		for _, elsewhere := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/elsewhere=%t", tt.name, elsewhere), func(t *testing.T) {
+				p := startPublic(t)
+				up := shimtest.NewUpstream(t, shimtest.Options{})
+				slug, far := p.add(up.URL, map[string]any{"api_key": up.Key()})
+				owner := p.owner()
+				local := func() *shimtest.OAuthClient {
+					c := shimtest.NewOAuthClient(t, p.origin, tt.redirect)
+					c.Resource = p.origin + "/" + slug + "/mcp"
+					return c
+				}
+				if tt.approved {
+					owner.Consent(local().AuthorizeURL(), map[string]string{"api_key": up.Key(), "credential": "new", "action": "approve"})
+				}
+				deny := map[string]string{"action": "deny"}
+				var page *shimtest.Page
+				if elsewhere {
+					ph := p.ask(farAddr, tt.redirect, far)
+					owner.Submit(owner.Form(owner.Open("/consent/"+ph.id), "/consent/"+ph.id), deny)
+					page = ph.look()
+				} else {
+					page = owner.Consent(local().AuthorizeURL(), deny)
+				}
+				refresh := strings.Contains(page.Body, `http-equiv="refresh"`)
+				if got := page.Location != "" || refresh; got != tt.automatic {
+					t.Errorf("Deny goes on automatically: %t (%d, %q, refresh %t), want %t", got, page.Status, page.Location, refresh, tt.automatic)
+				}
+				if page.Body != "" && !strings.Contains(page.Body, map[bool]string{true: web.Text("footer.public"), false: web.Text("footer")}[elsewhere]) {
+					t.Errorf("the page does not say where Key2OAuth runs:\n%s", page.Body)
+				}
+				if to := redirectOf(t, page); !strings.HasPrefix(to, tt.redirect+"?error=access_denied") {
+					t.Errorf("Deny leads to %q, want %s with access_denied", to, tt.redirect)
+				}
+			})
+		}
+	}
 }
 
 // TestA11ForgedConsent submits the consent form in ways that our own page never

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -49,6 +50,10 @@ func (s *Server) authorize(r *http.Request, f form) (*Request, error) {
 		return nil, page("invalid_client", wordsUnknownClient)
 	}
 	uri := f.get("redirect_uri")
+	if errors.Is(checkRedirectURI(uri), errScheme) {
+		// An earlier version let it be registered.
+		return nil, page("invalid_request", wordsScheme)
+	}
 	if unresolved && checkRedirectURI(uri) != nil || !unresolved && !client.matchesAny(uri) {
 		return nil, page("invalid_request", wordsForeignRedirect)
 	}

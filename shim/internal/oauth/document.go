@@ -57,6 +57,8 @@ const (
 		"Remove the connector in that app, add it again, then try once more."
 	wordsForeignRedirect = "The app that sent you here wants the answer at an address it did not register. " +
 		"Remove the connector in that app, add it again, then try once more."
+	wordsScheme = "The app that sent you here wants its answer in a link that starts a program. " +
+		"Key2OAuth opens such links only for apps that it can tell from the parts of your system. Contact the app's makers."
 	wordsNoDocument = "The app that sent you here describes itself at a web address, and Key2OAuth can't use the description. " +
 		"Wait a minute and reload this page. If that doesn't help, contact the app's makers."
 )

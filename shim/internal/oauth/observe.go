@@ -87,7 +87,7 @@ func (e *AuthorizeError) Reason() Reason {
 		return ReasonDocument
 	case e.Code == "invalid_client":
 		return ReasonClient
-	case e.Words == wordsForeignRedirect:
+	case e.Words == wordsForeignRedirect, e.Words == wordsScheme:
 		return ReasonRedirect
 	case e.Code == "invalid_target":
 		return ReasonResource

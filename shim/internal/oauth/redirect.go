@@ -8,15 +8,39 @@ import (
 	"strings"
 )
 
-// Schemes that a browser or an operating system acts on directly, and hosts
-// whose scheme was forgotten. A redirect to one of them would run the answer
-// as a script, open a file, or start a program that never asked for it.
-var deniedSchemes = []string{
-	"about", "acap", "blob", "cid", "chrome", "chrome-extension", "chrome-untrusted", "data", "edge", "feed",
-	"file", "filesystem", "ftp", "ftps", "gopher", "hcp", "imap", "intent", "jar", "javascript", "ldap", "ldaps",
-	"livescript", "localhost", "mailto", "mhtml", "mid", "mocha", "moz-extension", "ms-msdt", "ms-officecmd", "ms-search",
-	"ms-settings", "nfs", "nntp", "news", "res", "resource", "search", "search-ms", "sftp", "shell", "sip", "sips",
-	"smb", "sms", "ssh", "tel", "telnet", "urn", "vbscript", "view-source", "ws", "wss",
+// appSchemes are private-use schemes without a dot that well-known apps have
+// registered with the operating system. RFC 8252, Section 7.1 wants the reverse
+// of a domain name, which is what any other app has to use. There is no list of
+// schemes to refuse: operating systems and browsers act on many hundred, which
+// install packages, open settings or start programs that never asked for it.
+var appSchemes = []string{
+	"antigravity", "boltai", "cherrystudio", "claude", "cursor", "cursor-nightly", "goose", "jetbrains", "kiro", "lmstudio", "opencode",
+	"raycast", "trae", "vscode", "vscode-insiders", "vscodium", "warp", "windsurf", "windsurf-next", "zed",
+}
+
+// topLabels are the top-level domains, besides those of countries, with which a
+// reversed domain name may begin. It is no complete list. Without one, names of
+// the operating system such as "microsoft.windows.camera" and
+// "x-apple.systempreferences" would pass for domain names.
+var topLabels = []string{"ai", "app", "cloud", "codes", "com", "dev", "edu", "info", "io", "me", "net", "org", "sh", "software", "systems", "tech", "tools", "xyz"}
+
+// systemNames begin the reversed names under which operating systems have
+// schemes of their own.
+var systemNames = []string{"com.apple.", "com.microsoft.", "com.android.", "com.google.android.", "org.freedesktop.", "org.gnome.", "org.kde."}
+
+var errScheme = errors.New("links with this scheme are not opened; use https, http to 127.0.0.1, or the reverse of a domain name of yours, such as com.example.app:/callback")
+
+// isAppScheme reports whether a scheme is one that an app may have registered.
+func isAppScheme(scheme string) bool {
+	if slices.Contains(appSchemes, scheme) {
+		return true
+	}
+	labels := strings.Split(scheme, ".")
+	if len(labels) < 2 || slices.Contains(labels, "") || slices.ContainsFunc(systemNames, func(n string) bool { return strings.HasPrefix(scheme+".", n) }) {
+		return false
+	}
+	country := len(labels[0]) == 2 && strings.Trim(labels[0], "abcdefghijklmnopqrstuvwxyz") == ""
+	return country || slices.Contains(topLabels, labels[0])
 }
 
 // Parameters that the answer adds. A redirect URI that already has one would
@@ -24,7 +48,7 @@ var deniedSchemes = []string{
 var answerParams = []string{"code", "state", "iss", "error", "error_description", "error_uri"}
 
 // checkRedirectURI returns what is wrong with a redirect URI, if anything.
-// https, http to this computer, and private-use schemes are allowed, RFC 8252,
+// https, http to this computer, and the schemes of apps are allowed, RFC 8252,
 // Section 7.1.
 func checkRedirectURI(s string) error {
 	if len(s) > maxURI {
@@ -62,8 +86,8 @@ func checkRedirectURI(s string) error {
 		}
 		return nil
 	}
-	if slices.Contains(deniedSchemes, u.Scheme) {
-		return errors.New("this scheme is not allowed")
+	if !isAppScheme(u.Scheme) {
+		return errScheme
 	}
 	if u.Opaque != "" || !strings.HasPrefix(s[len(u.Scheme):], ":/") {
 		return errors.New("a private-use scheme must be followed by :/")

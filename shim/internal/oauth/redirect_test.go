@@ -62,6 +62,7 @@ func TestR05RedirectPolicy(t *testing.T) {
 	for _, u := range []string{
 		callback, "https://a.example", "https://a.example:8443/cb?x=%20y", "http://localhost/cb", "http://localhost:1", "http://127.0.0.1:33418/",
 		"http://[::1]:8080/cb", "cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/oauth2redirect", "vscode://x.y/z?a=b", "claude://x",
+		"vscode-insiders://x/cb", "windsurf://x/cb", "zed://x/cb", "warp://x/cb", "raycast://x/cb", "goose://x/cb", "kiro://x/cb", "de.example.app:/cb", "io.github.user.app:/cb",
 		"https://grok.com/connectors-oauth-exchange-code/", "https://a.example/cb?",
 	} {
 		if err := checkRedirectURI(u); err != nil {
@@ -81,6 +82,16 @@ func TestR05RedirectPolicy(t *testing.T) {
 		"https://\u00fc.example/", "https://a.example/\u202e", "https://a.example/?x=%zz", "https://a.example/?a;b", `https://a.example/"`,
 		"https://a.example/?code=1", "https://a.example/?a=b&state=", "https://a.example/?iss", "https://a.example/?%65rror=x",
 		"https://a.example/" + strings.Repeat("x", 2048),
+		// What operating systems, desktops and browsers act on.
+		"ms-appinstaller:/x", "ms-appinstaller://?source=https://a.example/x.msix", "microsoft-edge:/x", "ms-word://ofe|u|x", "ms-word:/x", "ms-excel:/x",
+		"ms-settings:/x", "ms-windows-store:/x", "ms-search:/x", "ms-msdt:/x", "ms-screenclip:/x", "bingmaps:/x", "microsoft.windows.camera:/x",
+		"microsoft.windows.photos.crop:/x", "com.microsoft.3dviewer:/x", "onenote:/x", "skype:/x", "xbox:/x", "zune:/x", "calculator:/x",
+		"apt:/x", "apturl:/x", "snap:/x", "appstream:/x", "gnome-software:/x", "man:/x", "info:/x", "help:/x", "ghelp:/x", "yelp:/x", "trash:/x",
+		"smb:/x", "afp:/x", "nfs:/x", "dav:/x", "davs:/x", "admin:/x", "recent:/x", "computer:/x", "network:/x", "mtp:/x", "gphoto2:/x",
+		"x-man-page:/x", "x-apple.systempreferences:/x", "x-apple-helpbasic:/x", "applescript:/x", "macappstore:/x", "itms:/x", "itms-apps:/x",
+		"facetime:/x", "imessage:/x", "shortcuts:/x", "terminal:/x", "ssh:/x", "telnet:/x", "vnc:/x", "rdp:/x", "com.apple.preferences:/x",
+		"steam:/x", "zoommtg:/x", "slack:/x", "tg:/x", "magnet:/x", "bitcoin:/x", "ed2k:/x", "web+x:/x", "ext+x:/x", "moz-extension:/x", "resource:/x",
+		"org.gnome.settings:/x", "org.kde.x:/x", "com.apple:/x", ".com.example:/x", "com..example:/x", "com.:/x", "example.com.app:/x", "x.y:/x",
 	} {
 		if checkRedirectURI(u) == nil {
 			t.Errorf("%q: accepted", u)

@@ -150,7 +150,7 @@ func (o *front) serveWait(w http.ResponseWriter, r *http.Request) error {
 	req, open := o.cfg.Requests.Get(id)
 	switch {
 	case v.end == endAnswered:
-		return leave(w, v.req, v.location, v.denied)
+		return leave(w, v.back)
 	case v.end == endElsewhere:
 		showMessage(w, web.MessageElsewhere)
 	case v.end == endNumber:

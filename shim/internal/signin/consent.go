@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
@@ -255,14 +256,13 @@ func (s *SignIns) checkNumber(c *consentView, number string) (typed, right bool)
 // answered hands the answer to the one browser that gets it: the one that
 // posted the form, or the one that shows the number.
 func (s *SignIns) answered(w http.ResponseWriter, c *consentView, location string, denied bool) error {
+	d := departure{req: c.req, location: location, denied: denied, link: denied && !c.answer.Trusted(), public: c.elsewhere()}
 	if !c.elsewhere() {
 		s.visits.change(c.req.ID, func(v *visit) { v.end = endElsewhere })
 		s.cfg.Changes.Notify()
-		return leave(w, c.req, location, denied)
+		return leave(w, d)
 	}
-	s.visits.change(c.req.ID, func(v *visit) {
-		v.end, v.req, v.location, v.denied = endAnswered, c.req, location, denied
-	})
+	s.visits.change(c.req.ID, func(v *visit) { v.end, v.back = endAnswered, d })
 	s.promptAgain()
 	if denied {
 		web.Render(w, http.StatusOK, web.MessageDeniedElsewhere)
@@ -419,17 +419,31 @@ func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView
 	return s.answered(w, c, location, false)
 }
 
+// A departure is the way of a browser back to the client.
+type departure struct {
+	req      *oauth.Request
+	location string
+	denied   bool
+	link     bool // only by a click
+	public   bool // from a public origin
+}
+
 // leave sends the browser back to the client. It uses 303 (RFC 9700, Section
 // 4.12): 307 would repeat the form's POST, with the key, at the client's
 // server. A custom scheme gets a page with a link, because some browsers do
 // nothing with such a redirect.
-func leave(w http.ResponseWriter, req *oauth.Request, location string, denied bool) error {
-	if oauth.RedirectKind(req.RedirectURI) == oauth.RedirectCustom {
-		web.Render(w, http.StatusOK, web.Return{To: req.Client.App().String(), URL: location, Refresh: true, Denied: denied})
+func leave(w http.ResponseWriter, d departure) error {
+	kind := oauth.RedirectKind(d.req.RedirectURI)
+	if d.link || kind == oauth.RedirectCustom {
+		to := d.req.Client.App()
+		if kind == oauth.RedirectWebsite {
+			to = display.App{Host: oauth.RedirectHost(d.req.RedirectURI)}
+		}
+		web.Render(w, http.StatusOK, web.Return{To: to.String(), URL: d.location, Refresh: !d.link, Denied: d.denied, Public: d.public})
 		return nil
 	}
 	h := w.Header()
-	h.Set("Location", location)
+	h.Set("Location", d.location)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(http.StatusSeeOther)

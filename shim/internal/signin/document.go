@@ -14,9 +14,17 @@ import (
 func showAuthorizeError(w http.ResponseWriter, e *oauth.AuthorizeError, public bool) {
 	p := web.ErrorPage{Public: public, Status: http.StatusBadRequest, Title: web.TitleBadRequest, Words: e.Words, Detail: e.Code}
 	if e.ShowReturn != "" {
-		p.Return = &web.Link{To: oauth.RedirectHost(e.ShowReturn), URL: e.ShowReturn}
+		p.Return = &web.Link{To: returnTo(e.ShowReturn), URL: e.ShowReturn}
 	}
 	web.Render(w, http.StatusBadRequest, p)
+}
+
+// returnTo names where a link leads. Only a website has a name.
+func returnTo(redirect string) string {
+	if oauth.RedirectKind(redirect) == oauth.RedirectWebsite {
+		return oauth.RedirectHost(redirect)
+	}
+	return web.Text("return.app")
 }
 
 // resolveClient finds out who the client of a consent page is. An unknown

@@ -15,19 +15,17 @@ import (
 // A visit is an authorization request from the internet, as its browser sees
 // it. It outlives the request, to tell the browser how it ended.
 type visit struct {
-	browser  [sha256.Size]byte // of its cookie
-	query    [sha256.Size]byte // of the request, since browsers repeat themselves
-	from     string            // who sent it, as clientAddr says
-	made     time.Time
-	sent     bool // the browser was sent on to this computer
-	viewed   bool // and arrived
-	number   int  // what the waiting screen shows; 0 until the owner is asked
-	asked    time.Time
-	told     bool // the owner has typed the number
-	end      ending
-	req      *oauth.Request // once it was answered for the browser that waits
-	location string         // where that browser goes
-	denied   bool
+	browser [sha256.Size]byte // of its cookie
+	query   [sha256.Size]byte // of the request, since browsers repeat themselves
+	from    string            // who sent it, as clientAddr says
+	made    time.Time
+	sent    bool // the browser was sent on to this computer
+	viewed  bool // and arrived
+	number  int  // what the waiting screen shows; 0 until the owner is asked
+	asked   time.Time
+	told    bool // the owner has typed the number
+	end     ending
+	back    departure // once it was answered for the browser that waits
 }
 
 // An ending says how a request ended.

@@ -102,6 +102,11 @@ func sayWebsite(a Answer, host, server string) Statement {
 	return s
 }
 
+// Trusted reports whether the answer goes where the owner, or this program, knows
+// an app. A denial is sent to no other place without a click: whoever invents an
+// app could have this computer open any address (RFC 9700, Section 4.11.2).
+func (a Answer) Trusted() bool { return a.Kind == kindLoopback || a.Approved || a.BuiltIn }
+
 // MustConfirm reports whether the reader has to confirm something before
 // approving.
 func (a Answer) MustConfirm() bool { return Say(a, "").Box != "" }

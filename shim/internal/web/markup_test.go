@@ -193,7 +193,7 @@ func fuzzPage(which byte, s, kind string) Page {
 	case 2:
 		return ErrorPage{Title: s, Words: s, Next: s, Detail: s, Return: &Link{s, s}}
 	case 3:
-		return Return{s, s, true, false}
+		return Return{s, s, true, false, false}
 	case 4:
 		return Confirm{Title: s, Words: s, Consequences: []string{s}, Action: s, Button: s, Cancel: s}
 	case 5:

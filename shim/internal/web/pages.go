@@ -179,13 +179,14 @@ type Return struct {
 	URL     string // validated by the caller; a scheme that a browser runs is not linked
 	Refresh bool   // go there automatically as well
 	Denied  bool   // the app is told that it gets no access
+	Public  bool   // it is on a public origin
 }
 
 // Href is the app's address.
 func (p Return) Href() template.URL { return safeURL(p.URL) }
 
 func (p Return) view() view {
-	return view{template: "return", title: t("return.title", name(p.To))}
+	return view{template: "return", title: t("return.title", name(p.To)), public: p.Public}
 }
 
 // DonePage says that something is finished and the window may be closed.

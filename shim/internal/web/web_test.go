@@ -131,7 +131,7 @@ func TestReturn(t *testing.T) {
 	refresh := regexp.MustCompile(`<meta http-equiv="refresh" content="([^"]*)">`)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			body := render(Return{"Cursor", tt.url, true, false}).Body.String()
+			body := render(Return{"Cursor", tt.url, true, false, false}).Body.String()
 			got := ""
 			if m := refresh.FindStringSubmatch(body); m != nil {
 				got = m[1]
