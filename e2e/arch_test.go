@@ -100,7 +100,7 @@ var layers = map[string][]string{
 	"shim/internal/safedial": {},
 	"shim/internal/sse":      {},
 	"shim/internal/control": {
-		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
+		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
 		"shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
 	"shim/internal/dashboard": {

@@ -116,6 +116,7 @@ func (s *Shim) wire(cfg Config) error {
 	s.control = control.New(control.Config{
 		Vault: s.vault, Tokens: s.tokens, Trials: trials, Timeline: s.timeline, Changes: s.changes,
 		Login: cfg.Login, LogLevel: cfg.LogLevel, Dir: cfg.Dir, Log: s.log,
+		Struck:      s.activity.Struck,
 		LocalOrigin: s.localOrigin, PublicOrigin: func() string { return s.reach.Origin() },
 		Pause: s.calls.Pause.Set, Forget: s.calls.Forget,
 		Steer: func() { s.reach.Drive() }, CloseTunnel: func() { s.reach.Close() },

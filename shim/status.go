@@ -38,6 +38,9 @@ func (s *Shim) Status() api.Status {
 	if n, err := s.vault.NumGrants(); err == nil {
 		st.Grants = n
 	}
+	for _, n := range s.activity.Struck() {
+		st.Struck += n
+	}
 	return st
 }
 

@@ -24,13 +24,13 @@ func TestGolden(t *testing.T) {
 	}
 	server := Endpoint{
 		Slug: "0123456789ab", UpstreamURL: "https://a.example/mcp?…", DisplayName: "Notes", AuthHeaderName: "Authorization", AuthHeaderPrefix: "Bearer ", MCPEndpoint: "m", LocalMCPEndpoint: "l", State: EndpointOK,
-		Credentials: []Credential{{ID: "c1", Label: "key 1", State: CredentialOK, For: ForOwner}}, Created: at, LastUsed: &later, Note: "N",
+		Credentials: []Credential{{ID: "c1", Label: "key 1", State: CredentialOK, For: ForOwner, Unwatched: UnwatchedShort}}, Created: at, LastUsed: &later, Struck: 3, Note: "N",
 	}
 	got, err := json.MarshalIndent(map[string]any{
 		"status": Status{
 			Version: "1", LocalOrigin: "http://127.0.0.1:7450", PublicOrigin: &public, PublicListener: &listener, Tunnel: tunnel,
 			Keychain: Keychain{Mode: ModeOS, State: KeychainMemory, Words: "W", CanKeep: true}, Disk: DiskStatus{State: DiskFull, Words: "W", Next: "N"},
-			Paused: true, SameUserCheck: true, Endpoints: 1, Rejected: 2, Grants: 3,
+			Paused: true, SameUserCheck: true, Endpoints: 1, Rejected: 2, Grants: 3, Struck: 4,
 			Pending:  []Pending{{URL: "u", ClientName: "c", App: "a", RedirectHost: "h", ReturnsTo: "r", Slug: "s", Created: at, Asked: true}, {Created: at}},
 			Attempts: attempts,
 		},
@@ -46,7 +46,7 @@ func TestGolden(t *testing.T) {
 		"settings":      Settings{AccessTTL: 3600, LogLevel: &level, Login: &login, DataDir: "d"},
 		"settings-zero": Settings{},
 		"activity": Activity{[]Call{
-			{Time: at, Slug: "s", Grant: "g", Client: "c", App: "a", Method: "tools/call", Tool: "t", Status: 200, MS: 5}, {Time: at},
+			{Time: at, Slug: "s", Grant: "g", Client: "c", App: "a", Method: "tools/call", Tool: "t", Status: 200, MS: 5, Struck: 2}, {Time: at},
 		}},
 		"timeline": Timeline{attempts},
 		"report": Report{Version: "1", Began: at, Ended: &later, OK: true, Findings: []Finding{

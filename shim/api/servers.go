@@ -15,7 +15,8 @@ type Endpoint struct {
 	Credentials      []Credential `json:"credentials"`
 	Created          time.Time    `json:"created"`
 	LastUsed         *time.Time   `json:"last_used"`
-	Note             string       `json:"note,omitempty"` // what the owner should know about the change just made
+	Struck           int          `json:"struck,omitempty"` // calls in the activity whose answer held the key
+	Note             string       `json:"note,omitempty"`   // what the owner should know about the change just made
 }
 
 // The states of an Endpoint, the worst of its credentials'.
@@ -38,7 +39,16 @@ type Credential struct {
 	Label string `json:"label"`
 	State string `json:"state"`
 	For   string `json:"for,omitempty"`
+	// Unwatched says why the key is not looked for in answers; "" means that it
+	// is, or that this is not known while the keychain is locked.
+	Unwatched string `json:"unwatched,omitempty"`
 }
+
+// Why a Credential is not watched.
+const (
+	UnwatchedShort     = "short"
+	UnwatchedGuessable = "guessable" // an e-mail address, a host or a number
+)
 
 // The states of a Credential.
 const (

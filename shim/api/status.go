@@ -17,7 +17,8 @@ type Status struct {
 	Endpoints      int          `json:"endpoints"`
 	Rejected       int          `json:"rejected"` // credentials that their upstream refuses
 	Grants         int          `json:"grants"`
-	Pending        []Pending    `json:"pending"` // authorization requests that wait for an answer
+	Struck         int          `json:"struck,omitempty"` // calls in the activity whose answer held the key
+	Pending        []Pending    `json:"pending"`          // authorization requests that wait for an answer
 	// Attempts are the last ones of apps that did not get connected and need a
 	// person.
 	Attempts []Attempt `json:"attempts"`
@@ -107,6 +108,7 @@ type Call struct {
 	Tool   string    `json:"tool"`   // "" unless a tool was called
 	Status int       `json:"status"`
 	MS     int64     `json:"ms"`
+	Struck int       `json:"struck,omitempty"` // how often the server's answer held the key, which the app did not get
 }
 
 // Activity is the answer to GET /api/activity, the newest call first.

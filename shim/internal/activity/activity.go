@@ -32,6 +32,7 @@ type Call struct {
 	Tool   string    `json:"tool"`   // "" unless a tool was called
 	Status int       `json:"status"` // see proxy.Outcome
 	MS     int64     `json:"ms"`
+	Struck int       `json:"struck,omitempty"` // how often the answer held the key
 }
 
 // A Log holds the last calls. The zero value is empty. A Log is safe for
@@ -145,6 +146,20 @@ func (l *Log) pick(q *Query) []Call {
 		}
 	}
 	return found
+}
+
+// Struck returns how many of the calls got an answer that held the key, by slug.
+func (l *Log) Struck() map[string]int {
+	all := make(map[string]int)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldest := l.now().Add(-MaxAge)
+	for i := range l.calls {
+		if c := &l.calls[i]; c.Struck > 0 && !c.Time.Before(oldest) {
+			all[c.Slug]++
+		}
+	}
+	return all
 }
 
 // at returns the i-th of the calls that are held, oldest first. The caller

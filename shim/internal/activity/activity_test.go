@@ -3,6 +3,7 @@ package activity
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -280,4 +281,23 @@ func BenchmarkAdd(b *testing.B) {
 			l.Add(Call{Slug: "k3v9x2m7q4ab", Grant: "g1", Client: "Claude Code", Method: "tools/call", Tool: "echo", Status: 200, MS: 3})
 		}
 	})
+}
+
+// TestStruck counts the calls whose answer held the key, as long as they are
+// kept.
+func TestStruck(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	l := Log{Now: func() time.Time { return now }}
+	l.Add(Call{Slug: "a", Struck: 3})
+	l.Add(Call{Slug: "a"})
+	l.Add(Call{Slug: "b", Struck: 1})
+	now = now.Add(MaxAge / 2)
+	l.Add(Call{Slug: "a", Struck: 1})
+	if got, want := l.Struck(), map[string]int{"a": 2, "b": 1}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	now = now.Add(MaxAge/2 + time.Hour)
+	if got, want := l.Struck(), map[string]int{"a": 1}; !maps.Equal(got, want) {
+		t.Errorf("30 days later: got %v, want %v", got, want)
+	}
 }

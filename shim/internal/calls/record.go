@@ -44,7 +44,7 @@ func (c *Calls) nameApps(calls []activity.Call) {
 func (c *Calls) record(g *oauth.Grant, out proxy.Outcome) {
 	c.cfg.Vault.AppendActivity(c.cfg.Activity.Add(activity.Call{
 		Slug: g.Slug, Grant: g.ID, Client: g.ClientName, App: c.cfg.AppName(g.ClientName, g.DocumentID()), Method: out.Method, Tool: out.Tool,
-		Status: out.Status, MS: out.Duration.Milliseconds(),
+		Status: out.Status, MS: out.Duration.Milliseconds(), Struck: out.Struck,
 	}))
 }
 

@@ -38,6 +38,9 @@ type Config struct {
 	Dir      string         // the data folder, as it is shown
 	Log      *slog.Logger
 
+	// Struck counts the answers that held the key, by slug.
+	Struck func() map[string]int
+
 	LocalOrigin  func() string
 	PublicOrigin func() string // empty while there is none
 

@@ -7,6 +7,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/guard"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -21,37 +22,56 @@ type Grant struct {
 func (c *Control) App(g *oauth.Grant) display.App { return cimd.App(g.ClientName, g.DocumentID()) }
 
 // Server describes an endpoint.
-func (c *Control) Server(e endpoint.Endpoint) api.Endpoint {
+func (c *Control) Server(e endpoint.Endpoint) api.Endpoint { return c.server(e, c.cfg.Struck()) }
+
+func (c *Control) server(e endpoint.Endpoint, struck map[string]int) api.Endpoint {
 	local := endpoint.MCPURL(c.cfg.LocalOrigin(), e.Slug)
 	o := api.Endpoint{
 		Slug: e.Slug, UpstreamURL: e.ShownURL(), DisplayName: e.Name,
 		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
 		MCPEndpoint: local, LocalMCPEndpoint: local,
 		State: api.EndpointNoKey, Credentials: []api.Credential{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
+		Struck: struck[e.Slug],
 	}
 	if p := c.cfg.PublicOrigin(); p != "" {
 		o.MCPEndpoint = endpoint.MCPURL(p, e.Slug)
 	}
 	locked := !c.Keychain().Usable()
-	for _, c := range c.cfg.Vault.Credentials(e.Slug) {
+	for _, k := range c.cfg.Vault.Credentials(e.Slug) {
 		who := api.ForOwner
-		if c.Grant != "" {
+		if k.Grant != "" {
 			who = api.ForGrant
 		}
-		o.Credentials = append(o.Credentials, api.Credential{ID: c.ID, Label: c.Label, State: string(c.State), For: who})
+		o.Credentials = append(o.Credentials, api.Credential{ID: k.ID, Label: k.Label, State: string(k.State), For: who, Unwatched: c.unwatched(k.ID)})
 		// The state of a server is the worst state of its credentials.
 		switch {
 		case locked:
 			o.State = api.EndpointLocked
-		case c.State == endpoint.Rejected || o.State == api.EndpointRejected:
+		case k.State == endpoint.Rejected || o.State == api.EndpointRejected:
 			o.State = api.EndpointRejected
-		case c.State == endpoint.KeyNeeded || o.State == api.EndpointKeyNeeded:
+		case k.State == endpoint.KeyNeeded || o.State == api.EndpointKeyNeeded:
 			o.State = api.EndpointKeyNeeded
 		default:
 			o.State = api.EndpointOK
 		}
 	}
 	return o
+}
+
+// unwatched says why answers are not searched for a key, as api.Credential has
+// it.
+func (c *Control) unwatched(credential string) string {
+	key, err := c.cfg.Vault.Key(credential)
+	if err != nil {
+		return "" // its state says why
+	}
+	switch guard.Watch(key.Reveal()) {
+	case guard.TooShort:
+		return api.UnwatchedShort
+	case guard.Guessable:
+		return api.UnwatchedGuessable
+	}
+	return ""
 }
 
 func whenSet(t time.Time) *time.Time {
@@ -64,9 +84,9 @@ func whenSet(t time.Time) *time.Time {
 
 // Servers describes all endpoints, oldest first.
 func (c *Control) Servers() []api.Endpoint {
-	all := []api.Endpoint{}
+	all, struck := []api.Endpoint{}, c.cfg.Struck()
 	for _, e := range c.cfg.Vault.Endpoints() {
-		all = append(all, c.Server(e))
+		all = append(all, c.server(e, struck))
 	}
 	return all
 }

@@ -47,7 +47,7 @@ func (d *Dashboard) endpointRow(o api.Endpoint, grants []control.Grant) web.Endp
 	row := web.EndpointRow{
 		Slug: o.Slug, Name: o.DisplayName, UpstreamHost: e.UpstreamHost(), UpstreamURL: o.UpstreamURL,
 		MCPURL: o.MCPEndpoint, LocalMCPURL: o.LocalMCPEndpoint, State: o.State,
-		Header: web.DescribeHeader(e.Header), Created: web.Ago(o.Created),
+		Header: web.DescribeHeader(e.Header), Created: web.Ago(o.Created), Struck: o.Struck,
 	}
 	if o.LastUsed != nil {
 		row.LastUsed = web.Ago(*o.LastUsed)
@@ -55,7 +55,7 @@ func (d *Dashboard) endpointRow(o api.Endpoint, grants []control.Grant) web.Endp
 	labels := make(map[string]string)
 	for _, c := range o.Credentials {
 		labels[c.ID] = c.Label
-		row.Credentials = append(row.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: c.State, For: c.For})
+		row.Credentials = append(row.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: c.State, For: c.For, Unwatched: c.Unwatched})
 	}
 	for _, g := range grants {
 		if g.Slug != o.Slug {

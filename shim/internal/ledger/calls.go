@@ -128,7 +128,11 @@ func (l *Ledger) sweepCalls(now time.Time) error {
 	return l.cfg.Update(func(t *statefile.Tx) error { return dropCalls(t.Bucket(bucketCalls), now) })
 }
 
-const batchVersion = 1
+// The versions of a batch. The first has no count of struck secrets.
+const (
+	batchVersion1 = 1
+	batchVersion  = 2
+)
 
 var errBatch = errors.New("not a batch of calls")
 
@@ -148,6 +152,7 @@ func appendCalls(b []byte, calls []activity.Call) []byte {
 		b = binary.BigEndian.AppendUint64(b, nanos(c.Time))
 		b = binary.AppendUvarint(b, uint64(max(c.Status, 0)))
 		b = binary.AppendUvarint(b, uint64(max(c.MS, 0)))
+		b = binary.AppendUvarint(b, uint64(max(c.Struck, 0)))
 		for _, s := range []string{c.Slug, c.Grant, c.Client, c.Method, c.Tool} {
 			b = binary.AppendUvarint(b, uint64(len(s)))
 			b = append(b, s...)
@@ -158,7 +163,7 @@ func appendCalls(b []byte, calls []activity.Call) []byte {
 
 // batchHead reads what comes before the calls.
 func batchHead(b []byte) (newest time.Time, calls []byte, err error) {
-	if len(b) < 1+8 || b[0] != batchVersion {
+	if len(b) < 1+8 || b[0] != batchVersion && b[0] != batchVersion1 {
 		return newest, nil, errBatch
 	}
 	return fromNanos(binary.BigEndian.Uint64(b[1:])), b[1+8:], nil
@@ -167,9 +172,11 @@ func batchHead(b []byte) (newest time.Time, calls []byte, err error) {
 // parseCalls reads the record of a batch as far as possible. words holds the
 // strings read so far, which are shared between calls.
 func parseCalls(b []byte, words map[string]string) (calls []activity.Call, err error) {
+	whole := b
 	if _, b, err = batchHead(b); err != nil {
 		return nil, err
 	}
+	counted := whole[0] != batchVersion1
 	for len(b) > 0 {
 		if len(b) < 8 {
 			return calls, errBatch
@@ -187,6 +194,14 @@ func parseCalls(b []byte, words map[string]string) (calls []activity.Call, err e
 		}
 		b = b[n:]
 		c.Status, c.MS = int(status), int64(ms)
+		if counted {
+			struck, n := binary.Uvarint(b)
+			if n <= 0 || struck > math.MaxInt32 {
+				return calls, errBatch
+			}
+			b = b[n:]
+			c.Struck = int(struck)
+		}
 		for _, s := range []*string{&c.Slug, &c.Grant, &c.Client, &c.Method, &c.Tool} {
 			size, n := binary.Uvarint(b)
 			if n <= 0 || size > uint64(len(b)-n) {

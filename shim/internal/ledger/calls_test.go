@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,26 @@ import (
 func testCall(n int, at time.Time) activity.Call {
 	return activity.Call{
 		Time: at.UTC().Round(0), Slug: "abcdefghijkl", Grant: "g1", Client: "Claude Code", Method: "tools/call",
-		Tool: fmt.Sprint("tool", n), Status: 200, MS: int64(n),
+		Tool: fmt.Sprint("tool", n), Status: 200, MS: int64(n), Struck: n % 300,
+	}
+}
+
+// TestActivityOfEarlierVersion: batches without a count of struck secrets are
+// still read.
+func TestActivityOfEarlierVersion(t *testing.T) {
+	at := time.Now()
+	want := testCall(7, at)
+	batch := []byte{batchVersion1}
+	batch = binary.BigEndian.AppendUint64(batch, nanos(at))
+	batch = binary.BigEndian.AppendUint64(batch, nanos(at))
+	batch = append(batch, 0xC8, 1, 7) // 200 and 7
+	for _, word := range []string{want.Slug, want.Grant, want.Client, want.Method, want.Tool} {
+		batch = append(append(batch, byte(len(word))), word...)
+	}
+	got, err := parseCalls(batch, make(map[string]string))
+	want.Struck = 0
+	if diff := cmp.Diff([]activity.Call{want}, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 

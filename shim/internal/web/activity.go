@@ -30,6 +30,7 @@ type CallRow struct {
 	Method, Tool string
 	Status       int // as proxy.Outcome has it
 	MS           int64
+	Struck       int // how often the answer held the key
 
 	now time.Time
 }
@@ -120,7 +121,11 @@ func outcomeClass(code string) string {
 // Has reports whether every one of words, in lower case, occurs in the call:
 // the app's or the server's name, the tool, the method, or how it ended.
 func (r CallRow) Has(words []string) bool {
-	all := strings.ToLower(strings.Join([]string{r.ClientName(), r.ServerName(), r.Tool, r.Method, r.Outcome()}, "\n"))
+	struck := ""
+	if r.Struck > 0 {
+		struck = t("activity.struck")
+	}
+	all := strings.ToLower(strings.Join([]string{r.ClientName(), r.ServerName(), r.Tool, r.Method, r.Outcome(), struck}, "\n"))
 	for _, w := range words {
 		if !strings.Contains(all, w) {
 			return false

@@ -57,12 +57,14 @@ type EndpointRow struct {
 	Credentials              []CredentialRow
 	Grants                   []GrantRow
 	Created, LastUsed        string
+	Struck                   int // calls whose answer held the key
 }
 
 // A CredentialRow is one saved key.
 type CredentialRow struct {
 	ID, Label, State string
 	For              string // "grant": the key belongs to one connection alone
+	Unwatched        string // why answers are not searched for it, as api.Credential has it
 }
 
 // A GrantRow is one connected client.
@@ -169,6 +171,26 @@ func (e EndpointRow) Words() string {
 		return t("card.ready")
 	}
 	return stateWords(e.State)
+}
+
+// StruckWords says how often the server repeated the key; "" if never.
+func (e EndpointRow) StruckWords() string {
+	switch e.Struck {
+	case 0:
+		return ""
+	case 1:
+		return t("card.struck.1")
+	}
+	return t("card.struck", e.Struck)
+}
+
+// UnwatchedWords says why answers are not searched for the key; "" if they are.
+func (c CredentialRow) UnwatchedWords() string {
+	switch c.Unwatched {
+	case "short", "guessable":
+		return t("card.key." + c.Unwatched)
+	}
+	return ""
 }
 
 // Badge is what the state looks like.

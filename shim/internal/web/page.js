@@ -304,7 +304,7 @@
     var add = function (c) {
       var client = c.app || body.dataset.noname, server = names[c.slug] || body.dataset.gone;
       var how = outcomes[c.status] || outcomes[Math.floor(c.status / 100)] || outcomes[0];
-      var text = [client, server, c.tool, c.method, how[1]].join("\n").toLowerCase();
+      var text = [client, server, c.tool, c.method, how[1], c.struck ? body.dataset.struck : ""].join("\n").toLowerCase();
       var fits = words.every(function (w) { return text.indexOf(w) >= 0; });
       if (!fits || (body.dataset.server && body.dataset.server !== c.slug)) { return; }
       var row = document.importNode(blank, true), at = new Date(c.time);
@@ -317,6 +317,7 @@
       put(".server", server);
       put(".badge", how[1]);
       row.querySelector(".badge").className = "badge " + how[0];
+      row.querySelector(".struck").hidden = !c.struck;
       put(".took", took(c.ms));
       row.className = "new";
       body.insertBefore(row, body.firstChild);

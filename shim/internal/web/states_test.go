@@ -159,14 +159,15 @@ func homeStates() []state {
 	rejected.Slug, rejected.Name, rejected.UpstreamHost, rejected.State = "p0d8s6f4h2jk", name40, "finance.internal.example.com", "rejected"
 	rejected.StateWords, rejected.UpstreamURL = "Key rejected", longURL
 	rejected.MCPURL, rejected.LocalMCPURL = mcpURL(local, rejected.Slug), mcpURL(local, rejected.Slug)
-	rejected.Credentials = []CredentialRow{{"c2", "key 1", "rejected", ""}, {"c3", "key 2", "unverified", "grant"}, {"c4", "key 3", "key needed", ""}}
+	rejected.Credentials = []CredentialRow{{"c2", "key 1", "rejected", "", "short"}, {"c3", "key 2", "unverified", "grant", "guessable"}, {"c4", "key 3", "key needed", "", ""}}
+	rejected.Struck = 12
 	fresh := EndpointRow{Slug: "z1x2c3v4b5n6", Name: "Notes", UpstreamHost: "192.168.1.20:8080", UpstreamURL: "http://192.168.1.20:8080/mcp",
 		LocalMCPURL: mcpURL(local, "z1x2c3v4b5n6"), State: "no key", Header: "X-Api-Key: \u2026", Created: "today"}
 	online := linear
 	online.MCPURL = mcpURL(public, online.Slug)
 	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", ReturnsTo: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)
 	bad := EndpointRow{Slug: hostile, Name: hostile, UpstreamHost: hostile, UpstreamURL: hostile, MCPURL: hostile, LocalMCPURL: hostile + "2",
-		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile}},
+		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile, hostile}},
 		Grants: []GrantRow{{hostile, hostile, hostile, hostile, hostile, hostile, hostile, &hostileAttempt}}, Created: hostile, LastUsed: hostile}
 	return []state{
 		{"home-empty", base},
@@ -260,7 +261,7 @@ func activityStates() []state {
 		{Time: ago(9 * time.Second), Client: "Claude", Server: "Linear", Method: "tools/list", Status: 200, MS: 88},
 		{Time: ago(2 * time.Minute), Client: "Cursor", Server: name40, Method: "tools/call", Tool: "create_quarterly_report_for_all_subsidiaries", Status: 401, MS: 301},
 		{Time: ago(14 * time.Minute), Client: "Claude Code", Server: "Linear", Method: "GET", Status: 200, MS: 11 * 60 * 1000},
-		{Time: ago(15 * time.Minute), Client: "Claude Code", Server: "Linear", Method: "tools/call", Tool: "search", Status: 403, MS: 95},
+		{Time: ago(15 * time.Minute), Client: "Claude Code", Server: "Linear", Method: "tools/call", Tool: "search", Status: 403, MS: 95, Struck: 1},
 		{Time: ago(16 * time.Minute), Client: "Claude Code", Server: "Linear", Method: "GET", Status: 405, MS: 9},
 		{Time: ago(3 * time.Hour), Client: "Cursor", Server: "", Method: "tools/call", Tool: "weather", Status: 502, MS: 10_004},
 		{Time: ago(26 * time.Hour), Client: "Cursor", Server: name40, Method: "initialize", Status: 499, MS: 61_000},

@@ -61,6 +61,9 @@ func (p *Program) StatusCommand() *cobra.Command {
 		if s.Rejected > 0 {
 			rows = append(rows, []string{"rejected keys", fmt.Sprintf("%d; replace one with: key2oauth key SLUG", s.Rejected)})
 		}
+		if s.Struck > 0 {
+			rows = append(rows, []string{"repeated keys", fmt.Sprintf("in %d answers of servers; apps got asterisks in their place", s.Struck)})
+		}
 		for _, r := range s.Pending {
 			waits := "is waiting at " + r.URL
 			if r.Asked {
