@@ -73,7 +73,7 @@
 // # Lifetimes
 //
 //	owner's link           30 s, once
-//	owner's session        30 d
+//	owner's session        12 h without use, 30 d at most
 //	authorization request  15 min, once, in memory
 //	number on a screen     as long as its request; a wrong one ends it
 //	code                   5 min, once

@@ -24,7 +24,7 @@ func (s *Shim) Status() api.Status {
 		Keychain:      s.control.Keychain(),
 		Disk:          s.control.Disk(),
 		Paused:        s.calls.Pause.On(),
-		SameUserCheck: owner.ChecksUser,
+		SameUserCheck: owner.ChecksUser(),
 		Pending:       s.signIns.Pending(),
 		Attempts:      s.timeline.Failed(),
 	}

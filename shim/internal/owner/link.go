@@ -87,9 +87,9 @@ func (o *Owner) redeem(ticket string) (string, error) {
 	case time.Since(l.created) > linkLife:
 		return "", errLinkOld
 	}
-	value := rand.Text()
+	value := newSession(time.Now())
 	digest := sha256.Sum256([]byte(value))
-	if err := o.cfg.Sessions.AddSession(digest, time.Now().Add(sessionLife)); err != nil {
+	if err := o.cfg.Sessions.AddSession(digest, time.Now().Add(sessionRest)); err != nil {
 		return "", err
 	}
 	l.redeemed, l.session = true, digest

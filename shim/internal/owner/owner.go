@@ -15,11 +15,9 @@ import (
 	"time"
 )
 
-// sessionLife is how long a browser stays signed in.
-const sessionLife = 30 * 24 * time.Hour
-
 // A SessionStore keeps the digests of session cookies.
 type SessionStore interface {
+	// AddSession adds a session, or changes when it ends.
 	AddSession(digest [sha256.Size]byte, expires time.Time) error
 	HasSession(digest [sha256.Size]byte) bool
 	EndSession(digest [sha256.Size]byte) error
@@ -49,11 +47,15 @@ type Owner struct {
 
 	mu    sync.Mutex
 	links map[[sha256.Size]byte]*link
+	used  map[[sha256.Size]byte]time.Time // when the use of a session was last saved
 }
 
 // New returns an Owner without a link. Call Serve before its handlers run.
 func New(cfg Config) *Owner {
-	return &Owner{cfg: cfg, adminDigest: sha256.Sum256([]byte(cfg.AdminToken)), links: make(map[[sha256.Size]byte]*link)}
+	return &Owner{
+		cfg: cfg, adminDigest: sha256.Sum256([]byte(cfg.AdminToken)),
+		links: make(map[[sha256.Size]byte]*link), used: make(map[[sha256.Size]byte]time.Time),
+	}
 }
 
 // Serve says at which origin the loopback side is.
@@ -65,40 +67,6 @@ func (o *Owner) Origin() string {
 		return *p
 	}
 	return ""
-}
-
-// setCookie hands out a session. It is Lax and not Strict because the owner
-// arrives at the consent page from another site, and not Secure because the
-// loopback side is http and Safari keeps no Secure cookie there.
-func (o *Owner) setCookie(w http.ResponseWriter, value string) {
-	http.SetCookie(w, &http.Cookie{
-		Name: o.cfg.Cookie, Value: value, Path: "/", HttpOnly: true,
-		SameSite: http.SameSiteLaxMode, MaxAge: int(sessionLife / time.Second),
-	})
-}
-
-// DropCookie takes the session cookie out of the browser. The session itself
-// stays; see SignOut.
-func (o *Owner) DropCookie(w http.ResponseWriter) {
-	http.SetCookie(w, &http.Cookie{Name: o.cfg.Cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
-}
-
-// Session returns the value of the owner's cookie if r carries a valid one.
-// The cookie alone unlocks only what a GET shows.
-func (o *Owner) Session(r *http.Request) (value string, ok bool) {
-	for _, c := range r.CookiesNamed(o.cfg.Cookie) {
-		if o.cfg.Sessions.HasSession(sha256.Sum256([]byte(c.Value))) {
-			return c.Value, true
-		}
-	}
-	return "", false
-}
-
-// SignOut ends the session of this browser.
-func (o *Owner) SignOut(w http.ResponseWriter, r *http.Request) error {
-	value, _ := o.Session(r)
-	o.DropCookie(w)
-	return o.cfg.Sessions.EndSession(sha256.Sum256([]byte(value)))
 }
 
 // Browser returns the value of the cookie that ties a consent form to the

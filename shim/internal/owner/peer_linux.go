@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// ChecksUser says whether connections are checked on this system.
-const ChecksUser = true
+// ChecksUser reports whether connections are checked on this system.
+func ChecksUser() bool { return true }
 
 var errPeerUnknown = errors.New("the other end of the connection is not in /proc/net/tcp")
 

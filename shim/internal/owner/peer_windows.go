@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// ChecksUser says whether connections are checked on this system.
-const ChecksUser = true
+// ChecksUser reports whether connections are checked on this system.
+func ChecksUser() bool { return true }
 
 var procGetExtendedTCPTable = windows.NewLazySystemDLL("iphlpapi.dll").NewProc("GetExtendedTcpTable")
 

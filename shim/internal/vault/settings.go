@@ -62,7 +62,7 @@ type Digest = [sha256.Size]byte
 // ends first.
 const maxSessions = 100
 
-// AddSession saves a session of the owner.
+// AddSession saves a session of the owner, or when it ends.
 func (v *Vault) AddSession(d Digest, expires time.Time) error {
 	return v.write(func(t *transaction) error {
 		b := t.Bucket(bucketSessions)
@@ -71,6 +71,8 @@ func (v *Vault) AddSession(d Digest, expires time.Time) error {
 		var drop []Digest
 		for other, end := range v.sessions {
 			switch {
+			case other == d:
+				continue
 			case !now.Before(end):
 				drop = append(drop, other)
 				continue
