@@ -383,3 +383,52 @@ func BenchmarkCall(b *testing.B) {
 		}
 	})
 }
+
+// A forged header does not choose what the owner reads, and says so. The note
+// outlives the program.
+func TestForgedHeader(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
+	slug, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+	c := p.client(mcpURL)
+	_, obj := p.api("GET", "/api/slugs/"+slug, nil)
+	saved := obj["credentials"].([]any)[0].(map[string]any)["id"].(string)
+	page := p.owner().Consent(c.AuthorizeURL(), map[string]string{"credential": saved, "action": "approve"})
+	if status, body := c.Redeem(c.CodeFrom(page.Location)); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, body)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "POST", mcpURL, strings.NewReader(
+		`[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_repository"}},{"jsonrpc":"2.0","id":2,"method":"ping"}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+c.Access)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	r.Header.Set("Mcp-Method", "ping")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	check := func(p *program, when string) {
+		t.Helper()
+		waitFor(t, "two calls "+when, func() bool {
+			_, out := p.api("GET", "/api/activity", nil)
+			return len(out["activity"].([]any)) == 2
+		})
+		_, out := p.api("GET", "/api/activity", nil)
+		for i, want := range []string{"ping  differs", "tools/call delete_repository differs"} {
+			got := out["activity"].([]any)[i].(map[string]any)
+			if s := fmt.Sprintln(got["method"], got["tool"], got["note"]); strings.TrimSpace(s) != want {
+				t.Errorf("%s, call %d is told as %q, want %q", when, i, s, want)
+			}
+		}
+	}
+	check(p, "at once")
+	p = p.restart()
+	check(p, "after a restart")
+	if page := p.owner().Open("/activity").Body; !strings.Contains(page, html.EscapeString(web.Text("activity.note.differs"))) {
+		t.Error("the page does not say that the headers differ")
+	}
+}

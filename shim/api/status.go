@@ -109,6 +109,10 @@ type Call struct {
 	Status int       `json:"status"`
 	MS     int64     `json:"ms"`
 	Struck int       `json:"struck,omitempty"` // how often the server's answer held the key, which the app did not get
+	// Note is "differs" if the request's headers name something else than its
+	// body, "headers" if only they name it, "odd" if the body can be read in two
+	// ways, and else absent.
+	Note string `json:"note,omitempty"`
 }
 
 // Activity is the answer to GET /api/activity, the newest call first.

@@ -33,6 +33,7 @@ type Call struct {
 	Status int       `json:"status"` // see proxy.Outcome
 	MS     int64     `json:"ms"`
 	Struck int       `json:"struck,omitempty"` // how often the answer held the key
+	Note   string    `json:"note,omitempty"`   // what is strange about Method and Tool; see proxy.Outcome
 }
 
 // A Log holds the last calls. The zero value is empty. A Log is safe for

@@ -1,7 +1,9 @@
 package calls
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -39,13 +41,23 @@ func (c *Calls) nameApps(calls []activity.Call) {
 	}
 }
 
-// record notes a call that has ended. A client waits for it, so it touches
-// memory only.
+// record notes a call that has ended, each message of a batch. A client waits
+// for it, so it touches memory only.
 func (c *Calls) record(g *oauth.Grant, out proxy.Outcome) {
-	c.cfg.Vault.AppendActivity(c.cfg.Activity.Add(activity.Call{
-		Slug: g.Slug, Grant: g.ID, Client: g.ClientName, App: c.cfg.AppName(g.ClientName, g.DocumentID()), Method: out.Method, Tool: out.Tool,
-		Status: out.Status, MS: out.Duration.Milliseconds(), Struck: out.Struck,
-	}))
+	app := c.cfg.AppName(g.ClientName, g.DocumentID())
+	add := func(method, tool string, struck int) {
+		c.cfg.Vault.AppendActivity(c.cfg.Activity.Add(activity.Call{
+			Slug: g.Slug, Grant: g.ID, Client: g.ClientName, App: app, Method: method, Tool: tool,
+			Status: out.Status, MS: out.Duration.Milliseconds(), Struck: struck, Note: out.Note,
+		}))
+	}
+	add(out.Method, out.Tool, out.Struck)
+	for _, m := range out.Rest {
+		add(m.Method, m.Tool, 0)
+	}
+	if out.Untold > 0 {
+		add(fmt.Sprintf(textUntold, out.Untold), "", 0)
+	}
 }
 
 // noteCall notes a call of a grant that has not used a tool yet. A client waits
@@ -57,7 +69,7 @@ func (c *Calls) noteCall(grant string, out proxy.Outcome) {
 	x := timeline.Entry{Step: timeline.Called, Grant: grant}
 	switch {
 	case out.Status < 400:
-		if out.Method == "tools/call" {
+		if out.Method == "tools/call" || slices.ContainsFunc(out.Rest, func(m proxy.Named) bool { return m.Method == "tools/call" }) {
 			x.Step = timeline.Tool
 		}
 	case out.Method == http.MethodGet || out.Method == http.MethodDelete || out.Method == "server/discover" && out.Status/100 == 4 && out.Status != 401 && out.Status != 403:

@@ -9,6 +9,7 @@ import (
 // What the person behind an app reads. Pages have words of their own; no page
 // is on the way of a call.
 const (
+	textUntold   = "%d more messages of this batch"
 	textPaused   = "Key2OAuth is paused on its owner's computer. Calls go through again when it is resumed."
 	textInternal = "Something went wrong inside Key2OAuth. See its log for details."
 )

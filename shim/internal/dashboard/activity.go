@@ -29,7 +29,7 @@ func (d *Dashboard) showActivity(w http.ResponseWriter, r *http.Request) error {
 	row := func(c *activity.Call) web.CallRow {
 		return web.CallRow{
 			Time: c.Time, Client: c.App, Server: names[c.Slug], Method: c.Method, Tool: c.Tool,
-			Status: c.Status, MS: c.MS, Struck: c.Struck,
+			Status: c.Status, MS: c.MS, Struck: c.Struck, Note: c.Note,
 		}
 	}
 	q := activity.Query{Slug: p.Server, Limit: callsOnPage}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -134,6 +135,11 @@ const (
 	batchVersion  = 2
 )
 
+// noteMark stands between a method and a note about it. Records without notes
+// are as old versions wrote them, and those with one can be read by them. No
+// method has it, because package activity takes out what cannot be printed.
+const noteMark = "\x1f"
+
 var errBatch = errors.New("not a batch of calls")
 
 // appendCalls appends the record of a batch, which is not empty: a version, the
@@ -153,7 +159,11 @@ func appendCalls(b []byte, calls []activity.Call) []byte {
 		b = binary.AppendUvarint(b, uint64(max(c.Status, 0)))
 		b = binary.AppendUvarint(b, uint64(max(c.MS, 0)))
 		b = binary.AppendUvarint(b, uint64(max(c.Struck, 0)))
-		for _, s := range []string{c.Slug, c.Grant, c.Client, c.Method, c.Tool} {
+		method := c.Method
+		if c.Note != "" {
+			method += noteMark + c.Note
+		}
+		for _, s := range []string{c.Slug, c.Grant, c.Client, method, c.Tool} {
 			b = binary.AppendUvarint(b, uint64(len(s)))
 			b = append(b, s...)
 		}
@@ -216,6 +226,7 @@ func parseCalls(b []byte, words map[string]string) (calls []activity.Call, err e
 			}
 			*s = known
 		}
+		c.Method, c.Note, _ = strings.Cut(c.Method, noteMark)
 		calls = append(calls, c)
 	}
 	return calls, nil

@@ -238,6 +238,9 @@ func FuzzParseCalls(f *testing.F) {
 	sound := appendCalls(nil, []activity.Call{testCall(1, time.Unix(1, 2)), testCall(2, time.Unix(3, 4))})
 	f.Add(sound)
 	f.Add(sound[:len(sound)-1])
+	noted := testCall(3, time.Unix(5, 6))
+	noted.Note = "differs"
+	f.Add(appendCalls(nil, []activity.Call{noted}))
 	f.Add([]byte{batchVersion})
 	f.Add(append(bytes.Clone(sound[:9]), bytes.Repeat([]byte{0xff}, 40)...))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -143,26 +144,51 @@ func (a *activeCall) finish() {
 	}
 }
 
-// names returns the JSON-RPC method, or the HTTP method if there is none, and
-// the tool. Headers that repeat them take precedence.
-func (a *activeCall) names() (method, tool string) {
+// names returns the JSON-RPC method and the tool, as method returns. note says
+// what is strange about them, and rest names the other messages of a batch.
+func (a *activeCall) names() (first named, note string, rest []named, untold int) {
 	a.scanMu.Lock()
-	m := a.scan.message()
+	all, untold, found := a.scan.messages()
+	first = a.scan.msg.named()
 	a.scanMu.Unlock()
-	method = m.method
-	if name := mirrored(a.in.Header["Mcp-Method"]); name != "" {
-		method = name
+	if len(all) > 1 {
+		first, rest = all[0], all[1:]
 	}
-	if method == methodCall {
-		tool = m.tool
-		if name := mirrored(a.in.Header["Mcp-Name"]); name != "" {
-			tool = name
+	if a.in.Method != http.MethodPost {
+		return named{method: a.in.Method}, "", nil, 0
+	}
+	first, note = checked(first, found, a.in.Header)
+	for _, m := range rest {
+		if m.odd && note == "" {
+			note = NoteOdd
 		}
 	}
-	if method == "" {
-		method = a.in.Method
+	if first.method == "" {
+		first.method = a.in.Method
 	}
-	return bounded(method), bounded(tool)
+	return first, note, rest, untold
+}
+
+// checked compares what a body says with the headers that repeat it (MCP
+// 2026-07-28, Standard Request Headers). The body decides, because that is what
+// the upstream acts on; the headers count where the body says nothing.
+func checked(m named, found bool, h http.Header) (_ named, note string) {
+	method, tool := mirrored(h["Mcp-Method"]), mirrored(h["Mcp-Name"])
+	switch {
+	case !found && method != "":
+		m.method, note = method, NoteHeaders
+		if method == methodCall {
+			m.tool = tool
+		}
+	case len(h["Mcp-Method"]) > 0 && method != m.method,
+		m.method == methodCall && m.tool != "" && len(h["Mcp-Name"]) > 0 && tool != m.tool:
+		note = NoteDiffers
+	case m.method == methodCall && m.tool == "" && tool != "":
+		m.tool, note = tool, NoteHeaders
+	case m.odd:
+		note = NoteOdd
+	}
+	return m, note
 }
 
 func (a *activeCall) outcome() Outcome {
@@ -170,8 +196,12 @@ func (a *activeCall) outcome() Outcome {
 		Status: a.status, Start: a.start, Duration: time.Since(a.start),
 		Success: a.success, Confirmed401: a.confirmed,
 	}
-	o.Method, o.Tool = a.names()
 	o.Struck = a.struck + a.guard.Struck
+	first, note, rest, untold := a.names()
+	o.Method, o.Tool, o.Note, o.Untold = bounded(first.method), bounded(first.tool), note, untold
+	for _, m := range rest {
+		o.Rest = append(o.Rest, Named{bounded(cmp.Or(m.method, a.in.Method)), bounded(m.tool)})
+	}
 	switch {
 	case a.dead:
 		o.Status = http.StatusUnauthorized

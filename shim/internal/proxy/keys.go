@@ -156,7 +156,8 @@ func (a *activeCall) confirm() bool {
 	}
 	method := noStrike
 	if a.in.Method == http.MethodPost && !a.inSession() {
-		method, _ = a.names()
+		first, _, _, _ := a.names()
+		method = bounded(first.method)
 	}
 	a.confirmed = a.proxy.keys.dead(a, a.call.CredentialID, method, a.call.Upstream)
 	return a.confirmed

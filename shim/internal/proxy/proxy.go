@@ -54,6 +54,12 @@ type Outcome struct {
 	// if there is none.
 	Method string
 	Tool   string // of tools/call
+	// Note says what is strange about them; "" if nothing is.
+	Note string
+	// Rest names the other messages of a batch, Untold counts those that are
+	// left out.
+	Rest   []Named
+	Untold int
 	// Status is what the client got, except: 401 if the key is rejected, where
 	// the client got 200, 202 or 503; 502 if its stream was ended because the
 	// upstream wanted messages sent to another origin; 499 if the client left
@@ -70,6 +76,16 @@ type Outcome struct {
 	// set again for a key that was already known to be rejected.
 	Confirmed401 bool
 }
+
+// Named is what an Outcome says of a message.
+type Named struct{ Method, Tool string }
+
+// Notes of an Outcome.
+const (
+	NoteDiffers = "differs" // the request's headers name something else
+	NoteHeaders = "headers" // only the headers say so, and the upstream need not look at them
+	NoteOdd     = "odd"     // the body can be read in two ways
+)
 
 // A Client sends requests to upstreams: *upstream.Client.
 type Client interface {

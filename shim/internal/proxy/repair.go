@@ -96,17 +96,18 @@ func (a *activeCall) repairRPC(words string) []byte {
 	s := &a.scan
 	header := mirroredVersion(a.in.Header)
 	if !s.batched {
-		// A message without a method, but with a result, is an answer.
-		if s.msg.answer || !validID(s.msg.id) {
+		// A message without a method, but with a result, is an answer. Of several
+		// messages that are no batch it is not known which one counts.
+		if s.msg.answer || !validID(s.msg.id) || s.ended > 1 {
 			return nil
 		}
-		method := mirrored(a.in.Header["Mcp-Method"])
+		method := s.msg.method
 		if method == "" {
-			method = s.msg.method
+			method = mirrored(a.in.Header["Mcp-Method"])
 		}
 		return repairOne(s.msg.id, method == methodCall, modern(s.msg.version) || modern(header), words)
 	}
-	if s.depth > 0 {
+	if s.depth > 0 || s.late {
 		return nil // the batch is longer; its other requests would get no answer
 	}
 	var out []byte

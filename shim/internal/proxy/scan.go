@@ -7,8 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// scanWindow is how much of a request body is scanned.
+// scanWindow is where in a request body the ids lie that are answered when the
+// key is dead.
 const scanWindow = 64 << 10
+
+// maxListed is how many messages of one body are listed. A batch must not push
+// everything else out of the log.
+const maxListed = 100
+
+// maxValue bounds the raw length of a method, a tool's name and a version that
+// are kept.
+const maxValue = 1 << 10
 
 // maxKey bounds the raw length of an object key that is compared. The longest
 // key of interest has 39 characters, each at most six bytes when escaped.
@@ -16,8 +25,10 @@ const maxKey = 256
 
 // A scan finds the method, tool, id and protocol version of JSON-RPC messages in
 // the bytes of a request body while they pass. It is fed in pieces of any size,
-// keeps only those values, and sees only the first 64 kB. It does not validate:
-// in invalid JSON it may find anything.
+// and keeps only those values. It reads to the end, also past what would be the
+// end of valid JSON: which message an upstream takes from such a body is not
+// known, so none may hide behind another. It does not validate: in invalid JSON
+// it may find anything.
 type scan struct {
 	seen  int // bytes fed, at most scanWindow
 	state scanState
@@ -38,6 +49,16 @@ type scan struct {
 	batched bool
 	batch   []byte // of a batch: one entry per message, see endMessage
 	first   message
+	one     message // the one that ended first, once another began
+	late    bool    // something begins or ends past scanWindow
+	ended   int     // messages that are whole
+	listed  []named // of two or more messages: the first ones
+}
+
+// named is what the log says of a message.
+type named struct {
+	method, tool string
+	odd          bool // it can be read in two ways
 }
 
 // A message is what is known of one JSON-RPC message.
@@ -47,6 +68,19 @@ type message struct {
 	version string // params._meta["io.modelcontextprotocol/protocolVersion"]
 	id      []byte // a JSON number or string as sent; nil if none
 	answer  bool   // it has a result or an error: it is a response
+	// odd: servers may read it in two ways. Some ignore the case of keys, and
+	// some take the first of two.
+	odd  bool
+	have [versionField + 1]bool // keys that came
+}
+
+// named returns what the log says of m.
+func (m *message) named() named {
+	n := named{m.method, m.tool, m.odd}
+	if n.method != methodCall {
+		n.tool = ""
+	}
+	return n
 }
 
 type scanState uint8
@@ -56,7 +90,6 @@ const (
 	inString                   // after the opening quote
 	inEscape                   // after a backslash
 	inLiteral                  // a number, true, false or null
-	done                       // the end of the value or of the window
 )
 
 // A place is a container whose fields are read.
@@ -85,12 +118,20 @@ const (
 
 // write feeds the next bytes of the body.
 func (s *scan) write(p []byte) {
-	if s.state == done {
+	if inside := scanWindow - s.seen; len(p) > inside {
+		s.feed(p[:inside])
+		s.seen = scanWindow
+		s.late = s.late || s.depth > 0
+		p = p[inside:]
+		s.feed(p)
 		return
 	}
-	p = p[:min(len(p), scanWindow-s.seen)]
+	s.feed(p)
 	s.seen += len(p)
-	for i := 0; i < len(p) && s.state != done; {
+}
+
+func (s *scan) feed(p []byte) {
+	for i := 0; i < len(p); {
 		c := p[i]
 		switch s.state {
 		case between:
@@ -127,9 +168,6 @@ func (s *scan) write(p []byte) {
 			s.take(p[i : i+1])
 			i++
 		}
-	}
-	if s.seen == scanWindow {
-		s.state = done
 	}
 }
 
@@ -182,16 +220,19 @@ func insideString(p []byte) int {
 	return n
 }
 
-// over reports whether the rest of the body makes no difference.
-func (s *scan) over() bool { return s.state == done }
+// over reports whether the rest of the body makes no difference to an answer of
+// ours.
+func (s *scan) over() bool { return s.seen >= scanWindow || s.ended > 0 && s.depth == 0 }
 
 func (s *scan) take(p []byte) {
-	if !s.keep {
+	switch {
+	case !s.keep:
 		return
-	}
-	if s.key && len(s.buf)+len(p) > maxKey {
+	case s.key && len(s.buf)+len(p) > maxKey, s.field == idField && s.seen >= scanWindow:
 		s.keep = false // too long for a key of interest
 		return
+	case !s.key && s.field != idField:
+		p = p[:min(len(p), maxValue-min(len(s.buf), maxValue))]
 	}
 	s.buf = append(s.buf, p...)
 }
@@ -242,7 +283,9 @@ func (s *scan) begin() {
 		return
 	}
 	switch s.field {
-	case idField, methodField, toolField, versionField:
+	case idField:
+		s.keep = s.seen < scanWindow
+	case methodField, toolField, versionField:
 		s.keep = true
 	}
 }
@@ -259,6 +302,9 @@ func (s *scan) open(c byte) {
 		s.batched = true
 		s.push(inBatch)
 	case c == '{' && (s.depth == 0 || s.stack[s.depth-1] == inBatch):
+		if s.ended == 1 {
+			s.one = s.msg
+		}
 		s.msg = message{}
 		s.push(inMessage)
 	case c == '{' && f == paramsField:
@@ -283,17 +329,13 @@ func (s *scan) close() {
 		return
 	}
 	if s.depth == 0 {
-		s.state = done // no JSON
-		return
+		return // no JSON
 	}
 	s.depth--
-	if s.stack[s.depth] == inMessage && s.batched {
+	if s.stack[s.depth] == inMessage {
 		s.endMessage()
 	}
 	s.key, s.field = false, noField
-	if s.depth == 0 {
-		s.state = done
-	}
 }
 
 // reset drops an earlier value of the same key: the last one counts, as in
@@ -322,7 +364,7 @@ func (s *scan) endString() {
 	if s.key {
 		s.field = noField
 		if s.keep {
-			s.field = fieldOf(s.stack[s.depth-1], unescape(s.buf))
+			s.field = s.meant(unescape(s.buf))
 		}
 		return
 	}
@@ -334,9 +376,9 @@ func (s *scan) endString() {
 	case idField:
 		s.setID('"')
 	case methodField:
-		s.msg.method = methodString(unescape(s.buf))
+		s.msg.method = methodString(plain(s.buf))
 	case toolField:
-		s.msg.tool = string(unescape(s.buf))
+		s.msg.tool = string(plain(s.buf))
 	case versionField:
 		s.msg.version = versionString(unescape(s.buf))
 	}
@@ -374,13 +416,24 @@ const (
 	entryModern             // of protocol 2026-07-28 or later
 )
 
-// endMessage appends what repairRPC needs of a message of a batch: flags, the
-// length of the id, the id. An entry is shorter than its message.
+// endMessage lists a message, and appends what repairRPC needs of one in a
+// batch: flags, the length of the id, the id. An entry is shorter than its
+// message.
 func (s *scan) endMessage() {
+	s.ended++
+	if s.ended > 1 && len(s.listed) < maxListed {
+		if s.listed == nil {
+			s.listed = append(s.listed, s.one.named())
+		}
+		s.listed = append(s.listed, s.msg.named())
+	}
+	if !s.batched {
+		return
+	}
 	if s.first.method == "" {
 		s.first = s.msg
 	}
-	if s.msg.id == nil || s.msg.answer {
+	if s.msg.id == nil || s.msg.answer || s.seen >= scanWindow {
 		return
 	}
 	var flags byte
@@ -403,6 +456,74 @@ func (s *scan) message() message {
 	}
 	return s.msg
 }
+
+// messages returns the messages of the body, how many there are besides, and
+// whether the first one was not looked for in vain: an answer has no method.
+func (s *scan) messages() (all []named, more int, found bool) {
+	open := s.depth > 0 && s.stack[s.depth-1] != inBatch
+	switch {
+	case s.ended == 0:
+		return nil, 0, open && (s.msg.method != "" || s.msg.answer)
+	case s.ended == 1 && !open:
+		return nil, 0, s.msg.answer || s.msg.method != ""
+	}
+	all = s.listed
+	if all == nil {
+		all = append(all, s.one.named())
+	}
+	if open && len(all) < maxListed {
+		all = append(all, s.msg.named()) // the body broke off
+	}
+	return all, max(0, s.ended-len(all)), true
+}
+
+// meant returns the field that a key stands for, and notes where servers may
+// not agree about that.
+func (s *scan) meant(key []byte) field {
+	place := s.stack[s.depth-1]
+	f := fieldOf(place, key)
+	folded := false
+	if f == noField && !lower(key) {
+		f = foldedField(place, key)
+		folded = f != noField
+	}
+	switch f {
+	case methodField, paramsField, toolField:
+		s.msg.odd = s.msg.odd || folded || s.msg.have[f]
+		if folded && s.msg.have[f] {
+			return noField
+		}
+		s.msg.have[f] = true
+	}
+	return f
+}
+
+// lower reports whether key has neither capitals nor anything that may stand
+// for other letters, as nearly every key.
+func lower(key []byte) bool {
+	for _, c := range key {
+		if 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// foldedField returns the field of a key for servers that ignore case, as
+// encoding/json does.
+func foldedField(p place, key []byte) field {
+	switch {
+	case p == inMessage && bytes.EqualFold(key, keyMethod):
+		return methodField
+	case p == inMessage && bytes.EqualFold(key, keyParams):
+		return paramsField
+	case p == inParams && bytes.EqualFold(key, keyName):
+		return toolField
+	}
+	return noField
+}
+
+var keyMethod, keyParams, keyName = []byte("method"), []byte("params"), []byte("name")
 
 // fieldOf returns the field of a key.
 func fieldOf(p place, key []byte) field {
@@ -431,6 +552,20 @@ func fieldOf(p place, key []byte) field {
 		}
 	}
 	return noField
+}
+
+// plain is unescape for a value that may be cut off or no valid string: what is
+// strange must not be invisible.
+func plain(raw []byte) []byte {
+	if out := unescape(raw); out != nil {
+		return out
+	}
+	for cut := 1; cut <= min(len(raw), len(`\uD83D\uDE0`)); cut++ {
+		if out := unescape(raw[:len(raw)-cut]); out != nil {
+			return out
+		}
+	}
+	return raw
 }
 
 // unescape resolves the escapes of the inside of a JSON string.

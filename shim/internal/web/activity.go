@@ -30,7 +30,8 @@ type CallRow struct {
 	Method, Tool string
 	Status       int // as proxy.Outcome has it
 	MS           int64
-	Struck       int // how often the answer held the key
+	Struck       int    // how often the answer held the key
+	Note         string // as proxy.Outcome has it
 
 	now time.Time
 }
@@ -125,7 +126,7 @@ func (r CallRow) Has(words []string) bool {
 	if r.Struck > 0 {
 		struck = t("activity.struck")
 	}
-	all := strings.ToLower(strings.Join([]string{r.ClientName(), r.ServerName(), r.Tool, r.Method, r.Outcome(), struck}, "\n"))
+	all := strings.ToLower(strings.Join([]string{r.ClientName(), r.ServerName(), r.Tool, r.Method, r.How(), r.Outcome(), struck}, "\n"))
 	for _, w := range words {
 		if !strings.Contains(all, w) {
 			return false
@@ -158,12 +159,28 @@ func (r CallRow) What() string {
 	return r.Method
 }
 
-// How is the method, where it does not stand in front already.
+// How is the method, where it does not stand in front already, and what is
+// strange about it.
 func (r CallRow) How() string {
+	how := ""
 	if r.Tool != "" {
-		return r.Method
+		how = r.Method
 	}
-	return ""
+	if words, ok := text["activity.note."+r.Note]; ok && r.Note != "" {
+		how = strings.TrimSpace(how + " " + words)
+	}
+	return how
+}
+
+// NotesJSON has the words of every note for the script.
+func (p Activity) NotesJSON() string {
+	all := make(map[string]string)
+	for key := range text {
+		if note, ok := strings.CutPrefix(key, "activity.note."); ok {
+			all[note] = t(key)
+		}
+	}
+	return asJSON(all)
 }
 
 // Stamp is the time for programs.

@@ -291,7 +291,7 @@
   // Calls that end while the page is open come in at the top of the table, if
   // they are what was searched for.
   all("[data-live]", function (body) {
-    var names = JSON.parse(body.dataset.servers), outcomes = JSON.parse(body.dataset.outcomes);
+    var names = JSON.parse(body.dataset.servers), outcomes = JSON.parse(body.dataset.outcomes), notes = JSON.parse(body.dataset.notes);
     var words = body.dataset.query.toLowerCase().split(/\s+/).filter(Boolean);
     var blank = document.getElementById("call").content.querySelector("tr");
     var stopped = false, most = 500;
@@ -304,7 +304,8 @@
     var add = function (c) {
       var client = c.app || body.dataset.noname, server = names[c.slug] || body.dataset.gone;
       var how = outcomes[c.status] || outcomes[Math.floor(c.status / 100)] || outcomes[0];
-      var text = [client, server, c.tool, c.method, how[1], c.struck ? body.dataset.struck : ""].join("\n").toLowerCase();
+      var hint = ((c.tool ? c.method : "") + " " + (notes[c.note] || "")).trim();
+      var text = [client, server, c.tool, c.method, hint, how[1], c.struck ? body.dataset.struck : ""].join("\n").toLowerCase();
       var fits = words.every(function (w) { return text.indexOf(w) >= 0; });
       if (!fits || (body.dataset.server && body.dataset.server !== c.slug)) { return; }
       var row = document.importNode(blank, true), at = new Date(c.time);
@@ -312,7 +313,7 @@
       put("time", two(at.getHours()) + ":" + two(at.getMinutes()) + ":" + two(at.getSeconds()));
       row.querySelector("time").dateTime = c.time;
       put(".what .mono", c.tool || c.method);
-      put(".what .hint", c.tool ? c.method : "");
+      put(".what .hint", hint);
       put(".who", client);
       put(".server", server);
       put(".badge", how[1]);

@@ -257,7 +257,7 @@ func activityStates() []state {
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	servers := []ServerOption{{"k3v9x2m7q4ab", "Linear"}, {"p0d8s6f4h2jk", name40}}
 	rows := []CallRow{
-		{Time: ago(3 * time.Second), Client: "Claude", Server: "Linear", Method: "tools/call", Tool: "list_issues", Status: 200, MS: 412},
+		{Time: ago(3 * time.Second), Client: "Claude", Server: "Linear", Method: "tools/call", Tool: "list_issues", Status: 200, MS: 412, Note: "differs"},
 		{Time: ago(9 * time.Second), Client: "Claude", Server: "Linear", Method: "tools/list", Status: 200, MS: 88},
 		{Time: ago(2 * time.Minute), Client: "Cursor", Server: name40, Method: "tools/call", Tool: "create_quarterly_report_for_all_subsidiaries", Status: 401, MS: 301},
 		{Time: ago(14 * time.Minute), Client: "Claude Code", Server: "Linear", Method: "GET", Status: 200, MS: 11 * 60 * 1000},
@@ -282,7 +282,7 @@ func activityStates() []state {
 		{"activity-empty", Activity{Servers: servers}}, {"activity-first", Activity{}},
 		{"activity-end", Activity{Paged: true, Servers: servers, Newest: "/activity"}},
 		{"activity-hostile", Activity{hostile, hostile, hostile, []ServerOption{{hostile, hostile}},
-			[]CallRow{{Time: now, Client: hostile + tower, Server: hostile, Method: strings.Repeat(hostile, 20), Tool: strings.Repeat("x", 500), Status: -1, MS: -1}},
+			[]CallRow{{Time: now, Client: hostile + tower, Server: hostile, Method: strings.Repeat(hostile, 20), Tool: strings.Repeat("x", 500), Status: -1, MS: -1, Note: hostile}},
 			false, "javascript:alert(1)", "javascript:alert(1)", now}},
 	}
 }
