@@ -80,6 +80,9 @@ func removeToken(dir string) error { return atomicfile.Remove(filepath.Join(dir,
 // readable only by the owner's OS user; holding the token proves you are the
 // owner.
 func adminToken(file string) (string, error) {
+	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a file but leads elsewhere; remove it, and start again", file)
+	}
 	b, err := os.ReadFile(file)
 	if token := strings.TrimSpace(string(b)); err == nil && len(token) >= 26 {
 		return token, os.Chmod(file, 0o600)

@@ -22,6 +22,8 @@ type Error struct {
 func (e *Error) Error() string { return e.Words }
 func (e *Error) Unwrap() error { return e.Err }
 
+var errShared = errors.New("other users can change the data folder")
+
 // Explain puts err, which came from the file or folder at path, into words.
 func Explain(path string, err error) error {
 	if err == nil {
@@ -44,7 +46,8 @@ func Explain(path string, err error) error {
 
 // Prepare makes the data folder if it is missing. A folder that others can
 // enter is closed to them only while it is empty: it may be shared on purpose,
-// and our files are closed to others in any case.
+// and our files are closed to others in any case. One in which others can
+// exchange our files is refused.
 func Prepare(dir string, log *slog.Logger) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -59,11 +62,17 @@ func Prepare(dir string, log *slog.Logger) error {
 	if !info.IsDir() {
 		return Explain(dir, errors.New("it is not a folder"))
 	}
+	if belongsToAnother(info) {
+		return &Error{Path: dir, Err: errShared, Words: fmt.Sprintf("the data folder %s belongs to another user of this computer, who can change what is in it; name another one with --data-dir", dir)}
+	}
 	if !OpenToOthers(info) {
 		return nil
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
 		return Explain(dir, OwnerOnly(dir))
+	}
+	if by := changedBy(info); by != "" {
+		return &Error{Path: dir, Err: errShared, Words: fmt.Sprintf("%s can change what is in the data folder %s; close it with: chmod 700 %s", by, dir, dir)}
 	}
 	log.Warn("other users of this computer can look into the data folder; close it with chmod 700", "dir", dir)
 	return nil

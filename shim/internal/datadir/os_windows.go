@@ -11,6 +11,12 @@ import (
 // list that OwnerOnly puts on the folder is what counts.
 func OpenToOthers(fs.FileInfo) bool { return false }
 
+// changedBy is always empty; see OpenToOthers.
+func changedBy(fs.FileInfo) string { return "" }
+
+// belongsToAnother is always false; see OpenToOthers.
+func belongsToAnother(fs.FileInfo) bool { return false }
+
 // OwnerOnly gives the folder an access list that names only its owner, and
 // that every file in it inherits. On a file system without access lists it does
 // nothing.
