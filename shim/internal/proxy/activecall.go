@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -339,7 +340,11 @@ func (a *activeCall) receive(res *http.Response) error {
 	if err := upstream.Undecoded(res); err != nil {
 		return err
 	}
-	if copyAnswer(a.w.Header(), res.Header, res.ContentLength) {
+	stream, dropped := copyAnswer(a.w.Header(), res.Header, res.ContentLength)
+	if dropped > 0 && a.proxy.Log.Enabled(a, slog.LevelDebug) {
+		a.proxy.Log.Debug("headers of an answer were dropped", "slug", a.call.Slug, "headers", dropped)
+	}
+	if stream {
 		res.ContentLength = -1
 		a.guard.Events = true
 		if a.in.Method != http.MethodHead && res.StatusCode == http.StatusOK {

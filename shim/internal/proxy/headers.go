@@ -66,30 +66,26 @@ func refusedRequest(name string) bool {
 	return false
 }
 
-// refusedAnswer reports whether a header of an upstream's answer is dropped. The
-// answers share an origin with our authorization server, so nothing passes that
-// changes how a browser treats that origin. A challenge would send the client to
-// another authorization server.
-func refusedAnswer(name string) bool {
+// passesAnswer reports whether a header of an upstream's answer reaches the
+// client: those that MCP and its clients act on, and no other. The answers share
+// an origin with our authorization server, and a proxy in front of us acts on
+// names that we cannot know: nginx delivers a file for X-Accel-Redirect.
+func passesAnswer(name string) bool {
 	switch name {
-	case "Set-Cookie", "Set-Cookie2", "Www-Authenticate", "Authentication-Info",
-		"Strict-Transport-Security", "Alt-Svc", "Clear-Site-Data", "Report-To", "Nel", "Reporting-Endpoints",
-		"Public-Key-Pins", "Public-Key-Pins-Report-Only", "Refresh", "Location", "Link", "Server", "X-Powered-By",
-		"Service-Worker-Allowed", "Sourcemap", "X-Sourcemap",
-		"Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+	case "Content-Type", "Content-Length", "Content-Language", "Content-Encoding", "Cache-Control",
+		"Allow", "Retry-After", "Traceparent", "Tracestate", "Request-Id", "Ratelimit":
 		return true
 	}
+	// The first two letters rule out the prefixes for most names.
 	switch name[:min(2, len(name))] {
-	case "Ac":
-		return strings.HasPrefix(name, "Access-Control-")
-	case "Co":
-		return strings.HasPrefix(name, "Content-Security-Policy")
-	case "Pr":
-		return strings.HasPrefix(name, "Proxy-")
-	case "Ng":
-		return strings.HasPrefix(name, "Ngrok-") // reserved for the tunnel itself
+	case "Mc":
+		return strings.HasPrefix(name, "Mcp-")
+	case "Ra":
+		return strings.HasPrefix(name, "Ratelimit-")
+	case "X-":
+		return strings.HasPrefix(name, "X-Ratelimit-") || strings.HasSuffix(name, "-Request-Id")
 	}
-	return false
+	return strings.HasSuffix(name, "-Request-Id")
 }
 
 const sessionHeader = "Mcp-Session-Id"
@@ -113,10 +109,12 @@ var (
 
 // copyAnswer copies the headers that may pass into dst, which may already hold
 // headers of ours, and adds those of every answer. It reports whether the body
-// is an event stream. length is the body's, -1 if unknown.
-func copyAnswer(dst, src http.Header, length int64) (stream bool) {
+// is an event stream, and how many headers were dropped. length is the body's,
+// -1 if unknown.
+func copyAnswer(dst, src http.Header, length int64) (stream bool, dropped int) {
 	for name, values := range src {
-		if refusedAnswer(name) {
+		if !passesAnswer(name) {
+			dropped++
 			continue
 		}
 		if have := dst[name]; have != nil {
@@ -134,7 +132,7 @@ func copyAnswer(dst, src http.Header, length int64) (stream bool) {
 	case !private(dst["Cache-Control"]):
 		dst["Cache-Control"] = valueNoStore
 	}
-	return stream
+	return stream, dropped
 }
 
 // harden adds headers that keep a browser from acting on an answer.

@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"bytes"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -274,5 +277,47 @@ func TestCacheControl(t *testing.T) {
 		if got, want := res.Header.Get("X-Accel-Buffering") == "no", tt.kind == "text/event-stream"; got != want {
 			t.Errorf("%s: X-Accel-Buffering: no is %v, want %v", tt.kind, got, want)
 		}
+	}
+}
+
+// Of an upstream's headers only those on the list pass, since a proxy in front
+// of us may act on any other.
+func TestP07OnlyListedAnswerHeaders(t *testing.T) {
+	pass := []string{
+		"Mcp-Session-Id", "MCP-Protocol-Version", "mcp-future", "Content-Language", "Retry-After", "RateLimit", "RateLimit-Policy",
+		"RateLimit-Remaining", "X-RateLimit-Limit", "x-ratelimit-reset-requests", "Allow", "X-Request-Id", "Request-Id",
+		"Openai-Request-Id", "traceparent", "tracestate",
+	}
+	drop := []string{
+		"X-Accel-Redirect", "X-Accel-Buffering", "X-Accel-Expires", "X-Accel-Charset", "X-Accel-Limit-Rate", "X-Sendfile", "X-Lighttpd-Send-File",
+		"X-Reproxy-URL", "CDN-Cache-Control", "Surrogate-Control", "Surrogate-Key", "Cloudflare-CDN-Cache-Control", "Edge-Control",
+		"Cache-Tag", "Set-Login", "Accept-CH", "Critical-CH", "Content-Location", "Content-Disposition", "ETag", "Last-Modified", "Expires", "Age", "Vary",
+		"Pragma", "Warning", "Speculation-Rules", "Origin-Agent-Cluster", "Cross-Origin-Opener-Policy", "Document-Policy", "Permissions-Policy",
+		"X-Frame-Options", "X-Forwarded-Host", "Timing-Allow-Origin", "Status", "Xrequest-Id-X", "X-Mcp-Session-Id", "X-RateLimit", "Keep-Alive", "No-Such-Header",
+	}
+	o := newOrigin(t, func(w http.ResponseWriter, _ *http.Request) {
+		for _, name := range slices.Concat(pass, drop) {
+			w.Header()[name] = []string{"foreign"}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, "{}")
+	})
+	b := newBench(t, o.URL+"/mcp")
+	var log bytes.Buffer
+	b.proxy.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	res, _ := b.post(t, listBody)
+	for _, name := range pass {
+		if res.Header.Get(name) != "foreign" {
+			t.Errorf("%s was dropped", name)
+		}
+	}
+	for _, name := range drop {
+		if slices.Contains(res.Header.Values(name), "foreign") {
+			t.Errorf("the client got %s", name)
+		}
+	}
+	b.last(t, 1)
+	if want := fmt.Sprintf("headers=%d", len(drop)+1); !strings.Contains(log.String(), want) { // and Date
+		t.Errorf("the log does not say %q: %s", want, &log)
 	}
 }
