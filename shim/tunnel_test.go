@@ -55,6 +55,8 @@ func TestPutTunnel(t *testing.T) {
 		{"external without URL", map[string]any{"provider": "external"}, "public URL"},
 		{"external, http", map[string]any{"provider": "external", "url": "http://example.com"}, "https://"},
 		{"external, a path", map[string]any{"provider": "external", "url": "https://example.com/x"}, "a path"},
+		{"external, no such preset", map[string]any{"provider": "external", "url": "https://example.com", "preset": "nginx"}, "cloudflared"},
+		{"external, a preset in other letters", map[string]any{"provider": "external", "url": "https://example.com", "preset": "Caddy"}, "no preset"},
 		{"external, this computer", map[string]any{"provider": "external", "url": "https://127.0.0.1"}, "internet"},
 		{"a field too many", map[string]any{"provider": "off", "token": "x"}, "no field"},
 	} {

@@ -204,3 +204,19 @@ func PresetByID(id, origin, addr string) (Preset, bool) {
 	}
 	return Preset{}, false
 }
+
+// CheckPreset checks the ID of a preset, which may be empty. A misspelled one
+// would leave the senders of requests unknown, without a word.
+func CheckPreset(id string) error {
+	if id == "" {
+		return nil
+	}
+	var ids []string
+	for _, p := range Presets("", "") {
+		if p.ID == id {
+			return nil
+		}
+		ids = append(ids, p.ID)
+	}
+	return fmt.Errorf("there is no preset %q: use one of %s, or none", id, strings.Join(ids, ", "))
+}

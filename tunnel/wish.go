@@ -28,10 +28,15 @@ func (w Wish) Same(v Wish) bool {
 // Check returns the wish with its URL in the one form that issuers have, or a
 // *WishError.
 func (w Wish) Check() (Wish, error) {
+	if w.Provider == ProviderExternal {
+		if err := CheckPreset(w.Preset); err != nil {
+			return w, &WishError{Field: "preset", Err: err}
+		}
+	}
 	raw := strings.TrimSpace(w.URL)
 	switch {
 	case raw == "" && w.Provider == ProviderExternal:
-		return w, &WishError{errors.New("an external tunnel needs its public URL, as https://example.com")}
+		return w, &WishError{Err: errors.New("an external tunnel needs its public URL, as https://example.com")}
 	case raw == "":
 		return w, nil
 	case !strings.Contains(raw, "://"):
@@ -39,10 +44,10 @@ func (w Wish) Check() (Wish, error) {
 	}
 	origin, err := ParseOrigin(raw)
 	if err != nil {
-		return w, &WishError{err}
+		return w, &WishError{Err: err}
 	}
 	if u, err := url.Parse(origin); err != nil || isLoopback(u.Hostname()) {
-		return w, &WishError{errors.New("the public URL must be one that the internet reaches, not this computer's own")}
+		return w, &WishError{Err: errors.New("the public URL must be one that the internet reaches, not this computer's own")}
 	}
 	w.URL = origin
 	return w, nil
@@ -53,7 +58,10 @@ func isLoopback(host string) bool {
 }
 
 // A WishError says what is wrong with a Wish.
-type WishError struct{ Err error }
+type WishError struct {
+	Field string // "preset"; "" means the URL
+	Err   error
+}
 
 func (e *WishError) Error() string { return e.Err.Error() }
 

@@ -28,14 +28,15 @@ import (
 
 // appOptions are the flags of the program itself, as opposed to its commands.
 type appOptions struct {
-	addr       string // explicit; "" means the remembered or the default one
-	keychain   string // "" means the keychain, and memory on a first run without one
-	tunnel     string
-	publicURL  string
-	publicAddr string
-	logLevel   string
-	atLogin    bool       // login started the program; of the desktop program alone
-	login      shim.Login // not a flag; nil where login cannot start programs
+	addr         string // explicit; "" means the remembered or the default one
+	keychain     string // "" means the keychain, and memory on a first run without one
+	tunnel       string
+	publicURL    string
+	publicPreset string
+	publicAddr   string
+	logLevel     string
+	atLogin      bool       // login started the program; of the desktop program alone
+	login        shim.Login // not a flag; nil where login cannot start programs
 }
 
 func (o *appOptions) addFlags(fs *pflag.FlagSet) {
@@ -44,9 +45,10 @@ func (o *appOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.keychain, "keychain", "", "where the encryption key is kept: `os|file|memory`\n(default as in the last run; at first os, the system's keychain)")
 	fs.StringVar(&o.tunnel, "tunnel", "auto", "how apps on the internet connect: `auto|ngrok|external|off`\n(auto is what you last turned on)")
 	fs.StringVar(&o.publicURL, "public-url", "", "the public `URL` of your own tunnel, or the ngrok domain to use")
+	fs.StringVar(&o.publicPreset, "public-preset", "", "the program that makes your own tunnel: `tailscale|cloudflared|caddy`\n(default what you last chose)")
 	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` your own tunnel leads to\n(default "+tunnel.DefaultAddr+")")
 	fs.StringVar(&o.logLevel, "log-level", api.LogInfo, "log level: `debug|info|warn|error`")
-	cli.WithEnv(fs, "addr", "keychain", "tunnel", "public-url", "public-addr", "log-level")
+	cli.WithEnv(fs, "addr", "keychain", "tunnel", "public-url", "public-preset", "public-addr", "log-level")
 }
 
 // check finds what is wrong with the options before anything is changed.
@@ -79,6 +81,14 @@ func (o *appOptions) checkTunnel() error {
 		}
 		if _, err := tunnel.ParseOrigin(o.publicURL); err != nil {
 			return cli.Usage("use the form https://mcp.example.com, with nothing after the host", "--public-url %s: %w", o.publicURL, err)
+		}
+	}
+	if o.publicPreset != "" {
+		if o.tunnel != api.TunnelExternal {
+			return cli.Usage("add --tunnel external", "--public-preset needs --tunnel external")
+		}
+		if err := tunnel.CheckPreset(o.publicPreset); err != nil {
+			return cli.Usage("leave --public-preset out if your tunnel's program is not among them", "--public-preset: %w", err)
 		}
 	}
 	if o.publicAddr != "" {

@@ -18,6 +18,7 @@ func (p *program) tunnelConfig(o appOptions, edge testEdge, log *slog.Logger) sh
 	return shim.TunnelConfig{
 		Mode:      o.tunnel,
 		URL:       o.publicURL,
+		Preset:    o.publicPreset,
 		Listener:  o.publicAddr,
 		Authtoken: tunnel.NewAuthtoken(strings.TrimSpace(os.Getenv("NGROK_AUTHTOKEN"))),
 		Tell:      p.sayTunnel(cmp.Or(o.publicAddr, tunnel.DefaultAddr)),

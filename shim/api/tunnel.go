@@ -9,6 +9,10 @@ const (
 	TunnelExternal = "external" // run by the owner; Key2OAuth listens where it leads
 )
 
+// TunnelPresets are the programs of a TunnelExternal whose requests we can read,
+// for TunnelChange.Preset.
+var TunnelPresets = []string{"tailscale", "cloudflared", "caddy"}
+
 // The states of a tunnel, besides TunnelOff. In TunnelFailed nothing more is
 // tried until the owner has done something.
 const (

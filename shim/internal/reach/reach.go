@@ -60,6 +60,9 @@ type Start struct {
 	// URL is the public URL, with Mode tunnel.ProviderExternal or
 	// tunnel.ProviderNgrok.
 	URL string
+	// Preset is the ID of the program that makes the owner's own tunnel; "" means
+	// what was last chosen.
+	Preset string
 	// Authtoken is for ngrok. It turns nothing on, and is kept once it worked.
 	Authtoken tunnel.Authtoken
 	// Listener is the address where the owner's own tunnel leads; "" means
@@ -113,7 +116,7 @@ func New(c Config) (*Reach, error) {
 		if c.New == nil {
 			return nil, &tunnel.WishError{Err: errors.New("this program runs without a tunnel")}
 		}
-		w := tunnel.Wish{Provider: c.Mode, URL: c.URL, Preset: r.settings.Preset}
+		w := tunnel.Wish{Provider: c.Mode, URL: c.URL, Preset: cmp.Or(c.Preset, r.settings.Preset)}
 		if c.Mode == tunnel.ProviderExternal && c.URL == "" {
 			w.URL = r.settings.URL
 		}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,6 +207,38 @@ func TestStates(t *testing.T) {
 	} {
 		if p[0] != p[1] {
 			t.Errorf("%q in package tunnel is %q in the API", p[0], p[1])
+		}
+	}
+}
+
+// TestPresets: every list of presets has the same ones, the program's word goes
+// before what was chosen earlier, and an unknown one that an earlier version
+// saved neither counts nor keeps the program from starting.
+func TestPresets(t *testing.T) {
+	var ids []string
+	for _, p := range tunnel.Presets("", "") {
+		ids = append(ids, p.ID)
+	}
+	if !slices.Equal(ids, api.TunnelPresets) {
+		t.Errorf("package tunnel has presets %q, the API %q", ids, api.TunnelPresets)
+	}
+	for _, tt := range []struct{ saved, start, want string }{
+		{"", "", ""}, {"caddy", "", "caddy"}, {"", "tailscale", "tailscale"}, {"caddy", "cloudflared", "cloudflared"},
+		{"nginx", "", ""}, {"nginx", "caddy", "caddy"},
+	} {
+		k := newKit(t, Start{})
+		if err := k.vault.SetSetting(settingTunnel, fmt.Appendf(nil, `{"url":%q,"preset":%q}`, "https://k2o.example.com", tt.saved)); err != nil {
+			t.Fatal(err)
+		}
+		c := k.c
+		c.Start.Mode, c.Start.Preset = tunnel.ProviderExternal, tt.start
+		r, err := New(c)
+		if err != nil {
+			t.Errorf("saved %q, started with %q: %v", tt.saved, tt.start, err)
+			continue
+		}
+		if _, got := r.External(); got != tt.want {
+			t.Errorf("saved %q, started with %q: the preset is %q, want %q", tt.saved, tt.start, got, tt.want)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package reach
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -52,8 +54,8 @@ func (r *Reach) check(w tunnel.Wish) (tunnel.Wish, error) {
 		return w, problem.Invalid("provider", errNoSuchProvider)
 	}
 	w, err := w.Check()
-	if err != nil {
-		return w, problem.Invalid("url", err)
+	if e, ok := errors.AsType[*tunnel.WishError](err); ok {
+		return w, problem.Invalid(cmp.Or(e.Field, "url"), e)
 	}
 	if w.Authtoken.IsZero() {
 		return w, nil

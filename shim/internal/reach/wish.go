@@ -38,6 +38,9 @@ func (r *Reach) loadSettings() {
 		r.c.Log.Warn("what is kept about the tunnel cannot be read; turn it on again", "err", err)
 		r.settings = settings{}
 	}
+	if tunnel.CheckPreset(r.settings.Preset) != nil {
+		r.settings.Preset = "" // earlier versions took any
+	}
 }
 
 // keep changes the settings. The caller holds mu, except in New.

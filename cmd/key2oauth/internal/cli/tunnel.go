@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,6 +36,12 @@ off       Only apps on this computer can connect. The tunnel you used last is
 	cmd.Flags().StringVar(&preset, "preset", "", "the program that runs your own tunnel: `tailscale|cloudflared|caddy`")
 	asJSON := JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if preset != "" && !slices.Contains(api.TunnelPresets, preset) {
+			return Usage("use one of "+strings.Join(api.TunnelPresets, ", ")+", or leave it out", "--preset %s: no such preset", preset)
+		}
+		if preset != "" && !slices.Equal(args, []string{api.TunnelExternal}) {
+			return Usage("use key2oauth tunnel external", "--preset is for a tunnel of your own")
+		}
 		c, err := p.Connect()
 		if err != nil {
 			return err
