@@ -191,6 +191,9 @@ var layers = map[string][]string{
 	},
 	"shim/shimtest/conversation": {},
 	"shim/shimtest/relay":        {},
+	"shim/shimtest/catalogue": {
+		"shim/internal/doctor", "shim/internal/endpoint", "shim/internal/proxy", "shim/internal/timeline", "shim/internal/web",
+	},
 	"shim/shimtest/fill": {
 		"shim/internal/keychain", "shim/internal/oauth", "shim/internal/vault",
 	},

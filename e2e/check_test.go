@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/catalogue"
 )
 
 // TestCheckInChromium presses the button. The page shows progress while one
@@ -38,7 +40,7 @@ func TestCheckInChromium(t *testing.T) {
 	b.run(click(`form[action="/check"] button`))
 	<-held
 	b.eventually("the server that is held up is looked at", func() bool {
-		return b.is(`[...document.querySelectorAll(".found")].some(e => e.innerText.includes("Slow") && e.innerText.includes("Checking"))`)
+		return b.is(`[...document.querySelectorAll(".found")].some(e => e.innerText.includes("Slow") && e.innerText.includes("` + shimtest.Text("check.state.running") + `"))`)
 	})
 	if !b.is(`document.querySelector("form[action='/check'] button").disabled`) {
 		t.Error("the button can be pressed while everything is checked")
@@ -53,7 +55,13 @@ func TestCheckInChromium(t *testing.T) {
 	}
 	b.run(click(`details[data-fold=text] summary`))
 	report := value(b, chromedp.Evaluate[string](`document.querySelector("details.text pre").innerText`))
-	for _, want := range []string{"This computer\n", "FAILED  " + name40 + ", key 1", ": for you to do", "What to do: Press Replace", "ok      Slow, key 1"} {
+	mark := func(state, what string) string {
+		return fmt.Sprintf("%-6s  %s, key 1", catalogue.ReportMarks[state], what)
+	}
+	for _, want := range []string{
+		catalogue.ReportGroups["computer"] + "\n", mark("failed", name40), ": " + catalogue.ReportWhose["yours"],
+		catalogue.ReportNext + catalogue.NextRejected, mark("ok", "Slow"),
+	} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report does not say %q:\n%s", want, report)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/catalogue"
 )
 
 // revisions are the MCP revisions that have Streamable HTTP. The
@@ -146,7 +147,7 @@ func (r report) check(t *testing.T) {
 			t.Errorf("call %d answered %q, the first %q", i+1, text, r.Texts[0])
 		}
 	}
-	if !strings.Contains(r.Rejected, "rejected the API key") {
+	if !strings.Contains(r.Rejected, catalogue.TextKeyRejected) {
 		t.Errorf("with a dead key the call answered %q", r.Rejected)
 	}
 	if !r.Rotated {

@@ -12,7 +12,9 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/catalogue"
 )
 
 const name40 = "Quarterly Finance & Planning Server (EU)"
@@ -64,10 +66,10 @@ func TestFirstRunInChromium(t *testing.T) {
 	b.run(keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(`form[action="/endpoints"] button.primary`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
 	b.look("first-wrong-key")
 	b.run(keys(`#api_key`, up.Key()), keys(`#display_name`, name40), click(`form[action="/endpoints"] button.primary`))
-	b.waitFor("Added.")
+	b.waitFor(shimtest.Notice("added"))
 	b.look("first-added")
 	b.run(click(`[data-step=where] summary`))
-	b.waitFor("You are about to visit")
+	b.waitFor(shimtest.Text("look.visit.h"))
 	b.look("first-where-ngrok")
 	b.run(click(`form[action="/steps/local"] button`))
 	b.eventually("local apps are chosen", func() bool { return b.ticks() == "keychain server where" })
@@ -121,8 +123,8 @@ func TestFirstRunInChromium(t *testing.T) {
 	b.run(keys(`#api_key`, "still-wrong"), click(`form button.primary`), chromedp.WaitVisible(problem))
 	b.look("repair-wrong")
 	b.run(keys(`#api_key`, "sk-the-next-key"), click(`form button.primary`))
-	b.waitFor("The key works and is saved")
-	if r, err := callTool(fresh, e.Local, c.Access, "echo", map[string]string{"text": "x"}); err != nil || r.Status != 200 || strings.Contains(r.Body, "rejected") {
+	b.waitFor(shimtest.Notice("key"))
+	if r, err := callTool(fresh, e.Local, c.Access, "echo", map[string]string{"text": "x"}); err != nil || r.Status != 200 || strings.Contains(r.Body, catalogue.TextKeyRejected) {
 		t.Errorf("after the repair the client's call = %d %s, %v", r.Status, r.Body, err)
 	}
 
@@ -203,7 +205,7 @@ func TestSettingsInChromium(t *testing.T) {
 	settings()
 	b.look("settings")
 	b.run(chromedp.SetValue(chromedp.CSS(`#lifetime`), "3600"), click(`form[action="/settings/lifetime"] button`))
-	b.waitFor("Saved.")
+	b.waitFor(shimtest.Notice("saved"))
 	b.look("settings-saved")
 	if status, out := c.DoRefresh(c.Refresh); status != 200 || out["expires_in"] != 3600.0 {
 		t.Errorf("POST /token = %d, expires_in %v, want 3600", status, out["expires_in"])
@@ -218,7 +220,7 @@ func TestSettingsInChromium(t *testing.T) {
 		t.Error("the key that was typed as a name is on the page")
 	}
 	b.run(keys(`#label`, "Finance team"), click(`form button.primary`))
-	b.waitFor("Saved.")
+	b.waitFor(shimtest.Notice("saved"))
 	b.waitFor("Finance team")
 
 	// Imported endpoints get the same address again.
@@ -239,13 +241,13 @@ func TestSettingsInChromium(t *testing.T) {
 		t.Fatal(err)
 	}
 	send(other)
-	b.waitFor("not exported by Key2OAuth")
+	b.waitFor(catalogue.TextNotExported)
 	b.look("import-error")
 	send(name)
 	b.waitFor(shimtest.Text("import.added"))
 	b.look("import")
 	b.run(click(`form button.primary`))
-	b.waitFor("Paste a key for each")
+	b.waitFor(shimtest.Notice("import"))
 	b.look("imported")
 	if got := endpointOf(t, a); got.Slug != e.Slug {
 		t.Errorf("imported as %s, want %s", got.Slug, e.Slug)
@@ -258,7 +260,7 @@ func TestSettingsInChromium(t *testing.T) {
 	c = oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	c.Connect(shimtest.NewBrowser(t, a.origin), up.Key())
 	b.run(chromedp.Navigate(a.origin+"/"), click(`a[href*="/keys/"]`), click(`a.danger-link`), chromedp.WaitVisible(chromedp.CSS(`form button.danger`)))
-	b.waitFor("will be disconnected")
+	b.waitFor(shimtest.Text("keygone.app", display.Quote("Test client")))
 	b.look("delete-key")
 	b.run(click(`form button.danger`))
 	b.eventually("the key is deleted", func() bool { return b.location().Query().Get("done") == "keygone" })

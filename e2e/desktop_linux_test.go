@@ -179,8 +179,8 @@ func TestDesktopWithoutTray(t *testing.T) {
 		session desktopSession
 		words   string
 	}{
-		{"no bus", desktopSession{keychain: keyringtest.NoBus, env: []string{"DBUS_SESSION_BUS_ADDRESS=", "XDG_RUNTIME_DIR=/nowhere"}}, "running without a tray: there is no D-Bus session bus"},
-		{"dead bus", desktopSession{keychain: keyringtest.NoBus}, "running without a tray: there is no D-Bus session bus"},
+		{"no bus", desktopSession{keychain: keyringtest.NoBus, env: []string{"DBUS_SESSION_BUS_ADDRESS=", "XDG_RUNTIME_DIR=/nowhere"}}, tray.ErrNoBus.Error()},
+		{"dead bus", desktopSession{keychain: keyringtest.NoBus}, tray.ErrNoBus.Error()},
 		{"no host", desktopSession{keychain: keyringtest.Absent}, "this desktop shows no tray icons now"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestDesktopPanel(t *testing.T) {
 	d = startDesktopApp(t, desktopSession{})
 	d.bus.StartWatcher(t).Icon(t)
 	d.keyring.EndBus()
-	d.waitSaid("running without a tray: the D-Bus session bus has ended")
+	d.waitSaid(tray.ErrBusGone.Error())
 	d.run("", "status")
 	d.stop()
 }
@@ -258,11 +258,11 @@ func TestDesktopSecondStart(t *testing.T) {
 		}
 		return cmd.ProcessState.ExitCode(), string(out)
 	}
-	if code, said := second(); code != 0 || !strings.Contains(said, "already running at "+d.origin) {
+	if code, said := second(); code != 0 || !strings.Contains(said, d.origin) {
 		t.Errorf("a second start = %d:\n%s", code, said)
 	}
 	d.follow("/")
-	if code, said := second("--at-login"); code != 0 || !strings.Contains(said, "already running") {
+	if code, said := second("--at-login"); code != 0 || !strings.Contains(said, d.origin) {
 		t.Errorf("a second start at login = %d:\n%s", code, said)
 	}
 	d.links.none(t)
@@ -318,6 +318,6 @@ func TestDesktopLockedKeyring(t *testing.T) {
 	d.keyring.Unlock(t)
 	icon.WaitMenu(t, "the keyring open", func(m *traytest.Item) bool { return !has(tray.Text("status.locked"))(m) })
 	u.mustCall("the keyring is open")
-	icon.Click(t, "Pause")
+	icon.Click(t, tray.Text("pause"))
 	d.waitPaused(true)
 }

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/catalogue"
 	"github.com/key2oauth/key2oauth/tray"
 	"github.com/key2oauth/key2oauth/tray/traytest"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
@@ -99,17 +101,17 @@ func (m *menuTest) keychain(t *testing.T) {
 }
 
 func (m *menuTest) pause(t *testing.T) {
-	m.icon.Click(t, "Pause")
+	m.icon.Click(t, tray.Text("pause"))
 	m.waitPaused(true)
 	m.icon.WaitMenu(t, "paused", has(tray.Text("status.paused")))
-	m.icon.Click(t, "Resume")
+	m.icon.Click(t, tray.Text("resume"))
 	m.waitPaused(false)
-	m.icon.WaitMenu(t, "no longer paused", has("Pause"))
+	m.icon.WaitMenu(t, "no longer paused", has(tray.Text("pause")))
 }
 
 // pages opens every menu entry that has a page.
 func (m *menuTest) pages(t *testing.T) {
-	m.icon.Click(t, "Linear", "Open")
+	m.icon.Click(t, "Linear", tray.Text("open"))
 	if p := m.follow("/"); p.URL.Fragment != "e-"+m.e.Slug || !strings.Contains(p.Body, `id="`+p.URL.Fragment+`"`) {
 		t.Errorf("the link leads to %q on the page, want the card of the server", p.URL.Fragment)
 	}
@@ -127,7 +129,7 @@ func (m *menuTest) pages(t *testing.T) {
 // tunnel opens the tunnel, closes it and opens it again. Then it tries a tunnel
 // that does not open.
 func (m *menuTest) tunnel(t *testing.T) {
-	connected := "Connected \u2013 " + tunneltest.DefaultDomain
+	connected := tray.Text("status.connected.at", tunneltest.DefaultDomain)
 	m.api("PUT", "/api/tunnel", map[string]string{"provider": "ngrok", "authtoken": desktopAuthtoken}, nil)
 	m.icon.WaitMenu(t, "the tunnel online", has(connected))
 	m.icon.Click(t, tray.Text("offline"))
@@ -138,7 +140,7 @@ func (m *menuTest) tunnel(t *testing.T) {
 	m.edge.Revoke(desktopAuthtoken)
 	m.edge.KillSessions()
 	m.note(t, tray.Text("notice.tunnel"))
-	menu := m.icon.WaitMenu(t, "what to do about the tunnel", func(i *traytest.Item) bool { return strings.HasSuffix(first(i), " \u2013 click to fix") })
+	menu := m.icon.WaitMenu(t, "what to do about the tunnel", func(i *traytest.Item) bool { return strings.HasSuffix(first(i), tray.Text("status.needs-you", "")) })
 	m.icon.Click(t, first(menu))
 	m.follow("/tunnel")
 	// The link leads to a page that says what is wrong. The menu allows another
@@ -161,7 +163,8 @@ func (m *menuTest) stopped(t *testing.T) {
 	m.browser.Consent(c.AuthorizeURL(), map[string]string{"credential": "new", "api_key": "sk-mistyped", "action": "approve"})
 	m.icon.WaitMenu(t, "the app that did not connect", has(line))
 	m.icon.Click(t, line)
-	if page := m.follow("/check"); !strings.Contains(page.Body, "The server did not accept the API key") {
+	why, _ := catalogue.Cause("key rejected", display.Quote("Test client"))
+	if page := m.follow("/check"); !strings.Contains(html.UnescapeString(page.Body), why) {
 		t.Errorf("the page does not say why:\n%s", page.Body)
 	}
 	u := m.signIn(t)
@@ -220,6 +223,9 @@ func (f *far) ask(t *testing.T) (number string) {
 	return ""
 }
 
+// reviewOne begins the item of a single request, before the app's name.
+var reviewOne = strings.TrimSuffix(tray.Text("review", ""), "\u2026")
+
 // requests sends requests from phones one at a time, and the owner answers
 // each.
 func (m *menuTest) requests(t *testing.T) {
@@ -258,13 +264,13 @@ func (m *menuTest) hundred(t *testing.T) {
 		}
 	}
 	m.note(t, tray.Text("notice.request"))
-	m.icon.WaitMenu(t, "all requests in one item", func(i *traytest.Item) bool { return first(i) == fmt.Sprintf("Review %d requests\u2026", waiting) })
+	m.icon.WaitMenu(t, "all requests in one item", func(i *traytest.Item) bool { return first(i) == tray.Text("review.many", waiting) })
 	m.notes.None(t, time.Second)
 	if n := m.notes.Open() - m.connected; n != 1 {
 		t.Errorf("%d notifications of requests are on the screen, want 1", n)
 	}
 	m.links.none(t)
-	m.icon.Click(t, fmt.Sprintf("Review %d requests\u2026", waiting))
+	m.icon.Click(t, tray.Text("review.many", waiting))
 	m.follow("/")
 	var status struct {
 		Pending []struct {
@@ -280,7 +286,14 @@ func (m *menuTest) hundred(t *testing.T) {
 		}
 	}
 	m.noNotes(t)
-	m.icon.WaitMenu(t, "no request", func(i *traytest.Item) bool { return !strings.HasPrefix(first(i), "Review") })
+	m.icon.WaitMenu(t, "no request", func(i *traytest.Item) bool {
+		for n := range waiting {
+			if first(i) == tray.Text("review.many", n+1) {
+				return false
+			}
+		}
+		return !strings.HasPrefix(first(i), reviewOne)
+	})
 }
 
 // saved is the saved key of the server.
@@ -349,11 +362,11 @@ func (m *menuTest) key(t *testing.T) {
 	if !strings.Contains(note.Body, "Linear") {
 		t.Errorf("the notification does not say whose key it is: %s", note.Body)
 	}
-	m.icon.WaitMenu(t, "the rejected key", has("Linear \u2013 key rejected, click to fix"))
+	m.icon.WaitMenu(t, "the rejected key", has(tray.Text("key.rejected", "Linear")))
 	if amber, err := m.icon.Picture(); err != nil || string(amber.Pixels) == string(calm.Pixels) {
 		t.Errorf("the icon did not change (%v)", err)
 	}
-	m.icon.Click(t, "Linear \u2013 key rejected, click to fix")
+	m.icon.Click(t, tray.Text("key.rejected", "Linear"))
 	m.follow("/endpoints/" + m.e.Slug + "/key")
 	m.notes.Click(t, note.ID, "default")
 	page := m.follow("/endpoints/" + m.e.Slug + "/key")
@@ -367,7 +380,7 @@ func (m *menuTest) key(t *testing.T) {
 		return err == nil && string(now.Pixels) == string(calm.Pixels), ""
 	})
 	u.mustCall("the key was replaced")
-	m.icon.WaitMenu(t, "when the server was used last", has("Linear", "Last used just now"))
+	m.icon.WaitMenu(t, "when the server was used last", has("Linear", tray.Text("used", tray.Text("ago.now"))))
 }
 
 // revoke revokes the client with two clicks.

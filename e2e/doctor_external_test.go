@@ -6,11 +6,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/catalogue"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // fronts are setups between the internet and the program, some of them broken,
@@ -25,7 +26,7 @@ var fronts = []struct {
 }{
 	{"login page", func(http.Handler) http.Handler {
 		return http.HandlerFunc(loginPage)
-	}, "public.reach", "yours", "asks for a login", "turn off any login"},
+	}, "public.reach", "yours", tunnel.ProblemOf(tunnel.CauseProbeHTML).Words, tunnel.ProblemOf(tunnel.CauseProbeHTML).Next},
 	{"protection against bots", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPost {
@@ -35,7 +36,7 @@ var fronts = []struct {
 			}
 			next.ServeHTTP(w, r)
 		})
-	}, "public.challenge", "yours", "bot protection", "Turn it off"},
+	}, "public.challenge", "yours", catalogue.TextBots, catalogue.NextBots},
 	{"buffers answers", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rec := httptest.NewRecorder()
@@ -44,30 +45,30 @@ var fronts = []struct {
 			w.WriteHeader(rec.Code)
 			w.Write(rec.Body.Bytes())
 		})
-	}, "public.stream", "yours", "holds events back", "buffering"},
+	}, "public.stream", "yours", catalogue.TextHeldBack, catalogue.NextHeldBack},
 	{"takes the token away", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.Header.Del("Authorization")
 			next.ServeHTTP(w, r)
 		})
-	}, "public.call", "yours", "Authorization", "pass"},
+	}, "public.call", "yours", catalogue.TextNoToken, catalogue.NextPassHeader},
 	{"takes the challenge away", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(&withoutHeader{w, "Www-Authenticate"}, r)
 		})
-	}, "public.challenge", "yours", "WWW-Authenticate", "pass"},
+	}, "public.challenge", "yours", catalogue.TextNoChallenge, catalogue.NextPassHeader},
 	{"another name", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.Host = "127.0.0.1:7451"
 			next.ServeHTTP(w, r)
 		})
-	}, "public.reach", "yours", "under another name", "Host header"},
+	}, "public.reach", "yours", tunnel.ProblemOf(tunnel.CauseProbeHost).Words, tunnel.ProblemOf(tunnel.CauseProbeHost).Next},
 	{"another program", func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "404 page not found", http.StatusNotFound) })
-	}, "public.reach", "yours", "wasn't Key2OAuth", "Check where your tunnel points"},
+	}, "public.reach", "yours", tunnel.ProblemOf(tunnel.CauseProbeOther).Words, tunnel.ProblemOf(tunnel.CauseProbeOther).Next},
 	{"nothing behind it", func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "bad gateway", http.StatusBadGateway) })
-	}, "public.reach", "yours", "can't reach Key2OAuth", "points to the address"},
+	}, "public.reach", "yours", tunnel.ProblemOf(tunnel.CauseProbeLoop).Words, tunnel.ProblemOf(tunnel.CauseProbeLoop).Next},
 }
 
 func loginPage(w http.ResponseWriter, _ *http.Request) {
@@ -107,7 +108,7 @@ func TestDoctorOwnTunnel(t *testing.T) {
 			defer o.front.Store(nil)
 			c := a.doctor()
 			f := c.find(tt.id)
-			if f.State != "failed" || f.Whose != tt.whose || !strings.Contains(f.Words, tt.words) || f.Next == "" || !strings.Contains(f.Next, tt.next) {
+			if f.State != "failed" || f.Whose != tt.whose || f.Words != tt.words || f.Next == "" || f.Next != tt.next {
 				t.Errorf("got %+v, want that of %s; the report is %+v", f, tt.whose, c.Findings)
 			}
 			blamed := slices.DeleteFunc(c.Findings, func(g finding) bool { return g.State != "failed" || g.ID == f.ID })

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/catalogue"
 )
 
 // TestDoctorFullDisk fills the disk of an owner who does nothing about it. The
@@ -28,10 +31,10 @@ func TestDoctorFullDisk(t *testing.T) {
 	u := signedIn(t, a, a.addEndpoint("Linear", up.URL, up.Key()).Local, up.Key())
 	b := shimtest.NewBrowser(t, a.origin)
 	b.SignIn(a.ownerLink())
-	const words, next = "is full", "Free some space"
+	const words, next = shimtest.TextDiskFull, shimtest.TextDiskFullNext
 	says := func() (home, status bool) {
-		page := b.Open("/")
-		return strings.Contains(page.Body, words) && strings.Contains(page.Body, next), strings.Contains(a.run("", "status"), words)
+		page := html.UnescapeString(b.Open("/").Body)
+		return strings.Contains(page, words) && strings.Contains(page, next), strings.Contains(unwrapped(a.run("", "status")), words)
 	}
 	if home, status := says(); home || status || !a.doctor().OK {
 		t.Fatalf("with room, the home page says that the disk is full: %v; the status does: %v; the doctor %+v", home, status, a.doctor())
@@ -42,11 +45,11 @@ func TestDoctorFullDisk(t *testing.T) {
 		t.Errorf("the home page says that the disk is full: %v; the status does: %v", home, status)
 	}
 	a.mustBlame("computer.state", "failed", "yours", words, next)
-	a.mustBlame("computer.disk", "failed", "yours", "Only 0 MB", next)
+	a.mustBlame("computer.disk", "failed", "yours", fmt.Sprintf(catalogue.TextDiskLow, 0), catalogue.NextDisk)
 	// An app that connects now is stopped by it.
 	c := oauthClient(t, a, "http://127.0.0.1:1/callback", u.Resource)
 	shimtest.NewBrowser(t, a.origin).Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
-	if all := a.attempts(); len(all) == 0 || all[0].Diagnosis.Cause != "approve disk" || all[0].Diagnosis.Whose != "yours" || !strings.Contains(all[0].Diagnosis.Next, next) {
+	if all := a.attempts(); len(all) == 0 || all[0].Diagnosis.Whose != "yours" || !all[0].says("approve disk") {
 		t.Errorf("the timeline says of it %+v", all)
 	}
 	disk.empty()
@@ -71,12 +74,12 @@ func TestDoctorLockedKeychain(t *testing.T) {
 	}
 	keyring.Lock(t)
 	a.restart()
-	waitKeychain(a, "locked")
-	a.mustBlame("computer.keychain", "failed", "yours", "Unlock your keychain", "Unlock")
-	a.mustBlame("servers."+e.Slug, "failed", "yours", "Unlock your keychain", "Unlock")
+	words := waitKeychain(a, "locked")
+	a.mustBlame("computer.keychain", "failed", "yours", words, catalogue.NextUnlock)
+	a.mustBlame("servers."+e.Slug, "failed", "yours", words, catalogue.NextUnlock)
 	c := oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	shimtest.NewBrowser(t, a.origin).Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
-	if all := a.attempts(); len(all) == 0 || all[0].Diagnosis.Whose != "yours" || !strings.Contains(all[0].Diagnosis.Words, "locked") {
+	if all := a.attempts(); len(all) == 0 || all[0].Diagnosis.Whose != "yours" || !all[0].says("key locked") {
 		t.Errorf("the timeline says of an app that connects now: %+v", all)
 	}
 	keyring.Unlock(t)
@@ -106,7 +109,7 @@ func TestDoctorPlainHTTP(t *testing.T) {
 	t.Cleanup(func() { syscall.Unmount("/etc/hosts", syscall.MNT_DETACH) })
 	a := startApp(t)
 	out, err := exec.Command(a.exe, "add", "http://203.0.113.77/mcp", "--data-dir", a.dir).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "Use https:// for this address") {
+	if err == nil || !strings.Contains(unwrapped(string(out)), catalogue.TextUseHTTPS) {
 		t.Errorf("key2oauth add of a public address over http: %v, and it printed %q, want what to do", err, out)
 	}
 	up := shimtest.NewUpstream(t, shimtest.Options{})
@@ -132,5 +135,5 @@ func TestDoctorPlainHTTP(t *testing.T) {
 		}
 		return f.State == "failed"
 	})
-	a.mustBlame("servers."+e.Slug, "failed", "yours", "203.0.113.77", "Change the server's address")
+	a.mustBlame("servers."+e.Slug, "failed", "yours", "203.0.113.77", catalogue.NextAddress)
 }

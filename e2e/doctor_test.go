@@ -12,6 +12,8 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/catalogue"
+	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
@@ -125,70 +127,70 @@ var setUps = []struct {
 	id    string // prefix of the finding's id
 	state string
 	whose string
-	next  string // what to do, in part
+	next  string // what to do
 }{
 	{"good server", server(shimtest.Options{}, nil), "servers.", "ok", "", ""},
 	{"legacy SSE", server(shimtest.Options{LegacySSE: true}, nil), "servers.", "ok", "", ""},
 	{"IPv6 only", on6, "servers.", "ok", "", ""},
-	{"dead key", server(shimtest.Options{}, func(up *shimtest.Upstream) { up.SetKey(otherKey) }), "servers.", "failed", "yours", "Press Replace"},
+	{"dead key", server(shimtest.Options{}, func(up *shimtest.Upstream) { up.SetKey(otherKey) }), "servers.", "failed", "yours", catalogue.NextRejected},
 	{"wrong header", func(t *testing.T, a *app) func() {
 		up := shimtest.NewUpstream(t, shimtest.Options{Header: "X-Api-Key"})
 		e := a.addEndpoint("Server", up.URL, up.Key())
 		a.api("PATCH", "/api/slugs/"+e.Slug, map[string]string{"auth_header_name": "Authorization", "auth_header_prefix": "Bearer "}, nil)
 		return nil
-	}, "servers.", "failed", "yours", "Change the header"},
-	{"redirecting upstream", answering(shimtest.Redirect(http.StatusFound, elsewhere)), "servers.", "failed", "yours", "Change the server's address"},
-	{"HTML upstream", answering(shimtest.HTML()), "servers.", "failed", "yours", "Look up the address"},
-	{"wrong path", answering(shimtest.Status(http.StatusNotFound, "404 page not found")), "servers.", "failed", "yours", "Look up the address"},
-	{"upstream that is no MCP server", answering(shimtest.NotJSONRPC()), "servers.", "failed", "yours", "Look up the address"},
-	{"failing upstream", answering(shimtest.Status(http.StatusInternalServerError, "panic")), "servers.", "failed", "upstream", "ask the people who run"},
-	{"upstream over its quota", answering(shimtest.Status(http.StatusTooManyRequests, "slow down")), "servers.", "failed", "upstream", "Wait"},
-	{"upstream that is down", server(shimtest.Options{}, func(up *shimtest.Upstream) { up.Close() }), "servers.", "failed", "upstream", "Check that the server is running"},
-	{"upstream with a certificate of its own", server(shimtest.Options{TLS: true}, nil), "servers.", "failed", "upstream", "fix its certificate"},
+	}, "servers.", "failed", "yours", catalogue.NextHeader},
+	{"redirecting upstream", answering(shimtest.Redirect(http.StatusFound, elsewhere)), "servers.", "failed", "yours", catalogue.NextAddress},
+	{"HTML upstream", answering(shimtest.HTML()), "servers.", "failed", "yours", catalogue.NextNotMCP},
+	{"wrong path", answering(shimtest.Status(http.StatusNotFound, "404 page not found")), "servers.", "failed", "yours", catalogue.NextNotMCP},
+	{"upstream that is no MCP server", answering(shimtest.NotJSONRPC()), "servers.", "failed", "yours", catalogue.NextNotMCP},
+	{"failing upstream", answering(shimtest.Status(http.StatusInternalServerError, "panic")), "servers.", "failed", "upstream", catalogue.NextBusy},
+	{"upstream over its quota", answering(shimtest.Status(http.StatusTooManyRequests, "slow down")), "servers.", "failed", "upstream", catalogue.NextBusy},
+	{"upstream that is down", server(shimtest.Options{}, func(up *shimtest.Upstream) { up.Close() }), "servers.", "failed", "upstream", catalogue.NextServer},
+	{"upstream with a certificate of its own", server(shimtest.Options{TLS: true}, nil), "servers.", "failed", "upstream", catalogue.NextCertificate},
 	{"http on an https port", func(t *testing.T, a *app) func() {
 		up := shimtest.NewUpstream(t, shimtest.Options{})
 		a.addEndpoint("Server", strings.Replace(up.URL, "http:", "https:", 1), up.Key())
 		return nil
-	}, "servers.", "failed", "yours", "change https:// to http://"},
+	}, "servers.", "failed", "yours", catalogue.NextPlain},
 	{"upstream without a name", func(_ *testing.T, a *app) func() {
 		a.addEndpoint("Server", "https://nowhere.invalid/mcp", shimtest.DefaultKey)
 		return nil
-	}, "servers.", "failed", "yours", "Correct the address"},
+	}, "servers.", "failed", "yours", catalogue.NextName},
 	{"keyless upstream", func(t *testing.T, a *app) func() {
 		up := shimtest.NewUpstream(t, shimtest.Options{})
 		up.OpenTo("server/discover", "initialize", "notifications/initialized", "tools/list", "")
 		a.addEndpoint("Server", up.URL, up.Key())
 		return nil
-	}, "servers.", "warn", "yours", "Nothing"},
+	}, "servers.", "warn", "yours", catalogue.NextKeyless},
 	{"no key", func(t *testing.T, a *app) func() {
 		a.addEndpoint("Server", shimtest.NewUpstream(t, shimtest.Options{}).URL, "")
 		return nil
 	}, "servers.", "skipped", "", ""},
 	{"clock off", server(shimtest.Options{}, func(up *shimtest.Upstream) {
 		up.AddHeader("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
-	}), "servers.clock", "failed", "yours", "set its clock"},
+	}), "servers.clock", "failed", "yours", catalogue.NextClock},
 	{"paused", func(_ *testing.T, a *app) func() {
 		a.run("", "pause")
 		return func() { a.run("", "resume"); a.waitOnline() }
-	}, "computer.paused", "failed", "yours", "Press Resume"},
+	}, "computer.paused", "failed", "yours", catalogue.NextResume},
 
-	{"warning page", edge(func(e *tunneltest.Edge) { e.SetInterstitial(true) }, func(e *tunneltest.Edge) { e.SetInterstitial(false) }), "public.page", "warn", "ngrok", "press Visit Site"},
-	{"requests used up", edge(func(e *tunneltest.Edge) { e.UseUp("727") }, func(e *tunneltest.Edge) { e.UseUp("") }), "public.reach", "failed", "yours", "Wait until next month"},
-	{"bandwidth used up", edge(func(e *tunneltest.Edge) { e.UseUp("725") }, func(e *tunneltest.Edge) { e.UseUp("") }), "public.reach", "failed", "yours", "Wait until next month"},
+	{"warning page", edge(func(e *tunneltest.Edge) { e.SetInterstitial(true) }, func(e *tunneltest.Edge) { e.SetInterstitial(false) }), "public.page", "warn", "ngrok", catalogue.NextNgrokPage},
+	{"requests used up", edge(func(e *tunneltest.Edge) { e.UseUp("727") }, func(e *tunneltest.Edge) { e.UseUp("") }), "public.reach", "failed", "yours", tunnel.ProblemOf("727").Next},
+	{"bandwidth used up", edge(func(e *tunneltest.Edge) { e.UseUp("725") }, func(e *tunneltest.Edge) { e.UseUp("") }), "public.reach", "failed", "yours", tunnel.ProblemOf("725").Next},
 	{"domain held", down("retrying", func(_ *testing.T, e *tunneltest.Edge) {
 		e.Hold(tunneltest.DefaultDomain)
 		e.KillSessions()
-	}, func(_ *testing.T, e *tunneltest.Edge) { e.Release(tunneltest.DefaultDomain) }), "public.tunnel", "failed", "ngrok", "reconnects automatically"},
+	}, func(_ *testing.T, e *tunneltest.Edge) { e.Release(tunneltest.DefaultDomain) }), "public.tunnel", "failed", "ngrok", tunnel.ProblemOf("334").Next},
 	{"tunnel stopped at ngrok", down("failed", func(t *testing.T, e *tunneltest.Edge) {
 		if err := e.Send(tunneltest.DefaultDomain, tunneltest.Stop); err != nil {
 			t.Fatal(err)
 		}
-	}, nil), "public.tunnel", "failed", "yours", "Connect again"},
+	}, nil), "public.tunnel", "failed", "yours", tunnel.ProblemOf(tunnel.CauseStopped).Next},
 	{"ngrok unreachable", down("retrying", func(_ *testing.T, e *tunneltest.Edge) { e.Close() }, func(t *testing.T, e *tunneltest.Edge) {
 		if err := e.Reopen(); err != nil {
 			t.Fatal(err)
 		}
-	}), "public.tunnel", "failed", "network", "Try another network"},
+	}), "public.tunnel", "failed", "network", tunnel.ProblemOf(tunnel.CauseRefused).Next},
 	{"offline by the owner's word", func(_ *testing.T, a *app) func() {
 		a.api("PUT", "/api/tunnel", map[string]string{"provider": "off"}, nil)
 		return func() {
@@ -202,7 +204,7 @@ var setUps = []struct {
 		a.world.KillSessions()
 		eventually(t, time.Minute, "the tunnel has failed", func() bool { return a.tunnel().State == "failed" })
 		return nil
-	}, "public.tunnel", "failed", "yours", "paste it here"},
+	}, "public.tunnel", "failed", "yours", tunnel.ProblemOf("300").Next},
 }
 
 // TestDoctor breaks things for real, the way they break in the field, and runs
@@ -224,7 +226,7 @@ func TestDoctor(t *testing.T) {
 			undo := tt.setUp(t, a)
 			c := a.doctor()
 			f := c.find(tt.id)
-			if f.State != tt.state || f.Whose != tt.whose || !strings.Contains(f.Next, tt.next) {
+			if f.State != tt.state || f.Whose != tt.whose || f.Next != tt.next {
 				t.Errorf("got %+v, want %s, %s, %q; the report is %+v", f, tt.state, tt.whose, tt.next, c.Findings)
 			}
 			if (f.State == "failed" || f.State == "warn") && (f.Words == "" || f.Next == "" || f.Whose == "") {
@@ -259,7 +261,7 @@ func (a *app) slugs() (all []string) {
 func (a *app) mustBlame(id, state, whose, words, next string) {
 	a.t.Helper()
 	f := a.doctor().find(id)
-	if f.State != state || f.Whose != whose || !strings.Contains(f.Words, words) || !strings.Contains(f.Next, next) {
+	if f.State != state || f.Whose != whose || !strings.Contains(f.Words, words) || f.Next != next {
 		a.t.Errorf("got %+v, want %s, %s, %q and %q", f, state, whose, words, next)
 	}
 }
@@ -275,11 +277,14 @@ func TestDoctorClock(t *testing.T) {
 	if c := a.doctor(); !c.OK || c.find("servers.clock").State != "ok" {
 		t.Fatalf("with the right clock the doctor says %+v", c.Findings)
 	}
-	for ahead, which := range map[time.Duration]string{time.Hour: "ahead of", -3 * time.Hour: "behind"} {
+	for ahead, want := range map[time.Duration]string{time.Hour: catalogue.TextClockAhead, -3 * time.Hour: catalogue.TextClockBehind} {
 		up.Break(func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Set("Date", time.Now().Add(-ahead).UTC().Format(http.TimeFormat))
 			return false // everything else is as usual
 		})
-		a.mustBlame("servers.clock", "failed", "yours", which, "set its clock")
+		a.mustBlame("servers.clock", "failed", "yours", "", catalogue.NextClock)
+		if got := a.doctor().find("servers.clock").Words; !catalogue.Fits(want, got) {
+			t.Errorf("the doctor says %q, want %q", got, want)
+		}
 	}
 }

@@ -58,7 +58,7 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 		owner.waitFor("The client has its answer") // the client does not know this request there
 
 		stranger.run(chromedp.Navigate(publicWait + link[strings.LastIndexByte(link, '/')+1:]))
-		stranger.waitFor("Finished in the other window")
+		stranger.waitFor(shimtest.TitleElsewhere)
 		stranger.run(chromedp.Navigate(stranger.c.AuthorizeURL()))
 		stranger.waitFor(shimtest.Text("signin.h1", "Claude")) // the page starts over
 		noCode(t, stranger)
@@ -277,5 +277,5 @@ func TestTossedCookie(t *testing.T) {
 	if got := value(b, chromedp.Evaluate[string](`document.cookie`)); !strings.Contains(got, "tossed=1") {
 		t.Fatalf("the sibling page could not plant any cookie: %q", got)
 	}
-	b.waitFor("This page belongs to another browser")
+	b.waitFor(shimtest.TitleOtherBrowser)
 }

@@ -121,7 +121,7 @@ func TestPublicConsentInChromium(t *testing.T) {
 		b.run(chromedp.Navigate(a.origin + first))
 		b.waitFor(shimtest.TitleRequestOver)
 		b.run(chromedp.Navigate(publicOrigin + "/authorize/" + strings.TrimPrefix(first, "/consent/")))
-		b.waitFor("Finished in the other window")
+		b.waitFor(shimtest.TitleElsewhere)
 		b.look("public-finished")
 		if got := len(a.grants()); got != 1 {
 			t.Errorf("there are %d grants, want one", got)

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,7 +112,7 @@ func TestOtherDevice(t *testing.T) {
 		if n := len(a.pending()); n != 0 {
 			t.Errorf("%d requests wait for the owner before the phone asked", n)
 		}
-		if first := value(p.chromium, chromedp.Evaluate[string](`document.querySelector(".ways .primary").textContent`)); !strings.Contains(first, "phone") {
+		if first := value(p.chromium, chromedp.Evaluate[string](`document.querySelector(".ways .primary").textContent`)); first != shimtest.Text("signin.ask") {
 			t.Errorf("what a phone is offered first is %q", first)
 		}
 		windows := owner.windows()
@@ -146,19 +145,19 @@ func TestOtherDevice(t *testing.T) {
 		}
 
 		b.run(chromedp.Navigate(waiting))
-		b.waitFor("This page belongs to another browser")
+		b.waitFor(shimtest.TitleOtherBrowser)
 		b.look("public-other-browser")
 		// A separate request, with a separate cookie, does not help either.
 		b.run(chromedp.Navigate(p.c.AuthorizeURL()))
 		b.arrive(a.consentPath())
 		b.run(chromedp.Navigate(waiting))
-		b.waitFor("This page belongs to another browser")
+		b.waitFor(shimtest.TitleOtherBrowser)
 
 		approve(tab, number)
-		tab.waitFor("Approved")
+		tab.waitFor(shimtest.TitleApproved)
 		tab.look("public-approved")
 		b.run(chromedp.Navigate(waiting))
-		b.waitFor("This page belongs to another browser")
+		b.waitFor(shimtest.TitleOtherBrowser)
 
 		redeem(t, p.c, p.site.wait(t)) // the phone was not touched since
 		p.waitFor("The client has its answer")
@@ -178,7 +177,7 @@ func TestOtherDevice(t *testing.T) {
 		approve(tab, otherNumber(number))
 		tab.waitFor(shimtest.TextWrongNumberTitle)
 		tab.look("public-wrong-number-owner")
-		p.waitFor("The number did not match")
+		p.waitFor(shimtest.TitleWrongNumber)
 		p.look("public-wrong-number")
 		if n := len(a.grants()); n != grants || a.asked() != 0 {
 			t.Errorf("there are %d grants, want %d as before, and %d requests wait, want none", n, grants, a.asked())
@@ -197,7 +196,7 @@ func TestOtherDevice(t *testing.T) {
 		tab := owner.openTab(t)
 		review(t, tab)
 		tab.run(chromedp.Click(denyButton))
-		tab.waitFor("Denied")
+		tab.waitFor(shimtest.TitleDenied)
 		tab.look("public-denied")
 		if q := p.site.wait(t); q.Get("error") != "access_denied" || q.Get("state") != p.c.State || q.Has("code") {
 			t.Errorf("the client was answered error %q, code %v; want access_denied alone", q.Get("error"), q.Has("code"))
@@ -213,7 +212,7 @@ func TestOtherDevice(t *testing.T) {
 		tab.run(scriptsOff)
 		review(t, tab)
 		approve(tab, number)
-		tab.waitFor("Approved")
+		tab.waitFor(shimtest.TitleApproved)
 		redeem(t, p.c, p.site.wait(t))
 	})
 
@@ -233,7 +232,7 @@ func TestOtherDevice(t *testing.T) {
 		request()
 		p.look("public-sign-in-phone")
 		p.run(chromedp.Click(askButton))
-		p.waitFor("Too many requests")
+		p.waitFor(shimtest.TitleTooMany)
 		p.look("public-too-many")
 		if n := a.asked(); n != 3 {
 			t.Errorf("%d requests of one sender wait, want 3", n)

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // externalOrigin has a name for which httptest has a certificate.
@@ -154,7 +155,7 @@ func TestX06N01ExternalTunnel(t *testing.T) {
 		}
 		o.wrong.Store(true)
 		defer o.wrong.Store(false)
-		if a.api("POST", "/api/tunnel/test", nil, &got); got.OK || !strings.Contains(got.Words, "A web page answered at the public address") {
+		if a.api("POST", "/api/tunnel/test", nil, &got); got.OK || !strings.Contains(got.Words, tunnel.ProblemOf(tunnel.CauseProbeHTML).Words) {
 			t.Errorf("for a tunnel that leads elsewhere the self-test says %v %q", got.OK, got.Words)
 		}
 	})
@@ -272,7 +273,7 @@ func TestExternalPortTaken(t *testing.T) {
 	a := o.start(t)
 	eventually(t, patience, "the status says that the port is taken", func() bool {
 		st := a.tunnel()
-		return st.State == "retrying" && strings.Contains(st.Words, "Another program is using") && st.Next != ""
+		return st.State == "retrying" && st.Words == tunnel.ProblemOf(tunnel.CausePortTaken).Words && st.Next != ""
 	})
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
 	signedInHere(t, a, a.addEndpoint("Linear", up.URL, ""), up.Key()).mustCall("with the port taken")

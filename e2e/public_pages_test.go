@@ -10,6 +10,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
@@ -72,7 +73,7 @@ func TestTunnelPageInChromium(t *testing.T) {
 	b.signIn(a)
 	b.look("home-without-tunnel")
 	b.run(click(`nav a[href="/tunnel"]`), chromedp.WaitVisible(chromedp.CSS(`#authtoken`)))
-	b.showsState("Off")
+	b.showsState(shimtest.Text("tunnel.state.off"))
 	b.look("tunnel-first-run")
 
 	t.Log("a wrong authtoken")
@@ -81,7 +82,7 @@ func TestTunnelPageInChromium(t *testing.T) {
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("it took %v to say that the authtoken is wrong", took)
 	}
-	b.waitFor("ngrok does not accept this authtoken")
+	b.waitFor(tunnel.ProblemOf("107").Words)
 	if n := len(w.Auths()); n != 1 {
 		t.Errorf("the edge was tried %d times with it, want once", n)
 	}
@@ -94,24 +95,24 @@ func TestTunnelPageInChromium(t *testing.T) {
 	b.run(chromedp.Navigate(a.origin + "/tunnel"))
 	b.tabTo(`#authtoken`)
 	b.run(chromedp.KeyEvent(authtoken + kb.Enter))
-	b.showsState("Online")
+	b.showsState(shimtest.Text("tunnel.state.online"))
 	b.waitFor(publicOrigin)
-	b.waitFor("requests")
+	b.waitFor(shimtest.Text("usage.requests"))
 	b.look("tunnel-online")
 	b.tabTo(`form[action="/tunnel/off"] button`)
 	b.run(chromedp.KeyEvent(kb.Enter))
-	b.showsState("Off")
+	b.showsState(shimtest.Text("tunnel.state.off"))
 	b.look("tunnel-offline")
 	if hosts := w.Hosts(); len(hosts) != 0 {
 		t.Errorf("the edge still leads from %q to this machine", hosts)
 	}
 	b.tabTo(`form[action="/tunnel/on"] button`)
 	b.run(chromedp.KeyEvent(" "))
-	b.showsState("Online")
+	b.showsState(shimtest.Text("tunnel.state.online"))
 
 	t.Log("the test, and changes that come by themselves")
 	b.run(click(`form[action="/tunnel/test"] button`))
-	b.waitFor("The public address leads to this computer")
+	b.waitFor(shimtest.TextTestPassed)
 	b.look("tunnel-tested")
 	w.Close()
 	b.showsState(shimtest.Text("tunnel.state.retrying"))
@@ -122,7 +123,7 @@ func TestTunnelPageInChromium(t *testing.T) {
 	if err := w.Reopen(); err != nil {
 		t.Fatal(err)
 	}
-	b.showsState("Online")
+	b.showsState(shimtest.Text("tunnel.state.online"))
 
 	t.Log("a tunnel of the owner's own")
 	const form = `form[action="/tunnel/external"] `

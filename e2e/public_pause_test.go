@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // soon is the limit for what takes a second at most, with a margin for a busy
@@ -34,7 +35,7 @@ func TestPauseThroughTunnel(t *testing.T) {
 		if st := a.status(); !st.Paused || st.Tunnel.State != "paused" {
 			t.Errorf("%s: the status is %+v, want paused", when, st)
 		}
-		if out := a.run("", "status"); !strings.Contains(out, "paused") {
+		if out := a.run("", "status"); !strings.Contains(unwrapped(out), tunnel.WordsPaused) {
 			t.Errorf("%s: key2oauth status says nothing of a pause:\n%s", when, out)
 		}
 	}

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/tunnel"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"
 )
 
@@ -19,6 +21,7 @@ func TestN01N03N04N06Words(t *testing.T) {
 			return &tunneltest.Refusal{Code: "ERR_NGROK_" + code, Text: text + " Your authtoken: " + authtoken}
 		}}
 	}
+	said := func(c tunnel.Cause) string { return tunnel.ProblemOf(c).Words }
 	tests := []struct {
 		name   string
 		config tunneltest.Config
@@ -30,49 +33,49 @@ func TestN01N03N04N06Words(t *testing.T) {
 		{
 			name:   "N04 wrong authtoken",
 			config: tunneltest.Config{Accounts: map[string]tunneltest.Account{"2theAuthtokenOfSomebodyElse": {}}},
-			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_107", Words: "does not accept this authtoken"},
+			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_107", Words: said("107")},
 		},
 		{
 			name:   "N04 authtoken revoked while online",
 			online: func(_ *app, w *world) { w.Revoke(authtoken) },
-			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_300", Words: "was revoked in your ngrok account"},
+			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_300", Words: said("300")},
 		},
 		{
 			name:   "N04 address held elsewhere",
 			before: func(w *world) { w.Hold(domain) },
-			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_334", Words: "earlier connection still holds your address"},
+			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_334", Words: said("334")},
 		},
 		{
 			name:   "N04 too many sessions",
 			config: refuseAll("108", "Your account is limited to 1 simultaneous session."),
-			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_108", Words: "limit of connected programs"},
+			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_108", Words: said("108")},
 		},
 		{
 			name:   "N04 program too old",
 			config: refuseAll("120", "This agent is too old."),
-			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_120", Words: "too old for ngrok"},
+			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_120", Words: said("120")},
 		},
 		{
 			name:   "N04 service gone",
 			online: func(_ *app, w *world) { w.Close() },
-			want:   tunnelInfo{State: "retrying", Words: "The connection to ngrok"},
+			want:   tunnelInfo{State: "retrying", Words: said(tunnel.CauseRefused)},
 		},
 		{
 			name:   "N01 no requests left this month",
 			before: func(w *world) { w.UseUp("727") },
 			online: func(*app, *world) {},
-			want:   tunnelInfo{State: "online", Test: "used up this month's requests"},
+			want:   tunnelInfo{State: "online", Test: said("727")},
 		},
 		{
 			name:   "N01 no bytes left this month",
 			online: func(a *app, w *world) { w.UseUp("725"); w.KillSessions() },
-			want:   tunnelInfo{State: "online", Test: "used up this month's data"},
+			want:   tunnelInfo{State: "online", Test: said("725")},
 		},
 		{
 			name:   "N03 warning page",
 			config: tunneltest.Config{Interstitial: true},
 			online: func(*app, *world) {},
-			want:   tunnelInfo{State: "online", Words: "Apps on the internet can reach this computer"},
+			want:   tunnelInfo{State: "online", Words: fmt.Sprintf(shimtest.TextTunnelOnline, publicOrigin)},
 			well:   true,
 		},
 		{

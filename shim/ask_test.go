@@ -185,7 +185,7 @@ func TestL10WrongNumberEnds(t *testing.T) {
 	if page := owner.Submit(form, answer); page.Status != http.StatusGone {
 		t.Errorf("the right number after a wrong one = %d, want 410", page.Status)
 	}
-	if page := ph.look(); page.Location != "" || !strings.Contains(page.Body, "did not match") {
+	if page := ph.look(); page.Location != "" || !strings.Contains(page.Body, web.MessageWrongNumber.Title) {
 		t.Errorf("the phone = %d %q, want to be told", page.Status, page.Location)
 	}
 	if status, out := p.api("GET", "/api/grants", nil); status != http.StatusOK || len(out["grants"].([]any)) != 0 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -138,7 +139,7 @@ func TestP08KeyRepair(t *testing.T) {
 
 	up.SetKey("sk-rotated")
 	resp, body := p.post(mcpURL, c.Access, call)
-	if resp.StatusCode != http.StatusOK || resp.Header.Get("WWW-Authenticate") != "" || !strings.Contains(body, `"id":"c-1"`) || !strings.Contains(body, `"isError":true`) || !strings.Contains(body, "rejected the API key") {
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("WWW-Authenticate") != "" || !strings.Contains(body, `"id":"c-1"`) || !strings.Contains(body, `"isError":true`) || !strings.Contains(body, proxy.TextRejected) {
 		t.Fatalf("tools/call with a dead key = %d %s", resp.StatusCode, body)
 	}
 	waitFor(t, "the endpoint to read rejected", func() bool {
@@ -185,7 +186,7 @@ func TestP08OtherWords(t *testing.T) {
 			return obj["state"] == "rejected"
 		})
 		up.Reset()
-		if _, body := p.post(mcpURL, c.Access, call); !strings.Contains(body, "rejected the API key") {
+		if _, body := p.post(mcpURL, c.Access, call); !strings.Contains(body, proxy.TextRejected) {
 			t.Errorf("the next call = %s", body)
 		}
 		if n := len(up.Requests()); n != 0 {

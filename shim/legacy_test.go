@@ -10,6 +10,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/key2oauth/key2oauth/shim/internal/proxy"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -65,7 +66,7 @@ func TestS01LegacySSE(t *testing.T) {
 	_, obj := p.api("GET", "/api/slugs/"+slug, nil)
 	credential := obj["credentials"].([]any)[0].(map[string]any)["id"].(string)
 	up.SetKey("sk-rotated")
-	if text, isError := echo(t, s); !isError || !strings.Contains(text, "rejected the API key") {
+	if text, isError := echo(t, s); !isError || !strings.Contains(text, proxy.TextRejected) {
 		t.Errorf("with a dead key: got %q, error %v", text, isError)
 	}
 	waitFor(t, "the endpoint to read rejected", func() bool {

@@ -186,7 +186,7 @@ func TestConnectAcross(t *testing.T) {
 
 	// The browser that started the sign-in learns that, and gets nothing else.
 	wait := far.Open("/authorize/" + strings.TrimPrefix(link, p.origin+"/consent/"))
-	if wait.Location != "" || !strings.Contains(wait.Body, "Finished in the other window") || strings.Contains(wait.Body, code) {
+	if wait.Location != "" || !strings.Contains(wait.Body, web.MessageElsewhere.Title) || strings.Contains(wait.Body, code) {
 		t.Errorf("the public page after Approve = %d %q\n%s", wait.Status, wait.Location, wait.Body)
 	}
 	if status, body := c.Redeem(code); status != http.StatusOK {

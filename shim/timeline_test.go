@@ -3,6 +3,7 @@ package shim_test
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -225,8 +227,9 @@ func TestCheckPage(t *testing.T) {
 	}
 	b := p.owner()
 	page := b.Open(p.origin + "/check")
-	for _, want := range []string{web.Text("refused.key"), "Copy the whole key", web.Text("whose.yours")} {
-		if page.Status != http.StatusOK || !strings.Contains(page.Body, want) {
+	_, next := timeline.Words("key rejected", timeline.Attempt{Client: "Test client"})
+	for _, want := range []string{web.Text("refused.key"), next, web.Text("whose.yours")} {
+		if page.Status != http.StatusOK || !strings.Contains(html.UnescapeString(page.Body), want) {
 			t.Errorf("the page (%d) does not say %q", page.Status, want)
 		}
 	}
@@ -240,7 +243,7 @@ func TestCheckPage(t *testing.T) {
 		}
 	}
 	page = b.Submit(b.Form(page, "/check"), nil)
-	if page.Status != http.StatusOK || !strings.Contains(page.Body, "Checking") || !strings.Contains(page.Body, `http-equiv="refresh"`) {
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, web.Text("check.state.running")) || !strings.Contains(page.Body, `http-equiv="refresh"`) {
 		t.Errorf("after the button the page (%d) does not say that it checks:\n%s", page.Status, page.Body)
 	}
 	doc.tell <- api.Finding{ID: "x", Group: "servers", What: "Weather", State: api.FindingFailed, Whose: "upstream", Words: "It is away.", Next: "Wait."}

@@ -110,10 +110,10 @@ func TestImportRefuses(t *testing.T) {
 	b := p.owner()
 	good := `{"slug":"k3v9x2m7q4ab","display_name":"A","upstream_url":"https://a.example/mcp"}`
 	for _, tt := range []struct{ name, file, says string }{
-		{"no file", "", "not exported by"},
-		{"something else", "<html>", "not exported by"},
+		{"no file", "", endpoint.TextNotExported},
+		{"something else", "<html>", endpoint.TextNotExported},
 		{"one bad entry", `{"format":"key2oauth endpoints 1","endpoints":[` + good + `,{"slug":"x"}]}`, "Server 2"},
-		{"too large", strings.Repeat(" ", endpoint.MaxExport+10), "too large"},
+		{"too large", strings.Repeat(" ", endpoint.MaxExport+10), endpoint.TextExportLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if page := upload(t, b, tt.file); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, tt.says) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
@@ -49,9 +50,9 @@ func TestPutTunnel(t *testing.T) {
 		{"no provider", map[string]any{}, "provider"},
 		{"unknown provider", map[string]any{"provider": "frp"}, "no such tunnel"},
 		{"no authtoken yet", map[string]any{"provider": "ngrok"}, "authtoken"},
-		{"a wrong authtoken", map[string]any{"provider": "ngrok", "authtoken": badToken}, "does not accept"},
-		{"an API key of ngrok", map[string]any{"provider": "ngrok", "authtoken": "ak_2abc"}, "API key"},
-		{"no word", map[string]any{"provider": "ngrok", "authtoken": "two words"}, "not an ngrok authtoken"},
+		{"a wrong authtoken", map[string]any{"provider": "ngrok", "authtoken": badToken}, tunnel.ProblemOf("107").Words},
+		{"an API key of ngrok", map[string]any{"provider": "ngrok", "authtoken": "ak_2abc"}, web.TextAPIKeyNotAuthtoken},
+		{"no word", map[string]any{"provider": "ngrok", "authtoken": "two words"}, web.TextNotAuthtoken},
 		{"external without URL", map[string]any{"provider": "external"}, "public URL"},
 		{"external, http", map[string]any{"provider": "external", "url": "http://example.com"}, "https://"},
 		{"external, a path", map[string]any{"provider": "external", "url": "https://example.com/x"}, "a path"},

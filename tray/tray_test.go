@@ -315,9 +315,9 @@ func TestClicks(t *testing.T) {
 			want string
 		}{
 			{[]string{"Linear", Text("copy")}, "copy-url aaaaaaaaaaaa"},
-			{[]string{"Sentry", "Open"}, "open-endpoint bbbbbbbbbbbb"},
+			{[]string{"Sentry", Text("open")}, "open-endpoint bbbbbbbbbbbb"},
 			{[]string{Text("clients"), "Claude", Text("revoke"), Text("revoke.now")}, "revoke g1"},
-			{[]string{"Pause"}, "pause"},
+			{[]string{Text("pause")}, "pause"},
 			{[]string{Text("dashboard")}, "open-dashboard"},
 		}
 		want := make(map[string]int)
@@ -339,7 +339,7 @@ func TestClicks(t *testing.T) {
 	t.Run("of what is grayed do nothing", func(t *testing.T) {
 		for _, path := range [][]string{
 			{"Connected \u2013 calm-otter.ngrok-free.app"},
-			{"Linear", "Last used 2 minutes ago"},
+			{"Linear", Text("used", Text("ago.minutes", 2))},
 			{"Linear"},
 			{Text("clients"), "Claude", Text("revoke"), "Claude will have to connect again"},
 		} {
@@ -361,7 +361,7 @@ func TestClicks(t *testing.T) {
 		if err := icon.ClickID(old); !traytest.Gone(err) {
 			t.Errorf("got %v, want to be told that it is gone", err)
 		}
-		icon.Click(t, "Pause")
+		icon.Click(t, Text("pause"))
 		if got := a.line("do"); got != "pause" {
 			t.Errorf("a click did %q, want the one after that on the item that is gone", got)
 		}
@@ -387,7 +387,7 @@ func TestLineKeepsItsMeaning(t *testing.T) {
 	s.Endpoints[0].LastUsed = time.Now()
 	a.show(s)
 	after := icon.WaitMenu(t, "the new time", reads(s))
-	open := []string{"Linear", "Open"}
+	open := []string{"Linear", Text("open")}
 	if a, b := before.Find(open...).ID, after.Find(open...).ID; a != b {
 		t.Errorf("a new time made item %d of item %d; an open menu would jump", b, a)
 	}
@@ -593,7 +593,7 @@ func TestIconIsClicked(t *testing.T) {
 			if tt.opens {
 				want = "open-dashboard"
 			}
-			icon.Click(t, "Pause")
+			icon.Click(t, Text("pause"))
 			if got := a.line("do"); got != want {
 				t.Errorf("the first that was done is %q, want %q", got, want)
 			}

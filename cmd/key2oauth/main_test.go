@@ -219,7 +219,7 @@ func TestStartedAtOnce(t *testing.T) {
 			served++
 			continue
 		}
-		if errs[i] == nil || !strings.Contains(errs[i].Error(), "already running") || out[i].String() != "" {
+		if errs[i] == nil || !strings.Contains(errs[i].Error(), instance.ErrRunning.Error()) || out[i].String() != "" {
 			t.Errorf("another program: got %v, %q, want that one is already running", errs[i], out[i].String())
 		}
 	}

@@ -74,6 +74,19 @@ const (
 	TextDiskTrouble      = web.TextDiskTrouble
 	TextDiskFull         = web.TextDiskFull
 	TextDiskFullNext     = web.TextDiskFullNext
+	TextTunnelOnline     = web.TextTunnelOnline // takes the public address
+	TextTestPassed       = web.TextTestPassed
+)
+
+// Titles of what pages on a public origin, and those about a request from
+// there, say.
+var (
+	TitleElsewhere    = web.MessageElsewhere.Title
+	TitleWrongNumber  = web.MessageWrongNumber.Title
+	TitleOtherBrowser = web.MessageOtherBrowser.Title
+	TitleTooMany      = web.MessageTooMany.Title
+	TitleApproved     = web.MessageApprovedElsewhere.Title
+	TitleDenied       = web.MessageDeniedElsewhere.Title
 )
 
 // Notice returns what a page says after the form that key names.

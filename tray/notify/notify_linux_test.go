@@ -66,7 +66,7 @@ func TestDaemon(t *testing.T) {
 	want := traytest.Note{
 		ID: 1, App: "Key2OAuth", Icon: "key2oauth", Summary: tray.Text("notice.request"),
 		Body:    tray.Text("notice.request.body"),
-		Actions: []string{"default", "Review"},
+		Actions: []string{"default", tray.Text("notice.request.button")},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the notification (-want +got):\n%s", diff)

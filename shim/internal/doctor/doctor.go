@@ -101,11 +101,11 @@ func ofFault(f *tunnel.Fault) verdict {
 func (r *round) computer() {
 	st := r.Status()
 	r.look(api.GroupComputer, "version", whatApp, func() verdict {
-		return well(fmt.Sprintf(textVersion, st.Version, runtime.GOOS, runtime.GOARCH))
+		return well(fmt.Sprintf(TextVersion, st.Version, runtime.GOOS, runtime.GOARCH))
 	})
 	r.look(api.GroupComputer, "paused", whatPaused, func() verdict {
 		if st.Paused {
-			return failed(api.WhoseYours, textPaused, nextResume)
+			return failed(api.WhoseYours, TextPaused, NextResume)
 		}
 		return verdict{}
 	})
@@ -117,7 +117,7 @@ func (r *round) computer() {
 			return failed(api.WhoseYours, disk.Words, disk.Next)
 		}
 		if err != nil {
-			return failed(api.WhoseYours, fmt.Sprintf(textState, trimmed(err)), nextState)
+			return failed(api.WhoseYours, fmt.Sprintf(TextState, trimmed(err)), NextState)
 		}
 		return verdict{}
 	})
@@ -133,9 +133,9 @@ func keychain(k api.Keychain) verdict {
 	case api.KeychainFile:
 		return well(k.Words)
 	case api.KeychainMemory:
-		return warn(api.WhoseYours, k.Words, nextKeychain)
+		return warn(api.WhoseYours, k.Words, NextKeychain)
 	}
-	return failed(api.WhoseYours, k.Words, nextUnlock)
+	return failed(api.WhoseYours, k.Words, NextUnlock)
 }
 
 // lowDisk is how much must be free. The state is much smaller, but every change
@@ -150,9 +150,9 @@ func (r *round) disk() verdict {
 	n, err := free(r.Dir)
 	switch {
 	case err != nil:
-		return verdict{state: api.FindingSkipped, words: textDiskUnknown}
+		return verdict{state: api.FindingSkipped, words: TextDiskUnknown}
 	case n < lowDisk:
-		return failed(api.WhoseYours, fmt.Sprintf(textDiskLow, n>>20), nextDisk)
+		return failed(api.WhoseYours, fmt.Sprintf(TextDiskLow, n>>20), NextDisk)
 	}
-	return well(fmt.Sprintf(textDisk, n>>30))
+	return well(fmt.Sprintf(TextDisk, n>>30))
 }

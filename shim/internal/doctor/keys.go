@@ -44,7 +44,7 @@ func (r *round) servers() {
 	all := r.Servers.Endpoints()
 	if len(all) == 0 {
 		r.look(api.GroupServers, "none", whatServers, func() verdict {
-			return verdict{state: api.FindingSkipped, words: textNoServer}
+			return verdict{state: api.FindingSkipped, words: TextNoServer}
 		})
 		return
 	}
@@ -128,11 +128,11 @@ const maxDrift = 2 * time.Minute
 // judgeClock judges how far our clock runs ahead of a server's.
 func judgeClock(ahead time.Duration, host string) verdict {
 	if ahead < -maxDrift || ahead > maxDrift {
-		text := textClockAhead
+		text := TextClockAhead
 		if ahead < 0 {
-			text, ahead = textClockBehind, -ahead
+			text, ahead = TextClockBehind, -ahead
 		}
-		return failed(api.WhoseYours, fmt.Sprintf(text, span(ahead), host), nextClock)
+		return failed(api.WhoseYours, fmt.Sprintf(text, span(ahead), host), NextClock)
 	}
 	return verdict{}
 }
@@ -156,31 +156,31 @@ func judgeTrial(t keyTrial) verdict {
 	case trial.OK:
 		return well(t.words)
 	case trial.Keyless:
-		return warn(api.WhoseYours, t.words, nextKeyless)
+		return warn(api.WhoseYours, t.words, NextKeyless)
 	case noKey:
-		return verdict{state: api.FindingSkipped, words: textNoKey}
+		return verdict{state: api.FindingSkipped, words: TextNoKey}
 	case locked:
-		return failed(api.WhoseYours, t.words, nextUnlock)
+		return failed(api.WhoseYours, t.words, NextUnlock)
 	case otherHeader:
-		return failed(api.WhoseYours, t.words, nextHeader)
+		return failed(api.WhoseYours, t.words, NextHeader)
 	case trial.Rejected:
-		return failed(api.WhoseYours, t.words, nextRejected)
+		return failed(api.WhoseYours, t.words, NextRejected)
 	case trial.NotMCP:
-		return failed(api.WhoseYours, t.words, nextNotMCP)
+		return failed(api.WhoseYours, t.words, NextNotMCP)
 	case trial.Redirect, trial.Refused:
-		return failed(api.WhoseYours, t.words, nextAddress)
+		return failed(api.WhoseYours, t.words, NextAddress)
 	case trial.Busy:
-		return failed(api.WhoseUpstream, t.words, nextBusy)
+		return failed(api.WhoseUpstream, t.words, NextBusy)
 	}
 	switch t.fault {
 	case upstream.FaultName:
-		return failed(api.WhoseYours, t.words, nextName)
+		return failed(api.WhoseYours, t.words, NextName)
 	case upstream.FaultPlain:
-		return failed(api.WhoseYours, t.words, nextPlain)
+		return failed(api.WhoseYours, t.words, NextPlain)
 	case upstream.FaultNetwork:
-		return failed(api.WhoseNetwork, t.words, nextNetwork)
+		return failed(api.WhoseNetwork, t.words, NextNetwork)
 	case upstream.FaultCertificate:
-		return failed(api.WhoseUpstream, t.words, nextCertificate)
+		return failed(api.WhoseUpstream, t.words, NextCertificate)
 	}
-	return failed(api.WhoseUpstream, t.words, nextServer)
+	return failed(api.WhoseUpstream, t.words, NextServer)
 }

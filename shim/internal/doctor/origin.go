@@ -32,14 +32,14 @@ func (r *round) public() {
 	if u := st.Tunnel.Usage; u != nil {
 		r.look(api.GroupPublic, "quota", whatQuota, func() verdict {
 			if u.Warning != "" {
-				return warn(api.WhoseYours, u.Warning, nextQuota)
+				return warn(api.WhoseYours, u.Warning, NextQuota)
 			}
-			return well(fmt.Sprintf(textUsage, u.Requests, u.Bytes>>20))
+			return well(fmt.Sprintf(TextUsage, u.Requests, u.Bytes>>20))
 		})
 	}
 	if len(st.Tunnel.Stranded) > 0 {
 		r.look(api.GroupPublic, "address", whatAddress, func() verdict {
-			return warn(api.WhoseYours, fmt.Sprintf(textStranded, strings.Join(st.Tunnel.Stranded, ", ")), nextStranded)
+			return warn(api.WhoseYours, fmt.Sprintf(TextStranded, strings.Join(st.Tunnel.Stranded, ", ")), NextStranded)
 		})
 	}
 	if v.state == api.FindingOK && st.PublicOrigin != nil && r.reach(*st.PublicOrigin) {
@@ -55,9 +55,9 @@ func judgeTunnel(t api.TunnelStatus) verdict {
 	case api.TunnelOff:
 		return verdict{state: api.FindingSkipped, words: t.Words}
 	case api.TunnelConnecting:
-		return warn(api.WhoseNetwork, textConnecting, nextConnecting)
+		return warn(api.WhoseNetwork, TextConnecting, NextConnecting)
 	case api.TunnelPaused:
-		return failed(api.WhoseYours, t.Words, nextResume)
+		return failed(api.WhoseYours, t.Words, NextResume)
 	case api.TunnelLocked:
 		return failed(api.WhoseYours, t.Words, t.Next)
 	}
@@ -104,7 +104,7 @@ func (h *hops) words() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(textReach, strings.Join(parts, ", "))
+	return fmt.Sprintf(TextReach, strings.Join(parts, ", "))
 }
 
 // reach goes out to the internet and comes back in by the public origin.
@@ -118,7 +118,7 @@ func (r *round) reach(origin string) bool {
 			return ofFault(f)
 		}
 		if err != nil {
-			return failed(api.WhoseNetwork, fmt.Sprintf(textUntried, trimmed(err)), nextUntried)
+			return failed(api.WhoseNetwork, fmt.Sprintf(TextUntried, trimmed(err)), NextUntried)
 		}
 		return well(h.words())
 	})
@@ -221,7 +221,7 @@ func (v *visitor) send(method, path, contentType, body string) (res *http.Respon
 func (v *visitor) open(method, path, contentType, body string) (*http.Response, *verdict) {
 	req, err := http.NewRequestWithContext(v.ctx, method, v.check.Origin+path, strings.NewReader(body))
 	if err != nil {
-		w := failed(api.WhoseOurs, textNoRequest, nextReport)
+		w := failed(api.WhoseOurs, TextNoRequest, NextReport)
 		return nil, &w
 	}
 	req.Header.Set(selfcheck.Header, v.check.Nonce)
@@ -249,9 +249,9 @@ func (v *visitor) open(method, path, contentType, body string) (*http.Response, 
 // broken says why there was no answer.
 func (v *visitor) broken(err error) verdict {
 	if v.group == api.GroupLocal {
-		return failed(api.WhoseYours, fmt.Sprintf(textUnreachable, reason(err)), nextFirewall)
+		return failed(api.WhoseYours, fmt.Sprintf(TextUnreachable, reason(err)), NextFirewall)
 	}
-	return failed(api.WhoseNetwork, fmt.Sprintf(textBroke, reason(err)), nextBroke)
+	return failed(api.WhoseNetwork, fmt.Sprintf(TextBroke, reason(err)), NextBroke)
 }
 
 // reason is an error without its URL, whose query may hold secrets.
@@ -275,13 +275,13 @@ func judgeStrange(group string, status int, h http.Header, body []byte) verdict 
 	code := h.Get("Ngrok-Error-Code")
 	switch {
 	case group == api.GroupLocal:
-		return failed(api.WhoseOurs, fmt.Sprintf(textOurAnswer, status), nextReport)
+		return failed(api.WhoseOurs, fmt.Sprintf(TextOurAnswer, status), NextReport)
 	case code != "":
-		return failed(api.WhoseNgrok, fmt.Sprintf(textNgrokAnswered, code), nextNgrokAnswered)
+		return failed(api.WhoseNgrok, fmt.Sprintf(TextNgrokAnswered, code), NextNgrokAnswered)
 	case html || status == http.StatusForbidden:
-		return failed(api.WhoseYours, textBots, nextBots)
+		return failed(api.WhoseYours, TextBots, NextBots)
 	}
-	return failed(api.WhoseYours, fmt.Sprintf(textChanged, status), nextChanged)
+	return failed(api.WhoseYours, fmt.Sprintf(TextChanged, status), NextChanged)
 }
 
 func (v *visitor) mcp() string { return "/" + v.check.Slug + "/mcp" }
@@ -316,7 +316,7 @@ func (v *visitor) challenge() verdict {
 	}
 	want := v.check.Origin + "/.well-known/oauth-protected-resource" + v.mcp()
 	if v.group == api.GroupPublic && res.StatusCode == http.StatusUnauthorized && res.Header.Get("WWW-Authenticate") == "" {
-		return failed(api.WhoseYours, textNoChallenge, nextPassHeader)
+		return failed(api.WhoseYours, TextNoChallenge, NextPassHeader)
 	}
 	if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != http.StatusUnauthorized || !strings.Contains(got, want) {
 		return v.strange(res, b)
@@ -357,7 +357,7 @@ func (v *visitor) page() verdict {
 	case problem != nil:
 		return *problem
 	case res.Header.Get("Ngrok-Error-Code") == "ERR_NGROK_6024":
-		return verdict{state: api.FindingWarn, whose: api.WhoseNgrok, words: textNgrokPage, next: nextNgrokPage}
+		return verdict{state: api.FindingWarn, whose: api.WhoseNgrok, words: TextNgrokPage, next: NextNgrokPage}
 	case v.group == api.GroupLocal && res.StatusCode == http.StatusSeeOther, res.StatusCode == http.StatusOK && bytes.Contains(b, []byte("Key2OAuth")):
 		return verdict{}
 	}
@@ -389,7 +389,7 @@ func (v *visitor) tokens(params url.Values) verdict {
 func (v *visitor) token() verdict {
 	code, err := v.check.Code(v.client, callback, v.challengeCode())
 	if err != nil {
-		return failed(api.WhoseOurs, textNoAccess, nextReport)
+		return failed(api.WhoseOurs, TextNoAccess, NextReport)
 	}
 	return v.tokens(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {v.verifier}, "redirect_uri": {callback}})
 }
@@ -408,7 +408,7 @@ func (v *visitor) call() verdict {
 		return *problem
 	}
 	if v.group == api.GroupPublic && res.StatusCode == http.StatusUnauthorized {
-		return failed(api.WhoseYours, textNoToken, nextPassHeader)
+		return failed(api.WhoseYours, TextNoToken, NextPassHeader)
 	}
 	if res.StatusCode != http.StatusOK || !bytes.Contains(b, []byte(selfcheck.Answer)) {
 		return v.strange(res, b)
@@ -442,9 +442,9 @@ func (v *visitor) stream() verdict {
 	case strings.Contains(last, selfcheck.Streamed):
 		return verdict{}
 	case v.group == api.GroupLocal:
-		return failed(api.WhoseOurs, textOurStream, nextReport)
+		return failed(api.WhoseOurs, TextOurStream, NextReport)
 	}
-	return failed(api.WhoseYours, textHeldBack, nextHeldBack)
+	return failed(api.WhoseYours, TextHeldBack, NextHeldBack)
 }
 
 // revoke ends the access, and checks that it has ended.

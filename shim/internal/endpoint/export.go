@@ -36,6 +36,12 @@ type ExportedEndpoint struct {
 // rejected, because it may mean something that this version does not know.
 const exportFormat = "key2oauth endpoints 1"
 
+// What is wrong with other files. Tests compare with it.
+const (
+	TextNotExported = "This file was not exported by Key2OAuth."
+	TextExportLarge = "This file is too large to be an export of Key2OAuth."
+)
+
 // MaxExport bounds a file's size, and MaxEndpoints its number of endpoints.
 const (
 	MaxExport    = 1 << 20
@@ -60,20 +66,20 @@ func NewExport(all []Endpoint) Export {
 // of the file but names.
 func ParseExport(b []byte) ([]Endpoint, error) {
 	if len(b) > MaxExport {
-		return nil, problem.Sentence("This file is too large to be an export of Key2OAuth.")
+		return nil, problem.Sentence(TextExportLarge)
 	}
 	b = bytes.TrimPrefix(b, []byte("\ufeff")) // from an editor on Windows
 	var x Export
 	d := json.NewDecoder(bytes.NewReader(b))
 	if err := d.Decode(&x); err != nil {
-		return nil, problem.Sentence("This file was not exported by Key2OAuth.")
+		return nil, problem.Sentence(TextNotExported)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, problem.Sentence("There is extra text after the end of the export.")
 	}
 	switch name, _, _ := strings.Cut(exportFormat, " 1"); {
 	case !strings.HasPrefix(x.Format, name+" "):
-		return nil, problem.Sentence("This file was not exported by Key2OAuth.")
+		return nil, problem.Sentence(TextNotExported)
 	case x.Format != exportFormat:
 		return nil, problem.Sentence("This file comes from a newer version of Key2OAuth. Install that version first.")
 	case len(x.Endpoints) > MaxEndpoints:

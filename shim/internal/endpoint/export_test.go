@@ -26,10 +26,10 @@ func TestParseExport(t *testing.T) {
 		{"mark of an editor", "\ufeff" + file(good) + "\r\n", "Linear"},
 		{"fields of a later version", strings.Replace(file(good), `{"slug"`, `{"color":"red","slug"`, 1), "Linear"},
 		{"a query is dropped", file(entry("k3v9x2m7q4ab", "Linear", "https://a.example/mcp?key=1", "")), "Linear"},
-		{"empty", "", "not exported by"},
-		{"not JSON", "endpoints:", "not exported by"},
-		{"a list", "[]", "not exported by"},
-		{"another JSON", `{"mcpServers":{}}`, "not exported by"},
+		{"empty", "", TextNotExported},
+		{"not JSON", "endpoints:", TextNotExported},
+		{"a list", "[]", TextNotExported},
+		{"another JSON", `{"mcpServers":{}}`, TextNotExported},
 		{"newer", strings.Replace(file(good), "endpoints 1", "endpoints 2", 1), "newer version"},
 		{"two documents", file() + file(), "after the end"},
 		{"slug", file(good, entry("K3V9X2M7Q4AB", "Notes", "https://a.example/mcp", "")), `Server 2 in the file, "Notes"`},
@@ -40,7 +40,7 @@ func TestParseExport(t *testing.T) {
 		{"header", file(entry("k3v9x2m7q4ab", "x", "https://a.example/", "Host")), "Server 1"},
 		{"name", file(entry("k3v9x2m7q4ab", strings.Repeat("x", 81), "https://a.example/", "")), "longer"},
 		{"too many", file(strings.Split(strings.Repeat(good+"\n", MaxEndpoints+1)[:(len(good)+1)*(MaxEndpoints+1)-1], "\n")...), "more than"},
-		{"too large", file(good) + strings.Repeat(" ", MaxExport), "too large"},
+		{"too large", file(good) + strings.Repeat(" ", MaxExport), TextExportLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			all, err := ParseExport([]byte(tt.file))

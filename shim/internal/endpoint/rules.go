@@ -50,6 +50,10 @@ const maxURL = 2048
 // plainNote comes with an http upstream on the network.
 const plainNote = "This address is not encrypted. Others on this network could read the key."
 
+// TextUseHTTPS is what is wrong with an http upstream on the internet. Tests
+// compare with it.
+const TextUseHTTPS = "Use https:// for this address: it is public, and http would send the key unencrypted."
+
 // ParseUpstream checks a typed upstream URL. Errors and note are sentences for
 // people. note is not empty if the key will cross the network unencrypted.
 // Whether a name really leads to the private network is decided when
@@ -130,7 +134,7 @@ func parseHost(u *url.URL) (string, error) {
 		}
 		if why := safedial.Judge(addr, u.Scheme); why != "" {
 			if safedial.Judge(addr, "https") == "" {
-				return "", problem.Sentence("Use https:// for this address: it is public, and http would send the key unencrypted.")
+				return "", problem.Sentence(TextUseHTTPS)
 			}
 			return "", problem.Sentence(fmt.Sprintf("Key2OAuth does not connect to %s: %s.", addr, why))
 		}

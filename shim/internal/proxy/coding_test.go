@@ -117,7 +117,7 @@ func TestUnknownCoding(t *testing.T) {
 	// The key is judged all the same.
 	o := newOrigin(t, answerWith(401, "application/json", "opaque", "Content-Encoding", "zstd"))
 	b := newBench(t, o.URL+"/mcp")
-	if res, body := b.post(t, callBody); res.StatusCode != 200 || !strings.Contains(body, "rejected the API key") {
+	if res, body := b.post(t, callBody); res.StatusCode != 200 || !strings.Contains(body, TextRejected) {
 		t.Errorf("a 401: got %d %q", res.StatusCode, body)
 	}
 }

@@ -407,7 +407,7 @@ func TestP08LegacyRepair(t *testing.T) {
 	more <- "1}\n\ndata: next\n\n"
 	s.expect(half[100:] + "1}\n\nevent: message\ndata: ")
 	got := s.line()
-	if !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"Linear: the server rejected the API key.`) ||
+	if !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"`+deadWords) ||
 		!strings.HasSuffix(got, `"isError":true}}`) {
 		t.Errorf("got %q for the call", got)
 	}

@@ -56,6 +56,10 @@ func (a *activeCall) rejected() {
 	a.write(body)
 }
 
+// TextRejected is what apps are told after a server's name. Tests compare with
+// it.
+const TextRejected = "the server rejected the API key. Open Key2OAuth on your computer to replace it."
+
 // repair makes the answer to a call with a dead key, and sets its headers. It
 // starts no login, which could not help, and says in the client's protocol what
 // the owner has to do. If answers come down a legacy stream, so does this one.
@@ -63,7 +67,7 @@ func (a *activeCall) rejected() {
 func (a *activeCall) repair() (status int, body []byte) {
 	a.dead = true
 	a.take()
-	words := a.words("the server rejected the API key. Open Key2OAuth on your computer to replace it.")
+	words := a.words(TextRejected)
 	h := a.w.Header()
 	harden(h)
 	h["Cache-Control"] = valueNoStore

@@ -20,7 +20,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
-const deadWords = "Linear: the server rejected the API key. Open Key2OAuth on your computer to replace it."
+const deadWords = "Linear: " + TextRejected
 
 // newMCPBench puts a proxy in front of an MCP server that rejects our key.
 func newMCPBench(t *testing.T) (*shimtest.Upstream, *bench) {

@@ -63,12 +63,19 @@ func Diagnose(a Attempt, c Circumstances) Diagnosis {
 			d.State = Going
 		}
 	}
-	k := causes[d.Cause]
-	d.Whose, d.Words, d.Next = k.whose, fill(k.words, unnamed, a), fill(k.next, "The app", a)
+	d.Whose = causes[d.Cause].whose
+	d.Words, d.Next = Words(d.Cause, a)
 	if d.State == Going {
 		d.Whose, d.Words, d.Next = NoParty, going[top], ""
 	}
 	return d
+}
+
+// Words returns what people are told about a cause, and what to do. Tests
+// compare with it.
+func Words(cause string, a Attempt) (words, next string) {
+	k := causes[cause]
+	return fill(k.words, unnamed, a), fill(k.next, "The app", a)
 }
 
 // refusal returns what stops an attempt: a refusal no earlier on the way, and

@@ -1,0 +1,79 @@
+// Package catalogue is where tests outside shim find the sentences that people
+// read, so that they compare with these and not with English of their own. The
+// sentences of pages are in package shimtest, and those about the tunnel in
+// package tunnel.
+package catalogue
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/doctor"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/proxy"
+	"github.com/key2oauth/key2oauth/shim/internal/timeline"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
+)
+
+// What the doctor finds, and says to do.
+const (
+	TextDiskLow     = doctor.TextDiskLow // takes the megabytes that are free
+	NextDisk        = doctor.NextDisk
+	NextResume      = doctor.NextResume
+	NextUnlock      = doctor.NextUnlock
+	TextClockAhead  = doctor.TextClockAhead // takes a time and a host
+	TextClockBehind = doctor.TextClockBehind
+	NextClock       = doctor.NextClock
+
+	TextBots        = doctor.TextBots
+	NextBots        = doctor.NextBots
+	TextNoChallenge = doctor.TextNoChallenge
+	TextNoToken     = doctor.TextNoToken
+	NextPassHeader  = doctor.NextPassHeader
+	TextHeldBack    = doctor.TextHeldBack
+	NextHeldBack    = doctor.NextHeldBack
+	NextNgrokPage   = doctor.NextNgrokPage
+
+	NextKeyless     = doctor.NextKeyless
+	NextHeader      = doctor.NextHeader
+	NextRejected    = doctor.NextRejected
+	NextNotMCP      = doctor.NextNotMCP
+	NextAddress     = doctor.NextAddress
+	NextBusy        = doctor.NextBusy
+	NextName        = doctor.NextName
+	NextPlain       = doctor.NextPlain
+	NextCertificate = doctor.NextCertificate
+	NextServer      = doctor.NextServer
+)
+
+// What the owner and apps are told when something is wrong.
+const (
+	TextKeyRejected = proxy.TextRejected
+	TextUseHTTPS    = endpoint.TextUseHTTPS
+	TextNotExported = endpoint.TextNotExported
+)
+
+// The headings of reports as text, by the names that findings have for them.
+var (
+	ReportGroups = web.ReportGroups
+	ReportMarks  = web.ReportMarks
+	ReportWhose  = web.ReportWhose
+	ReportNext   = web.ReportNext
+)
+
+// Cause returns what a timeline says about a cause, and what to do, for an app
+// as people know it.
+func Cause(cause, app string) (words, next string) {
+	return timeline.Words(cause, timeline.Attempt{App: app})
+}
+
+var verb = regexp.MustCompile(`%[a-z]`)
+
+// Fits reports whether text is made of a sentence that takes something.
+func Fits(sentence, text string) bool {
+	parts := verb.Split(sentence, -1)
+	for i, p := range parts {
+		parts[i] = regexp.QuoteMeta(p)
+	}
+	return regexp.MustCompile("^" + strings.Join(parts, ".+") + "$").MatchString(text)
+}
