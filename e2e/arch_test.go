@@ -260,6 +260,7 @@ var linked = []string{
 }
 
 func TestImportsPointDown(t *testing.T) {
+	t.Parallel()
 	std := make(map[string]bool)
 	for _, p := range goList(t, nil, "std") {
 		std[p] = true
@@ -286,6 +287,7 @@ func TestImportsPointDown(t *testing.T) {
 // TestShimStandsAlone checks that a program which uses shim links neither a
 // tunnel service nor a tray.
 func TestShimStandsAlone(t *testing.T) {
+	t.Parallel()
 	for _, p := range goList(t, nil, "-deps", "./shim") {
 		for _, module := range []string{"golang.ngrok.com", "fyne.io/systray", "github.com/esiqveland/notify"} {
 			if p == module || strings.HasPrefix(p, module+"/") {
@@ -310,6 +312,7 @@ func permits(allowed []string, imp string) bool {
 // TestLinkedModules compares the program's modules with a list, which makes a
 // new module visible in review.
 func TestLinkedModules(t *testing.T) {
+	t.Parallel()
 	var got []string
 	for _, goos := range []string{"linux", "windows", "darwin"} {
 		env := []string{"GOOS=" + goos, "CGO_ENABLED=0"}
@@ -332,6 +335,7 @@ func TestLinkedModules(t *testing.T) {
 // TestBudgets lists the files and functions that are too long to read in one
 // sitting, and fails for those far over the limit.
 func TestBudgets(t *testing.T) {
+	t.Parallel()
 	const file, fileLimit, function, functionLimit = 500, 700, 80, 130
 	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
 		switch {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -82,30 +81,5 @@ func TestM03AuthorizationConformance(t *testing.T) {
 	t.Logf("%d checks passed", passed)
 	if passed == 0 {
 		t.Error("no check passed")
-	}
-}
-
-// TestD04PublicClients reads the metadata of the built program as a client
-// without a secret does.
-func TestD04PublicClients(t *testing.T) {
-	t.Parallel()
-	a := startApp(t)
-	resp, err := http.Get(a.origin + "/.well-known/oauth-authorization-server")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var m struct {
-		Methods []string `json:"token_endpoint_auth_methods_supported"`
-		CIMD    bool     `json:"client_id_metadata_document_supported"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&m); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Contains(m.Methods, "none") {
-		t.Errorf("token_endpoint_auth_methods_supported is %q, want none among them", m.Methods)
-	}
-	if !m.CIMD {
-		t.Error("client_id_metadata_document_supported is not true")
 	}
 }

@@ -265,26 +265,3 @@ func (a *app) mustBlame(id, state, whose, words, next string) {
 		a.t.Errorf("got %+v, want %s, %s, %q and %q", f, state, whose, words, next)
 	}
 }
-
-// TestDoctorClock checks that the doctor compares this computer's clock with
-// the time that servers report.
-func TestDoctorClock(t *testing.T) {
-	testenv.Slow(t)
-	t.Parallel()
-	a := startApp(t)
-	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
-	signedIn(t, a, a.addEndpoint("Linear", up.URL, up.Key()).Local, up.Key())
-	if c := a.doctor(); !c.OK || c.find("servers.clock").State != "ok" {
-		t.Fatalf("with the right clock the doctor says %+v", c.Findings)
-	}
-	for ahead, want := range map[time.Duration]string{time.Hour: catalogue.TextClockAhead, -3 * time.Hour: catalogue.TextClockBehind} {
-		up.Break(func(w http.ResponseWriter, _ *http.Request) bool {
-			w.Header().Set("Date", time.Now().Add(-ahead).UTC().Format(http.TimeFormat))
-			return false // everything else is as usual
-		})
-		a.mustBlame("servers.clock", "failed", "yours", "", catalogue.NextClock)
-		if got := a.doctor().find("servers.clock").Words; !catalogue.Fits(want, got) {
-			t.Errorf("the doctor says %q, want %q", got, want)
-		}
-	}
-}

@@ -224,6 +224,7 @@ var teal = color.NRGBA{0x0b, 0x6a, 0x5f, 0xff}
 // TestWindowsPrograms inspects the two installed programs. They differ only in
 // their window, and have an icon, a version and a signature.
 func TestWindowsPrograms(t *testing.T) {
+	t.Parallel()
 	m := released(t)
 	for _, arch := range []struct{ name, machine string }{{"amd64", "8664"}, {"arm64", "aa64"}} {
 		for kind, name := range map[string]string{"console": "console.exe", "gui": "gui.exe"} {
@@ -283,6 +284,7 @@ func (m made) signed(file string) {
 // TestSigning signs with what the release workflow provides, and signs nothing
 // if it provides nothing.
 func TestSigning(t *testing.T) {
+	t.Parallel()
 	m := released(t)
 	openssl, osslsigncode := testenv.Need(t, "openssl"), testenv.Need(t, "osslsigncode")
 	run := func(env []string, name string, args ...string) string {

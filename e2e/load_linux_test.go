@@ -38,7 +38,7 @@ const (
 // open to them. Every call must get its answer, no stream may be delayed or
 // cut, memory must stay bounded, and nothing from the flood may be written to
 // disk. The speed is only reported.
-func TestR08P23Load(t *testing.T) {
+func TestR08P23Load(t *testing.T) { // not parallel: it needs the machine alone
 	testenv.Slow(t)
 	needFiles(t, 4*loadStreams)
 	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})

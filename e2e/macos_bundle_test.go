@@ -17,6 +17,7 @@ import (
 // system can. This build of the program has no tray, and only the linker has
 // signed it.
 func TestMacOSBundle(t *testing.T) {
+	t.Parallel()
 	isoinfo := testenv.Need(t, "isoinfo")
 	m := released(t)
 	image := m.file("installers/Key2OAuth-" + m.version + "-macos.dmg")

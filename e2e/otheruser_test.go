@@ -18,6 +18,7 @@ import (
 // stolen everything that a request could carry: the admin token, the owner's
 // cookie and form tokens. The same bytes must succeed for our own user.
 func TestL01OtherUser(t *testing.T) {
+	t.Parallel()
 	setpriv := testenv.Need(t, "setpriv")
 	if os.Getuid() != 0 {
 		testenv.Skip(t, "needs root to become another user")

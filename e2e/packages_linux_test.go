@@ -237,6 +237,7 @@ var tolerated = []string{
 
 // TestDesktopFiles checks what desktops read.
 func TestDesktopFiles(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join("..", "cmd", "key2oauth", "packaging", "linux")
 	for _, args := range [][]string{
 		{"desktop-file-validate", filepath.Join(dir, "key2oauth.desktop")},
@@ -252,6 +253,7 @@ func TestDesktopFiles(t *testing.T) {
 // TestRPMPackage installs the RPM package into a folder with a separate
 // database, runs the program, and removes it.
 func TestRPMPackage(t *testing.T) {
+	t.Parallel()
 	m := released(t)
 	rpm := testenv.Need(t, "rpm")
 	file, root := m.file("key2oauth-*.x86_64.rpm"), t.TempDir()

@@ -2,13 +2,8 @@ package e2e
 
 import (
 	"net/http"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -51,49 +46,5 @@ func TestN02N05Meter(t *testing.T) {
 	}
 	if got := mustMatch("after calls on this machine").Usage; got.Requests != after.Requests || got.Bytes != after.Bytes {
 		t.Errorf("calls on this machine were counted: %+v, before %+v", got, after)
-	}
-}
-
-// TestN02Warning uses up four fifths of the free plan's monthly allowance.
-func TestN02Warning(t *testing.T) {
-	testenv.Slow(t)
-	t.Parallel()
-	a := startTunneled(t)
-	limit := a.tunnel().Usage.MaxRequests
-	if limit < 1000 || limit > 100_000 {
-		t.Fatalf("the limit is %d requests", limit)
-	}
-	begin := time.Now()
-	var sent atomic.Int64
-	spend := func(until int64) {
-		var wg sync.WaitGroup
-		for range 16 {
-			wg.Go(func() {
-				c := a.world.Client(true)
-				for sent.Add(1) <= until {
-					resp, err := c.Get(publicOrigin + "/nothing")
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					resp.Body.Close()
-				}
-			})
-		}
-		wg.Wait()
-		sent.Store(until)
-	}
-	spend(limit*8/10 - 100)
-	if got := a.tunnel().Usage; got.Warning != "" {
-		t.Errorf("at %d of %d requests there is the warning %q", got.Requests, limit, got.Warning)
-	}
-	spend(limit * 8 / 10)
-	got := a.tunnel().Usage
-	t.Logf("%d requests in %v: %q", got.Requests, time.Since(begin).Round(time.Second), got.Warning)
-	if got.Warning == "" {
-		t.Errorf("at %d of %d requests there is no warning", got.Requests, limit)
-	}
-	if out := a.run("", "tunnel"); !strings.Contains(unwrapped(out), got.Warning) {
-		t.Errorf("key2oauth tunnel does not show the warning:\n%s", out)
 	}
 }

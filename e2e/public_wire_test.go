@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,114 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
-
-// TestDiscoveryThroughTunnel sends requests as clients on the internet do, and
-// as an attacker who tries to inject another host name.
-func TestDiscoveryThroughTunnel(t *testing.T) {
-	t.Parallel()
-	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true})
-	a := startTunneled(t)
-	e := a.addEndpoint("Linear", up.URL, "")
-	const server, resource = "/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource"
-	ask := func(t *testing.T, method, path string, header ...string) reply {
-		t.Helper()
-		req, err := http.NewRequest(method, publicOrigin+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := 0; i < len(header); i += 2 {
-			req.Header.Set(header[i], header[i+1])
-		}
-		return send(t, a.http(), req)
-	}
-	decode := func(t *testing.T, r reply) (m map[string]any) {
-		t.Helper()
-		if err := json.Unmarshal([]byte(r.Body), &m); r.Status != http.StatusOK || err != nil {
-			t.Fatalf("got %d %q, want JSON", r.Status, r.Body)
-		}
-		return m
-	}
-	t.Run("D01 issuer", func(t *testing.T) {
-		if got := decode(t, ask(t, "GET", server))["issuer"]; got != publicOrigin {
-			t.Errorf("the issuer is %v, want %s", got, publicOrigin)
-		}
-	})
-	t.Run("D08 resource", func(t *testing.T) {
-		got := decode(t, ask(t, "GET", resource+"/"+e.Slug+"/mcp"))
-		if got["resource"] != e.MCP {
-			t.Errorf("the resource is %v, want %s", got["resource"], e.MCP)
-		}
-		if diff := cmp.Diff([]any{publicOrigin}, got["authorization_servers"]); diff != "" {
-			t.Errorf("authorization servers (-want +got):\n%s", diff)
-		}
-	})
-	t.Run("D10 no document for the whole origin", func(t *testing.T) {
-		if got := ask(t, "GET", resource); got.Status != http.StatusNotFound {
-			t.Errorf("got %d %s, want 404", got.Status, got.Body)
-		}
-	})
-	t.Run("D15 forged names", func(t *testing.T) {
-		for _, path := range []string{server, resource + "/" + e.Slug + "/mcp"} {
-			want := ask(t, "GET", path).Body
-			got := ask(t, "GET", path, "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "http", "Forwarded", "host=evil.example").Body
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("forged headers change %s (-want +got):\n%s", path, diff)
-			}
-		}
-	})
-	t.Run("W01 challenge", func(t *testing.T) {
-		want := `resource_metadata="` + publicOrigin + resource + "/" + e.Slug + `/mcp"`
-		for _, method := range []string{"POST", "GET", "DELETE"} {
-			got := ask(t, method, "/"+e.Slug+"/mcp", "X-Forwarded-Host", "evil.example")
-			if c := got.Header.Values("WWW-Authenticate"); got.Status != http.StatusUnauthorized || len(c) != 1 || !strings.HasPrefix(c[0], "Bearer ") || !strings.Contains(c[0], want) {
-				t.Errorf("%s = %d with the challenge %q, want 401 with %s", method, got.Status, c, want)
-			}
-		}
-	})
-	t.Run("W06 T16 tokens of two origins", func(t *testing.T) {
-		far := signedIn(t, a, e.MCP, up.Key())
-		here := signedInHere(t, a, e, up.Key())
-		for _, tt := range []struct {
-			u        *user
-			endpoint string
-			want     int
-		}{
-			{far, e.MCP, http.StatusOK}, {here, e.Local, http.StatusOK},
-			{far, e.Local, http.StatusUnauthorized}, {here, e.MCP, http.StatusUnauthorized},
-		} {
-			via := fresh
-			if tt.endpoint == e.MCP {
-				via = a.http()
-			}
-			if got := post(t, via, tt.endpoint, tt.u.Access, ping).Status; got != tt.want {
-				t.Errorf("a token of %s at %s = %d, want %d", tt.u.Issuer, tt.endpoint, got, tt.want)
-			}
-		}
-		if status, body := here.PostForm("/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {far.Refresh}, "client_id": {far.ID}}); status != http.StatusBadRequest {
-			t.Errorf("a refresh token at the other origin = %d %v, want 400", status, body)
-		}
-		far.mustAll("after a try at the other origin")
-	})
-	t.Run("X05 pages of other sites", func(t *testing.T) {
-		u := signedIn(t, a, e.MCP, up.Key())
-		for origin, want := range map[string]int{"null": http.StatusForbidden, "https://claude.ai": http.StatusOK, "http://evil.example": http.StatusForbidden} {
-			req, err := http.NewRequest("POST", e.MCP, strings.NewReader(ping))
-			if err != nil {
-				t.Fatal(err)
-			}
-			mcpHeader(req, u.Access)
-			req.Header.Set("Origin", origin)
-			if got := send(t, a.http(), req); got.Status != want {
-				t.Errorf("Origin %s = %d, want %d", origin, got.Status, want)
-			}
-		}
-	})
-}
 
 // TestProxyThroughTunnel checks that upstream and client exchange the same
 // messages as without a tunnel.

@@ -16,11 +16,6 @@ import (
 func TestN01N03N04N06Words(t *testing.T) {
 	t.Parallel()
 	const domain, renamed = tunneltest.DefaultDomain, "brisk-heron-renamed.ngrok-free.app"
-	refuseAll := func(code, text string) tunneltest.Config {
-		return tunneltest.Config{OnAuth: func(tunneltest.Auth) *tunneltest.Refusal {
-			return &tunneltest.Refusal{Code: "ERR_NGROK_" + code, Text: text + " Your authtoken: " + authtoken}
-		}}
-	}
 	said := func(c tunnel.Cause) string { return tunnel.ProblemOf(c).Words }
 	tests := []struct {
 		name   string
@@ -44,16 +39,6 @@ func TestN01N03N04N06Words(t *testing.T) {
 			name:   "N04 address held elsewhere",
 			before: func(w *world) { w.Hold(domain) },
 			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_334", Words: said("334")},
-		},
-		{
-			name:   "N04 too many sessions",
-			config: refuseAll("108", "Your account is limited to 1 simultaneous session."),
-			want:   tunnelInfo{State: "retrying", Code: "ERR_NGROK_108", Words: said("108")},
-		},
-		{
-			name:   "N04 program too old",
-			config: refuseAll("120", "This agent is too old."),
-			want:   tunnelInfo{State: "failed", Code: "ERR_NGROK_120", Words: said("120")},
 		},
 		{
 			name:   "N04 service gone",

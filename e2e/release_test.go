@@ -66,6 +66,7 @@ func (m made) file(pattern string) string {
 // TestReleaseArchives inspects each archive. It must have the program for its
 // system and the files that belong to it.
 func TestReleaseArchives(t *testing.T) {
+	t.Parallel()
 	m := released(t)
 	for _, tt := range []struct{ name, program, machine string }{
 		{"linux_amd64.tar.gz", "key2oauth", "EM_X86_64"},
@@ -180,6 +181,7 @@ func machine(t *testing.T, program []byte) string {
 // TestReleaseChecksums compares the list of checksums with the files. Every
 // published file must be on the list.
 func TestReleaseChecksums(t *testing.T) {
+	t.Parallel()
 	m := released(t)
 	list, err := os.ReadFile(m.file("*_checksums.txt"))
 	if err != nil {

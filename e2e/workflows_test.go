@@ -13,6 +13,7 @@ import (
 // runs is pinned to the last byte, and its permissions are no wider than
 // necessary.
 func TestWorkflows(t *testing.T) {
+	t.Parallel()
 	// What the jobs of a workflow may write.
 	writes := map[string][]string{
 		"release.yml":   {"contents"},        // the draft of a release

@@ -3,6 +3,7 @@ package shim_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -205,11 +206,16 @@ func TestC05BadDocuments(t *testing.T) {
 	})
 }
 
-// TestD04Advertised: clients are told that documents are supported.
+// TestD04Advertised: clients are told that documents are supported, and that a
+// client needs no secret.
 func TestD04Advertised(t *testing.T) {
 	p := start(t)
 	req := must(http.NewRequest("GET", p.origin+"/.well-known/oauth-authorization-server", nil))
-	if status, doc := p.send(req); status != http.StatusOK || doc["client_id_metadata_document_supported"] != true {
+	status, doc := p.send(req)
+	if status != http.StatusOK || doc["client_id_metadata_document_supported"] != true {
 		t.Errorf("metadata = %d %v, want client_id_metadata_document_supported", status, doc)
+	}
+	if methods, _ := doc["token_endpoint_auth_methods_supported"].([]any); !slices.Contains(methods, any("none")) {
+		t.Errorf("token_endpoint_auth_methods_supported is %q, want none among them", methods)
 	}
 }

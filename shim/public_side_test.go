@@ -74,17 +74,17 @@ func TestPublicMetadata(t *testing.T) {
 	p := startPublic(t)
 	slug, _ := p.add("http://127.0.0.1:1/mcp", map[string]any{"display_name": "Quarterly Finance"})
 	for _, tt := range []struct{ name, path, want string }{
-		{"D01 issuer", "/.well-known/oauth-authorization-server", `"issuer":"` + publicOrigin + `"`},
-		{"D08 resource", "/.well-known/oauth-protected-resource/" + slug + "/mcp", `"resource":"` + publicOrigin + "/" + slug + `/mcp"`},
-		{"D08 authorization server", "/.well-known/oauth-protected-resource/" + slug + "/mcp", `"authorization_servers":["` + publicOrigin + `"]`},
+		{"D01 D15 issuer", "/.well-known/oauth-authorization-server", `"issuer":"` + publicOrigin + `"`},
+		{"D08 D15 resource", "/.well-known/oauth-protected-resource/" + slug + "/mcp", `"resource":"` + publicOrigin + "/" + slug + `/mcp"`},
+		{"D08 D15 authorization server", "/.well-known/oauth-protected-resource/" + slug + "/mcp", `"authorization_servers":["` + publicOrigin + `"]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			resp, body := p.get(tt.path, "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "http")
+			resp, body := p.get(tt.path, "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "http", "Forwarded", "host=evil.example")
 			if resp.StatusCode != http.StatusOK || !strings.Contains(body, tt.want) {
 				t.Errorf("GET %s = %d %s, want %s in it", tt.path, resp.StatusCode, body, tt.want)
 			}
 			if strings.Contains(body, "evil.example") || strings.Contains(body, "http://") {
-				t.Errorf("D15 a header of the request changed %s", body)
+				t.Errorf("a header of the request changed %s", body)
 			}
 		})
 	}
@@ -94,10 +94,14 @@ func TestPublicMetadata(t *testing.T) {
 		}
 	})
 	t.Run("W01 the challenge names the public metadata", func(t *testing.T) {
-		resp, _ := p.get("/" + slug + "/mcp")
 		want := `resource_metadata="` + publicOrigin + "/.well-known/oauth-protected-resource/" + slug + `/mcp"`
-		if got := resp.Header.Get("WWW-Authenticate"); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(got, want) {
-			t.Errorf("got %d %q, want %s", resp.StatusCode, got, want)
+		for _, method := range []string{"POST", "GET", "DELETE"} {
+			req := must(http.NewRequest(method, publicOrigin+"/"+slug+"/mcp", nil))
+			req.Header.Set("X-Forwarded-Host", "evil.example")
+			resp, _ := p.exchange(p.far(farAddr), req)
+			if got := resp.Header.Values("WWW-Authenticate"); resp.StatusCode != http.StatusUnauthorized || len(got) != 1 || !strings.HasPrefix(got[0], "Bearer ") || !strings.Contains(got[0], want) {
+				t.Errorf("%s = %d %q, want 401 with %s", method, resp.StatusCode, got, want)
+			}
 		}
 	})
 	t.Run("X05 Origin", func(t *testing.T) {
@@ -195,14 +199,32 @@ func TestConnectAcross(t *testing.T) {
 	if resp, body := p.farPost(slug, c.Access, initialize); resp.StatusCode != http.StatusOK {
 		t.Errorf("a call at the public origin = %d %s", resp.StatusCode, body)
 	}
-	if resp, _ := p.post(p.origin+"/"+slug+"/mcp", c.Access, initialize); resp.StatusCode != http.StatusUnauthorized {
-		t.Errorf("W06 a token of the public origin on the local one = %d, want 401", resp.StatusCode)
-	}
-	local := p.client(p.origin + "/" + slug + "/mcp")
-	local.Connect(p.browser(), up.Key())
-	if resp, _ := p.farPost(slug, local.Access, initialize); resp.StatusCode != http.StatusUnauthorized {
-		t.Errorf("W06 a token of the local origin on the public one = %d, want 401", resp.StatusCode)
-	}
+	t.Run("X05 pages that call with a token", func(t *testing.T) {
+		for origin, want := range map[string]int{"null": http.StatusForbidden, "http://evil.example": http.StatusForbidden, "https://claude.ai": http.StatusOK} {
+			req := callOf(mcpURL, c.Access, initialize)
+			req.Header.Set("Origin", origin)
+			if resp, _ := p.exchange(p.far(farAddr), req); resp.StatusCode != want {
+				t.Errorf("Origin %s = %d, want %d", origin, resp.StatusCode, want)
+			}
+		}
+	})
+	t.Run("W06 T16 tokens of two origins", func(t *testing.T) {
+		if resp, _ := p.post(p.origin+"/"+slug+"/mcp", c.Access, initialize); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("a token of the public origin on the local one = %d, want 401", resp.StatusCode)
+		}
+		local := p.client(p.origin + "/" + slug + "/mcp")
+		local.Connect(p.browser(), up.Key())
+		if resp, _ := p.farPost(slug, local.Access, initialize); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("a token of the local origin on the public one = %d, want 401", resp.StatusCode)
+		}
+		if resp, body := p.post(p.origin+"/"+slug+"/mcp", local.Access, initialize); resp.StatusCode != http.StatusOK {
+			t.Errorf("a token of the local origin there = %d %s, want 200", resp.StatusCode, body)
+		}
+		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.Refresh}, "client_id": {c.ID}}
+		if status, body := local.PostForm("/token", form); status != http.StatusBadRequest {
+			t.Errorf("a refresh token of the public origin at the local one = %d %v, want 400", status, body)
+		}
+	})
 	if used := p.shim.Status().Tunnel.Usage; used == nil || used.Requests == 0 || used.Bytes == 0 || used.MaxRequests != 20_000 {
 		t.Errorf("N02 usage %+v, want what went through and the plan's limits", used)
 	}

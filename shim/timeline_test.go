@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,28 +123,29 @@ func TestTimelineStops(t *testing.T) {
 		name  string
 		do    func(p *program, up *shimtest.Upstream, mcpURL string)
 		cause string
+		whose string
 	}{
 		{"stale id", func(p *program, _ *shimtest.Upstream, mcpURL string) {
 			c := p.client(mcpURL)
 			c.ID = "k2o_c_stale"
 			p.browser().Open(c.AuthorizeURL())
-		}, "authorize client"},
+		}, "authorize client", "client"},
 		{"denied", func(p *program, _ *shimtest.Upstream, mcpURL string) {
 			p.browser().Consent(p.client(mcpURL).AuthorizeURL(), map[string]string{"action": "deny"})
-		}, "approve denied"},
+		}, "approve denied", "yours"},
 		{"code used twice", func(p *program, up *shimtest.Upstream, mcpURL string) {
 			c := p.client(mcpURL)
 			page := p.browser().Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
 			code := c.CodeFrom(page.Location)
 			c.Redeem(code)
 			c.Redeem(code)
-		}, "exchange reused"},
+		}, "exchange reused", "client"},
 		{"wrong verifier", func(p *program, up *shimtest.Upstream, mcpURL string) {
 			c := p.client(mcpURL)
 			page := p.browser().Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
 			c.Verifier += "x"
 			c.Redeem(c.CodeFrom(page.Location))
-		}, "exchange pkce"},
+		}, "exchange pkce", "client"},
 		{"paused", func(p *program, up *shimtest.Upstream, mcpURL string) {
 			c := p.client(mcpURL)
 			c.Connect(p.browser(), up.Key())
@@ -151,13 +153,13 @@ func TestTimelineStops(t *testing.T) {
 				p.t.Fatal(err)
 			}
 			p.post(mcpURL, c.Access, initialize)
-		}, "call paused"},
+		}, "call paused", "yours"},
 		{"key died", func(p *program, up *shimtest.Upstream, mcpURL string) {
 			c := p.client(mcpURL)
 			c.Connect(p.browser(), up.Key())
 			up.SetKey("another")
 			p.post(mcpURL, c.Access, initialize)
-		}, "call 401"},
+		}, "call 401", "yours"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -165,14 +167,20 @@ func TestTimelineStops(t *testing.T) {
 			up := shimtest.NewUpstream(t, shimtest.Options{})
 			_, mcpURL := p.add(up.URL, nil)
 			tt.do(p, up, mcpURL)
+			var got api.Attempt
 			waitFor(t, tt.cause, func() bool {
-				for _, a := range p.attempts("") {
-					if a.Diagnosis.Cause == tt.cause {
-						return true
-					}
+				all := p.attempts("")
+				i := slices.IndexFunc(all, func(a api.Attempt) bool { return a.Diagnosis.Cause == tt.cause })
+				if i >= 0 {
+					got = all[i]
 				}
-				return false
+				return i >= 0
 			})
+			d := got.Diagnosis
+			words, next := timeline.Words(tt.cause, timeline.Attempt{App: got.App, Client: got.Client, Agent: got.Agent})
+			if d.Whose != tt.whose || d.Words != words || d.Next != next || got.Via != api.ViaLocal {
+				t.Errorf("got %+v, want %q, %q and %q", got, tt.whose, words, next)
+			}
 		})
 	}
 }

@@ -57,7 +57,10 @@ func TestRefusedForGood(t *testing.T) {
 		{name: "suspended", token: goodToken, code: "ERR_NGROK_103", attempts: 1, onAuth: func(tunneltest.Auth) *tunneltest.Refusal {
 			return &tunneltest.Refusal{Code: "ERR_NGROK_103", Text: "Your account is suspended."}
 		}},
-		{name: "too old", token: goodToken, code: "ERR_NGROK_121", attempts: 1, onAuth: func(tunneltest.Auth) *tunneltest.Refusal {
+		{name: "too old", token: goodToken, code: "ERR_NGROK_120", attempts: 1, onAuth: func(tunneltest.Auth) *tunneltest.Refusal {
+			return &tunneltest.Refusal{Code: "ERR_NGROK_120", Text: "This agent is too old."}
+		}},
+		{name: "much too old", token: goodToken, code: "ERR_NGROK_121", attempts: 1, onAuth: func(tunneltest.Auth) *tunneltest.Refusal {
 			return &tunneltest.Refusal{Code: "ERR_NGROK_121", Text: "Your ngrok agent is too old."}
 		}},
 		{name: "a domain that nobody has", token: goodToken, url: "https://nobody.example", code: "ERR_NGROK_319", attempts: 1},
@@ -71,7 +74,8 @@ func TestRefusedForGood(t *testing.T) {
 			n.URL = test.url
 			k.s.Set(tunnel.Want{Tunnel: n})
 			s := k.until("failed", isCode(tunnel.Failed, test.code))
-			if s.Words == "" || s.Next == "" || s.Link == "" || !s.Retry.IsZero() {
+			want := tunnel.ProblemOf(tunnel.Cause(strings.TrimPrefix(test.code, "ERR_NGROK_")))
+			if s.Words != want.Words || s.Next != want.Next || s.Link == "" || !s.Retry.IsZero() {
 				t.Errorf("got %+v", s)
 			}
 			// Left alone, the SDK would try again after half a second. It must not.
@@ -166,6 +170,26 @@ func TestHeldElsewhere(t *testing.T) {
 		t.Errorf("%d sessions are left open", n)
 	}
 	k.edge.Release(domain)
+	k.until("online", isOnline)
+	k.works()
+}
+
+// An account with as many sessions as it may have is tried again.
+func TestTooManySessions(t *testing.T) {
+	t.Parallel()
+	var room atomic.Bool
+	k := newKit(t, tunneltest.Config{OnAuth: func(tunneltest.Auth) *tunneltest.Refusal {
+		if room.Load() {
+			return nil
+		}
+		return &tunneltest.Refusal{Code: "ERR_NGROK_108", Text: "Your account is limited to 1 simultaneous session."}
+	}}, nil).run()
+	k.s.Set(tunnel.Want{Tunnel: k.ngrok(goodToken), Known: origin})
+	s := k.until("retrying", isCode(tunnel.Retrying, "ERR_NGROK_108"))
+	if s.Words != tunnel.ProblemOf("108").Words || s.Next == "" || s.Retry.IsZero() {
+		t.Errorf("got %+v", s)
+	}
+	room.Store(true)
 	k.until("online", isOnline)
 	k.works()
 }

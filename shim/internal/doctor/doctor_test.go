@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -90,6 +91,18 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("words %q, next %q are no sentences", tt.got.words, tt.got.next)
 			}
 		})
+	}
+}
+
+// TestClockWords: the owner learns in which direction the clock is off, and how
+// far.
+func TestClockWords(t *testing.T) {
+	for ahead, want := range map[time.Duration]string{
+		time.Hour: fmt.Sprintf(TextClockAhead, "60 minutes", "h"), -3 * time.Hour: fmt.Sprintf(TextClockBehind, "3 hours", "h"),
+	} {
+		if got := judgeClock(ahead, "h"); got.words != want || got.next != NextClock {
+			t.Errorf("%v: got %q and %q, want %q", ahead, got.words, got.next, want)
+		}
 	}
 }
 

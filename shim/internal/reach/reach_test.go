@@ -43,7 +43,9 @@ func newKit(t *testing.T, s Start) *kit {
 	t.Cleanup(func() { v.Close() })
 	v.Start(t.Context())
 	k := &kit{vault: v}
-	s.New = func(w tunnel.Wish) tunnel.Tunnel { k.opened.Add(1); return &instantTunnel{w} }
+	if s.New == nil {
+		s.New = func(w tunnel.Wish) tunnel.Tunnel { k.opened.Add(1); return &instantTunnel{w} }
+	}
 	k.Reach, err = New(Config{
 		Start: s, Vault: v, Log: log, Paused: k.paused.Load, Changed: func() {},
 		Keychain: func() api.Keychain { return api.Keychain{State: api.KeychainFile} },

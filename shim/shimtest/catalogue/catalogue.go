@@ -5,9 +5,6 @@
 package catalogue
 
 import (
-	"regexp"
-	"strings"
-
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
@@ -17,13 +14,11 @@ import (
 
 // What the doctor finds, and says to do.
 const (
-	TextDiskLow     = doctor.TextDiskLow // takes the megabytes that are free
-	NextDisk        = doctor.NextDisk
-	NextResume      = doctor.NextResume
-	NextUnlock      = doctor.NextUnlock
-	TextClockAhead  = doctor.TextClockAhead // takes a time and a host
-	TextClockBehind = doctor.TextClockBehind
-	NextClock       = doctor.NextClock
+	TextDiskLow = doctor.TextDiskLow // takes the megabytes that are free
+	NextDisk    = doctor.NextDisk
+	NextResume  = doctor.NextResume
+	NextUnlock  = doctor.NextUnlock
+	NextClock   = doctor.NextClock
 
 	TextBots        = doctor.TextBots
 	NextBots        = doctor.NextBots
@@ -65,15 +60,4 @@ var (
 // as people know it.
 func Cause(cause, app string) (words, next string) {
 	return timeline.Words(cause, timeline.Attempt{App: app})
-}
-
-var verb = regexp.MustCompile(`%[a-z]`)
-
-// Fits reports whether text is made of a sentence that takes something.
-func Fits(sentence, text string) bool {
-	parts := verb.Split(sentence, -1)
-	for i, p := range parts {
-		parts[i] = regexp.QuoteMeta(p)
-	}
-	return regexp.MustCompile("^" + strings.Join(parts, ".+") + "$").MatchString(text)
 }
