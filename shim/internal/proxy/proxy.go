@@ -33,8 +33,8 @@ type Call struct {
 	// Done is closed when the grant or the token ends, Paused when calls are
 	// paused. Either cuts streams and waiting calls. nil means never.
 	Done, Paused <-chan struct{}
-	// Expires is when the access token expires, which cuts streams. Zero means
-	// never.
+	// Expires is when the access token expires, which cuts streams that no call
+	// waits for. Zero means never.
 	Expires time.Time
 	// Rejected reports whether the key is known to be rejected and is not due
 	// for another try, or is due and this call tries it. nil means neither.

@@ -591,7 +591,10 @@ func unescape(raw []byte) []byte {
 	return []byte(out)
 }
 
-const methodCall = "tools/call"
+const (
+	methodCall   = "tools/call"
+	methodListen = "subscriptions/listen" // of MCP 2026-07-28, in place of GET
+)
 
 // methodString is string(b) without an allocation for the usual methods.
 func methodString(b []byte) string {

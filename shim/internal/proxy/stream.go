@@ -42,13 +42,24 @@ func (s *stream) begin() {
 	defer s.mu.Unlock()
 	s.last = time.Now()
 	s.tick = time.AfterFunc(s.rest, s.keep)
-	if expires := s.call.call.Expires; !expires.IsZero() {
+	if expires := s.call.call.Expires; !expires.IsZero() && s.call.listens() {
 		s.cuts.Add(1)
 		s.limit = time.AfterFunc(time.Until(expires), func() {
 			defer s.cuts.Done()
 			s.call.cut()
 		})
 	}
+}
+
+// listens reports whether the request asks for what the upstream has to say from
+// now on. Such a stream ends with the token. The answer to a call does not: it
+// was asked for in time, and half an answer is none.
+func (a *activeCall) listens() bool {
+	if a.in.Method != http.MethodPost {
+		return true
+	}
+	first, _, _, _ := a.names()
+	return first.method == methodListen
 }
 
 // keep sends a comment if the stream was silent for long enough.

@@ -155,14 +155,41 @@ func TestExpires(t *testing.T) {
 		expires = time.Now().Add(45 * time.Minute)
 		c.Expires = expires
 	}
-	pipeBench(t, listen(&left), call, func(t *testing.T, client *http.Client, _ func() Outcome) {
+	for _, open := range []func(*testing.T, *http.Client) *http.Response{
+		func(t *testing.T, client *http.Client) *http.Response {
+			return post(t, client, `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}`)
+		},
+		func(t *testing.T, client *http.Client) *http.Response {
+			res, err := client.Get("http://down.example/s1/mcp")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res
+		},
+	} {
+		pipeBench(t, listen(&left), call, func(t *testing.T, client *http.Client, _ func() Outcome) {
+			res := open(t, client)
+			_, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if d := time.Since(expires); d < 0 || d > time.Second || err == nil {
+				t.Errorf("cut %v after the token expired, %v", d, err)
+			}
+		})
+	}
+	// A call that waits for its answer may finish: it was authorized.
+	events := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		flush(w, "data: progress\n\n")
+		time.Sleep(2 * time.Hour)
+		flush(w, "data: answer\n\n")
+	}
+	pipeBench(t, events, call, func(t *testing.T, client *http.Client, _ func() Outcome) {
 		res := post(t, client, callBody)
-		_, err := io.ReadAll(res.Body)
+		body, err := io.ReadAll(res.Body)
 		res.Body.Close()
-		if d := time.Since(expires); d < 0 || d > time.Second || err == nil {
-			t.Errorf("cut %v after the token expired, %v", d, err)
+		if err != nil || !strings.HasSuffix(string(body), "data: answer\n\n") {
+			t.Errorf("a call that was answered by events got %q, %v", body, err)
 		}
-		// A call that waits for its answer may finish: it was authorized.
 	})
 	slow := func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
