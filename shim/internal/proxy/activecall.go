@@ -40,6 +40,7 @@ type activeCall struct {
 	size   int64       // under bodyMu
 	from   io.Reader   // under bodyMu: the client's body
 	body   []byte      // all of it, if gather read it
+	spool  *spool      // what gather read of one that is not whole; else nil
 	sent   int         // of body, to a client that does not know BodyKey
 	left   atomic.Bool // the handler has returned; the body must not be read
 	eof    atomic.Bool // it was read to its end
@@ -121,6 +122,7 @@ func (a *activeCall) unblock() {
 
 // finish ends everything that belongs to the call and reports its outcome.
 func (a *activeCall) finish() {
+	a.endSpool()
 	if a.duplex && !a.eof.Load() {
 		// The HTTP server reads the rest of the request; bound that.
 		http.NewResponseController(a.w).SetReadDeadline(time.Now().Add(5 * time.Second))
@@ -217,6 +219,9 @@ type requestBody activeCall
 
 func (b *requestBody) Read(p []byte) (int, error) {
 	a := (*activeCall)(b)
+	if a.spool != nil {
+		return a.spool.Read(p)
+	}
 	a.bodyMu.Lock()
 	defer a.bodyMu.Unlock()
 	switch {
@@ -262,6 +267,9 @@ func (a *activeCall) read(p []byte) (int, error) {
 func (a *activeCall) take() {
 	if a.in.ContentLength == 0 {
 		return
+	}
+	if a.spool != nil {
+		a.spool.stop()
 	}
 	a.bodyMu.Lock()
 	defer a.bodyMu.Unlock()

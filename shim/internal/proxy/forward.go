@@ -56,7 +56,10 @@ func (a *activeCall) outgoing() *http.Request {
 		Method: in.Method, URL: a.target(), Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	if in.ContentLength != 0 {
+	switch {
+	case a.body != nil:
+		out.Body, out.ContentLength = (*requestBody)(a), int64(len(a.body))
+	case a.spool != nil || in.ContentLength > 0:
 		out.Body, out.ContentLength = (*requestBody)(a), in.ContentLength
 	}
 	return out.WithContext(a)
@@ -70,7 +73,10 @@ const gatherLimit = 32 << 10
 // since the answer may begin first.
 func (a *activeCall) gather() error {
 	n := a.in.ContentLength
-	if n <= 0 || n > gatherLimit {
+	switch {
+	case n < 0:
+		return a.gatherUnknown()
+	case n == 0 || n > gatherLimit:
 		return nil
 	}
 	a.bodyMu.Lock()

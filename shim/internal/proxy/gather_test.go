@@ -96,3 +96,47 @@ func TestGatherEnds(t *testing.T) {
 		t.Errorf("got %+v, want status 503", out)
 	}
 }
+
+// A chunked body that is whole goes out with its length: some upstreams want one.
+func TestWholeBodyHasLength(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		size   int
+		pause  time.Duration // before the last byte
+		length int64         // that the upstream sees
+	}{
+		{"nothing", 0, 0, 0},
+		{"short", 2, 0, 2},
+		{"short, in two parts", 200, spoolTime / 10, 200},
+		{"long", 300 << 10, 0, 300 << 10},
+		{"longer than is kept", maxSpool + maxSpool/2, 0, -1},
+		{"late", 200, 2 * spoolTime, -1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := newOrigin(t, nil)
+			b := newBench(t, o.URL+"/mcp")
+			body := strings.Repeat("x", tt.size)
+			pr, pw := io.Pipe()
+			go func() {
+				defer pw.Close()
+				if tt.size > 0 {
+					io.WriteString(pw, body[:tt.size-1])
+					time.Sleep(tt.pause)
+					io.WriteString(pw, body[tt.size-1:])
+				}
+			}()
+			r := b.request(t, "POST", "", "")
+			r.Body, r.ContentLength = pr, -1
+			if res, _ := b.do(t, r); res.StatusCode != 200 {
+				t.Errorf("got %d", res.StatusCode)
+			}
+			got, sent, _ := o.got()
+			if string(sent) != body {
+				t.Errorf("the upstream got %d bytes, want %d", len(sent), len(body))
+			}
+			if got.ContentLength != tt.length || (len(got.TransferEncoding) > 0) != (tt.length < 0) {
+				t.Errorf("the upstream got length %d and coding %q, want length %d", got.ContentLength, got.TransferEncoding, tt.length)
+			}
+		})
+	}
+}
