@@ -23,6 +23,7 @@ func (s *Shim) Status() api.Status {
 		Tunnel:        s.reach.Status(),
 		Keychain:      s.control.Keychain(),
 		Disk:          s.control.Disk(),
+		Damaged:       s.control.Damaged(),
 		Paused:        s.calls.Pause.On(),
 		SameUserCheck: owner.ChecksUser(),
 		Pending:       s.signIns.Pending(),

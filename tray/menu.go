@@ -89,6 +89,9 @@ func status(s State) []Item {
 	if s.DiskFull {
 		items = append(items, do("status.disk", OpenDashboard))
 	}
+	if s.Damaged > 0 {
+		items = append(items, do("status.damaged", OpenDashboard))
+	}
 	if s.Keychain == KeychainMemory {
 		items = append(items, do("status.memory", OpenDashboard))
 	}
@@ -242,7 +245,7 @@ func Icon(s State) icons.State {
 		return icons.Attention
 	case s.Paused:
 		return icons.Paused
-	case s.Keychain == KeychainWaiting, s.Keychain == KeychainUnusable, s.DiskFull, broken(s) > 0, s.Tunnel.State == TunnelNeedsYou:
+	case s.Keychain == KeychainWaiting, s.Keychain == KeychainUnusable, s.DiskFull, s.Damaged > 0, broken(s) > 0, s.Tunnel.State == TunnelNeedsYou:
 		return icons.Attention
 	case s.Tunnel.State == TunnelConnecting:
 		return icons.Connecting
@@ -281,6 +284,8 @@ func situation(s State) string {
 		return t("tooltip.unusable")
 	case s.DiskFull:
 		return t("tooltip.disk")
+	case s.Damaged > 0:
+		return t("tooltip.damaged")
 	case n == 1:
 		return t("tooltip.key")
 	case n > 1:

@@ -11,6 +11,7 @@ type State struct {
 	Keychain  Keychain
 	Tunnel    Tunnel
 	DiskFull  bool // nothing can be saved
+	Damaged   int  // saved things that cannot be read any more
 	Paused    bool
 	Stopped   Attempt    // the last app that failed to connect; zero if none did
 	Endpoints []Endpoint // in display order

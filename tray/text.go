@@ -28,6 +28,7 @@ var text = map[string]string{
 	"status.needs-you":    "%s - click to fix",
 	"status.needs-words":  "The tunnel can't open",
 	"status.memory":       "Nothing is saved: no keychain was found",
+	"status.damaged":      "Saved data is damaged - click to see what",
 	"status.disk":         "Nothing can be saved - click to see why",
 
 	"key.rejected": "%s - key rejected, click to fix",
@@ -102,6 +103,7 @@ var text = map[string]string{
 	"tooltip.keys":      "%d keys need attention",
 	"tooltip.locked":    "unlock your keychain",
 	"tooltip.unusable":  "keychain unavailable",
+	"tooltip.damaged":   "saved data is damaged",
 	"tooltip.disk":      "nothing can be saved",
 	"tooltip.paused":    "paused",
 	"tooltip.unset":     "only on this computer",

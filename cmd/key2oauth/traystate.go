@@ -15,7 +15,7 @@ func trayState(o api.Overview) tray.State {
 	st := o.Status
 	s := tray.State{
 		Paused: st.Paused, Keychain: trayKeychain(st.Keychain.State), Tunnel: trayTunnel(o),
-		DiskFull: st.Disk.Words != "", Stopped: trayStopped(st.Attempts),
+		DiskFull: st.Disk.Words != "", Damaged: len(st.Damaged), Stopped: trayStopped(st.Attempts),
 	}
 	for _, q := range st.Pending {
 		if q.Asked { // the others have their page open already

@@ -12,6 +12,7 @@ type Status struct {
 	Tunnel         TunnelStatus `json:"tunnel"`
 	Keychain       Keychain     `json:"keychain"`
 	Disk           DiskStatus   `json:"disk"`
+	Damaged        []Damage     `json:"damaged,omitempty"` // saved data that cannot be read any more
 	Paused         bool         `json:"paused"`
 	SameUserCheck  bool         `json:"same_user_check"` // connections are checked to come from the owner's OS user
 	Endpoints      int          `json:"endpoints"`
@@ -73,6 +74,28 @@ const (
 	DiskReady   = "ready"
 	DiskFull    = "full"
 	DiskFailing = "failing" // for another reason than lack of room
+)
+
+// A Damage is something saved that cannot be read any more, because the disk lost
+// a part of it. Everything else works. DELETE /api/damaged/{kind}/{id} deletes
+// it.
+type Damage struct {
+	Kind   string `json:"kind"`
+	ID     string `json:"id"`             // of a grant, an endpoint or a credential, or the name of a setting
+	Name   string `json:"name,omitempty"` // as far as it can be read; it may be wrong
+	Slug   string `json:"slug,omitempty"` // of the endpoint it seems to belong to, and
+	Server string `json:"server,omitempty"`
+	Words  string `json:"words"` // what that means, and
+	Next   string `json:"next"`  // what to do
+}
+
+// The kinds of a Damage.
+const (
+	DamagedServer  = "server"
+	DamagedKey     = "key"
+	DamagedApp     = "app" // a grant, or one of its tokens
+	DamagedSetting = "setting"
+	DamagedSecret  = "secret" // a credential of Key2OAuth itself, such as the authtoken of ngrok
 )
 
 // A Pending is an authorization request that waits at the consent page.

@@ -53,6 +53,7 @@ func (a *API) Routes(m *http.ServeMux) {
 	route("DELETE /api/slugs/{slug}/credentials/{id}", a.deleteKey)
 	route("GET /api/grants", a.grants)
 	route("DELETE /api/grants/{id}", a.revoke)
+	route("DELETE /api/damaged/{kind}/{id}", a.removeDamaged)
 	route("GET /api/activity", a.activity)
 	route("POST /api/doctor", a.examine)
 	route("GET /api/doctor", a.report)

@@ -151,3 +151,11 @@ func (a *API) deleteKey(w http.ResponseWriter, r *http.Request) error {
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
+
+func (a *API) removeDamaged(w http.ResponseWriter, r *http.Request) error {
+	if err := a.cfg.Control.RemoveDamaged(r.PathValue("kind"), r.PathValue("id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

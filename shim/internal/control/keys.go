@@ -12,6 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -144,14 +145,9 @@ func (c *Control) UsersOf(id string) ([]oauth.Grant, error) {
 	return users, nil
 }
 
-// DeleteKey deletes a key and ends the grants that use it. They could never be
-// repaired, because replacing needs a key to replace.
-func (c *Control) DeleteKey(slug, id string) error {
-	cred, err := c.CredentialOf(slug, id)
-	if err != nil {
-		return err
-	}
-	users, err := c.UsersOf(cred.ID)
+// endUsersOf disconnects the apps that use a credential.
+func (c *Control) endUsersOf(credential string) error {
+	users, err := c.UsersOf(credential)
 	if err != nil {
 		return c.Explain(err)
 	}
@@ -159,6 +155,22 @@ func (c *Control) DeleteKey(slug, id string) error {
 		if err := c.Disconnect(g.ID); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// DeleteKey deletes a key and ends the grants that use it. They could never be
+// repaired, because replacing needs a key to replace.
+func (c *Control) DeleteKey(slug, id string) error {
+	if c.isDamaged(vault.DamagedKey, id) {
+		return c.RemoveDamaged(string(vault.DamagedKey), id)
+	}
+	cred, err := c.CredentialOf(slug, id)
+	if err != nil {
+		return err
+	}
+	if err := c.endUsersOf(cred.ID); err != nil {
+		return err
 	}
 	// A key of a single grant is deleted with that grant.
 	if _, ok := c.cfg.Vault.Credential(cred.ID); ok {

@@ -14,6 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -159,9 +160,13 @@ var ErrNoServer = httpx.New(http.StatusNotFound, "there is no such endpoint")
 
 // Remove deletes a server with its keys, and ends its connections.
 func (c *Control) Remove(slug string) error {
-	if _, ok := c.cfg.Vault.Endpoint(slug); !ok {
+	if _, ok := c.cfg.Vault.Endpoint(slug); !ok && !c.isDamaged(vault.DamagedServer, slug) {
 		return ErrNoServer
 	}
+	return c.remove(slug)
+}
+
+func (c *Control) remove(slug string) error {
 	if err := c.cfg.Vault.DeleteEndpoint(slug); err != nil {
 		return c.Explain(err)
 	}

@@ -51,7 +51,7 @@ func IsPath(p string) bool {
 	}
 	first, _, _ := strings.Cut(p[min(1, len(p)):], "/")
 	switch first {
-	case "activity", "api", "check", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "sign-out",
+	case "activity", "api", "check", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "sign-out", "damaged",
 		"tunnel", "settings", "steps", "live":
 		return true
 	}
@@ -93,6 +93,7 @@ func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("POST /grants/{id}/revoke", d.cfg.Owner.Form(d.revokeFromForm))
 	page("POST /pause", d.cfg.Owner.Form(d.pauseFromForm(true)))
 	page("POST /resume", d.cfg.Owner.Form(d.pauseFromForm(false)))
+	page("POST /damaged", d.cfg.Owner.Form(d.removeDamagedFromForm))
 	page("POST /keychain/unlock", d.cfg.Owner.Form(d.unlockFromForm))
 	page("POST /keychain/keep", d.cfg.Owner.Form(d.keepFromForm))
 	page("GET /tunnel", d.cfg.Owner.Page(d.showTunnel))

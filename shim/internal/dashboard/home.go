@@ -25,6 +25,9 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: problem.Join(st.Disk.Words, st.Disk.Next),
 		Paused: st.Paused, Notices: notices, Create: form, Token: d.cfg.Owner.FormTokens(r),
 	}
+	for _, x := range st.Damaged {
+		p.Damaged = append(p.Damaged, web.DamageRow{Kind: x.Kind, ID: x.ID, Words: problem.Join(x.Words, x.Next)})
+	}
 	slugs, grants, err := d.cfg.Control.Listed()
 	if err != nil {
 		return err
@@ -80,6 +83,13 @@ func (d *Dashboard) pauseFromForm(paused bool) httpx.HandlerFunc {
 		}
 		return done(w, r, "resumed")
 	}
+}
+
+func (d *Dashboard) removeDamagedFromForm(w http.ResponseWriter, r *http.Request) error {
+	if err := d.cfg.Control.RemoveDamaged(r.PostFormValue("kind"), r.PostFormValue("id")); err != nil {
+		return err
+	}
+	return done(w, r, "healed")
 }
 
 func (d *Dashboard) unlockFromForm(w http.ResponseWriter, r *http.Request) error {

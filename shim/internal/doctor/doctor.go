@@ -121,6 +121,16 @@ func (r *round) computer() {
 		}
 		return verdict{}
 	})
+	r.look(api.GroupComputer, "damage", whatDamage, func() verdict {
+		if len(st.Damaged) == 0 {
+			return verdict{}
+		}
+		var words []string
+		for _, d := range st.Damaged {
+			words = append(words, d.Words)
+		}
+		return failed(api.WhoseYours, strings.Join(words, " "), NextDamage)
+	})
 }
 
 func trimmed(err error) string { return strings.TrimRight(err.Error(), ".") + "." }

@@ -7,6 +7,7 @@ const (
 	whatApp       = "Key2OAuth"
 	whatPaused    = "Calls go through"
 	whatKeychain  = "Keychain"
+	whatDamage    = "Saved data"
 	whatDisk      = "Disk space"
 	whatState     = "Saving"
 	whatServers   = "Servers"
@@ -32,6 +33,7 @@ const (
 	NextResume      = `Press Resume on the Servers tab, or run "key2oauth resume".`
 	TextState       = "Key2OAuth can't save its data: %s"
 	NextState       = "Check that the data folder still exists, and that no other program uses it."
+	NextDamage      = "Delete what is damaged on the Servers tab, or see key2oauth status."
 	NextKeychain    = "Set up a keychain to keep your servers and keys."
 	NextUnlock      = "Unlock your keychain."
 	TextDiskUnknown = "The free disk space can't be determined here."

@@ -111,7 +111,8 @@ func (l *Ledger) saveUsed(t *statefile.Tx, used map[string]time.Time) error {
 	for id, at := range used {
 		r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
 		if err != nil {
-			return err
+			l.cfg.Damaged(err) // the others are saved
+			continue
 		}
 		if !ok || !at.After(r.LastUsed) {
 			continue

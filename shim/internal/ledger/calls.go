@@ -50,7 +50,7 @@ func (l *Ledger) Activity() ([]activity.Call, error) {
 		}
 		all = make([]activity.Call, 0, min(b.Sequence(), activity.Keep+batchSize))
 		words := make(map[string]string) // a few words repeat in most calls
-		return b.ForEach(func(_, batch []byte) error {
+		return statefile.EachBytes(tx, bucketCalls, func(_, batch []byte) error {
 			calls, err := parseCalls(batch, words)
 			if err != nil {
 				unreadable++ // not a reason to fail
@@ -80,7 +80,8 @@ func saveCalls(tx *bbolt.Tx, calls []activity.Call, now time.Time) error {
 	last := b.Sequence()
 	for batch := range slices.Chunk(calls[max(0, len(calls)-activity.Keep):], batchSize) {
 		last += uint64(len(batch))
-		if err := b.Put(binary.BigEndian.AppendUint64(nil, last), appendCalls(make([]byte, 0, 128*len(batch)), batch)); err != nil {
+		key := binary.BigEndian.AppendUint64(nil, last)
+		if err := statefile.PutBytes(tx, bucketCalls, key, appendCalls(make([]byte, 0, 128*len(batch)), batch)); err != nil {
 			return err
 		}
 	}
@@ -107,6 +108,10 @@ func dropCalls(b *bbolt.Bucket, now time.Time) error {
 
 func droppable(b *bbolt.Bucket, k, batch []byte, now time.Time) bool {
 	if len(k) != 8 || binary.BigEndian.Uint64(k)+activity.Keep <= b.Sequence() {
+		return true
+	}
+	batch, err := statefile.Check(bucketCalls, k, batch)
+	if err != nil {
 		return true
 	}
 	newest, _, err := batchHead(batch)

@@ -40,7 +40,7 @@ func PutToken(tx *bbolt.Tx, grant string, d oauth.Digest, token oauth.Token) err
 	if err := tx.Bucket(bucketDue).Put(dueKey(keptUntil(token.Kind, token.Expires), grant), nil); err != nil {
 		return err
 	}
-	return tx.Bucket(bucketTokens).Put(tokenKey(grant, d), appendToken(nil, token))
+	return statefile.PutBytes(tx, bucketTokens, tokenKey(grant, d), appendToken(nil, token))
 }
 
 // dueAtOnce bounds how many entries one look takes into memory.
@@ -112,9 +112,8 @@ func indexDue(tx *bbolt.Tx) error {
 		return err
 	}
 	var keys [][]byte
-	err := tx.Bucket(bucketTokens).ForEach(func(k, b []byte) error {
+	err := statefile.EachBytes(tx, bucketTokens, func(k, b []byte) error {
 		grant, _, _ := bytes.Cut(k, []byte{0})
-		// A record that cannot be read is reported where it is needed.
 		if kind, at, err := tokenExpires(b); err == nil {
 			keys = append(keys, dueKey(keptUntil(kind, at), string(grant)))
 		}
@@ -124,7 +123,7 @@ func indexDue(tx *bbolt.Tx) error {
 		return err
 	}
 	count := 0
-	err = tx.Bucket(bucketGrants).ForEach(func(id, _ []byte) error {
+	err = tx.Bucket(bucketGrants).ForEach(func(id, _ []byte) error { // damaged ones too
 		// A grant without tokens has nothing that expires, so it is looked at in
 		// the next sweep.
 		keys = append(keys, dueKey(time.Time{}, string(id)))

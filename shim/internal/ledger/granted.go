@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // Some properties of grants are counted: the answer to "is there such a grant?"
@@ -35,22 +38,31 @@ func grantedKeys(g grantRecord) [][]byte {
 	return [][]byte{digestKey(grantedRedirect, g.RedirectURI), digestKey(grantedClient, g.ClientID), n.key()}
 }
 
-// countGranted adds a grant to the counts with 1 and takes it out with -1.
+// countGranted adds a grant, which was saved, to the counts with 1, and takes one
+// that was deleted out with -1. Where a count is damaged, all are made anew.
 func countGranted(tx *bbolt.Tx, g grantRecord, by int64) error {
-	b := tx.Bucket(bucketGranted)
 	for _, k := range grantedKeys(g) {
-		n, _ := binary.Varint(b.Get(k))
-		if err := putGranted(b, k, n+by); err != nil {
+		b, err := statefile.GetBytes(tx, bucketGranted, k)
+		if err != nil {
+			return countAllGranted(tx)
+		}
+		n, _ := binary.Varint(b)
+		if err := putGranted(tx, k, n+by); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// recount counts a grant that has changed. Most changes affect no count.
+// recount counts a grant that has changed, and was saved. Most changes affect no count.
 func recount(tx *bbolt.Tx, old, now grantRecord) error {
 	if slices.EqualFunc(grantedKeys(old), grantedKeys(now), bytes.Equal) {
 		return nil
+	}
+	for _, k := range append(grantedKeys(old), grantedKeys(now)...) {
+		if _, err := statefile.GetBytes(tx, bucketGranted, k); err != nil {
+			return countAllGranted(tx)
+		}
 	}
 	if err := countGranted(tx, old, -1); err != nil {
 		return err
@@ -58,11 +70,11 @@ func recount(tx *bbolt.Tx, old, now grantRecord) error {
 	return countGranted(tx, now, 1)
 }
 
-func putGranted(b *bbolt.Bucket, k []byte, n int64) error {
+func putGranted(tx *bbolt.Tx, k []byte, n int64) error {
 	if n <= 0 {
-		return b.Delete(k)
+		return tx.Bucket(bucketGranted).Delete(k)
 	}
-	return b.Put(k, binary.AppendVarint(nil, n))
+	return statefile.PutBytes(tx, bucketGranted, k, binary.AppendVarint(nil, n))
 }
 
 // HasRedirect reports whether there is a grant with exactly this redirect URI.
@@ -73,8 +85,10 @@ func (l *Ledger) HasClient(id string) bool { return l.hasGranted(digestKey(grant
 
 func (l *Ledger) hasGranted(k []byte) (has bool) {
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
-		has = tx.Bucket(bucketGranted).Get(k) != nil
-		return nil
+		// A count that cannot be read is none: then the owner is asked.
+		b, err := statefile.GetBytes(tx, bucketGranted, k)
+		has = b != nil
+		return err
 	})
 	return has && err == nil
 }
@@ -101,7 +115,11 @@ func (l *Ledger) GrantedNames() ([]GrantedName, error) {
 	prefix := []byte{grantedName}
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketGranted).Cursor()
-		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
+			if _, err := statefile.Check(bucketGranted, k, b); err != nil {
+				l.cfg.Damaged(err)
+				continue
+			}
 			if parts := strings.Split(string(k[1:]), "\x00"); len(parts) == 3 {
 				all = append(all, GrantedName{parts[0], parts[1], parts[2]})
 			}
@@ -111,18 +129,16 @@ func (l *Ledger) GrantedNames() ([]GrantedName, error) {
 	return all, err
 }
 
-// countAllGranted counts all grants. Files before version 3 have no counts.
+// countAllGranted counts all grants anew.
 func countAllGranted(tx *bbolt.Tx) error {
-	b, err := tx.CreateBucketIfNotExists(bucketGranted)
-	if err != nil {
+	if err := tx.DeleteBucket(bucketGranted); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+		return err
+	}
+	if _, err := tx.CreateBucket(bucketGranted); err != nil {
 		return err
 	}
 	counts := make(map[string]int64)
-	err = tx.Bucket(bucketGrants).ForEach(func(_, b []byte) error {
-		var g grantRecord
-		if json.Unmarshal(b, &g) != nil {
-			return nil // reported where it is needed
-		}
+	err := statefile.Each(tx, bucketGrants, func(g grantRecord) error {
 		for _, k := range grantedKeys(g) {
 			counts[string(k)]++
 		}
@@ -137,7 +153,7 @@ func countAllGranted(tx *bbolt.Tx) error {
 	}
 	slices.Sort(keys) // in order, pages fill up
 	for _, k := range keys {
-		if err := putGranted(b, []byte(k), counts[k]); err != nil {
+		if err := putGranted(tx, []byte(k), counts[k]); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -76,7 +77,7 @@ func (l *Ledger) Grant(id string) (oauth.Grant, error) {
 			err = oauth.ErrNotFound
 		}
 		g = oauth.Grant(r)
-		return err
+		return l.missing(err)
 	})
 	return l.backlog.overlay(g), err
 }
@@ -97,23 +98,35 @@ func (l *Ledger) Grants() ([]oauth.Grant, error) {
 
 // Token implements oauth.Store.
 func (l *Ledger) Token(grant string, d oauth.Digest) (token oauth.Token, ok bool, err error) {
-	err = l.cfg.View(func(tx *bbolt.Tx) error {
+	err = l.cfg.View(func(tx *bbolt.Tx) (err error) {
 		token, ok, err = getToken(tx, grant, d)
-		return err
+		return l.missing(err)
 	})
 	return token, ok, err
 }
 
 func getToken(tx *bbolt.Tx, grant string, d oauth.Digest) (token oauth.Token, ok bool, err error) {
-	b := tx.Bucket(bucketTokens).Get(tokenKey(grant, d))
-	if b == nil {
-		return token, false, nil
+	k := tokenKey(grant, d)
+	b, err := statefile.GetBytes(tx, bucketTokens, k)
+	if err != nil || b == nil {
+		return token, false, err
 	}
 	token, err = parseToken(b)
 	if err != nil {
-		return token, false, statefile.DamagedRecord(bucketTokens, []byte(grant), err)
+		return oauth.Token{}, false, statefile.DamagedRecord(bucketTokens, k, err)
 	}
 	return token, true, nil
+}
+
+// missing turns the error of a damaged record into oauth.ErrNotFound. An app that
+// holds such a token, or the token of such a grant, can only sign in again: to
+// try later would not help it.
+func (l *Ledger) missing(err error) error {
+	if !statefile.IsDamagedRecord(err) {
+		return err
+	}
+	l.cfg.Damaged(err)
+	return fmt.Errorf("%w: %w", oauth.ErrNotFound, err)
 }
 
 // UpdateGrant implements oauth.Store.
@@ -121,12 +134,12 @@ func (l *Ledger) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
 	return l.cfg.Update(func(t *statefile.Tx) error {
 		r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
 		if err != nil {
-			return err
+			return l.missing(err)
 		}
 		if !ok {
 			return oauth.ErrNotFound
 		}
-		gt := &grantTx{t: t, grant: oauth.Grant(r)}
+		gt := &grantTx{t: t, grant: oauth.Grant(r), damaged: l.cfg.Damaged}
 		if err := t.Foreign(func() error { return f(gt) }); err != nil {
 			return err
 		}
@@ -137,10 +150,10 @@ func (l *Ledger) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
 			return l.endGrant(t, gt.grant)
 		case gt.changed:
 			now := grantRecord(gt.grant)
-			if err := recount(t.Tx, r, now); err != nil {
+			if err := statefile.Put(t.Tx, bucketGrants, id, now); err != nil {
 				return err
 			}
-			return statefile.Put(t.Tx, bucketGrants, id, now)
+			return recount(t.Tx, r, now)
 		}
 		return nil
 	})
@@ -153,6 +166,7 @@ type grantTx struct {
 	grant   oauth.Grant
 	changed bool
 	deleted bool
+	damaged func(err error)
 	err     error
 }
 
@@ -167,6 +181,10 @@ func (g *grantTx) SetGrant(n oauth.Grant) {
 func (g *grantTx) Token(d oauth.Digest) (token oauth.Token, ok bool) {
 	g.do(func() (err error) {
 		token, ok, err = getToken(g.t.Tx, g.grant.ID, d)
+		if statefile.IsDamagedRecord(err) {
+			g.damaged(err)
+			return nil // it is as if it had expired
+		}
 		return err
 	})
 	return token, ok
@@ -191,18 +209,25 @@ func (g *grantTx) do(f func() error) {
 	}
 }
 
-// DeleteGrant implements oauth.Store.
+// DeleteGrant implements oauth.Store. It also deletes a grant that cannot be
+// read, and tokens that no grant is left for.
 func (l *Ledger) DeleteGrant(id string) error {
 	return l.cfg.Update(func(t *statefile.Tx) error {
-		r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
-		if err != nil {
-			return err
-		}
-		if !ok {
+		if !HasGrant(t.Tx, id) && !hasTokens(t.Tx, id) {
 			return oauth.ErrNotFound
 		}
+		r, _, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
+		if err != nil {
+			r = grantRecord{ID: id}
+		}
+		r.ID = id
 		return l.endGrant(t, oauth.Grant(r))
 	})
+}
+
+func hasTokens(tx *bbolt.Tx, grant string) bool {
+	k, _ := tx.Bucket(bucketTokens).Cursor().Seek(tokensOf(grant))
+	return bytes.HasPrefix(k, tokensOf(grant))
 }
 
 // endGrant deletes a grant with its tokens and what belongs to it alone.
@@ -221,9 +246,14 @@ func HasGrant(tx *bbolt.Tx, id string) bool {
 // DropGrantsOf deletes all grants of an endpoint with their tokens.
 func DropGrantsOf(tx *bbolt.Tx, slug string) error {
 	var grants []string
-	err := statefile.Each(tx, bucketGrants, func(r grantRecord) error {
+	err := tx.Bucket(bucketGrants).ForEach(func(id, _ []byte) error {
+		r, _, err := statefile.Get[grantRecord](tx, bucketGrants, string(id))
+		if err != nil {
+			// It is of no use. What it seems to be decides only whether it goes now.
+			r = statefile.Guess[grantRecord](tx, bucketGrants, string(id))
+		}
 		if r.Slug == slug {
-			grants = append(grants, r.ID)
+			grants = append(grants, string(id))
 		}
 		return nil
 	})
@@ -246,15 +276,32 @@ func dropGrant(tx *bbolt.Tx, id string) error {
 			return err
 		}
 	}
-	// A grant that cannot be read is deleted too, without being counted.
-	if r, ok, err := statefile.Get[grantRecord](tx, bucketGrants, id); err == nil && ok {
+	r, ok, damaged := statefile.Get[grantRecord](tx, bucketGrants, id)
+	seemed := statefile.Guess[grantRecord](tx, bucketGrants, id).ID
+	if err := grants.Delete([]byte(id)); err != nil {
+		return err
+	}
+	if damaged != nil {
+		// What it was counted for cannot be read.
+		if err := countAllGranted(tx); err != nil {
+			return err
+		}
+	} else if ok {
 		if err := countGranted(tx, r, -1); err != nil {
 			return err
 		}
 	}
-	if err := grants.Delete([]byte(id)); err != nil {
-		return err
+	if damaged != nil && seemed != "" && seemed != id && !HasGrant(tx, seemed) {
+		// Its id lost a bit, so what belongs to it is under the id that it had.
+		if err := dropTokens(tx, seemed); err != nil {
+			return err
+		}
 	}
+	return dropTokens(tx, id)
+}
+
+// dropTokens deletes the tokens and the timeline of a grant.
+func dropTokens(tx *bbolt.Tx, id string) error {
 	if err := dropTimeline(tx, id); err != nil {
 		return err
 	}
@@ -290,9 +337,14 @@ func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live
 	prefix := tokensOf(grant)
 	c := tx.Bucket(bucketTokens).Cursor()
 	for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
-		kind, at, err := tokenExpires(b)
+		value, err := statefile.Check(bucketTokens, k, b)
 		if err != nil {
-			return nil, 0, statefile.DamagedRecord(bucketTokens, []byte(grant), err)
+			live++ // the owner is told, and may disconnect the app
+			continue
+		}
+		kind, at, err := tokenExpires(value)
+		if err != nil {
+			return nil, 0, statefile.DamagedRecord(bucketTokens, k, err)
 		}
 		if keptUntil(kind, at).Before(now) {
 			expired = append(expired, bytes.Clone(k))
@@ -307,8 +359,12 @@ func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live
 // left. It reads them again, since the grant may have changed since due.
 func (l *Ledger) sweepGrant(t *statefile.Tx, id string, now time.Time) error {
 	r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
-	if err != nil || !ok {
-		return err
+	if err != nil {
+		l.cfg.Damaged(err) // it stays until its owner deletes it
+		return nil
+	}
+	if !ok {
+		return nil
 	}
 	expired, live, err := tokensAt(t.Tx, id, now)
 	if err != nil {

@@ -8,8 +8,10 @@
 package ledger
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -33,6 +35,8 @@ type Config struct {
 	Ended func(t *statefile.Tx, g oauth.Grant) error
 	// Used saves when an endpoint was last used.
 	Used func(t *statefile.Tx, slug string, at time.Time) error
+	// Damaged is told of a record that cannot be read and is left out.
+	Damaged func(err error)
 
 	Log *slog.Logger
 	Now func() time.Time
@@ -65,17 +69,68 @@ var (
 )
 
 // Buckets are those of the ledger in every state file.
+//
+// What is due has no checksums: a bit that is lost there delays a sweep.
 var Buckets = []statefile.Bucket{
-	{Name: bucketGrants}, {Name: bucketTokens},
-	{Name: bucketDue, Since: 2}, {Name: bucketGranted, Since: 3},
+	{Name: bucketGrants, Checked: true}, {Name: bucketTokens, Checked: true},
+	{Name: bucketDue, Since: 2}, {Name: bucketGranted, Since: 3, Checked: true},
+	{Name: bucketCalls, Checked: true, Optional: true},
+	{Name: bucketTimeline, Checked: true, Optional: true}, {Name: bucketTimelineDone, Checked: true, Optional: true},
 }
 
-// Migrate brings the ledger of an older file up to version 3.
+// Migrate brings the ledger of an older file up to version 4.
 func Migrate(tx *bbolt.Tx, from int) error {
+	isToken := func(value []byte) bool { _, err := parseToken(value); return err == nil }
+	any := func([]byte) bool { return true }
+	for _, b := range []struct {
+		name  []byte
+		sound func(value []byte) bool
+	}{
+		{bucketGrants, json.Valid}, {bucketTokens, isToken},
+		{bucketCalls, any}, {bucketTimeline, any}, {bucketTimelineDone, any},
+	} {
+		if err := statefile.AddChecksums(tx, b.name, b.sound); err != nil {
+			return err
+		}
+	}
 	if from < 2 {
 		if err := indexDue(tx); err != nil {
 			return err
 		}
 	}
+	// Files before version 3 have no counts, later ones none with checksums.
 	return countAllGranted(tx)
+}
+
+// DamagedGrant says which grant a damaged record belongs to, and what that seems
+// to be called. ok is false for records that say nothing about a grant.
+func DamagedGrant(tx *bbolt.Tx, e *statefile.RecordError) (id, name, slug string, ok bool) {
+	switch e.Bucket {
+	case string(bucketGrants):
+		id = e.Key
+	case string(bucketTokens):
+		id, _, _ = strings.Cut(e.Key, "\x00")
+	default:
+		return "", "", "", false
+	}
+	r := statefile.Guess[grantRecord](tx, bucketGrants, id)
+	return id, r.ClientName, r.Slug, true
+}
+
+// Expendable reports whether a damaged record is one that Heal removes: nothing
+// depends on it, or it can be made anew.
+func Expendable(e *statefile.RecordError) bool {
+	switch e.Bucket {
+	case string(bucketGranted), string(bucketCalls), string(bucketTimeline), string(bucketTimelineDone):
+		return true
+	}
+	return false
+}
+
+// Heal removes an expendable record, or makes it anew.
+func Heal(tx *bbolt.Tx, e *statefile.RecordError) error {
+	if e.Bucket == string(bucketGranted) {
+		return countAllGranted(tx)
+	}
+	return tx.Bucket([]byte(e.Bucket)).Delete([]byte(e.Key))
 }

@@ -24,7 +24,7 @@ type testLedger struct {
 func openLedger(t testing.TB, dir string) *testLedger {
 	t.Helper()
 	file, err := statefile.Open(filepath.Join(dir, stateFile), statefile.Config{
-		Layout: statefile.Layout{Version: 3, Buckets: Buckets, Migrate: Migrate},
+		Layout: statefile.Layout{Version: 4, Buckets: Buckets, Migrate: Migrate},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -32,10 +32,11 @@ func openLedger(t testing.TB, dir string) *testLedger {
 	t.Cleanup(func() { file.Close() })
 	return &testLedger{New(Config{
 		View: file.View, Update: file.Update, Write: file.Update,
-		Check: func(*bbolt.Tx, oauth.Grant) error { return nil },
-		Ended: func(*statefile.Tx, oauth.Grant) error { return nil },
-		Used:  func(*statefile.Tx, string, time.Time) error { return nil },
-		Log:   slog.New(slog.DiscardHandler), Now: time.Now,
+		Check:   func(*bbolt.Tx, oauth.Grant) error { return nil },
+		Ended:   func(*statefile.Tx, oauth.Grant) error { return nil },
+		Used:    func(*statefile.Tx, string, time.Time) error { return nil },
+		Damaged: func(error) {},
+		Log:     slog.New(slog.DiscardHandler), Now: time.Now,
 	}), file}
 }
 

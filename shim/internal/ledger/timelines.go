@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // Timelines are in two buckets: a start reads only those that are not complete,
@@ -45,11 +47,10 @@ func (l *Ledger) timelines(buckets ...[]byte) (map[string][]byte, error) {
 	all := make(map[string][]byte)
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		for _, name := range buckets {
-			b := tx.Bucket(name)
-			if b == nil {
+			if tx.Bucket(name) == nil {
 				continue
 			}
-			err := b.ForEach(func(id, record []byte) error {
+			err := statefile.EachBytes(tx, name, func(id, record []byte) error {
 				all[string(id)] = bytes.Clone(record)
 				return nil
 			})
@@ -80,7 +81,11 @@ func (l *Ledger) Timeline(grant string) (record []byte, err error) {
 		}
 		for _, name := range [][]byte{bucketTimeline, bucketTimelineDone} {
 			if b := tx.Bucket(name); b != nil && record == nil {
-				record = bytes.Clone(b.Get([]byte(grant)))
+				known, err := statefile.GetBytes(tx, name, []byte(grant))
+				if err != nil {
+					l.cfg.Damaged(err) // as if it had none
+				}
+				record = bytes.Clone(known)
 			}
 		}
 		return nil
@@ -112,11 +117,10 @@ func saveTimelines(tx *bbolt.Tx, timelines map[string]timeline) error {
 		if timelines[id].done {
 			name = bucketTimelineDone
 		}
-		b, err := tx.CreateBucketIfNotExists(name)
-		if err != nil {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
-		if err := b.Put([]byte(id), timelines[id].record); err != nil {
+		if err := statefile.PutBytes(tx, name, []byte(id), timelines[id].record); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,6 @@ package statefile
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -40,7 +39,8 @@ type Config struct {
 	// earlier run left is removed, nothing is synced, and Close removes the
 	// file. Keep ends this.
 	Temporary bool
-	Log       *slog.Logger // nil discards
+	Log       *slog.Logger     // nil discards
+	Now       func() time.Time // nil means time.Now
 	// Lock is held while functions that were given to Tx.Then run. nil means
 	// no lock.
 	Lock sync.Locker
@@ -67,6 +67,7 @@ type File struct {
 	lasting bool // it outlives this run
 	broken  atomic.Pointer[datadir.Error]
 	disk    diskWatch
+	found   damage
 }
 
 // Open opens the file at path and creates it if there is none. An error is a
@@ -74,6 +75,9 @@ type File struct {
 func Open(path string, cfg Config) (*File, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	if cfg.Lock == nil {
 		cfg.Lock = new(sync.Mutex)
@@ -253,6 +257,10 @@ func (f *File) usable() error {
 // judge remembers that the file turned out to be damaged. bbolt may then hold a
 // lock forever, so it is not called again. The caller holds using.
 func (f *File) judge(err error) error {
+	if e, ok := errors.AsType[*RecordError](err); ok {
+		f.noteDamaged(e)
+		return err
+	}
 	if !errors.Is(err, ErrDamaged) {
 		return err
 	}
@@ -269,9 +277,4 @@ func (f *File) Explain(err error) error {
 	f.using.RLock()
 	defer f.using.RUnlock()
 	return explain(f.path, err)
-}
-
-// DamagedRecord returns an error that names a record that cannot be read.
-func DamagedRecord(bucket, key []byte, err error) error {
-	return fmt.Errorf("%w: record %q of %s: %w", ErrDamaged, key, bucket, err)
 }

@@ -24,13 +24,24 @@ type Layout struct {
 type Bucket struct {
 	Name  []byte
 	Since int // the version that brought it; 0 and 1 mean all
+	// Checked says that its records have checksums, in a file of this layout's
+	// version.
+	Checked bool
+	// Optional says that a file may miss it.
+	Optional bool
 }
 
 // The bucket of this package, and the key of the layout's version in it.
 var (
 	bucketMeta = []byte("meta")
 	keyVersion = []byte("schema")
+	// keyChecked holds the version too, with a checksum. Versions of the program
+	// that know no checksums read the other one.
+	keyChecked = []byte("schema checked")
 )
+
+// versionSize is how many digits a version has that is written twice.
+const versionSize = 6
 
 // create makes all buckets in an empty file.
 func (l *Layout) create(tx *bbolt.Tx) error {
@@ -39,6 +50,9 @@ func (l *Layout) create(tx *bbolt.Tx) error {
 		return err
 	}
 	for _, b := range l.Buckets {
+		if b.Optional {
+			continue
+		}
 		if _, err := tx.CreateBucket(b.Name); err != nil {
 			return err
 		}
@@ -47,7 +61,28 @@ func (l *Layout) create(tx *bbolt.Tx) error {
 }
 
 func (l *Layout) stamp(meta *bbolt.Bucket) error {
-	return meta.Put(keyVersion, strconv.AppendInt(nil, int64(l.Version), 10))
+	version := fmt.Appendf(nil, "%0*d", versionSize, l.Version)
+	if err := meta.Put(keyVersion, version); err != nil {
+		return err
+	}
+	return meta.Put(keyChecked, Seal(bucketMeta, keyChecked, version))
+}
+
+// versionOf reads the version of a file's layout.
+func versionOf(meta *bbolt.Bucket) (int, error) {
+	text := meta.Get(keyVersion)
+	version, err := strconv.Atoi(string(text))
+	if err != nil || len(text) == versionSize {
+		// Any program that writes this form writes the other one too, so if they
+		// differ, a bit was lost.
+		if checked, damaged := Check(bucketMeta, keyChecked, meta.Get(keyChecked)); damaged == nil {
+			version, err = strconv.Atoi(string(checked))
+		}
+	}
+	if err != nil || version < 1 {
+		return 0, fmt.Errorf("%w: its version cannot be read", ErrDamaged)
+	}
+	return version, nil
 }
 
 // check reports an error unless the file has this layout or an older one.
@@ -56,15 +91,15 @@ func (l *Layout) check(tx *bbolt.Tx) error {
 	if meta == nil {
 		return fmt.Errorf("%w: it holds something else", ErrDamaged)
 	}
-	version, err := strconv.Atoi(string(meta.Get(keyVersion)))
+	version, err := versionOf(meta)
 	if err != nil {
-		return fmt.Errorf("%w: its version cannot be read", ErrDamaged)
+		return err
 	}
 	if version > l.Version {
 		return errNewer
 	}
 	for _, b := range l.Buckets {
-		if tx.Bucket(b.Name) == nil && version >= b.Since {
+		if tx.Bucket(b.Name) == nil && version >= b.Since && !b.Optional {
 			return fmt.Errorf("%w: it has no %s", ErrDamaged, b.Name)
 		}
 	}
@@ -75,7 +110,7 @@ func (l *Layout) check(tx *bbolt.Tx) error {
 func (l *Layout) migrate(db *bbolt.DB) error {
 	var from int
 	err := db.View(func(tx *bbolt.Tx) (err error) {
-		from, err = strconv.Atoi(string(tx.Bucket(bucketMeta).Get(keyVersion)))
+		from, err = versionOf(tx.Bucket(bucketMeta))
 		return err
 	})
 	if err != nil || from == l.Version {

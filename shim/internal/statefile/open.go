@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -84,15 +85,17 @@ func openFile(path string, c *Config, temporary bool) (*bbolt.DB, error) {
 	}
 	// The first look is read-only: a file that turns out to be damaged or newer
 	// than we are must keep every byte.
-	db, err := openDB(path, access{readOnly: true})
-	if err == nil {
-		err = guard(nil, func() error { return inspect(db, path, &c.Layout) })
-		c.closeDB(db)
+	err = look(path, c)
+	if errors.Is(err, errDisorder) {
+		if err = rebuild(path, c); err == nil {
+			err = look(path, c)
+		}
 	}
 	if err != nil {
 		return nil, explain(path, err)
 	}
-	if db, err = openDB(path, access{noSync: temporary}); err != nil {
+	db, err := openDB(path, access{noSync: temporary})
+	if err != nil {
 		return nil, explain(path, err)
 	}
 	if err := guard(nil, func() error { return c.Layout.migrate(db) }); err != nil {
@@ -100,6 +103,30 @@ func openFile(path string, c *Config, temporary bool) (*bbolt.DB, error) {
 		return nil, explain(path, err)
 	}
 	return db, nil
+}
+
+// look inspects the file at path, which it does not change. Of a file of an older
+// layout, which is about to be changed, it makes a copy.
+func look(path string, c *Config) error {
+	db, err := openDB(path, access{readOnly: true})
+	if err != nil {
+		return err
+	}
+	defer c.closeDB(db)
+	return guard(nil, func() error {
+		if err := inspect(db, path, &c.Layout); err != nil {
+			return err
+		}
+		var from int
+		err := db.View(func(tx *bbolt.Tx) (err error) {
+			from, err = versionOf(tx.Bucket(bucketMeta))
+			return err
+		})
+		if err != nil || from == c.Layout.Version {
+			return err
+		}
+		return keepCopy(db, path, beforeSchema, strconv.Itoa(c.Layout.Version))
+	})
 }
 
 // Peek reads a file that nobody has open, and changes nothing in it. Its errors
@@ -111,7 +138,7 @@ func Peek(path string, layout Layout, fn func(tx *bbolt.Tx) error) error {
 	}
 	c := &Config{Layout: layout, CloseWithin: closeWithin}
 	defer c.closeDB(db)
-	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil {
+	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil && !errors.Is(err, errDisorder) {
 		return explain(path, err)
 	}
 	return guard(nil, func() error { return db.View(fn) })
@@ -192,6 +219,7 @@ func openDB(path string, a access) (db *bbolt.DB, err error) {
 }
 
 // inspect reports an error unless the file is sound and has our layout.
+// In one whose keys are out of order, that cannot be told.
 func inspect(db *bbolt.DB, path string, l *Layout) error {
 	f, err := os.Open(path)
 	if err != nil {

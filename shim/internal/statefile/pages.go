@@ -1,7 +1,9 @@
 package statefile
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -38,9 +40,19 @@ type pageCheck struct {
 	high     uint64 // pages from here on are not in use
 	seen     []bool
 	todo     []uint64
-	buf      []byte // what was read last
-	at       int64  // from where
+	buf      []byte              // what was read last
+	at       int64               // from where
+	bounds   map[uint64]keyRange // of the pages to do; nil if the order of keys is not looked at
+	disorder bool                // keys are not in their order, so bbolt may not find some
 }
+
+// A keyRange is where the keys of a page lie: from low on and before high. nil
+// is no bound.
+type keyRange struct{ low, high []byte }
+
+// smallFile is the size up to which the order of keys is looked at before a file
+// is used.
+const smallFile = 1 << 20
 
 // readAhead is how much is read at once.
 const readAhead = 256 << 10
@@ -48,7 +60,13 @@ const readAhead = 256 << 10
 // checkPages reports an error unless every page of a database file is reached
 // at most once, is what it says it is, and holds only what lies within it.
 func checkPages(r io.ReaderAt, size int64, pageSize int) error {
+	// In a large file the order of the keys would take as long as all the rest.
+	// There, Scrub looks at it, while the file is in use: bbolt does not depend on
+	// it.
 	c := &pageCheck{r: r, pageSize: pageSize}
+	if size <= smallFile {
+		c.bounds = make(map[uint64]keyRange)
+	}
 	root, free, err := c.meta()
 	if err != nil {
 		return err
@@ -68,20 +86,28 @@ func checkPages(r io.ReaderAt, size int64, pageSize int) error {
 			if !c.node(page, false) {
 				return damagedPage(id)
 			}
+			if c.bounds != nil {
+				c.checkOrder(page, c.bounds[id])
+			}
 		}
 	}
-	if free == noFreelist {
-		return nil
+	if free != noFreelist {
+		page, err := c.read(free)
+		if err != nil {
+			return err
+		}
+		if !c.freelist(page) {
+			return damagedPage(free)
+		}
 	}
-	page, err := c.read(free)
-	if err != nil {
-		return err
-	}
-	if !c.freelist(page) {
-		return damagedPage(free)
+	if c.disorder {
+		return errDisorder
 	}
 	return nil
 }
+
+// errDisorder says that keys of an otherwise sound file are not in their order.
+var errDisorder = errors.New("keys are out of order")
 
 func damagedPage(id uint64) error { return fmt.Errorf("%w: page %d", ErrDamaged, id) }
 
@@ -182,6 +208,41 @@ func (c *pageCheck) node(page []byte, inline bool) bool {
 		}
 	}
 	return flags == pageLeaf || flags == pageBranch && count > 0
+}
+
+// checkOrder looks at the order of the keys of a page that node accepted, and
+// says where those of the pages below it have to lie.
+func (c *pageCheck) checkOrder(page []byte, in keyRange) {
+	flags, count := ne.Uint16(page[8:]), int(ne.Uint16(page[10:]))
+	before, child := in.low, uint64(0)
+	for i := range count {
+		at := pageHeader + i*elementSize
+		e := page[at : at+elementSize]
+		var key []byte
+		if flags == pageBranch {
+			key = page[at+int(ne.Uint32(e)):][:ne.Uint32(e[4:])]
+			low := in.low // bbolt looks in the first for whatever is less, too
+			if i > 0 {
+				low = bytes.Clone(key)
+				c.bounds[child] = keyRange{c.bounds[child].low, low}
+			}
+			child = ne.Uint64(e[8:])
+			c.bounds[child] = keyRange{low, in.high}
+		} else {
+			pos, ksize, vsize := int(ne.Uint32(e[4:])), int(ne.Uint32(e[8:])), int(ne.Uint32(e[12:]))
+			key = page[at+pos:][:ksize]
+			if value := page[at+pos+ksize:][:vsize]; ne.Uint32(e)&leafBucket != 0 && ne.Uint64(value) == 0 {
+				c.checkOrder(value[bucketHeader:], keyRange{})
+			}
+		}
+		if order := bytes.Compare(before, key); order > 0 || order == 0 && i > 0 {
+			c.disorder = true
+		}
+		before = key
+	}
+	if in.high != nil && count > 0 && bytes.Compare(before, in.high) >= 0 {
+		c.disorder = true
+	}
 }
 
 // within reports whether key and value of the element at offset at lie between

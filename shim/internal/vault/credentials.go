@@ -179,7 +179,7 @@ func (v *Vault) sealKey(key endpoint.Secret, fn func(t *transaction) (*endpoint.
 		if err := putCredential(t.Tx, *c); err != nil {
 			return err
 		}
-		if err := t.Bucket(bucketSealed).Put(sealedKey(kindKey, c.ID), sealed); err != nil {
+		if err := putSealed(t.Tx, kindKey, c.ID, sealed); err != nil {
 			return err
 		}
 		t.Then(func() {

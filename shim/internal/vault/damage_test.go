@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -251,16 +252,29 @@ func TestDirIsFile(t *testing.T) {
 	}
 }
 
-// Damage that is found late makes the state unusable, but does not end the
-// program.
-func TestDamageFoundLater(t *testing.T) {
+// A record that cannot be read fails alone: it is named, and can be deleted.
+func TestDamagedGrant(t *testing.T) {
 	dir := t.TempDir()
-	v, _ := withGrant(t, dir)
+	v, credential := withGrant(t, dir)
+	addGrant(t, v, "g2", testSlug, credential)
 	closeVault(t, v)
 	edit(t, dir, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("grants")).Put([]byte("g1"), []byte("{")) })
 	v = openFileMode(t, dir)
 	_, err := v.Grant("g1")
-	if e, ok := errors.AsType[*datadir.Error](err); !ok || !strings.Contains(e.Words, fmt.Sprintf("%q", "g1")) {
-		t.Errorf("Grant = %v, want a datadir.Error that names the record", err)
+	if !errors.Is(err, oauth.ErrNotFound) || !strings.Contains(err.Error(), fmt.Sprintf("%q", "g1")) {
+		t.Errorf("Grant = %v, want oauth.ErrNotFound and the name of the record", err)
 	}
+	if _, err := v.Grant("g2"); err != nil {
+		t.Errorf("another grant: %v", err)
+	}
+	if got, want := v.Damages(), []Damage{{Kind: DamagedApp, ID: "g1"}}; !slices.Equal(got, want) {
+		t.Errorf("Damages = %+v, want %+v", got, want)
+	}
+	if err := v.DeleteGrant("g1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := v.Damages(); len(got) > 0 {
+		t.Errorf("after it was deleted, Damages = %+v", got)
+	}
+	checkCount(t, v, 1)
 }

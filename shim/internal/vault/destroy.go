@@ -64,8 +64,9 @@ func peek(dir string) (remembered []byte, sealedUnder func(m *keychain.MasterKey
 	path := filepath.Join(dir, stateFile)
 	if _, err := os.Lstat(path); err == nil {
 		statefile.Peek(path, layout, func(tx *bbolt.Tx) error {
-			remembered = bytes.Clone(tx.Bucket(bucketSettings).Get([]byte(settingPlace)))
-			return tx.Bucket(bucketSealed).ForEach(func(_, b []byte) error {
+			place, _ := statefile.GetBytes(tx, bucketSettings, []byte(settingPlace))
+			remembered = bytes.Clone(place)
+			return statefile.EachBytes(tx, bucketSealed, func(_, b []byte) error {
 				sealed = append(sealed, bytes.Clone(b))
 				return nil
 			})

@@ -18,6 +18,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // older unpacks a data folder made at olderNow by the last program with the
@@ -78,23 +79,55 @@ func records(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// TestOlderFile: a file of the first layout gets its index and its count.
-// Everything else in it stays the same, byte for byte.
+// TestOlderFile: a file of the first layout gets its index, its count and its
+// checksums. Everything else in it stays the same, byte for byte, and a copy of
+// what it was is kept.
 func TestOlderFile(t *testing.T) {
 	dir := older(t)
-	before := records(t, dir)
+	before, file := records(t, dir), contents(t, dir, stateFile)
 	closeVault(t, openOlder(t, dir))
 	after := records(t, dir)
 	version := `meta/"schema"`
-	if before[version] != "1" || after[version] != strconv.Itoa(schema) {
+	if n, err := strconv.Atoi(after[version]); before[version] != "1" || n != schema || err != nil {
 		t.Errorf("the version was %q and is %q, want 1 and %d", before[version], after[version], schema)
 	}
 	before[version] = after[version]
+	for k, value := range after {
+		bucket, key, _ := strings.Cut(k, "/")
+		for _, b := range layout.Buckets {
+			if b.Checked && string(b.Name) == bucket {
+				name, err := strconv.Unquote(key)
+				sound, err2 := statefile.Check(b.Name, []byte(name), []byte(value))
+				if err != nil || err2 != nil {
+					t.Errorf("%s: %v, %v", k, err, err2)
+				}
+				after[k] = string(sound)
+			}
+		}
+	}
+	delete(after, `meta/"schema checked"`)
+	copied := filepath.Join(t.TempDir(), stateFile)
+	if err := os.Rename(filepath.Join(dir, stateFile+".before-schema-4"), copied); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(records(t, filepath.Dir(copied)), before1(before)) {
+		t.Errorf("the copy has other records than the %d bytes that it was made of", len(file))
+	}
 	maps.DeleteFunc(after, func(k, _ string) bool { return strings.HasPrefix(k, "due/") || strings.HasPrefix(k, "granted/") })
 	if len(before) < 20 || !maps.Equal(before, after) {
 		t.Errorf("the records were\n%q\nand are\n%q", before, after)
 	}
 	closeVault(t, openOlder(t, dir)) // the second time there is nothing to upgrade
+	if got := statefile.Copies(filepath.Join(dir, stateFile)); len(got) > 0 {
+		t.Errorf("without an upgrade a copy was made: %q", got)
+	}
+}
+
+// before1 is what older records were, before their version was changed.
+func before1(records map[string]string) map[string]string {
+	all := maps.Clone(records)
+	all[`meta/"schema"`] = "1"
+	return all
 }
 
 // TestOlderFileWorks uses the file that TestOlderFile compares.

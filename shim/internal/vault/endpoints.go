@@ -18,11 +18,10 @@ import (
 // load reads everything that is kept in memory.
 func (v *Vault) load() error {
 	return v.view(func(tx *bbolt.Tx) error {
-		sealed := tx.Bucket(bucketSealed)
 		err := statefile.Each(tx, bucketEndpoints, func(r endpointRecord) error {
 			v.endpoints[r.Slug] = &endpointState{
 				Endpoint: r.endpoint(),
-				sealed:   bytes.Clone(sealed.Get(sealedKey(kindQuery, r.Slug))),
+				sealed:   getSealed(tx, kindQuery, r.Slug),
 			}
 			return nil
 		})
@@ -32,7 +31,7 @@ func (v *Vault) load() error {
 		err = statefile.Each(tx, bucketCreds, func(r credentialRecord) error {
 			v.creds[r.ID] = &credState{
 				Credential: r.credential(),
-				sealed:     bytes.Clone(sealed.Get(sealedKey(kindKey, r.ID))),
+				sealed:     getSealed(tx, kindKey, r.ID),
 			}
 			return nil
 		})
@@ -44,7 +43,10 @@ func (v *Vault) load() error {
 		}
 		v.loadSecrets(tx)
 		return tx.Bucket(bucketSettings).ForEach(func(k, b []byte) error {
-			v.settings[string(k)] = bytes.Clone(b)
+			// A setting that cannot be read has its default, but is there: most say
+			// by that alone what they say, such as that calls are paused.
+			value, _ := statefile.Check(bucketSettings, k, b)
+			v.settings[string(k)] = bytes.Clone(value)
 			return nil
 		})
 	})
@@ -106,15 +108,14 @@ func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) e
 	if err := statefile.Put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
 		return err
 	}
-	b, key := t.Bucket(bucketSealed), sealedKey(kindQuery, e.Slug)
 	var sealed []byte
 	if query == "" {
-		if err := b.Delete(key); err != nil {
+		if err := t.Bucket(bucketSealed).Delete(sealedKey(kindQuery, e.Slug)); err != nil {
 			return err
 		}
 	} else {
 		sealed = v.sealer().Seal(kindQuery, e.Slug, e.BaseURL, query)
-		if err := b.Put(key, sealed); err != nil {
+		if err := putSealed(t.Tx, kindQuery, e.Slug, sealed); err != nil {
 			return err
 		}
 	}
@@ -203,25 +204,47 @@ func (v *Vault) DeleteEndpoint(slug string) error {
 		if b.Get([]byte(slug)) == nil {
 			return ErrNotFound
 		}
+		_, _, damaged := statefile.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		seemed := statefile.Guess[endpointRecord](t.Tx, bucketEndpoints, slug).Slug
 		if err := b.Delete([]byte(slug)); err != nil {
 			return err
 		}
-		if err := t.Bucket(bucketSealed).Delete(sealedKey(kindQuery, slug)); err != nil {
-			return err
-		}
-		for id, c := range v.creds {
-			if c.Slug == slug {
-				if err := v.dropCredential(t, id); err != nil {
-					return err
-				}
+		t.Then(func() { delete(v.endpoints, slug) })
+		if damaged != nil && seemed != slug && seemed != "" && b.Get([]byte(seemed)) == nil {
+			// Its slug lost a bit, so what belongs to it is under the one it had.
+			if err := v.dropPartsOf(t, seemed); err != nil {
+				return err
 			}
 		}
-		if err := ledger.DropGrantsOf(t.Tx, slug); err != nil {
-			return err
+		return v.dropPartsOf(t, slug)
+	})
+}
+
+// dropPartsOf deletes what belongs to an endpoint.
+func (v *Vault) dropPartsOf(t *transaction, slug string) error {
+	if err := t.Bucket(bucketSealed).Delete(sealedKey(kindQuery, slug)); err != nil {
+		return err
+	}
+	var ids []string
+	err := t.Bucket(bucketCreds).ForEach(func(id, _ []byte) error {
+		r, _, err := statefile.Get[credentialRecord](t.Tx, bucketCreds, string(id))
+		if err != nil {
+			r = statefile.Guess[credentialRecord](t.Tx, bucketCreds, string(id)) // it is of no use
 		}
-		t.Then(func() { delete(v.endpoints, slug) })
+		if r.Slug == slug {
+			ids = append(ids, string(id))
+		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := v.dropCredential(t, id); err != nil {
+			return err
+		}
+	}
+	return ledger.DropGrantsOf(t.Tx, slug)
 }
 
 // UpstreamURL returns the upstream URL of an endpoint with its query. The caller

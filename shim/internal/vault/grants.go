@@ -29,10 +29,15 @@ func checkGrant(tx *bbolt.Tx, g oauth.Grant) error {
 	return nil
 }
 
-// dropCredentialOf deletes the credential that a grant alone may use.
+// dropCredentialOf deletes the credential that a grant alone may use. The
+// credential says whose it is: the grant may be damaged.
 func (v *Vault) dropCredentialOf(t *transaction, g oauth.Grant) error {
-	if c, ok := v.creds[g.Credential]; ok && c.Grant == g.ID {
-		return v.dropCredential(t, g.Credential)
+	for id, c := range v.creds {
+		if c.Grant == g.ID && g.ID != "" {
+			if err := v.dropCredential(t, id); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -40,8 +45,12 @@ func (v *Vault) dropCredentialOf(t *transaction, g oauth.Grant) error {
 // touchEndpoint notes when an endpoint was used last.
 func (v *Vault) touchEndpoint(t *transaction, slug string, at time.Time) error {
 	r, ok, err := statefile.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
-	if err != nil || !ok || !at.After(r.LastUsed) {
-		return err
+	if err != nil {
+		v.file.NoteDamaged(err)
+		return nil // it is only about when it was used
+	}
+	if !ok || !at.After(r.LastUsed) {
+		return nil
 	}
 	r.LastUsed = at
 	t.Then(func() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // Keep ends a run that keeps nothing. The master key goes into the keychain
@@ -16,9 +17,8 @@ func (v *Vault) Keep() error {
 			if err != nil {
 				return err
 			}
-			b := t.Bucket(bucketSealed)
 			for k, value := range resealed {
-				if err := b.Put([]byte(k), value); err != nil {
+				if err := statefile.PutBytes(t.Tx, bucketSealed, []byte(k), value); err != nil {
 					return err
 				}
 			}

@@ -1,6 +1,10 @@
 package vault
 
 import (
+	"encoding/json"
+
+	"go.etcd.io/bbolt"
+
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
@@ -15,13 +19,30 @@ var (
 )
 
 // schema is the version of the file's layout.
-const schema = 3
+const schema = 4
 
 // layout is what every state file has in it.
 var layout = statefile.Layout{
 	Version: schema,
 	Buckets: append([]statefile.Bucket{
-		{Name: bucketSettings}, {Name: bucketEndpoints}, {Name: bucketCreds}, {Name: bucketSealed}, {Name: bucketSessions},
+		{Name: bucketSettings, Checked: true}, {Name: bucketEndpoints, Checked: true}, {Name: bucketCreds, Checked: true},
+		{Name: bucketSealed, Checked: true}, // its records are authenticated too, but that takes the master key
+		{Name: bucketSessions, Checked: true},
 	}, ledger.Buckets...),
-	Migrate: ledger.Migrate, // the other buckets have not changed
+	Migrate: migrate,
+}
+
+// migrate brings a file of an older version up to version 4, in which records
+// have checksums.
+func migrate(tx *bbolt.Tx, from int) error {
+	for _, b := range [][]byte{bucketSettings, bucketEndpoints, bucketCreds, bucketSealed, bucketSessions} {
+		sound := func([]byte) bool { return true }
+		if &b[0] == &bucketEndpoints[0] || &b[0] == &bucketCreds[0] {
+			sound = json.Valid
+		}
+		if err := statefile.AddChecksums(tx, b, sound); err != nil {
+			return err
+		}
+	}
+	return ledger.Migrate(tx, from)
 }

@@ -1,12 +1,17 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // The kinds of sealed records.
@@ -18,6 +23,17 @@ const (
 
 // sealedKey is the name of a sealed record in its bucket.
 func sealedKey(kind, id string) []byte { return []byte(kind + "/" + id) }
+
+func putSealed(tx *bbolt.Tx, kind, id string, sealed []byte) error {
+	return statefile.PutBytes(tx, bucketSealed, sealedKey(kind, id), sealed)
+}
+
+// getSealed returns a sealed record, or nil if there is none that can be read:
+// then what it held has to be pasted again.
+func getSealed(tx *bbolt.Tx, kind, id string) []byte {
+	sealed, _ := statefile.GetBytes(tx, bucketSealed, sealedKey(kind, id))
+	return bytes.Clone(sealed)
+}
 
 // settingPlace is what the keychain remembers.
 const settingPlace = "keychain"
@@ -63,8 +79,37 @@ func (v *Vault) sealedUnder(m *keychain.MasterKey) bool {
 	return false
 }
 
-// Start begins to look for the master key. It ends with ctx or Close.
-func (v *Vault) Start(ctx context.Context) { v.keys.Start(ctx) }
+// Start begins to look for the master key, and looks after the file. It ends with
+// ctx or Close.
+func (v *Vault) Start(ctx context.Context) {
+	v.keys.Start(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed || v.stop != nil {
+		stop()
+		return
+	}
+	v.stop = stop
+	v.running.Go(func() { v.tend(ctx) })
+}
+
+// tendEvery is how often the file is searched for damage.
+const tendEvery = 24 * time.Hour
+
+// tend looks after the file until ctx ends.
+func (v *Vault) tend(ctx context.Context) {
+	every := time.NewTicker(tendEvery)
+	defer every.Stop()
+	for {
+		v.scrub()
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // Keychain reports where the master key is, or what we are waiting for.
 func (v *Vault) Keychain() keychain.Status { return v.keys.Status() }

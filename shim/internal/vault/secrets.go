@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // secretState is a secret of the program itself.
@@ -24,7 +25,7 @@ func (v *Vault) SaveSecret(name string, s endpoint.Secret) error {
 	return v.update(func(t *transaction) error {
 		sealed := v.sealer().Seal(kindSecret, name, "", s.Reveal())
 		t.Then(func() { v.secrets[name] = &secretState{sealed: sealed, opened: s} })
-		return t.Bucket(bucketSealed).Put(sealedKey(kindSecret, name), sealed)
+		return putSealed(t.Tx, kindSecret, name, sealed)
 	})
 }
 
@@ -67,6 +68,7 @@ func (v *Vault) loadSecrets(tx *bbolt.Tx) {
 	prefix := sealedKey(kindSecret, "")
 	c := tx.Bucket(bucketSealed).Cursor()
 	for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
+		b, _ = statefile.Check(bucketSealed, k, b) // a damaged one is there, and does not open
 		v.secrets[strings.TrimPrefix(string(k), string(prefix))] = &secretState{sealed: bytes.Clone(b)}
 	}
 }

@@ -66,10 +66,8 @@ func TestSecretsDoNotMove(t *testing.T) {
 	}
 	closeVault(t, v)
 	edit(t, dir, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketSealed)
-		api := bytes.Clone(b.Get(sealedKey(kindKey, key.ID)))
-		token := bytes.Clone(b.Get(sealedKey(kindSecret, "ngrok")))
-		return errors.Join(b.Put(sealedKey(kindSecret, "ngrok"), api), b.Put(sealedKey(kindSecret, "other"), token))
+		api, token := getSealed(tx, kindKey, key.ID), getSealed(tx, kindSecret, "ngrok")
+		return errors.Join(putSealed(tx, kindSecret, "ngrok", api), putSealed(tx, kindSecret, "other", token))
 	})
 	v = openFileMode(t, dir)
 	for _, name := range []string{"ngrok", "other"} {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -34,7 +33,7 @@ func (v *Vault) putSetting(t *transaction, name string, value []byte) error {
 		return b.Delete([]byte(name))
 	}
 	t.Then(func() { v.settings[name] = value })
-	return b.Put([]byte(name), value)
+	return statefile.PutBytes(t.Tx, bucketSettings, []byte(name), value)
 }
 
 // Random returns a setting of n random bytes, which it creates on first use.
@@ -44,7 +43,8 @@ func (v *Vault) Random(name string, n int) ([]byte, error) {
 	}
 	var value []byte
 	err := v.write(func(t *transaction) error {
-		value = bytes.Clone(t.Bucket(bucketSettings).Get([]byte(name)))
+		known, _ := statefile.GetBytes(t.Tx, bucketSettings, []byte(name)) // a damaged one is replaced
+		value = bytes.Clone(known)
 		if len(value) == n {
 			return nil
 		}
@@ -99,7 +99,7 @@ func (v *Vault) AddSession(d Digest, expires time.Time) error {
 			}
 			v.sessions[d] = expires
 		})
-		return b.Put(d[:], value)
+		return statefile.PutBytes(t.Tx, bucketSessions, d[:], value)
 	})
 }
 
@@ -122,12 +122,11 @@ func (v *Vault) EndSession(d Digest) error {
 }
 
 func (v *Vault) loadSessions(tx *bbolt.Tx) error {
-	return tx.Bucket(bucketSessions).ForEach(func(k, b []byte) error {
+	return statefile.EachBytes(tx, bucketSessions, func(k, b []byte) error {
 		var end time.Time
-		if err := end.UnmarshalBinary(b); err != nil || len(k) != len(Digest{}) {
-			return statefile.DamagedRecord(bucketSessions, nil, errors.Join(errors.New("not a session"), err))
+		if err := end.UnmarshalBinary(b); err == nil && len(k) == len(Digest{}) {
+			v.sessions[Digest(k)] = end
 		}
-		v.sessions[Digest(k)] = end
-		return nil
+		return nil // without its session, a browser has to sign in again
 	})
 }

@@ -17,6 +17,7 @@
 package vault
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/url"
@@ -88,6 +89,9 @@ type Vault struct {
 	settings  map[string][]byte
 	changed   chan struct{}
 	closed    bool
+	stop      context.CancelFunc // ends tend; nil before Start
+
+	running sync.WaitGroup
 }
 
 // endpointState is an endpoint with its query and its parsed URL.
@@ -144,7 +148,8 @@ func Open(cfg Config) (*Vault, error) {
 	v.Ledger = ledger.New(ledger.Config{
 		View: v.view, Update: v.update, Write: v.write,
 		Check: checkGrant, Ended: v.dropCredentialOf, Used: v.touchEndpoint,
-		Log: cfg.Log, Now: v.now,
+		Damaged: func(err error) { v.file.NoteDamaged(err) },
+		Log:     cfg.Log, Now: v.now,
 	})
 	temporary, err := v.openState()
 	if err != nil {
@@ -182,7 +187,7 @@ func (v *Vault) openState() (temporary bool, err error) {
 	v.file, err = statefile.Open(path, statefile.Config{
 		Layout: layout, Temporary: temporary, Log: v.log,
 		Lock: &v.mu, Changed: v.tellChanged,
-		PollEvery: v.cfg.PollEvery, CloseWithin: closeWithin,
+		PollEvery: v.cfg.PollEvery, CloseWithin: closeWithin, Now: v.cfg.Now,
 	})
 	if err != nil {
 		return temporary, err
@@ -190,6 +195,9 @@ func (v *Vault) openState() (temporary bool, err error) {
 	if !temporary {
 		// Left by a run that ended without Close.
 		os.Remove(filepath.Join(v.cfg.Dir, memoryFile))
+	}
+	if info, err := os.Stat(path); err == nil && info.Size() <= smallState {
+		v.file.Scrub()
 	}
 	if err := v.load(); err != nil {
 		err = v.file.Explain(err)
@@ -219,7 +227,12 @@ func (v *Vault) Close() error {
 		return nil
 	}
 	v.closed = true
+	stop := v.stop
 	v.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	v.running.Wait()
 	v.keys.Close()
 	v.Flush()
 	return v.file.Close()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // edit changes a closed state file, as a person with an editor could.
@@ -32,17 +33,18 @@ func edit(t *testing.T, dir string, fn func(tx *bbolt.Tx) error) {
 func TestNoEditMovesKey(t *testing.T) {
 	const slugA, slugB = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
 	replace := func(tx *bbolt.Tx, bucket []byte, key, old, new string) error {
-		b := tx.Bucket(bucket).Get([]byte(key))
+		b, err := statefile.GetBytes(tx, bucket, []byte(key))
 		changed := bytes.ReplaceAll(b, []byte(old), []byte(new))
-		if bytes.Equal(b, changed) {
-			return fmt.Errorf("%q has no %q", b, old)
+		if err != nil || bytes.Equal(b, changed) {
+			return fmt.Errorf("%q has no %q, %v", b, old, err)
 		}
-		return tx.Bucket(bucket).Put([]byte(key), changed)
+		return statefile.PutBytes(tx, bucket, []byte(key), changed) // who edits a file makes the checksum too
 	}
 	swap := func(tx *bbolt.Tx, x, y []byte) error {
-		b := tx.Bucket(bucketSealed)
-		bx, by := bytes.Clone(b.Get(x)), bytes.Clone(b.Get(y))
-		return errors.Join(b.Put(x, by), b.Put(y, bx))
+		bx, err := statefile.GetBytes(tx, bucketSealed, x)
+		by, err2 := statefile.GetBytes(tx, bucketSealed, y)
+		bx, by = bytes.Clone(bx), bytes.Clone(by)
+		return errors.Join(err, err2, statefile.PutBytes(tx, bucketSealed, x, by), statefile.PutBytes(tx, bucketSealed, y, bx))
 	}
 	for _, tt := range []struct {
 		name string
@@ -56,8 +58,7 @@ func TestNoEditMovesKey(t *testing.T) {
 			return swap(tx, sealedKey(kindQuery, slugA), sealedKey(kindQuery, slugB))
 		}, true},
 		{"a key under the name of a query", func(tx *bbolt.Tx, a, b string) error {
-			sealed := tx.Bucket(bucketSealed).Get(sealedKey(kindKey, a))
-			return tx.Bucket(bucketSealed).Put(sealedKey(kindQuery, slugA), bytes.Clone(sealed))
+			return putSealed(tx, kindQuery, slugA, getSealed(tx, kindKey, a))
 		}, false},
 		{"upstream URL", func(tx *bbolt.Tx, a, b string) error {
 			return replace(tx, bucketEndpoints, slugA, "mcp.example.com", "evil.example.com")
@@ -69,9 +70,9 @@ func TestNoEditMovesKey(t *testing.T) {
 			return replace(tx, bucketCreds, a, slugA, slugB)
 		}, false},
 		{"one bit", func(tx *bbolt.Tx, a, b string) error {
-			sealed := bytes.Clone(tx.Bucket(bucketSealed).Get(sealedKey(kindKey, a)))
+			sealed := getSealed(tx, kindKey, a)
 			sealed[len(sealed)-1] ^= 1
-			return tx.Bucket(bucketSealed).Put(sealedKey(kindKey, a), sealed)
+			return putSealed(tx, kindKey, a, sealed)
 		}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -271,6 +272,9 @@ func TestL08DeleteEndpoint(t *testing.T) {
 	left := make(map[string]int)
 	edit(t, dir, func(tx *bbolt.Tx) error {
 		for _, b := range layout.Buckets {
+			if b.Optional {
+				continue
+			}
 			left[string(b.Name)] = tx.Bucket(b.Name).Inspect().KeyN
 		}
 		return nil

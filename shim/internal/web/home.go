@@ -3,7 +3,7 @@ package web
 import "strings"
 
 // Home is the owner's home page. Its forms post to /endpoints, /pause,
-// /resume, /keychain/unlock, /keychain/keep, /steps/local, /steps/login,
+// /resume, /damaged, /keychain/unlock, /keychain/keep, /steps/local, /steps/login,
 // /steps/hide and /sign-out, each with form_token; its links lead to the pages
 // of one endpoint or grant. What its template marks as data-part the script
 // replaces when it changes.
@@ -13,6 +13,7 @@ type Home struct {
 	Keychain                  Keychain
 	TunnelTrouble             string // why apps on the internet cannot connect, or soon cannot
 	DiskTrouble               string // why nothing can be saved
+	Damaged                   []DamageRow
 	Paused                    bool
 	Stopped                   bool // some app did not get connected
 	Notices                   []Notice

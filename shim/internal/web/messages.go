@@ -18,6 +18,7 @@ const (
 	TextPausedCall         = "Key2OAuth is paused on its owner's computer. Calls go through again when it is resumed."
 	TextInternal           = "Something went wrong inside Key2OAuth. See its log for details."
 	TextDiskTrouble        = "Key2OAuth can't write to its data folder. The disk may be full. Nothing was changed. Free some space, then try again."
+	TextNotDamaged         = "That is not damaged, or was deleted already."
 	TextDiskFull           = "The disk that holds Key2OAuth's data folder is full, so nothing new can be saved. Connected apps keep working; new ones can't be approved."
 	TextDiskFullNext       = "Free some space. Key2OAuth recovers automatically."
 	TextDiskFailing        = "Key2OAuth can't write to its data folder, so nothing new can be saved. Connected apps keep working; new ones can't be approved."
@@ -110,6 +111,7 @@ var DoneNotices = map[string]Notice{
 	"key":     {Kind: "ok", Text: "The key works and is saved. Connected apps use it from now on."},
 	"deleted": {Kind: "ok", Text: "Deleted, with its keys and connected apps."},
 	"import":  {Kind: "ok", Text: "Added. Paste a key for each, here or when an app connects."},
+	"healed":  {Kind: "ok", Text: "The damaged entry is deleted."},
 	"keygone": {Kind: "ok", Text: "The key is deleted."},
 	"revoked": {Kind: "ok", Text: "Disconnected."},
 	"paused":  {Kind: "warn", Text: "Paused. Apps get no answer until you resume."},

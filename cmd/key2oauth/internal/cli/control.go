@@ -58,6 +58,9 @@ func (p *Program) StatusCommand() *cobra.Command {
 		if s.Disk.Words != "" {
 			rows = append(rows, []string{"disk", s.Disk.Words + " " + s.Disk.Next})
 		}
+		for _, d := range s.Damaged {
+			rows = append(rows, []string{"damaged", d.Words + " " + d.Next + damagedCommand(d)})
+		}
 		if s.Rejected > 0 {
 			rows = append(rows, []string{"rejected keys", fmt.Sprintf("%d; replace one with: key2oauth key SLUG", s.Rejected)})
 		}
@@ -77,6 +80,17 @@ func (p *Program) StatusCommand() *cobra.Command {
 		return p.PrintTable(rows)
 	}
 	return cmd
+}
+
+// damagedCommand is the command that deletes what is damaged.
+func damagedCommand(d api.Damage) string {
+	switch d.Kind {
+	case api.DamagedApp:
+		return " Command: key2oauth disconnect " + d.ID
+	case api.DamagedServer:
+		return " Command: key2oauth remove " + d.ID
+	}
+	return ""
 }
 
 // phrase is the sentence that explains a state, or the state where there is

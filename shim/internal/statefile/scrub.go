@@ -1,0 +1,152 @@
+package statefile
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"go.etcd.io/bbolt"
+)
+
+// damage holds the records that were found to be damaged.
+type damage struct {
+	mu      sync.Mutex
+	records map[[2]string]*RecordError // by bucket and key
+}
+
+// maxDamaged bounds how many damaged records are remembered. A disk that has
+// lost more has lost the file.
+const maxDamaged = 1000
+
+// maxLooks is more than a bucket of any size that was ever tried takes.
+const maxLooks = 100_000
+
+// scrubAtOnce is how many records one look of Scrub reads.
+const scrubAtOnce = 2000
+
+// Scrub reads all records that have checksums, and remembers those that are
+// damaged. It may take seconds, and delays no change.
+func (f *File) Scrub() error {
+	for _, b := range f.cfg.Layout.Buckets {
+		if !b.Checked {
+			continue
+		}
+		var after []byte // the last key that was read
+		done := false
+		// The bound is for keys that are out of order.
+		for looks := 0; !done && looks < maxLooks; looks++ {
+			err := f.View(func(tx *bbolt.Tx) error {
+				var bad []*RecordError
+				after, done, bad = scrub(tx, b.Name, after)
+				for _, e := range bad {
+					f.noteDamaged(e)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// scrub checks some records of a bucket, from the one after a key on.
+func scrub(tx *bbolt.Tx, bucket, after []byte) (last []byte, done bool, bad []*RecordError) {
+	b := tx.Bucket(bucket)
+	if b == nil {
+		return nil, true, nil
+	}
+	c := b.Cursor()
+	k, record := c.First()
+	if after != nil {
+		if k, record = c.Seek(after); bytes.Equal(k, after) {
+			k, record = c.Next()
+		}
+	}
+	n := 0
+	for ; k != nil && n < scrubAtOnce; k, record = c.Next() {
+		if _, err := Check(bucket, k, record); err != nil {
+			bad = append(bad, &RecordError{string(bucket), string(k), errChecksum})
+		}
+		last = append(last[:0], k...)
+		n++
+	}
+	return last, k == nil, bad
+}
+
+// NoteDamaged remembers the record that err, from a read of this package, is
+// about.
+func (f *File) NoteDamaged(err error) {
+	if e, ok := errors.AsType[*RecordError](err); ok {
+		f.noteDamaged(e)
+	}
+}
+
+// noteDamaged remembers a damaged record.
+func (f *File) noteDamaged(e *RecordError) {
+	d := &f.found
+	d.mu.Lock()
+	key := [2]string{e.Bucket, e.Key}
+	_, known := d.records[key]
+	if d.records == nil {
+		d.records = make(map[[2]string]*RecordError)
+	}
+	if !known && len(d.records) < maxDamaged {
+		d.records[key] = e
+	}
+	d.mu.Unlock()
+	if !known {
+		f.log.Error("a record of the state file is damaged", "file", f.path, "bucket", e.Bucket, "err", e.Err)
+		go f.cfg.Changed()
+	}
+}
+
+// Damaged lists the damaged records that were found and are still there, by
+// bucket and key.
+func (f *File) Damaged() []*RecordError {
+	d := &f.found
+	d.mu.Lock()
+	all := slices.Collect(maps.Values(d.records))
+	d.mu.Unlock()
+	if len(all) == 0 {
+		return nil
+	}
+	var gone []*RecordError
+	f.View(func(tx *bbolt.Tx) error {
+		all = slices.DeleteFunc(all, func(e *RecordError) bool {
+			if stillDamaged(tx, e) {
+				return false
+			}
+			gone = append(gone, e)
+			return true
+		})
+		return nil
+	})
+	d.mu.Lock()
+	for _, e := range gone {
+		delete(d.records, [2]string{e.Bucket, e.Key})
+	}
+	d.mu.Unlock()
+	slices.SortFunc(all, func(a, b *RecordError) int {
+		return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Key, b.Key))
+	})
+	return all
+}
+
+// stillDamaged reports whether a record is there, and damaged.
+func stillDamaged(tx *bbolt.Tx, e *RecordError) bool {
+	b := tx.Bucket([]byte(e.Bucket))
+	if b == nil {
+		return false
+	}
+	record := b.Get([]byte(e.Key))
+	if record == nil {
+		return false
+	}
+	_, err := Check([]byte(e.Bucket), []byte(e.Key), record)
+	return err != nil || e.Err != errChecksum
+}

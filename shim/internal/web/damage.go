@@ -1,0 +1,47 @@
+package web
+
+import (
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/display"
+)
+
+// A DamageRow is something saved that cannot be read any more. Its button posts
+// kind and id to /damaged.
+type DamageRow struct{ Kind, ID, Words string }
+
+// DamagedName is a name out of a damaged record, which may hold anything.
+func DamagedName(s string) string {
+	const most = 40
+	return display.Text(s, most)
+}
+
+// DamageWords says what the loss of a record means, and what to do.
+func DamageWords(d api.Damage) (words, next string) {
+	name := d.Name
+	if name == "" && d.Kind == api.DamagedApp {
+		name = t("damage.app.noname")
+	} else if d.Kind == api.DamagedApp {
+		name = t("damage.quoted", name)
+	}
+	switch d.Kind {
+	case api.DamagedServer:
+		if name == "" {
+			name = d.ID
+		}
+		return t("damage.server", name), t("damage.server.next")
+	case api.DamagedKey:
+		if d.Server == "" {
+			return t("damage.key.0"), t("damage.key.next")
+		}
+		return t("damage.key", d.Server), t("damage.key.next")
+	case api.DamagedApp:
+		if d.Server != "" {
+			return t("damage.app.of", name, d.Server), t("damage.app.next")
+		}
+		return t("damage.app", name), t("damage.app.next")
+	}
+	if d.Kind == api.DamagedSecret {
+		return t("damage.secret", d.Name), t("damage.secret.next")
+	}
+	return t("damage.setting", d.Name), t("damage.setting.next")
+}
