@@ -223,6 +223,13 @@ func TestL07ReadOnly(t *testing.T) {
 	if err := errors.Join(os.Chmod(filepath.Join(file, stateFile), 0o444), os.Chmod(file, 0o555)); err != nil {
 		t.Fatal(err)
 	}
+	if os.Getuid() == 0 { // the child must own what it may not write, or that is what it is told
+		for _, name := range []string{folder, file, filepath.Join(file, stateFile)} {
+			if err := os.Chown(name, nobody, nobody); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	runChild(t, nil, "no-rights", base)
 	if got := files(t, folder); len(got) != 0 {
 		t.Errorf("a folder that may not be written has %v", got)
@@ -234,10 +241,13 @@ func TestL07ReadOnly(t *testing.T) {
 	os.Chmod(file, 0o755)
 }
 
+// nobody is a user without rights.
+const nobody = 65534
+
 // noRightsProcess gives up root's right to write anything.
 func noRightsProcess(base string) error {
 	if os.Getuid() == 0 {
-		if err := errors.Join(syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
+		if err := errors.Join(syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
 			return err
 		}
 	}
