@@ -1,6 +1,8 @@
 package shim_test
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -218,4 +220,97 @@ func TestD04Advertised(t *testing.T) {
 	if methods, _ := doc["token_endpoint_auth_methods_supported"].([]any); !slices.Contains(methods, any("none")) {
 		t.Errorf("token_endpoint_auth_methods_supported is %q, want none among them", methods)
 	}
+}
+
+// TestUnreachableDocuments: if nobody can be asked who a client is, an app on
+// this computer goes on as one that only says who it is, like an app that
+// registers itself. Every other answer waits until the document can be read.
+func TestUnreachableDocuments(t *testing.T) {
+	const (
+		id, host = "https://client.example/oauth/client.json", "client.example"
+		loopback = "http://127.0.0.1:54321/callback"
+		codex    = "https://chatgpt.com/oauth/codex/client.json"
+		copilot  = "https://github.com/copilot/cli/client-metadata.json"
+	)
+	ln := must(net.Listen("tcp", "127.0.0.1:0"))
+	nowhere := ln.Addr().String()
+	ln.Close()
+	down := &http.Transport{DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", nowhere)
+	}}
+	status := func(code int) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
+	}
+	for _, tt := range []struct {
+		name, id, redirect string
+		answer             http.Handler // of the document's host; nil if it is down
+		says               string       // on the page
+		goesOn, known      bool
+	}{
+		{"down, an app on this computer", id, loopback, nil, web.Text("consent.unchecked.2", display.Quote(host)), true, false},
+		{"down, localhost", id, "http://localhost:54321/callback", nil, web.Text("consent.unchecked.2", display.Quote(host)), true, false},
+		{"outage, an app on this computer", id, loopback, status(503), web.Text("consent.unchecked.2", display.Quote(host)), true, false},
+		{"challenge for browsers, an app on this computer", id, loopback, status(403), web.Text("consent.unchecked.2", display.Quote(host)), true, false},
+		{"no document, an app on this computer", id, loopback, status(404), "describes itself at a web address", false, false},
+		{"down, a website", id, "https://client.example/cb", nil, "could not reach that website", false, false},
+		{"down, a link", id, "cursor://anysphere.cursor-mcp/oauth/callback", nil, "DNS", false, false},
+		{"down, Codex", codex, loopback, nil, ">" + web.Text("consent.verified") + "<", true, true},
+		{"down, Copilot CLI", copilot, "http://127.0.0.1:60005/", nil, ">" + web.Text("consent.verified") + "<", true, true},
+		{"down, Codex at an address of later", codex, "http://127.0.0.1:54321/callback/later", nil, web.Text("consent.unchecked.2", display.Quote("chatgpt.com")), true, false},
+		{"down, Codex at a website", codex, "https://evil.example/callback", nil, "could not reach that website", false, false},
+	} {
+		t.Run("C05 "+tt.name, func(t *testing.T) {
+			srv := shimtest.NewDocuments(t)
+			p, up, mcpURL := startWith(t, srv)
+			if tt.answer == nil {
+				p.shim.SetDocumentTransport(down)
+			} else {
+				srv.Handle(tt.id, tt.answer)
+			}
+			c := p.documentClient(tt.id, tt.redirect, mcpURL)
+			b := p.browser()
+			page := b.Open(c.AuthorizeURL())
+			if !strings.Contains(page.Body, tt.says) {
+				t.Errorf("the page (%d) does not say %q:\n%s", page.Status, tt.says, page.Body)
+			}
+			if !tt.goesOn {
+				if page.Status != http.StatusBadRequest || page.Location != "" || len(page.Forms) > 0 || strings.Contains(page.Body, `href="http`) {
+					t.Errorf("got %d %q, want a page that leads nowhere", page.Status, page.Location)
+				}
+				return
+			}
+			if got := strings.Contains(page.Body, `class="badge ok"`); got != tt.known {
+				t.Errorf("the page has the mark of a verified app: %t, want %t", got, tt.known)
+			}
+			c.Connect(p.browser(), up.Key())
+			if status, body := c.DoRefresh(c.Refresh); status != http.StatusOK {
+				t.Fatalf("refresh = %d %v", status, body)
+			}
+			_, out := p.api("GET", "/api/grants", nil)
+			app := out["grants"].([]any)[0].(map[string]any)["app"].(string)
+			if got := strings.HasPrefix(app, "\u201c"); got == tt.known {
+				t.Errorf("the app is listed as %s, known: %t", app, tt.known)
+			}
+		})
+	}
+	t.Run("C05 a reload asks again", func(t *testing.T) {
+		srv := shimtest.NewDocuments(t)
+		p, up, mcpURL := startWith(t, srv)
+		srv.Handle(id, status(503))
+		c := p.documentClient(id, loopback, mcpURL)
+		b := p.browser()
+		page := b.Open(c.AuthorizeURL())
+		srv.Publish(map[string]any{"client_id": id, "client_name": "Sample", "redirect_uris": []string{"http://127.0.0.1/callback"}, "token_endpoint_auth_method": "none"})
+		page = b.Open(page.URL.String())
+		if !strings.Contains(page.Body, "<strong>"+host+"</strong>") || strings.Contains(page.Body, web.Text("consent.unchecked")) {
+			t.Errorf("the page does not name the host:\n%s", page.Body)
+		}
+		c.CodeFrom(b.Submit(b.Form(page, page.URL.Path), map[string]string{"api_key": up.Key(), "action": "approve"}).Location)
+
+		// What the document says then counts.
+		evil := p.documentClient(id, "http://127.0.0.1:54321/other", mcpURL)
+		if page := b.Open(evil.AuthorizeURL()); page.Status != http.StatusBadRequest {
+			t.Errorf("an address that is not in the document = %d, want 400", page.Status)
+		}
+	})
 }

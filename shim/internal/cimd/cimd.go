@@ -218,6 +218,7 @@ func (c *Clients) fetch(ctx, life context.Context, id string) (oauth.Client, err
 	if err != nil {
 		if old, _, ok := c.Recall(id); ok {
 			c.log().Info("using an older copy of a client's metadata document", "host", old.Host, "err", err)
+			old.Copy = errors.Is(err, oauth.ErrUnreachable)
 			return old, nil
 		}
 		return oauth.Client{}, err

@@ -52,7 +52,7 @@ var errBusy = errors.New("too many documents were requested within a minute")
 // stored.
 func (c *Clients) load(ctx context.Context, id string) (oauth.Client, error) {
 	if !c.limiter.AllowN(c.now(), 1) {
-		return oauth.Client{}, errBusy
+		return oauth.Client{}, fmt.Errorf("%w: %w", oauth.ErrUnreachable, errBusy)
 	}
 	limit := c.timeout
 	if limit == 0 {
@@ -64,7 +64,7 @@ func (c *Clients) load(ctx context.Context, id string) (oauth.Client, error) {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return oauth.Client{}, ctx.Err()
+		return oauth.Client{}, fmt.Errorf("%w: %w", oauth.ErrUnreachable, ctx.Err())
 	}
 	body, h, err := c.get(ctx, id)
 	if err != nil {
@@ -95,11 +95,16 @@ func (c *Clients) get(ctx context.Context, id string) ([]byte, http.Header, erro
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // without the address, which may be long
 		}
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w: %w", oauth.ErrUnreachable, err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("the server answered with status %d", resp.StatusCode)
+	switch code := resp.StatusCode; {
+	case code == http.StatusOK:
+	case code >= 500, code == http.StatusForbidden, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
+		// An outage, or a challenge for browsers.
+		return nil, nil, fmt.Errorf("%w: the server answered with status %d", oauth.ErrUnreachable, code)
+	default:
+		return nil, nil, fmt.Errorf("the server answered with status %d", code)
 	}
 	mt, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil || mt != "application/json" && !(strings.HasPrefix(mt, "application/") && strings.HasSuffix(mt, "+json")) {
@@ -108,7 +113,7 @@ func (c *Clients) get(ctx context.Context, id string) ([]byte, http.Header, erro
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w: %w", oauth.ErrUnreachable, err)
 	case len(body) > maxDocument:
 		return nil, nil, errors.New("the document is larger than 64 kB")
 	}

@@ -25,6 +25,8 @@ type AuthorizeError struct {
 	// redirecting at once would make this server an open redirector for anyone
 	// who registers a client, RFC 9700, Section 4.11.
 	ShowReturn string
+
+	reason Reason // "" if Code and Words say it
 }
 
 func (e *AuthorizeError) Error() string { return e.Code + ": " + e.Words }

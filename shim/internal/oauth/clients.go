@@ -35,6 +35,7 @@ type Client struct {
 	AuthMethod   string // none, client_secret_post or client_secret_basic
 	Host         string // host of the client id if that is a URL, else empty
 	Unchecked    bool   // the document that Host should serve was not read
+	Copy         bool   // from a stored copy, since the document cannot be reached now
 	BuiltIn      bool   // its document is built into the program
 
 	anySecret bool // the client never chose between post and basic

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 )
@@ -17,9 +18,15 @@ type Documents interface {
 	// Recall returns a stored client and fetches nothing. fresh is false if
 	// the client may have changed since.
 	Recall(clientID string) (c Client, fresh, ok bool)
-	// Fetch returns a client, and fetches its document if necessary.
+	// Fetch returns a client, and fetches its document if necessary. If it
+	// cannot be reached, Fetch returns a stored copy, which has Copy set, or else
+	// an error that wraps ErrUnreachable.
 	Fetch(ctx context.Context, clientID string) (Client, error)
 }
+
+// ErrUnreachable means that the host of a client's document did not answer, or
+// does not answer programs. What the document says is not known then.
+var ErrUnreachable = errors.New("the client's document cannot be reached")
 
 // isDocumentID reports whether a client id is the URL of a document.
 func (s *Server) isDocumentID(id string) bool {
@@ -57,6 +64,8 @@ const (
 		"Remove the connector in that app, add it again, then try once more."
 	wordsForeignRedirect = "The app that sent you here wants the answer at an address it did not register. " +
 		"Remove the connector in that app, add it again, then try once more."
+	wordsUnreachable = "The app that sent you here describes itself at %s, and Key2OAuth could not reach that website. " +
+		"Check that this computer is online and that its DNS finds the website, then reload this page."
 	wordsScheme = "The app that sent you here wants its answer in a link that starts a program. " +
 		"Key2OAuth opens such links only for apps that it can tell from the parts of your system. Contact the app's makers."
 	wordsNoDocument = "The app that sent you here describes itself at a web address, and Key2OAuth can't use the description. " +
@@ -66,21 +75,34 @@ const (
 // Resolve completes a request whose client's document was not stored when the
 // request came. It fetches the document, so call it only when a person looks
 // at the request. A complete request is returned unchanged. The error is an
-// *AuthorizeError without a Location. It is the same for every failure: it
-// must not reveal what this computer can reach.
+// *AuthorizeError without a Location. It tells a host that was not reached from
+// a document that is of no use, and nothing more: it must not reveal what is in
+// this computer's network.
+//
+// A client whose document cannot be reached goes on Unchecked if its answer goes
+// to loopback. Such a request is resolved again when it is looked at again.
 func (s *Server) Resolve(ctx context.Context, req *Request) (*Request, error) {
-	if !req.Unresolved {
+	if !req.Unresolved && !req.Client.Unchecked {
 		return req, nil
 	}
 	if s.CIMD == nil {
 		return nil, page("invalid_client", wordsUnknownClient)
 	}
 	c, err := s.CIMD.Fetch(ctx, req.Client.ID)
+	unknown := errors.Is(err, ErrUnreachable) || err == nil && c.Copy && !c.matchesAny(req.RedirectURI)
 	if err != nil {
 		s.log().Info("cannot use a client's metadata document", "host", req.Client.Host, "err", err)
-		return nil, page("invalid_client", wordsNoDocument)
 	}
-	if !c.matchesAny(req.RedirectURI) {
+	switch {
+	case unknown && RedirectKind(req.RedirectURI) == RedirectLoopback:
+		// The answer goes to an app on the computer of the browser, as that of
+		// a client that registers itself. It is told that nobody vouches for it.
+		c = Client{ID: req.Client.ID, AuthMethod: authNone, Host: req.Client.Host, RedirectURIs: []string{req.RedirectURI}, Unchecked: true}
+	case unknown:
+		return nil, &AuthorizeError{Code: "invalid_client", Words: fmt.Sprintf(wordsUnreachable, req.Client.Host), reason: ReasonDocument}
+	case err != nil:
+		return nil, &AuthorizeError{Code: "invalid_client", Words: wordsNoDocument, reason: ReasonDocument}
+	case !c.matchesAny(req.RedirectURI):
 		return nil, page("invalid_request", wordsForeignRedirect)
 	}
 	done := *req

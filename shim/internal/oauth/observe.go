@@ -83,8 +83,8 @@ func reasonOf(err error) Reason {
 // Reason returns why the request was refused.
 func (e *AuthorizeError) Reason() Reason {
 	switch {
-	case e.Words == wordsNoDocument:
-		return ReasonDocument
+	case e.reason != "":
+		return e.reason
 	case e.Code == "invalid_client":
 		return ReasonClient
 	case e.Words == wordsForeignRedirect, e.Words == wordsScheme:
