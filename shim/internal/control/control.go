@@ -112,6 +112,9 @@ func (c *Control) Explain(err error) error {
 		return problem.Unavailable(c.cfg.Vault.Keychain().Words, err)
 	case errors.Is(err, vault.ErrNotFound):
 		return ErrNoServer
+	case vault.IsUnsure(err):
+		c.Changed()
+		return problem.Unavailable(web.TextDiskUnsure, err)
 	case errors.Is(err, oauth.ErrUnavailable):
 		return problem.Unavailable(web.TextDiskTrouble, err)
 	}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 )
 
@@ -118,7 +116,7 @@ func (f *File) TryDisk() error {
 	err := f.tryDisk()
 	if err != nil && !errors.Is(err, ErrClosed) {
 		f.couldNotSave(err)
-		return &SaveError{err}
+		return &SaveError{Err: err}
 	}
 	return err
 }
@@ -140,13 +138,7 @@ func (f *File) tryDisk() error {
 	if err := f.usable(); err != nil {
 		return err
 	}
-	key := []byte("room")
-	return f.judge(guard(nil, func() error {
-		return f.db.Update(func(tx *bbolt.Tx) error {
-			meta := tx.Bucket(bucketMeta)
-			return errors.Join(meta.Put(key, nil), meta.Delete(key))
-		})
-	}))
+	return f.judge(guard(nil, func() error { return f.commit(f.db, touch) }))
 }
 
 // askForRoom writes a file that needs more room than any one change, and removes

@@ -23,9 +23,14 @@ import (
 // ErrClosed says that the file was closed.
 var ErrClosed = errors.New("the state is closed")
 
-// A SaveError says that a change could not be saved, and nothing was changed.
-// The same change may succeed later.
-type SaveError struct{ Err error }
+// A SaveError says that a change could not be saved. Mostly nothing was changed
+// then, and the same change may succeed later.
+type SaveError struct {
+	Err error
+	// Unsure says that the disk failed at the very end: the change was made, and
+	// is what everybody reads, but may be gone after a power cut.
+	Unsure bool
+}
 
 func (e *SaveError) Error() string { return e.Err.Error() }
 
@@ -68,6 +73,8 @@ type File struct {
 	broken  atomic.Pointer[datadir.Error]
 	disk    diskWatch
 	found   damage
+	// commit is bbolt's Update; tests have a disk of their own.
+	commit func(db *bbolt.DB, fn func(tx *bbolt.Tx) error) error
 }
 
 // Open opens the file at path and creates it if there is none. An error is a
@@ -95,7 +102,7 @@ func Open(path string, cfg Config) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{cfg: cfg, log: cfg.Log, db: db, path: path, lasting: !cfg.Temporary}
+	f := &File{cfg: cfg, log: cfg.Log, db: db, path: path, lasting: !cfg.Temporary, commit: (*bbolt.DB).Update}
 	f.disk.closing = make(chan struct{})
 	return f, nil
 }
@@ -169,23 +176,60 @@ func (f *File) Update(fn func(t *Tx) error) error {
 	}
 	t := new(Tx)
 	var failed error
+	id := 0 // of the transaction
 	err := guard(t, func() error {
-		return f.db.Update(func(tx *bbolt.Tx) error {
-			t.Tx = tx
+		return f.commit(f.db, func(tx *bbolt.Tx) error {
+			t.Tx, id = tx, tx.ID()
 			failed = fn(t)
 			return failed
 		})
 	})
-	if err != nil {
-		if failed == nil && !errors.Is(err, ErrDamaged) {
-			// bbolt has rolled back. When the disk has room, the next one works.
-			f.couldNotSave(err)
-			return &SaveError{err}
-		}
+	switch {
+	case err == nil:
+	case failed != nil || errors.Is(err, ErrDamaged):
 		return f.judge(err)
+	default:
+		unsure := f.afterFailure(id)
+		if unsure == nil {
+			f.couldNotSave(err)
+			return &SaveError{Err: err}
+		}
+		if *unsure {
+			f.runAfter(t)
+			f.couldNotSave(err)
+			return &SaveError{Err: err, Unsure: true}
+		}
 	}
 	f.runAfter(t)
 	return nil
+}
+
+// afterFailure reads what a commit that failed has come to. It returns nil if
+// nothing was changed, which bbolt's rolling back mostly sees to. But if only the
+// last sync failed, the change is in the file all the same, and would be there
+// after a restart. Then it returns whether it is unsure that the disk has it: one
+// more transaction that is durable makes that sure. The caller holds using.
+func (f *File) afterFailure(id int) (unsure *bool) {
+	made := false
+	err := guard(nil, func() error {
+		return f.db.View(func(tx *bbolt.Tx) error {
+			made = tx.ID() >= id
+			return nil
+		})
+	})
+	if err != nil || !made {
+		return nil
+	}
+	err = guard(nil, func() error { return f.commit(f.db, touch) })
+	f.log.Warn("the disk failed at the end of a change", "made_sure", err == nil)
+	is := err != nil
+	return &is
+}
+
+// touch is a change that changes nothing.
+func touch(tx *bbolt.Tx) error {
+	meta, key := tx.Bucket(bucketMeta), []byte("room")
+	return errors.Join(meta.Put(key, nil), meta.Delete(key))
 }
 
 // runAfter runs what was given to Then.

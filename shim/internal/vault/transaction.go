@@ -30,6 +30,13 @@ func (v *Vault) update(fn func(t *transaction) error) error {
 // write is update without the wait.
 func (v *Vault) write(fn func(t *transaction) error) error { return unavailable(v.file.Update(fn)) }
 
+// IsUnsure reports whether a change was made and may be gone after a power cut,
+// because the disk failed at its very end.
+func IsUnsure(err error) bool {
+	e, ok := errors.AsType[*statefile.SaveError](err)
+	return ok && e.Unsure
+}
+
 // unavailable marks an error of the disk as one after which trying again helps.
 func unavailable(err error) error {
 	if _, ok := errors.AsType[*statefile.SaveError](err); ok {

@@ -18,6 +18,7 @@ const (
 	TextPausedCall         = "Key2OAuth is paused on its owner's computer. Calls go through again when it is resumed."
 	TextInternal           = "Something went wrong inside Key2OAuth. See its log for details."
 	TextDiskTrouble        = "Key2OAuth can't write to its data folder. The disk may be full. Nothing was changed. Free some space, then try again."
+	TextDiskUnsure         = "The change was made, but the disk reported an error at the end, so it may be lost if the computer loses power. Check the disk that holds Key2OAuth's data folder."
 	TextNotDamaged         = "That is not damaged, or was deleted already."
 	TextDiskFull           = "The disk that holds Key2OAuth's data folder is full, so nothing new can be saved. Connected apps keep working; new ones can't be approved."
 	TextDiskFullNext       = "Free some space. Key2OAuth recovers automatically."
