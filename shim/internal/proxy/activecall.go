@@ -394,6 +394,6 @@ func (a *activeCall) fail(err error) {
 		words = a.words(words)
 		// err itself may hold the upstream's URL.
 		a.proxy.Log.Debug("upstream failed", "slug", a.call.Slug, "words", words)
-		a.refuse(http.StatusBadGateway, words)
+		a.refuseID(http.StatusBadGateway, a.id(), words)
 	}
 }

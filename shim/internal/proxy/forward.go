@@ -36,15 +36,32 @@ func (a *activeCall) forward() {
 		return
 	}
 	defer res.Body.Close()
-	a.writeHeader(res.StatusCode)
-	flush := a.stream != nil || res.ContentLength < 0
-	if flush {
+	if a.stream != nil || a.in.Method == http.MethodHead {
+		a.writeHeader(res.StatusCode)
 		a.flush() // the next write reports an error too
 	}
-	if err := a.copy(res.Body, res.ContentLength, flush); err != nil {
+	switch err := a.copy(res); {
+	case err != nil && a.status == 0:
+		a.torn(res, err)
+	case err != nil:
 		// The answer has begun, so only breaking the connection reports it.
 		panic(http.ErrAbortHandler)
+	case a.status == 0:
+		a.writeHeader(res.StatusCode)
 	}
+}
+
+// torn answers for an upstream that broke off before anything of its answer was
+// sent.
+func (a *activeCall) torn(res *http.Response, err error) {
+	h := a.w.Header()
+	for name := range res.Header {
+		if passesAnswer(name) {
+			delete(h, name)
+		}
+	}
+	a.res, a.success = nil, false
+	a.fail(err)
 }
 
 // outgoing returns the request for the upstream. The upstream's client adds the
@@ -145,35 +162,49 @@ const (
 
 var smallBuffers, largeBuffers sync.Pool
 
-// copy passes the body of an answer to the client, each part at once if flush
-// is set. length is the body's, -1 if unknown.
-func (a *activeCall) copy(body io.Reader, length int64, flush bool) error {
+// copy passes the answer to the client, each part at once if it is a stream or
+// of unknown length.
+func (a *activeCall) copy(res *http.Response) error {
 	if a.small {
 		buf, ok := smallBuffers.Get().(*[smallBuffer]byte)
 		if !ok {
 			buf = new([smallBuffer]byte)
 		}
 		defer smallBuffers.Put(buf)
-		return a.copyThrough(buf[:], body, length, flush)
+		return a.copyThrough(buf[:], res)
 	}
 	if hold := a.guard.Guard.Hold(); hold > largeBuffer/2 {
-		return a.copyThrough(make([]byte, hold+largeBuffer), body, length, flush) // no real key is so long
+		return a.copyThrough(make([]byte, hold+largeBuffer), res) // no real key is so long
 	}
 	buf, ok := largeBuffers.Get().(*[largeBuffer]byte)
 	if !ok {
 		buf = new([largeBuffer]byte)
 	}
 	defer largeBuffers.Put(buf)
-	return a.copyThrough(buf[:], body, length, flush)
+	return a.copyThrough(buf[:], res)
 }
 
 // copyThrough copies a body through a buffer. What the guard holds stays at the
 // buffer's beginning, and is less than the buffer: a small one is only for
 // streams, which hold by themselves, and for bodies that fit into it.
-func (a *activeCall) copyThrough(buf []byte, body io.Reader, left int64, flush bool) error {
+//
+// The header of an answer goes out with the first part of the body. Of a body
+// whose length is known, that is as much as fits into the buffer: if the
+// upstream breaks off in it, there is still an answer to give.
+func (a *activeCall) copyThrough(buf []byte, res *http.Response) error {
+	left := res.ContentLength
+	flush := a.stream != nil || left < 0
 	held := 0
 	for {
-		n, err := body.Read(buf[held:])
+		n, err := res.Body.Read(buf[held:])
+		for left > int64(n) && a.status == 0 && err == nil && held+n < len(buf) {
+			var more int
+			more, err = res.Body.Read(buf[held+n:])
+			n += more
+		}
+		if err != nil && err != io.EOF && a.status == 0 {
+			return err
+		}
 		if left > 0 {
 			left -= int64(n)
 		}
@@ -186,6 +217,9 @@ func (a *activeCall) copyThrough(buf []byte, body io.Reader, left int64, flush b
 			ready = a.guard.Next(part, held, err == io.EOF || left == 0)
 		}
 		if ready > 0 {
+			if a.status == 0 {
+				a.writeHeader(res.StatusCode)
+			}
 			if _, err := a.write(part[:ready]); err != nil {
 				return err
 			}

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -308,5 +310,74 @@ func TestM05OldTransport(t *testing.T) {
 		if got, _, _ := o.got(); got.Method != method || got.ContentLength != 0 {
 			t.Errorf("the upstream got %s with %d bytes", got.Method, got.ContentLength)
 		}
+	}
+}
+
+// If an upstream dies in its answer and nothing of that was sent, the client
+// gets an answer to its request instead.
+func TestP19TornAnswers(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nMcp-Session-Id: theirs\r\nX-Request-Id: theirs\r\n"
+	const half = `{"jsonrpc":"2.0","id":7,"result":{"text":"`
+	length := func(n int) string { return "Content-Length: " + strconv.Itoa(n) + "\r\n\r\n" }
+	for _, tt := range []struct {
+		name, method, body, answer string
+		id                         string // in the answer; "" if the connection breaks
+	}{
+		{"short", "POST", callBody, head + length(100) + half, "7"},
+		{"nothing of it", "POST", callBody, head + length(100), "7"},
+		{"most of a buffer", "POST", callBody, head + length(30<<10) + half + strings.Repeat("x", 20<<10), "7"},
+		{"beginning of a long one", "POST", callBody, head + length(1<<20) + half, "7"},
+		{"more than a buffer", "POST", callBody, head + length(1<<20) + half + strings.Repeat("x", 100<<10), ""},
+		{"no chunk", "POST", callBody, head + "Transfer-Encoding: chunked\r\n\r\n", "7"},
+		{"compressed", "POST", callBody, head + "Content-Encoding: gzip\r\n" + length(100) + "\x1f\x8b\x08\x00\x00", "7"},
+		{"an error", "POST", callBody, strings.Replace(head, "200 OK", "500 Oh", 1) + length(100) + half, "7"},
+		{"id that is a string", "POST", listBody, head + length(100) + half, `"l-1"`},
+		{"notification", "POST", noteBody, head + length(100) + half, "null"},
+		{"batch", "POST", "[" + callBody + "," + listBody + "]", head + length(100) + half, "null"},
+		{"stream that is none", "GET", "", head + length(100) + half, "null"},
+		{"before the answer", "POST", callBody, "HTTP/1.1 200 OK\r\nContent-", "null"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			go func() {
+				for {
+					c, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+						io.Copy(io.Discard, r.Body)
+						io.WriteString(c, tt.answer)
+					}
+					c.Close()
+				}
+			}()
+			b := newBench(t, "http://"+ln.Addr().String()+"/mcp")
+			res, err := http.DefaultClient.Do(b.request(t, tt.method, "", tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if tt.id == "" {
+				if err == nil {
+					t.Errorf("got %d and a whole body %q, want an abort", res.StatusCode, body)
+				}
+				return
+			}
+			if err != nil || res.StatusCode != http.StatusBadGateway || !strings.HasSuffix(string(body), `"id":`+tt.id+`}`) || !json.Valid(body) {
+				t.Errorf("got %d %q, %v; want 502 with id %s", res.StatusCode, body, err, tt.id)
+			}
+			if res.Header.Get("Mcp-Session-Id") != "" || res.Header.Get("X-Request-Id") != "" {
+				t.Errorf("the answer has headers of the one that broke off: %v", res.Header)
+			}
+			if out := b.last(t, 1); out.Status != http.StatusBadGateway || out.Success {
+				t.Errorf("got outcome %+v", out)
+			}
+		})
 	}
 }

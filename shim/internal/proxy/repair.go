@@ -183,12 +183,30 @@ func mustMarshal(v any) []byte {
 
 // refuse answers with an error of ours. Clients do not take it for an error of a
 // modern server, so era detection continues as after any other failure.
-func (a *activeCall) refuse(status int, words string) {
+func (a *activeCall) refuse(status int, words string) { a.refuseID(status, nil, words) }
+
+// id is the id of the only request in the body, if the upstream began to answer
+// it; else nil.
+func (a *activeCall) id() []byte {
+	if a.answered == 0 {
+		return nil
+	}
+	a.scanMu.Lock()
+	defer a.scanMu.Unlock()
+	s := &a.scan
+	if s.batched || s.ended != 1 || s.msg.answer || !validID(s.msg.id) {
+		return nil
+	}
+	return bytes.Clone(s.msg.id)
+}
+
+// refuseID is refuse for an answer to the request with an id; nil means none.
+func (a *activeCall) refuseID(status int, id []byte, words string) {
 	h := a.w.Header()
 	harden(h)
 	h["Cache-Control"] = valueNoStore
 	h["Content-Type"] = valueJSON
-	body := rpcError(nil, words)
+	body := rpcError(id, words)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	a.writeHeader(status)
 	a.write(body)
