@@ -44,7 +44,7 @@ func TestUpstreamProcess(t *testing.T) {
 		for i := last + 1; r.Context().Err() == nil; i++ {
 			fmt.Fprintf(w, "id: %d\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n", i)
 			http.NewResponseController(w).Flush()
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond) // the pace of the stream
 		}
 		return true
 	})

@@ -418,7 +418,7 @@ func TestIdle(t *testing.T) {
 				<-r.Context().Done()
 				return
 			}
-			time.Sleep(idle / 5)
+			time.Sleep(idle / 5) // the pace of the stream
 		}
 	}))
 	if _, body := do(t, e.Client(false), "GET", "/talks", nil); strings.Count(body, "keep") != 10 {

@@ -176,7 +176,7 @@ func slowly(body string) http.HandlerFunc {
 		for r.Context().Err() == nil {
 			fmt.Fprint(w, " ")
 			w.(http.Flusher).Flush()
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // the pace of a slow server
 		}
 		fmt.Fprint(w, body)
 	}
