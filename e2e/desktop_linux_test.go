@@ -181,7 +181,7 @@ func TestDesktopWithoutTray(t *testing.T) {
 	}{
 		{"no bus", desktopSession{keychain: keyringtest.NoBus, env: []string{"DBUS_SESSION_BUS_ADDRESS=", "XDG_RUNTIME_DIR=/nowhere"}}, tray.ErrNoBus.Error()},
 		{"dead bus", desktopSession{keychain: keyringtest.NoBus}, tray.ErrNoBus.Error()},
-		{"no host", desktopSession{keychain: keyringtest.Absent}, "this desktop shows no tray icons now"},
+		{"no host", desktopSession{keychain: keyringtest.Absent}, tray.Text("said.nohost")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +216,7 @@ func TestDesktopPanel(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
 	d := startDesktopApp(t, desktopSession{args: []string{"--at-login"}})
-	d.waitSaid("this desktop shows no tray icons now")
+	d.waitSaid(tray.Text("said.nohost"))
 	for range 2 {
 		panel := d.bus.StartWatcher(t)
 		panel.Icon(t).WaitMenu(t, "the menu", has(tray.Text("quit")))
@@ -229,7 +229,7 @@ func TestDesktopPanel(t *testing.T) {
 	if code := d.ended(); code != 0 {
 		t.Errorf("at the end of the session the exit code is %d, want 0", code)
 	}
-	d.waitSaid("the desktop session has ended")
+	d.waitSaid(tray.Text("said.session"))
 
 	// A program that a person started keeps running.
 	d = startDesktopApp(t, desktopSession{})

@@ -84,6 +84,9 @@ var text = map[string]string{
 	"notice.client.body":    "%s can now use %s.",
 	"notice.client.button":  "View",
 
+	"said.nohost":  "this desktop shows no tray icons now; open the Key2OAuth window with: key2oauth open",
+	"said.session": "the desktop session has ended, so Key2OAuth quits",
+
 	"notice.start": "Key2OAuth could not start",
 	"notice.login": "Start at login was not changed",
 

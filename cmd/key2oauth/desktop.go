@@ -123,7 +123,7 @@ func (d *desk) run(ctx context.Context) {
 	case errors.Is(err, tray.ErrBusGone) && d.atLogin:
 		// The next login starts it again. If this one were still running then,
 		// there would be no tray.
-		d.p.Remark("the desktop session has ended, so Key2OAuth quits")
+		d.p.Remark("%s", tray.Text("said.session"))
 	default:
 		d.p.Remark("running without a tray: %v", err)
 		<-ctx.Done()
@@ -170,7 +170,7 @@ func (d *desk) host(shown bool) {
 		d.seen.Do(func() { close(d.visible) })
 		return
 	}
-	d.p.Remark("this desktop shows no tray icons now; open the Key2OAuth window with: key2oauth open")
+	d.p.Remark("%s", tray.Text("said.nohost"))
 }
 
 // Prompt implements shim.Prompter. The state lists what is waiting, so it only

@@ -10,6 +10,7 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
+	"github.com/key2oauth/key2oauth/shim/shimtest/catalogue"
 )
 
 // TestDoctorShowsProgress holds up one server. Earlier results are printed
@@ -40,7 +41,7 @@ func TestDoctorShowsProgress(t *testing.T) {
 			}()
 			<-held
 			waitUntil(t, "what was looked at before is there", func() bool {
-				return strings.Contains(tt.seen.String(), "Ends access") && (!tt.live || strings.Contains(tt.seen.String(), "...     Slow, key 1"))
+				return strings.Contains(tt.seen.String(), catalogue.WhatRevoke) && (!tt.live || strings.Contains(tt.seen.String(), "...     Slow, key 1"))
 			})
 			if got := tt.seen.String(); regexp.MustCompile(`(?m)^\s+ok +Slow`).MatchString(got) {
 				t.Errorf("the server is reported as fine before it has answered:\n%s", got)

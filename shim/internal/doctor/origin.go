@@ -178,7 +178,7 @@ func (r *round) origin(group string) {
 		{"call", whatCall, v.call},
 		{"stream", whatStream, v.stream},
 		{"refresh", whatRefresh, v.renew},
-		{"revoke", whatRevoke, v.revoke},
+		{"revoke", WhatRevoke, v.revoke},
 	}
 	for i, s := range steps {
 		if got := r.look(group, s.id, s.what, s.do); got.state == api.FindingFailed {

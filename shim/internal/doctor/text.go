@@ -25,7 +25,7 @@ const (
 	whatCall      = "Call"
 	whatStream    = "Stream"
 	whatRefresh   = "Renews access"
-	whatRevoke    = "Ends access"
+	WhatRevoke    = "Ends access"
 
 	// This computer.
 	TextVersion     = "Version %s, on %s/%s."

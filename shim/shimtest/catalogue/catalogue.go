@@ -14,6 +14,8 @@ import (
 
 // What the doctor finds, and says to do.
 const (
+	WhatRevoke = doctor.WhatRevoke // the last step of a sign-in
+
 	TextDiskLow = doctor.TextDiskLow // takes the megabytes that are free
 	NextDisk    = doctor.NextDisk
 	NextResume  = doctor.NextResume
