@@ -219,7 +219,7 @@ func (s *Shim) drain(srv *http.Server) error {
 // many minutes, and streams stay open for days.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           httpx.CloseChunked(h),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    256 << 10, // arguments of tools travel in Mcp-Param headers
