@@ -521,3 +521,18 @@ func TestPauseClosesTunnel(t *testing.T) {
 	}
 	p.waitOnline()
 }
+
+// No server may be ourselves: our public listener and our public name neither.
+// The key would come back to us.
+func TestOwnPublicSideIsNoServer(t *testing.T) {
+	p := startPublic(t)
+	for _, u := range []string{
+		"http://" + p.wire.addr + "/abc/mcp", "http://localhost:" + p.wire.addr[strings.LastIndex(p.wire.addr, ":")+1:] + "/abc/mcp",
+		publicOrigin + "/abc/mcp", strings.ToUpper(publicOrigin[:8]) + strings.ToUpper(publicHost) + "/abc/mcp", publicOrigin + ":443/abc/mcp",
+	} {
+		status, out := p.api("POST", "/api/slugs", map[string]any{"upstream_url": u, "api_key": "sk-own-public-side-0001"})
+		if words, _ := out["error"].(string); status != http.StatusBadRequest || !strings.Contains(words, "Key2OAuth itself listens there") {
+			t.Errorf("adding %s = %d %v", u, status, out)
+		}
+	}
+}

@@ -153,6 +153,10 @@ func (s *Shim) servePublic(ctx context.Context, ln net.Listener, f tunnel.Front)
 	}
 	o := origin.NewPublic(s.originConfig(), u, string(f.ClientHeader))
 	s.public.Store(o)
+	if addr, err := netip.ParseAddrPort(ln.Addr().String()); err == nil {
+		s.front.Store(&addr)
+		defer s.front.CompareAndSwap(&addr, nil)
+	}
 	s.control.Changed()
 
 	calls, cut := context.WithCancel(context.WithoutCancel(ctx))

@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,7 +68,8 @@ type Shim struct {
 
 	local  atomic.Pointer[origin.Origin]    // nil until ServeLocal
 	public atomic.Pointer[origin.Origin]    // the last one that was served, nil before
-	own    atomic.Pointer[[]netip.AddrPort] // our own listeners, which no upstream may be
+	own    atomic.Pointer[[]netip.AddrPort] // our own listeners on the local side, which no upstream may be
+	front  atomic.Pointer[netip.AddrPort]   // the listener of the public side, if it has an address here
 	tide   tide                             // of both sides
 }
 
@@ -97,13 +99,12 @@ func Open(cfg Config) (*Shim, error) {
 // wire makes the rooms, lower ones first. Functions that a room is given may be
 // called only once the program serves.
 func (s *Shim) wire(cfg Config) error {
-	listeners := func() []netip.AddrPort { return *s.own.Load() }
-	client := upstream.New(&safedial.Guard{Own: listeners})
+	client := upstream.New(&safedial.Guard{Own: s.listeners, OwnName: s.isPublicName})
 	watch := new(tunnel.Watch)
 	watch.Tell(func(bool) { client.Renew() })
 	client.Look = watch.Look
 	trials := &trial.Tester{Client: client}
-	if err := s.wireOAuth(listeners); err != nil {
+	if err := s.wireOAuth(); err != nil {
 		return err
 	}
 	_, paused := s.vault.Setting(control.SettingPaused)
@@ -146,7 +147,7 @@ func (s *Shim) wire(cfg Config) error {
 }
 
 // wireOAuth makes what issues and recognizes tokens.
-func (s *Shim) wireOAuth(listeners func() []netip.AddrPort) error {
+func (s *Shim) wireOAuth() error {
 	key, err := s.vault.Random("client id key", 32)
 	if err != nil {
 		return err
@@ -156,7 +157,7 @@ func (s *Shim) wireOAuth(listeners func() []netip.AddrPort) error {
 	s.tokens = oauth.NewTokens(&s.selfchecks, nil)
 	s.tokens.Log = s.log
 	s.requests = oauth.NewRequests(nil)
-	s.documents = &cimd.Clients{Listeners: listeners, OwnHost: s.isPublicHost, Log: s.log}
+	s.documents = &cimd.Clients{Listeners: s.listeners, OwnHost: s.isPublicHost, Log: s.log}
 	return nil
 }
 
@@ -322,11 +323,27 @@ func (s *Shim) localOrigin() string {
 	return ""
 }
 
+// listeners are the addresses of this computer at which we listen.
+func (s *Shim) listeners() []netip.AddrPort {
+	own := *s.own.Load()
+	if front := s.front.Load(); front != nil {
+		return append(own[:len(own):len(own)], *front)
+	}
+	return own
+}
+
 // isPublicHost reports whether the internet reaches us at this host: fetching a
 // document from there would be asking ourselves.
 func (s *Shim) isPublicHost(host string) bool {
 	u, err := url.Parse(s.reach.Origin())
 	return err == nil && u.Host != "" && strings.EqualFold(u.Hostname(), host)
+}
+
+// isPublicName is isPublicHost for a host that may have something else at
+// another port.
+func (s *Shim) isPublicName(host, port string) bool {
+	u, err := url.Parse(s.reach.Origin())
+	return err == nil && s.isPublicHost(host) && port == cmp.Or(u.Port(), "443")
 }
 
 // Close ends what Open began. The listeners must have stopped.

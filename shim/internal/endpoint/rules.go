@@ -133,7 +133,7 @@ func parseHost(u *url.URL) (string, error) {
 			return "", problem.Sentence("The address must not contain a zone (the part after %).")
 		}
 		if why := safedial.Judge(addr, u.Scheme); why != "" {
-			if safedial.Judge(addr, "https") == "" {
+			if safedial.Judge(addr, "https") == "" && !safedial.IsShared(addr) {
 				return "", problem.Sentence(TextUseHTTPS)
 			}
 			return "", problem.Sentence(fmt.Sprintf("Key2OAuth does not connect to %s: %s.", addr, why))

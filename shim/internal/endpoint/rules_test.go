@@ -209,3 +209,18 @@ func FuzzParseName(f *testing.F) {
 		}
 	})
 }
+
+// An address that is private only in a network which this computer is not in now
+// is not called public.
+func TestParseUpstreamShared(t *testing.T) {
+	if safedial.Judge(netip.MustParseAddr("100.101.102.103"), "http") == "" {
+		t.Skip("this computer is in such a network")
+	}
+	_, _, err := ParseUpstream("http://100.101.102.103:8000/mcp")
+	if err == nil || strings.Contains(err.Error(), TextUseHTTPS) || !strings.Contains(err.Error(), "Tailscale") {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := ParseUpstream("https://100.101.102.103/mcp"); err != nil {
+		t.Errorf("https: got %v", err)
+	}
+}

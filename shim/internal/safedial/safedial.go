@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -31,6 +32,9 @@ type Guard struct {
 	// Own lists the addresses that we listen on: a call that came back to us
 	// would carry a key into our own logs, or loop. nil means none.
 	Own func() []netip.AddrPort
+	// OwnName reports whether a name and a port lead from the internet to us,
+	// with the same result. nil means no.
+	OwnName func(host, port string) bool
 	// Public allows only addresses of the public internet. It is for URLs that
 	// a stranger asks us to fetch; the owner chooses upstreams.
 	Public bool
@@ -41,16 +45,25 @@ type Guard struct {
 // Refused is the error for an address that must not be connected to.
 type Refused struct {
 	Addr netip.AddrPort
+	Name string // instead of Addr, if the name was enough
 	Why  string // what the address is; for people
 }
 
 func (r *Refused) Error() string {
-	return fmt.Sprintf("refusing to connect to %s: %s", r.Addr, r.Why)
+	return fmt.Sprintf("refusing to connect to %s: %s", r.Place(), r.Why)
+}
+
+// Place is what must not be connected to.
+func (r *Refused) Place() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return r.Addr.Addr().String()
 }
 
 // DialContext returns a dial function for URLs of a scheme. "https" may go to
 // any address except the forbidden ones; every other scheme counts as
-// unencrypted and may go only to loopback and private networks.
+// unencrypted and may go only to loopback and private networks (see IsShared).
 func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := &net.Dialer{
 		Timeout:         dialTimeout,
@@ -63,8 +76,18 @@ func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, ad
 			return c.Control(limitSilence)
 		},
 	}
-	return d.DialContext
+	if g == nil || g.OwnName == nil {
+		return d.DialContext
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(addr); err == nil && g.OwnName(strings.TrimSuffix(host, "."), port) {
+			return nil, &Refused{Name: host, Why: ownWords}
+		}
+		return d.DialContext(ctx, network, addr)
+	}
 }
+
+const ownWords = "Key2OAuth itself listens there"
 
 func (g *Guard) resolver() *net.Resolver {
 	if g == nil {
@@ -84,15 +107,15 @@ func (g *Guard) check(scheme, network, address string) error {
 		return fmt.Errorf("refusing to connect: %w", err)
 	}
 	if why := Judge(ap.Addr(), scheme); why != "" {
-		return &Refused{ap, why}
+		return &Refused{Addr: ap, Why: why}
 	}
 	if g != nil && g.Public && !isPublic(ap.Addr()) {
-		return &Refused{ap, "it is not an address of the public internet"}
+		return &Refused{Addr: ap, Why: "it is not an address of the public internet"}
 	}
 	if g != nil && g.Own != nil {
 		for _, own := range g.Own() {
 			if isOwn(own, ap) {
-				return &Refused{ap, "Key2OAuth itself listens there"}
+				return &Refused{Addr: ap, Why: ownWords}
 			}
 		}
 	}
@@ -141,10 +164,42 @@ func Judge(addr netip.Addr, scheme string) string {
 			return why
 		}
 	}
-	if scheme != "https" && !addr.IsLoopback() && !addr.IsPrivate() {
-		return "it is a public address, and over http the key would travel unencrypted"
+	if scheme == "https" || addr.IsLoopback() || addr.IsPrivate() {
+		return ""
 	}
-	return ""
+	if shared.Contains(addr) {
+		if inShared() {
+			return ""
+		}
+		return "such an address is in a network like Tailscale's or an internet provider's, this computer is in none now, and over http the key would travel unencrypted"
+	}
+	return "it is a public address, and over http the key would travel unencrypted"
+}
+
+// shared is the space of RFC 6598. Tailscale and others make private networks of
+// it. Providers use it for their customers, who are strangers to each other, but
+// then a router has the address and not this computer.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// IsShared reports whether addr is private only where this computer is in the
+// same network.
+func IsShared(addr netip.Addr) bool { return shared.Contains(addr.Unmap().WithZone("")) }
+
+// interfaceAddrs are the addresses of this computer.
+var interfaceAddrs = net.InterfaceAddrs
+
+// inShared reports whether this computer has an address in shared.
+func inShared() bool {
+	addrs, err := interfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && IsShared(p.Addr()) {
+			return true
+		}
+	}
+	return false
 }
 
 func forbidden(addr netip.Addr) string {

@@ -4,8 +4,51 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 )
+
+// An address of RFC 6598 is private for a computer that has one, as with
+// Tailscale.
+func TestJudgeShared(t *testing.T) {
+	of := func(cidr ...string) func() ([]net.Addr, error) {
+		var addrs []net.Addr
+		for _, c := range cidr {
+			ip, n, err := net.ParseCIDR(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			addrs = append(addrs, &net.IPNet{IP: ip, Mask: n.Mask})
+		}
+		return func() ([]net.Addr, error) { return addrs, nil }
+	}
+	broken := func() ([]net.Addr, error) { return nil, errors.New("no addresses") }
+	t.Cleanup(func() { interfaceAddrs = net.InterfaceAddrs })
+	for _, tt := range []struct {
+		name  string
+		addrs func() ([]net.Addr, error)
+		in    bool
+	}{
+		{"Tailscale", of("127.0.0.1/8", "192.168.1.10/24", "100.101.1.2/32", "fd7a:115c:a1e0::1/128"), true},
+		{"none", of("127.0.0.1/8", "192.168.1.10/24", "100.63.0.1/10", "100.128.0.1/10"), false},
+		{"unknown", broken, false},
+	} {
+		interfaceAddrs = tt.addrs
+		for addr, in := range map[string]bool{
+			"100.101.102.103": tt.in, "100.64.0.1": tt.in, "100.127.255.255": tt.in, "::ffff:100.101.102.103": tt.in,
+			"100.63.255.255": false, "100.128.0.1": false, "93.184.215.14": false, "100.100.100.200": false, "64:ff9b::100.101.102.103": false,
+		} {
+			if why := Judge(netip.MustParseAddr(addr), "http"); (why == "") != in {
+				t.Errorf("%s: http to %s: %q, want it allowed: %v", tt.name, addr, why, in)
+			} else if shared := IsShared(netip.MustParseAddr(addr)); shared && !tt.in && strings.Contains(why, "public") {
+				t.Errorf("%s: http to %s is refused because %q, which is not so", tt.name, addr, why)
+			}
+		}
+		if why := Judge(netip.MustParseAddr("100.101.102.103"), "https"); why != "" {
+			t.Errorf("%s: https is refused: %s", tt.name, why)
+		}
+	}
+}
 
 func TestJudge(t *testing.T) {
 	tests := []struct {
@@ -23,6 +66,9 @@ func TestJudge(t *testing.T) {
 		{"192.168.1.10", true, true},
 		{"fd12:3456::1", true, true},
 		{"100.64.0.1", true, false}, // shared between strangers by RFC 6598
+		{"100.127.255.254", true, false},
+		{"::ffff:100.64.0.1", true, false},
+		{"100.128.0.1", true, false},
 		{"::ffff:127.0.0.1", true, true},
 		{"::ffff:93.184.215.14", true, false},
 
@@ -93,6 +139,7 @@ func TestDialRefuses(t *testing.T) {
 	self := ln.Addr().(*net.TCPAddr).AddrPort()
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	own := &Guard{Own: func() []netip.AddrPort { return []netip.AddrPort{self} }}
+	named := &Guard{OwnName: func(host, p string) bool { return strings.EqualFold(host, "localhost") && p == port }}
 	everywhere := &Guard{Own: func() []netip.AddrPort {
 		return []netip.AddrPort{netip.AddrPortFrom(netip.IPv6Unspecified(), self.Port())}
 	}}
@@ -110,6 +157,9 @@ func TestDialRefuses(t *testing.T) {
 		{"own listener by name", own, "localhost:" + port, false},
 		{"own listener, v4-mapped", own, "[::ffff:127.0.0.1]:" + port, false},
 		{"own listener on every address", everywhere, "127.0.0.1:" + port, false},
+		{"own name", named, "localhost:" + port, false},
+		{"own name, absolute, in capitals", named, "LOCALHOST.:" + port, false},
+		{"not the own name", named, "127.0.0.1:" + port, true},
 		{"unspecified", &Guard{}, "0.0.0.0:" + port, false},
 		{"metadata", &Guard{}, "169.254.169.254:80", false},
 		{"public over http", &Guard{}, "192.0.2.1:80", false},

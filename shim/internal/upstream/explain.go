@@ -71,7 +71,7 @@ func Explain(err error) string {
 		return fmt.Sprintf("The server compressed its answer in a way that nobody asked for and that Key2OAuth does not know: %s. Turn that off at the server, or contact the people who run it.", display.Text(e.Coding, 40))
 	}
 	if e, ok := errors.AsType[*safedial.Refused](err); ok {
-		return fmt.Sprintf("Key2OAuth does not connect to %s: %s. Check the server's address.", e.Addr.Addr(), e.Why)
+		return fmt.Sprintf("Key2OAuth does not connect to %s: %s. Check the server's address.", display.Text(e.Place(), 100), e.Why)
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		if e.IsNotFound {
