@@ -36,7 +36,10 @@ type Config struct {
 	// LogLevel is the level of Log if the owner may change it while the program
 	// runs; nil hides the setting.
 	LogLevel *slog.LevelVar
-	Log      *slog.Logger // nil means slog.Default()
+	// Rescue writes again what the caller keeps in Dir, after that was removed or
+	// replaced while the Shim was open. It may be nil.
+	Rescue func() error
+	Log    *slog.Logger // nil means slog.Default()
 }
 
 // TunnelConfig is what the program says about the tunnel when it starts.

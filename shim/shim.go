@@ -68,6 +68,7 @@ type Shim struct {
 
 	local  atomic.Pointer[origin.Origin]    // nil until ServeLocal
 	public atomic.Pointer[origin.Origin]    // the last one that was served, nil before
+	token  atomic.Pointer[string]           // of the admin API
 	own    atomic.Pointer[[]netip.AddrPort] // our own listeners on the local side, which no upstream may be
 	front  atomic.Pointer[netip.AddrPort]   // the listener of the public side, if it has an address here
 	tide   tide                             // of both sides
@@ -82,13 +83,15 @@ func Open(cfg Config) (*Shim, error) {
 	if cfg.Version == "" {
 		cfg.Version = "dev"
 	}
+	s := &Shim{version: cfg.Version, log: cfg.Log, changes: changes.New()}
 	v, err := vault.Open(vault.Config{
 		Dir: cfg.Dir, Mode: keychain.Mode(cfg.Keychain), Helper: cfg.KeychainHelper, Log: cfg.Log,
+		Rescue: func() error { return s.rescue(cfg) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Shim{version: cfg.Version, log: cfg.Log, vault: v, changes: changes.New()}
+	s.vault = v
 	s.own.Store(&[]netip.AddrPort{})
 	if err := s.wire(cfg); err != nil {
 		return nil, errors.Join(err, v.Close())
@@ -176,6 +179,7 @@ func (s *Shim) newOwner(dir string) (*owner.Owner, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.token.Store(&token)
 	return owner.New(owner.Config{
 		Cookie: fmt.Sprintf("k2o_%x", cookie), FormKey: formKey, AdminToken: token,
 		Sessions: s.vault, Next: dashboard.Next, MaxForm: maxImport,

@@ -24,6 +24,7 @@ func (s *Shim) Status() api.Status {
 		Keychain:      s.control.Keychain(),
 		Disk:          s.control.Disk(),
 		Damaged:       s.control.Damaged(),
+		Notes:         s.control.Notes(),
 		Paused:        s.calls.Pause.On(),
 		SameUserCheck: owner.ChecksUser(),
 		Pending:       s.signIns.Pending(),

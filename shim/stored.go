@@ -67,8 +67,8 @@ func Belongings(dir string) []string {
 
 // DeleteEverything deletes what a Shim that does not run has kept in a data
 // folder: state, keys, the admin token, and the master key wherever this folder
-// has it. What other folders use stays. helper is as in Config. left says in sentences what is still
-// there and what to do about it.
+// has it. What other folders use stays. helper is as in Config. left says in
+// sentences what is still there and what to do about it.
 func DeleteEverything(dir string, helper []string) (left []string, err error) {
 	left, err = vault.Destroy(vault.Config{Dir: dir, Helper: helper})
 	return left, errors.Join(err, removeToken(dir))
@@ -95,6 +95,23 @@ func adminToken(file string) (string, error) {
 		return "", fmt.Errorf("cannot write the admin token: %w", err)
 	}
 	return token, nil
+}
+
+// rescue writes again what is in the data folder besides the state, after the
+// folder was removed or replaced underneath.
+func (s *Shim) rescue(cfg Config) error {
+	if token := s.token.Load(); token != nil {
+		file := filepath.Join(cfg.Dir, api.TokenFile)
+		if b, err := os.ReadFile(file); err != nil || strings.TrimSpace(string(b)) != *token {
+			if err := atomicfile.WriteFile(file, []byte(*token+"\n"), 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	if cfg.Rescue != nil {
+		return cfg.Rescue()
+	}
+	return nil
 }
 
 // RunKeychainHelper answers one request about the keychain, read from in, on

@@ -177,7 +177,9 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	if err != nil {
 		return err
 	}
+	renew := func() error { return nil } // set before it can be called
 	s, err := shim.Open(shim.Config{
+		Rescue:         func() error { return renew() },
 		Dir:            p.DataDir,
 		Version:        version(),
 		Keychain:       o.keychain,
@@ -209,12 +211,15 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		p.Remark("%v, so an app that is given the name localhost may reach that program: use the address with 127.0.0.1", taken)
 	}
 
+	origin := "http://" + ln.Addr().String()
+	info := instance.Info{PID: os.Getpid(), LocalOrigin: origin, Version: version()}
+	renew = func() error { return lock.Renew(info) }
+
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var after sync.WaitGroup
 	err = s.ServeLocal(ctx, ln, func() {
-		origin := "http://" + ln.Addr().String()
-		if err := lock.Publish(instance.Info{PID: os.Getpid(), LocalOrigin: origin, Version: version()}); err != nil {
+		if err := lock.Publish(info); err != nil {
 			cancel(fmt.Errorf("the data folder %s cannot be used: %w", p.DataDir, err))
 			return
 		}

@@ -13,6 +13,7 @@ type Status struct {
 	Keychain       Keychain     `json:"keychain"`
 	Disk           DiskStatus   `json:"disk"`
 	Damaged        []Damage     `json:"damaged,omitempty"` // saved data that cannot be read any more
+	Notes          []Note       `json:"notes,omitempty"`   // what happened to saved data in this run, and was mended
 	Paused         bool         `json:"paused"`
 	SameUserCheck  bool         `json:"same_user_check"` // connections are checked to come from the owner's OS user
 	Endpoints      int          `json:"endpoints"`
@@ -88,6 +89,19 @@ type Damage struct {
 	Words  string `json:"words"` // what that means, and
 	Next   string `json:"next"`  // what to do
 }
+
+// A Note tells what happened to saved data while the program ran, and was mended.
+type Note struct {
+	Kind  string    `json:"kind"`
+	Time  time.Time `json:"time"`
+	Words string    `json:"words"`
+}
+
+// The kinds of a Note.
+const (
+	NoteStateLost = "state lost" // the data folder or the state file was removed or replaced
+	NoteItemLost  = "item lost"  // the keychain's item was deleted or replaced
+)
 
 // The kinds of a Damage.
 const (

@@ -24,6 +24,15 @@ func (c *Control) Damaged() []api.Damage {
 	return all
 }
 
+// Notes tells what happened to saved data in this run, and was mended.
+func (c *Control) Notes() []api.Note {
+	var all []api.Note
+	for _, n := range c.cfg.Vault.Notes() {
+		all = append(all, api.Note{Kind: string(n.Kind), Time: n.Time, Words: web.NoteWords(string(n.Kind), n.File)})
+	}
+	return all
+}
+
 // RemoveDamaged deletes what cannot be read any more, and what belongs to it.
 func (c *Control) RemoveDamaged(kind, id string) error {
 	for _, d := range c.cfg.Vault.Damages() {

@@ -25,6 +25,9 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: problem.Join(st.Disk.Words, st.Disk.Next),
 		Paused: st.Paused, Notices: notices, Create: form, Token: d.cfg.Owner.FormTokens(r),
 	}
+	for _, n := range st.Notes {
+		p.Happened = append(p.Happened, n.Words)
+	}
 	for _, x := range st.Damaged {
 		p.Damaged = append(p.Damaged, web.DamageRow{Kind: x.Kind, ID: x.ID, Words: problem.Join(x.Words, x.Next)})
 	}

@@ -122,10 +122,16 @@ func (r *round) computer() {
 		return verdict{}
 	})
 	r.look(api.GroupComputer, "damage", whatDamage, func() verdict {
+		var words []string
+		for _, n := range st.Notes {
+			words = append(words, n.Words)
+		}
+		if len(st.Damaged) == 0 && len(words) > 0 {
+			return verdict{state: api.FindingWarn, whose: api.WhoseYours, words: strings.Join(words, " ")}
+		}
 		if len(st.Damaged) == 0 {
 			return verdict{}
 		}
-		var words []string
 		for _, d := range st.Damaged {
 			words = append(words, d.Words)
 		}

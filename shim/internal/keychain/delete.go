@@ -60,7 +60,7 @@ func remove(cfg Config, p place, r ring) (left []string, err error) {
 		left = append(left, words)
 	}
 	// Versions up to 0.1 wrote the key file by way of the second name.
-	for _, name := range []string{KeyFile, KeyFile + ".new", PlaceFile} {
+	for _, name := range []string{KeyFile, KeyFile + ".new", KeyFile + ".replaced", PlaceFile, PlaceFile + ".replaced"} {
 		err = errors.Join(err, atomicfile.Remove(filepath.Join(cfg.Dir, name)))
 	}
 	return left, err

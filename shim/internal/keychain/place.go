@@ -249,3 +249,36 @@ func ReadKeyFile(dir string) *MasterKey {
 	m, _ := parseMasterKey(strings.TrimSpace(string(b)))
 	return m
 }
+
+// Rescue writes the files of this package again where they are missing, or where
+// others have taken their place. Those are kept aside.
+func (k *Keychain) Rescue() error {
+	k.mu.Lock()
+	m, p := k.master, k.place
+	k.mu.Unlock()
+	if k.cfg.Mode == ModeFile && m != nil {
+		if err := k.rescue(KeyFile, []byte(m.text.Reveal())); err != nil {
+			return err
+		}
+	}
+	if p.Item != "" {
+		return k.rescue(PlaceFile, p.encode())
+	}
+	return nil
+}
+
+func (k *Keychain) rescue(base string, content []byte) error {
+	name := filepath.Join(k.cfg.Dir, base)
+	b, err := os.ReadFile(name)
+	switch {
+	case err == nil && bytes.Equal(bytes.TrimSpace(b), bytes.TrimSpace(content)):
+		return nil
+	case err == nil:
+		if err := os.Rename(name, name+".replaced"); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return atomicfile.WriteFile(name, content, 0o600)
+}

@@ -130,6 +130,9 @@ const RoomFile = "room.check"
 func (f *File) tryDisk() error {
 	f.writing.Lock() // no change of ours may fail because of the room that this takes
 	defer f.writing.Unlock()
+	if err := f.keepPlace(); err != nil {
+		return err
+	}
 	f.using.RLock()
 	defer f.using.RUnlock()
 	if err := askForRoom(filepath.Join(filepath.Dir(f.path), RoomFile)); err != nil {

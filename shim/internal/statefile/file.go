@@ -52,6 +52,12 @@ type Config struct {
 	// Changed is called when Disk says something new. It may be nil. It is
 	// called without Lock, and possibly within Update.
 	Changed func()
+	// Rescue is called before a file that was removed or replaced underneath is
+	// written anew, to write what else was in its folder. Rescued is called after
+	// that, with the name of what had taken its place, or "". Both may be nil, and
+	// must not use the File.
+	Rescue  func() error
+	Rescued func(aside string)
 	// PollEvery is how often a disk that cannot take changes is tried again. 0
 	// means 5 seconds.
 	PollEvery time.Duration
@@ -69,7 +75,8 @@ type File struct {
 	using   sync.RWMutex // held shared while db is used, exclusively to replace it
 	db      *bbolt.DB    // nil after Close
 	path    string
-	lasting bool // it outlives this run
+	info    os.FileInfo // of the file that is open
+	lasting bool        // it outlives this run
 	broken  atomic.Pointer[datadir.Error]
 	disk    diskWatch
 	found   damage
@@ -102,7 +109,12 @@ func Open(path string, cfg Config) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{cfg: cfg, log: cfg.Log, db: db, path: path, lasting: !cfg.Temporary, commit: (*bbolt.DB).Update}
+	info, err := os.Stat(path)
+	if err != nil {
+		cfg.closeDB(db)
+		return nil, explain(path, err)
+	}
+	f := &File{cfg: cfg, log: cfg.Log, db: db, info: info, path: path, lasting: !cfg.Temporary, commit: (*bbolt.DB).Update}
 	f.disk.closing = make(chan struct{})
 	return f, nil
 }
@@ -169,6 +181,13 @@ func (f *File) View(fn func(tx *bbolt.Tx) error) error {
 func (f *File) Update(fn func(t *Tx) error) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
+	if err := f.keepPlace(); err != nil {
+		if errors.Is(err, ErrClosed) || errors.Is(err, ErrDamaged) {
+			return err
+		}
+		f.couldNotSave(err)
+		return &SaveError{Err: err}
+	}
 	f.using.RLock()
 	defer f.using.RUnlock()
 	if err := f.usable(); err != nil {
@@ -279,8 +298,13 @@ func (f *File) Keep(path string, edit func(t *Tx) error) error {
 		os.Remove(path)
 		return err
 	}
+	info, err := os.Stat(path)
+	if err != nil {
+		f.cfg.closeDB(db)
+		return err
+	}
 	old, oldPath := f.db, f.path
-	f.db, f.path, f.lasting = db, path, true
+	f.db, f.path, f.info, f.lasting = db, path, info, true
 	f.cfg.closeDB(old)
 	os.Remove(oldPath)
 	f.runAfter(t)

@@ -30,6 +30,20 @@ const scrubAtOnce = 2000
 // Scrub reads all records that have checksums, and remembers those that are
 // damaged. It may take seconds, and delays no change.
 func (f *File) Scrub() error {
+	disorder, err := f.scrub()
+	if err != nil || !disorder {
+		return err
+	}
+	if err := f.reorder(); err != nil {
+		return err
+	}
+	_, err = f.scrub()
+	return err
+}
+
+// scrub also reports whether there are records that bbolt does not find where it
+// looks for them.
+func (f *File) scrub() (disorder bool, err error) {
 	for _, b := range f.cfg.Layout.Buckets {
 		if !b.Checked {
 			continue
@@ -40,25 +54,27 @@ func (f *File) Scrub() error {
 		for looks := 0; !done && looks < maxLooks; looks++ {
 			err := f.View(func(tx *bbolt.Tx) error {
 				var bad []*RecordError
-				after, done, bad = scrub(tx, b.Name, after)
+				var mixed bool
+				after, done, mixed, bad = scrub(tx, b.Name, after)
+				disorder = disorder || mixed
 				for _, e := range bad {
 					f.noteDamaged(e)
 				}
 				return nil
 			})
 			if err != nil {
-				return err
+				return disorder, err
 			}
 		}
 	}
-	return nil
+	return disorder, nil
 }
 
 // scrub checks some records of a bucket, from the one after a key on.
-func scrub(tx *bbolt.Tx, bucket, after []byte) (last []byte, done bool, bad []*RecordError) {
+func scrub(tx *bbolt.Tx, bucket, after []byte) (last []byte, done, disorder bool, bad []*RecordError) {
 	b := tx.Bucket(bucket)
 	if b == nil {
-		return nil, true, nil
+		return nil, true, false, nil
 	}
 	c := b.Cursor()
 	k, record := c.First()
@@ -72,10 +88,13 @@ func scrub(tx *bbolt.Tx, bucket, after []byte) (last []byte, done bool, bad []*R
 		if _, err := Check(bucket, k, record); err != nil {
 			bad = append(bad, &RecordError{string(bucket), string(k), errChecksum})
 		}
+		if found := b.Get(k); len(found) != len(record) || len(found) > 0 && &found[0] != &record[0] {
+			disorder = true
+		}
 		last = append(last[:0], k...)
 		n++
 	}
-	return last, k == nil, bad
+	return last, k == nil, disorder, bad
 }
 
 // NoteDamaged remembers the record that err, from a read of this package, is

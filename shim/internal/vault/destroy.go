@@ -78,6 +78,10 @@ func peek(dir string) (remembered []byte, sealedUnder func(m *keychain.MasterKey
 }
 
 func removeFiles(dir string) (err error) {
+	removeReplaced(dir)
+	for _, name := range statefile.Copies(filepath.Join(dir, stateFile)) {
+		err = errors.Join(err, atomicfile.Remove(name))
+	}
 	for _, name := range []string{stateFile, stateFile + ".new", memoryFile, memoryFile + ".new", statefile.RoomFile} {
 		err = errors.Join(err, atomicfile.Remove(filepath.Join(dir, name)))
 	}

@@ -99,12 +99,18 @@ const tendEvery = 24 * time.Hour
 
 // tend looks after the file until ctx ends.
 func (v *Vault) tend(ctx context.Context) {
-	every := time.NewTicker(tendEvery)
+	every, look := time.NewTicker(tendEvery), time.NewTicker(2*v.cfg.PollEvery)
 	defer every.Stop()
+	defer look.Stop()
+	v.scrub()
 	for {
-		v.scrub()
 		select {
 		case <-every.C:
+			v.scrub()
+		case <-look.C:
+			if err := v.file.LookAfter(); err != nil {
+				v.log.Debug("the state file is not in its place", "err", err)
+			}
 		case <-ctx.Done():
 			return
 		}

@@ -65,6 +65,9 @@ type Config struct {
 	// PollEvery is how often a keychain that is locked or missing, or a disk that
 	// is full, is tried again. 0 means 5 seconds.
 	PollEvery time.Duration
+	// Rescue writes again what the caller keeps in the data folder, after that was
+	// removed or replaced underneath. It may be nil.
+	Rescue func() error
 }
 
 // A Vault is open state. It is safe for concurrent use.
@@ -87,6 +90,7 @@ type Vault struct {
 	secrets   map[string]*secretState
 	sessions  map[Digest]time.Time
 	settings  map[string][]byte
+	notes     []Note
 	changed   chan struct{}
 	closed    bool
 	stop      context.CancelFunc // ends tend; nil before Start
@@ -188,6 +192,7 @@ func (v *Vault) openState() (temporary bool, err error) {
 		Layout: layout, Temporary: temporary, Log: v.log,
 		Lock: &v.mu, Changed: v.tellChanged,
 		PollEvery: v.cfg.PollEvery, CloseWithin: closeWithin, Now: v.cfg.Now,
+		Rescue: v.rescue, Rescued: v.rescued,
 	})
 	if err != nil {
 		return temporary, err

@@ -9,6 +9,17 @@ import (
 // kind and id to /damaged.
 type DamageRow struct{ Kind, ID, Words string }
 
+// NoteWords says what happened to saved data. file was kept aside; it may be "".
+func NoteWords(kind, file string) string {
+	switch {
+	case kind == api.NoteItemLost:
+		return t("note.item")
+	case file != "":
+		return t("note.state.aside", file)
+	}
+	return t("note.state")
+}
+
 // DamagedName is a name out of a damaged record, which may hold anything.
 func DamagedName(s string) string {
 	const most = 40

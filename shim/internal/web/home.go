@@ -14,6 +14,7 @@ type Home struct {
 	TunnelTrouble             string // why apps on the internet cannot connect, or soon cannot
 	DiskTrouble               string // why nothing can be saved
 	Damaged                   []DamageRow
+	Happened                  []string // to saved data, and was mended
 	Paused                    bool
 	Stopped                   bool // some app did not get connected
 	Notices                   []Notice

@@ -58,6 +58,9 @@ func (p *Program) StatusCommand() *cobra.Command {
 		if s.Disk.Words != "" {
 			rows = append(rows, []string{"disk", s.Disk.Words + " " + s.Disk.Next})
 		}
+		for _, n := range s.Notes {
+			rows = append(rows, []string{"note", n.Words})
+		}
 		for _, d := range s.Damaged {
 			rows = append(rows, []string{"damaged", d.Words + " " + d.Next + damagedCommand(d)})
 		}

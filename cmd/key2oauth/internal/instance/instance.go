@@ -90,6 +90,23 @@ func (l *Lock) Publish(info Info) error {
 	return atomicfile.WriteFile(filepath.Join(l.dir, infoName), append(b, '\n'), 0o600)
 }
 
+// Renew locks and publishes again after the data folder was removed or replaced:
+// a second program would find no lock there.
+func (l *Lock) Renew(info Info) error {
+	lock := flock.New(filepath.Join(l.dir, lockName), flock.SetPermissions(0o600))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return err
+	}
+	if ok { // else it is the one that we hold
+		l.lock.Unlock()
+		l.lock = lock
+	} else {
+		lock.Close()
+	}
+	return l.Publish(info)
+}
+
 // Release unlocks the data folder. The lock file stays: without it, two programs
 // could hold locks on two files of the same name.
 func (l *Lock) Release() error {
