@@ -143,16 +143,14 @@ func page(code, words string) *AuthorizeError {
 
 // refuse returns an error for the client, whose redirect URI is proven. It is
 // sent at once only if the owner approved that URI before, or if it is in a
-// document that came with the program: anyone can publish a document.
+// document that came with the program: anyone can publish a document. It has the
+// state even if that is too long to be kept: the client may need it to learn
+// whose error this is (RFC 6749, Section 4.1.2.1).
 func (s *Server) refuse(req *Request, code, words string) *AuthorizeError {
 	if req.Unresolved {
 		return page(code, words)
 	}
-	state := req.State
-	if len(state) > maxState {
-		state = ""
-	}
-	to := addQuery(req.RedirectURI, "error", code, "error_description", words, "state", state, "iss", s.Issuer)
+	to := addQuery(req.RedirectURI, "error", code, "error_description", words, "state", req.State, "iss", s.Issuer)
 	e := &AuthorizeError{Code: code, Words: words}
 	if req.Client.BuiltIn || s.Known != nil && s.Known(req.RedirectURI) {
 		e.Location = to
