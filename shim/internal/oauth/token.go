@@ -92,17 +92,8 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 		if why := misplaced(g, ok && t.Kind == Code, c, s.Issuer); why != "" {
 			return refused(why)
 		}
-		if t.Used {
-			// RFC 6749, Section 4.1.2: two parties hold the code, and it is
-			// unknown which of them got the tokens.
-			replayed = true
-			tx.Delete()
-			return nil
-		}
 		uri := f.get("redirect_uri") // OAuth 2.1 dropped it; older clients send it
 		switch {
-		case !now.Before(t.Expires):
-			return refused(ReasonExpired)
 		case uri != "" && uri != t.RedirectURI:
 			return refused(ReasonRedirect)
 		case !verifyPKCE(t.Challenge, verifier):
@@ -110,6 +101,18 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 		}
 		if err := s.checkResource(f, g.Slug); err != nil {
 			return err
+		}
+		if t.Used {
+			// RFC 6749, Section 4.1.2: two parties hold the code, and it is
+			// unknown which of them got the tokens. OAuth 2.1, Section 7.5.3
+			// wants the request to be valid otherwise: whoever only saw the
+			// code could else end the grant.
+			replayed = true
+			tx.Delete()
+			return nil
+		}
+		if !now.Before(t.Expires) {
+			return refused(ReasonExpired)
 		}
 		t.Used = true
 		tx.SetToken(d, t)
@@ -152,13 +155,13 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 		if !now.Before(t.Expires) {
 			return refused(ReasonExpired)
 		}
+		if err := s.checkResource(f, g.Slug); err != nil {
+			return err
+		}
 		if t.Superseded && !t.SuccessorUsed.IsZero() && !now.Before(t.SuccessorUsed.Add(refreshOverlap)) {
 			reused = true
 			tx.Delete()
 			return nil
-		}
-		if err := s.checkResource(f, g.Slug); err != nil {
-			return err
 		}
 		t.Superseded = true
 		tx.SetToken(d, t)

@@ -115,6 +115,20 @@ func TestT03Replay(t *testing.T) {
 	wantError(t, f.form(f.pub, "/token", redeem(other, code)...), http.StatusBadRequest, "invalid_grant")
 	wantError(t, f.form(f.pub, "/token", redeem(client, code[:len(code)-1]+"_")...), http.StatusBadRequest, "invalid_grant")
 	c.wantCall(c.access, http.StatusOK) // neither was a replay
+	for name, change := range map[string][]string{
+		"a wrong verifier":              {"code_verifier", strings.Repeat("x", 43)},
+		"the challenge as the verifier": {"code_verifier", challenge(verifier)},
+		"no verifier":                   {"code_verifier", "-"},
+		"another redirect URI":          {"redirect_uri", "https://evil.example/"},
+		"another resource":              {"resource", "https://evil.example/"},
+		"another endpoint's resource":   {"resource", pub + "/" + slugB + "/mcp"},
+		"another client":                {"client_id", other},
+	} {
+		if w := f.form(f.pub, "/token", redeem(client, code, change...)...); w.Code != http.StatusBadRequest {
+			t.Errorf("a used code with %s: got status %d", name, w.Code)
+		}
+		c.wantCall(c.access, http.StatusOK) // nor was that
+	}
 
 	wantError(t, f.form(f.pub, "/token", redeem(client, code)...), http.StatusBadRequest, "invalid_grant")
 	select {
