@@ -142,8 +142,8 @@ func TestC07Fetches(t *testing.T) {
 		t.Errorf("an unknown refresh token of a known client = %d %v, want invalid_grant", status, body)
 	}
 	stranger := p.documentClient("https://stranger.example/c", c.Redirect, mcpURL)
-	if status, body := stranger.DoRefresh(c.Refresh); status != http.StatusUnauthorized || body["error"] != "invalid_client" {
-		t.Errorf("T07 a client that no grant knows = %d %v, want 401 invalid_client", status, body)
+	if status, body := stranger.DoRefresh(c.Refresh); status != http.StatusBadRequest || body["error"] != "invalid_grant" {
+		t.Errorf("a client that no grant knows = %d %v, want invalid_grant like any other", status, body)
 	}
 	if status, _ := c.PostForm("/revoke", url.Values{"client_id": {c.ID}, "token": {c.Refresh}}); status != http.StatusOK {
 		t.Errorf("POST /revoke = %d, want 200", status)

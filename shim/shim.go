@@ -266,7 +266,7 @@ func (s *Shim) newAuthServer(issuer string) *oauth.Server {
 			}
 			return all[0].Slug, true
 		},
-		Known: s.control.KnownRedirect, CIMD: s.documents, KnownClient: s.control.KnownClient,
+		Known: s.control.KnownRedirect, CIMD: s.documents,
 		AccessTTL: s.control.AccessTTL,
 	}
 }

@@ -15,9 +15,6 @@ import (
 // this URI before.
 func (c *Control) KnownRedirect(uri string) bool { return c.cfg.Vault.HasRedirect(uri) }
 
-// KnownClient reports whether the owner has approved this client before.
-func (c *Control) KnownClient(id string) bool { return c.cfg.Vault.HasClient(id) }
-
 // Key opens a saved key.
 func (c *Control) Key(credential string) (endpoint.Secret, error) { return c.cfg.Vault.Key(credential) }
 

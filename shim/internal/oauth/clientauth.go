@@ -22,10 +22,7 @@ func (s *Server) authenticateClient(r *http.Request, f form) (Client, error) {
 		return Client{}, err
 	}
 	basic := method == authBasic
-	c, ok, err := s.tokenClient(id, f)
-	if err != nil {
-		return Client{}, err
-	}
+	c, ok := s.tokenClient(id)
 	if !ok {
 		return Client{}, invalidClient(basic, "this client is not registered here; register again")
 	}
@@ -43,12 +40,11 @@ func (s *Server) authenticateClient(r *http.Request, f form) (Client, error) {
 }
 
 // tokenClient finds the client of a token or revocation request.
-func (s *Server) tokenClient(id string, f form) (c Client, ok bool, err error) {
+func (s *Server) tokenClient(id string) (c Client, ok bool) {
 	if s.isDocumentID(id) {
-		return s.documentClient(id, f)
+		return documentClient(id), true
 	}
-	c, ok = s.Clients.Lookup(id)
-	return c, ok, nil
+	return s.Clients.Lookup(id)
 }
 
 // clientCredentials reads the client's credentials. Using two methods in one

@@ -44,9 +44,6 @@ type Server struct {
 	// CIMD finds clients whose id is the URL of their metadata document. nil
 	// means that such ids are unknown and not advertised.
 	CIMD Documents
-	// KnownClient reports whether there is a grant for this client id. nil
-	// means that there is none.
-	KnownClient func(clientID string) bool
 
 	// From returns the sender of a request from the internet, so one sender
 	// cannot use up the room of all. nil, and "", mean this computer.
