@@ -25,8 +25,11 @@ func (s *Server) ServeRegister(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return methodNotAllowed("POST")
 	}
-	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != "application/json" {
-		return invalidMetadata("the body must be application/json")
+	// Some clients send no type. What they send is still JSON or refused.
+	if ct := r.Header.Get("Content-Type"); ct != "" {
+		if mt, _, err := mime.ParseMediaType(ct); err != nil || mt != "application/json" {
+			return invalidMetadata("the body must be application/json")
+		}
 	}
 	body, e := readBody(r)
 	if e != nil {
@@ -73,6 +76,7 @@ var (
 // nulls and no members that the server does not know.
 func (c *Clients) Register(body []byte) (map[string]any, *httpx.Error) {
 	var m metadata
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if err := json.Unmarshal(body, &m.raw); err != nil || m.raw == nil {
 		return nil, invalidMetadata("the body must be a JSON object")
 	}
@@ -107,8 +111,6 @@ func (c *Clients) Register(body []byte) (map[string]any, *httpx.Error) {
 		answer["scope"] = grantedScope(v)
 	}
 	switch {
-	case m.err != nil:
-		return nil, invalidMetadata(m.err.Error())
 	case method == "":
 		return nil, invalidMetadata("token_endpoint_auth_method must be none, client_secret_post or client_secret_basic")
 	case !slices.Contains(grants, "authorization_code"):
@@ -141,32 +143,33 @@ func (c *Clients) Register(body []byte) (map[string]any, *httpx.Error) {
 	return answer, nil
 }
 
-// metadata reads members of a registration request. null and empty count as
-// absent. err is the first wrong type.
+// metadata reads members of a registration request. null, empty and of the wrong
+// type count as absent: RFC 7591, Section 3.2.1 lets the server replace what it
+// has no use for, and clients fill in many members that nobody reads. Only the
+// redirect URIs must be right.
 type metadata struct {
 	raw map[string]json.RawMessage
-	err error
 }
 
-func (m *metadata) decode(name string, v any) {
+// decode returns false if there is something else than v.
+func (m *metadata) decode(name string, v any) bool {
 	raw, ok := m.raw[name]
-	if !ok || bytes.Equal(raw, []byte("null")) {
-		return
-	}
-	if json.Unmarshal(raw, v) != nil && m.err == nil {
-		m.err = fmt.Errorf("%s has the wrong type", name)
-	}
+	return !ok || bytes.Equal(raw, []byte("null")) || json.Unmarshal(raw, v) == nil
 }
 
 func (m *metadata) text(name string) string {
 	var s string
-	m.decode(name, &s)
+	if !m.decode(name, &s) {
+		return ""
+	}
 	return s
 }
 
 func (m *metadata) strings(name string) []string {
 	var vs []string
-	m.decode(name, &vs)
+	if !m.decode(name, &vs) {
+		return nil
+	}
 	return vs
 }
 
@@ -187,8 +190,8 @@ func (m *metadata) list(name string, absent []string, supported ...string) []str
 	return both
 }
 
-// webURL rejects anything but a web address. None is fetched or shown as a
-// link, but the answer must not repeat a javascript: URL either.
+// webURL drops anything but a web address. None is fetched or shown as a link,
+// but the answer must not repeat a javascript: URL either.
 func (m *metadata) webURL(name string) string {
 	s := m.text(name)
 	if s == "" {
@@ -196,9 +199,6 @@ func (m *metadata) webURL(name string) string {
 	}
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-		if m.err == nil {
-			m.err = errors.New(name + " must be an http or https URL")
-		}
 		return ""
 	}
 	return s
@@ -223,8 +223,8 @@ func (m *metadata) authMethod() (method, code string) {
 // redirectURIs accepts all or none: Cursor registers three of different kinds
 // in one request, and gives up if one is missing in the answer.
 func (m *metadata) redirectURIs() ([]string, *httpx.Error) {
-	uris := m.strings("redirect_uris")
-	if m.err != nil {
+	var uris []string
+	if !m.decode("redirect_uris", &uris) {
 		return nil, invalidRedirect("redirect_uris must be a list of strings")
 	}
 	if err := CheckRedirectURIs(uris); err != nil {

@@ -63,12 +63,28 @@ func TestRegisterAccepts(t *testing.T) {
 		{"R03 anything", with(`"application_type":"toaster"`)},
 		{"R03 web with a custom scheme", `{"application_type":"web","redirect_uris":["cursor://x/cb","http://127.0.0.1/cb"]}`},
 		{"R10 unknown metadata", with(`"x":{"y":[1]},"client_name#de":"K","jwks":{"keys":[]},"software_statement":"a.b.c"`)},
+		{"a script as a link", with(`"client_uri":"javascript:alert(1)","tos_uri":"x"`)},
+		{"a picture instead of its address", with(`"logo_uri":"data:image/png;base64,AAAA"`)},
+		{"a host instead of an address", with(`"client_uri":"example.com","policy_uri":"//example.com"`)},
+		{"one contact", with(`"contacts":"a@b.example"`)},
+		{"contacts of all kinds", with(`"contacts":[1,{}]`)},
+		{"a name that is none", with(`"client_name":{"en":"x"}`)},
+		{"wrong types", with(`"grant_types":"authorization_code","response_types":"code","scope":["mcp"],"software_version":2,"application_type":[],"token_endpoint_auth_method":{}`)},
+		{"a byte order mark", "\ufeff" + cursor},
 		{"nulls and empty values", with(`"client_name":null,"grant_types":null,"response_types":[],"scope":"","contacts":null,"application_type":null`)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := f.do(f.pub, "POST", "/register", tt.body, "Content-Type", "application/json; charset=utf-8")
 			if w.Code != http.StatusCreated || bytes.Contains(w.Body.Bytes(), []byte("null")) {
 				t.Errorf("%s: got %d %s, want 201 without null", tt.body, w.Code, w.Body)
+			}
+			for _, useless := range []string{"javascript:", "data:", `"client_uri":"example.com"`, "a@b", "//example.com", `"tos_uri"`} {
+				if bytes.Contains(w.Body.Bytes(), []byte(useless)) {
+					t.Errorf("%s: the answer %s repeats %s", tt.body, w.Body, useless)
+				}
+			}
+			if w := f.do(f.pub, "POST", "/register", tt.body); w.Code != http.StatusCreated {
+				t.Errorf("%s without a Content-Type: got %d %s, want 201", tt.body, w.Code, w.Body)
 			}
 		})
 	}
@@ -90,8 +106,6 @@ func TestRegisterRefuses(t *testing.T) {
 		{"unknown method", badMetadata, with(`"token_endpoint_auth_method":"private_key_jwt"`)},
 		{"no usable grant", badMetadata, with(`"grant_types":["client_credentials"]`)},
 		{"no usable response", badMetadata, with(`"response_types":["token"]`)},
-		{"script as a link", badMetadata, with(`"client_uri":"javascript:alert(1)"`)},
-		{"wrong type", badMetadata, with(`"client_name":{}`)},
 		{"R09 body over 64 kB", badMetadata, with(`"client_name":"` + strings.Repeat("x", 64<<10) + `"`)},
 		{"R09 eleven URIs", badURI, `{"redirect_uris":["https://a.example/"` + strings.Repeat(`,"https://a.example/"`, 10) + `]}`},
 		{"R09 URI over 2 kB", badURI, `{"redirect_uris":["https://a.example/` + strings.Repeat("x", 2048) + `"]}`},
@@ -104,7 +118,7 @@ func TestRegisterRefuses(t *testing.T) {
 		})
 	}
 	t.Run("R10 other content types", func(t *testing.T) {
-		for _, ct := range []string{"", "application/x-www-form-urlencoded", "text/json", ";"} {
+		for _, ct := range []string{"application/x-www-form-urlencoded", "text/json", ";"} {
 			wantError(t, f.do(f.pub, "POST", "/register", cursor, "Content-Type", ct), http.StatusBadRequest, badMetadata)
 		}
 	})
