@@ -43,7 +43,8 @@ func newOwnTunnel(t testing.TB) *ownTunnel {
 		r.SetURL(to)
 		r.Out.Host = r.In.Host
 		r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-		r.SetXForwarded() // appends, as Caddy does if it trusts the proxy in front of it
+		r.SetXForwarded()                                 // appends, as Caddy does if it trusts the proxy in front of it
+		r.Out.Header.Set("Cf-Connecting-Ip", "127.0.0.1") // as Cloudflare sets it in every request, a self-test too
 		if from := r.In.Header.Get(fromHeader); from != "" {
 			r.Out.Header.Del(fromHeader)
 			r.Out.Header.Set("Cf-Connecting-Ip", from)

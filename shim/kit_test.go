@@ -51,7 +51,9 @@ func startConfig(t testing.TB, cfg shim.Config, addr string) *program {
 	p := &program{t: t, dir: cfg.Dir, log: new(testenv.Output), wire: &wire{t: t}}
 	cfg.Keychain, cfg.Version = cmp.Or(cfg.Keychain, "file"), "test"
 	cfg.Log = slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	cfg.Tunnel.New, cfg.Outside = p.wire.tunnel, p.wire.client
+	if cfg.Tunnel.New == nil {
+		cfg.Tunnel.New, cfg.Outside = p.wire.tunnel, p.wire.client
+	}
 	var err error
 	if p.shim, err = shim.Open(cfg); err != nil {
 		t.Fatal(err)

@@ -93,6 +93,7 @@ func Open(cfg Config) (*Shim, error) {
 	}
 	s.vault = v
 	s.own.Store(&[]netip.AddrPort{})
+	s.selfTests.Claimed = netip.MustParseAddr(tunnel.ProbeClaim)
 	if err := s.wire(cfg); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
@@ -132,6 +133,7 @@ func (s *Shim) wire(cfg Config) error {
 		Start:   reach.Start(cfg.Tunnel), Vault: s.vault, Log: s.log, Serve: s.servePublic,
 		Keychain: s.control.Keychain, Paused: s.calls.Pause.On, Changed: s.control.Changed,
 		BeginSelfTest: s.selfTests.Begin, Outside: cfg.Outside, Explain: s.control.Explain, Watch: watch,
+		Mixed: func() bool { o := s.public.Load(); return o != nil && o.Mixed() },
 	})
 	if err != nil {
 		return err

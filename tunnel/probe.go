@@ -14,6 +14,13 @@ import (
 // probeAgent must not look like a browser's, or ngrok shows its warning page.
 const probeAgent = "Key2OAuth-self-test"
 
+// ProbeClaim is the address that a Probe says it comes from, as a stranger may.
+// It is nobody's (RFC 5737). What arrives behind the tunnel shows whether the
+// tunnel lets such a claim stand. It is claimed once and in short: Cloudflare
+// refuses a request with two headers X-Forwarded-For or a long one, and any that
+// brings Cf-Connecting-Ip.
+const ProbeClaim = "192.0.2.254"
+
 // maxProbe is how much of an answer is read.
 const maxProbe = 4 << 10
 
@@ -41,6 +48,8 @@ func Probe(ctx context.Context, client *http.Client, origin, path, want string) 
 	req.Header.Set("User-Agent", probeAgent)
 	req.Header.Set("ngrok-skip-browser-warning", "1")
 	req.Header.Set("Cache-Control", "no-cache")
+	req.Header.Set("X-Forwarded-For", ProbeClaim)
+	req.Header.Set("X-Real-Ip", ProbeClaim)
 	res, err := c.Do(req)
 	if err != nil {
 		return probeFailed(err)

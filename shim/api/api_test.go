@@ -19,7 +19,7 @@ func TestGolden(t *testing.T) {
 		Diagnosis: Diagnosis{State: AttemptStopped, Stopped: "tool", Cause: "call 502", Whose: WhoseUpstream, Words: "W & <b>.", Next: "N."},
 	}, {ID: 1, Via: "local", Began: at, Last: at, Events: []Event{}, Diagnosis: Diagnosis{State: AttemptDone, Words: "It works."}}}
 	tunnel := TunnelStatus{
-		Provider: TunnelNgrok, State: TunnelOnline, Words: "W", Next: "N", Link: "L", Code: "ERR_NGROK_1", Whose: WhoseNgrok, Account: "a", Plan: "p", Region: "eu", Since: &at, Test: "T",
+		Provider: TunnelNgrok, State: TunnelOnline, Words: "W", Next: "N", Link: "L", Code: "ERR_NGROK_1", Whose: WhoseNgrok, Account: "a", Plan: "p", Region: "eu", Since: &at, Test: "T", Senders: "S",
 		Usage: &TunnelUsage{Month: "2026-11", Requests: 1, Bytes: 2, MaxRequests: 3, MaxBytes: 4, Warning: "W"}, Stranded: []string{"Claude"},
 	}
 	server := Endpoint{

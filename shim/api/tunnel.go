@@ -28,19 +28,22 @@ const (
 // /api/tunnel. Words are for people: what is true, or what failed; Next is what
 // to do about it.
 type TunnelStatus struct {
-	Provider string       `json:"provider"`
-	State    string       `json:"state"`
-	Words    string       `json:"words"`
-	Next     string       `json:"next,omitempty"`
-	Link     string       `json:"link,omitempty"`  // a page to do it on
-	Code     string       `json:"code,omitempty"`  // ERR_NGROK_...
-	Whose    string       `json:"whose,omitempty"` // who has to fix it
-	Account  string       `json:"account,omitempty"`
-	Plan     string       `json:"plan,omitempty"`
-	Region   string       `json:"region,omitempty"`
-	Since    *time.Time   `json:"since,omitempty"` // when it came online
-	Test     string       `json:"test,omitempty"`  // what the last self-test found, if that was trouble
-	Usage    *TunnelUsage `json:"usage,omitempty"`
+	Provider string     `json:"provider"`
+	State    string     `json:"state"`
+	Words    string     `json:"words"`
+	Next     string     `json:"next,omitempty"`
+	Link     string     `json:"link,omitempty"`  // a page to do it on
+	Code     string     `json:"code,omitempty"`  // ERR_NGROK_...
+	Whose    string     `json:"whose,omitempty"` // who has to fix it
+	Account  string     `json:"account,omitempty"`
+	Plan     string     `json:"plan,omitempty"`
+	Region   string     `json:"region,omitempty"`
+	Since    *time.Time `json:"since,omitempty"` // when it came online
+	Test     string     `json:"test,omitempty"`  // what the last self-test found, if that was trouble
+	// Senders says that the senders of requests cannot be told apart, and what to
+	// do about it.
+	Senders string       `json:"senders,omitempty"`
+	Usage   *TunnelUsage `json:"usage,omitempty"`
 	// Stranded are the apps that signed in at an earlier public address.
 	Stranded []string `json:"stranded,omitempty"`
 }

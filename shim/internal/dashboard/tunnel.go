@@ -28,6 +28,9 @@ func (d *Dashboard) renderTunnel(w http.ResponseWriter, r *http.Request, status 
 	if st.Test != "" {
 		page.Notices = append(page.Notices, web.Notice{Kind: "warn", Text: st.Test})
 	}
+	if st.Senders != "" {
+		page.Notices = append(page.Notices, web.Notice{Kind: "warn", Text: st.Senders})
+	}
 	if u := st.Usage; u != nil {
 		page.Usage = &web.Usage{Requests: u.Requests, MaxRequests: u.MaxRequests, Bytes: u.Bytes, MaxBytes: u.MaxBytes, Warning: u.Warning}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Unknown is the sender of a request that came by a way that does not say who
-// sent it. All unknown senders share one bucket.
+// sent it. All unknown senders share one bucket, which is larger.
 const Unknown = "unknown"
 
 // Public holds the limits of one public origin.
@@ -21,12 +21,16 @@ type Public struct {
 	Ask       *Limiter // each request may ask for the owner's attention
 }
 
-// NewPublic returns the limits that a public origin has.
+// NewPublic returns the limits that a public origin has. What unknown senders
+// share is as much as the program bears without harm, since one stranger among
+// them takes from all: a registration stores nothing, and an authorization
+// request takes one of a bounded number of places. What asks for the owner's
+// attention is shared more sparingly.
 func NewPublic() Public {
 	return Public{
-		Register:  New(rate.Every(time.Second), 60),
-		Authorize: New(rate.Every(time.Second), 60),
-		Ask:       New(rate.Every(20*time.Second), 5),
+		Register:  New(rate.Every(time.Second), 60, 100),
+		Authorize: New(rate.Every(time.Second), 60, 50),
+		Ask:       New(rate.Every(20*time.Second), 5, 10),
 	}
 }
 
@@ -43,9 +47,10 @@ type Limiter struct {
 	rest    *rate.Limiter // for unknown senders, and those there was no room for
 }
 
-// New returns a limiter whose buckets hold burst tokens.
-func New(every rate.Limit, burst int) *Limiter {
-	return &Limiter{every: every, burst: burst, senders: make(map[string]*rate.Limiter), rest: rate.NewLimiter(10*every, 10*burst)}
+// New returns a limiter whose buckets hold burst tokens. The bucket that unknown
+// senders share is share times as large.
+func New(every rate.Limit, burst, share int) *Limiter {
+	return &Limiter{every: every, burst: burst, senders: make(map[string]*rate.Limiter), rest: rate.NewLimiter(rate.Limit(share)*every, share*burst)}
 }
 
 // Allow takes a token from the bucket of a sender, and reports whether there

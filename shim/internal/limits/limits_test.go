@@ -3,13 +3,14 @@ package limits
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/time/rate"
 )
 
 func TestSendersDoNotShare(t *testing.T) {
-	l := New(rate.Every(time.Hour), 2)
+	l := New(rate.Every(time.Hour), 2, 10)
 	for i := range 2 {
 		if !l.Allow("a") {
 			t.Fatalf("request %d of a was refused", i)
@@ -24,7 +25,7 @@ func TestSendersDoNotShare(t *testing.T) {
 }
 
 func TestUnknownSendersShare(t *testing.T) {
-	l := New(rate.Every(time.Hour), 1)
+	l := New(rate.Every(time.Hour), 1, 10)
 	n := 0
 	for l.Allow(Unknown) {
 		n++
@@ -37,7 +38,7 @@ func TestUnknownSendersShare(t *testing.T) {
 // TestBounded: above the bound, new senders share a bucket. Known senders keep
 // their own.
 func TestBounded(t *testing.T) {
-	l := New(rate.Every(time.Hour), 1)
+	l := New(rate.Every(time.Hour), 1, 10)
 	for i := range maxSenders {
 		if !l.Allow(fmt.Sprint("sender ", i)) {
 			t.Fatalf("sender %d was refused its first request", i)
@@ -54,5 +55,37 @@ func TestBounded(t *testing.T) {
 	}
 	if len(l.senders) > maxSenders {
 		t.Errorf("%d senders are remembered, at most %d", len(l.senders), maxSenders)
+	}
+}
+
+// TestStrangerAmongUnknown: where senders are unknown, a stranger who sends 25
+// requests a second for an hour makes nobody's sign-in fail, and one who sends
+// without end is refused.
+func TestStrangerAmongUnknown(t *testing.T) {
+	for name, of := range map[string]func(Public) *Limiter{
+		"registrations":  func(p Public) *Limiter { return p.Register },
+		"authorizations": func(p Public) *Limiter { return p.Authorize },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := of(NewPublic())
+				for second := range 3600 {
+					for range 25 {
+						l.Allow(Unknown)
+						time.Sleep(time.Second / 25)
+					}
+					if !l.Allow(Unknown) {
+						t.Fatalf("refused after %d seconds", second)
+					}
+				}
+				refused := false
+				for range 100_000 {
+					refused = refused || !l.Allow(Unknown)
+				}
+				if !refused {
+					t.Error("a flood was not refused")
+				}
+			})
+		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
@@ -45,11 +46,13 @@ type Origin struct {
 	Loopback bool
 	Limits   limits.Public // unused on the loopback side
 
-	cfg        Config
-	hosts      []string     // that Host may name
-	addrHeader string       // in which the tunnel says who sent a request; "" if it does not
-	mux        http.Handler // all but endpoints
-	endpoints  http.Handler
+	cfg       Config
+	hosts     []string             // that Host may name
+	preset    string               // header in which the tunnel should say who sent a request, or ""
+	sign      atomic.Pointer[sign] // how it does say so
+	asked     atomic.Bool          // by a request from the internet
+	mux       http.Handler         // all but endpoints
+	endpoints http.Handler
 }
 
 // NewLocal returns the issuer for clients on this computer.
@@ -73,10 +76,12 @@ func NewLocal(cfg Config, addr netip.AddrPort) *Origin {
 }
 
 // NewPublic returns the issuer that the world reaches by a tunnel at u. The
-// tunnel says in addrHeader who sent a request; empty means that it does not.
+// tunnel says in addrHeader who sent a request; empty means that this is to be
+// learned. The next self-test judges both.
 func NewPublic(cfg Config, u *url.URL, addrHeader string) *Origin {
 	host := strings.ToLower(u.Host)
-	o := &Origin{cfg: cfg, hosts: []string{host}, addrHeader: addrHeader, Limits: limits.NewPublic()}
+	o := &Origin{cfg: cfg, hosts: []string{host}, preset: addrHeader, Limits: limits.NewPublic()}
+	o.sign.Store(&sign{header: addrHeader, apart: addrHeader != ""})
 	o.Server = cfg.NewServer(u.Scheme + "://" + host)
 	o.Server.SoleEndpoint = nil // the number of endpoints is private
 	o.Server.From = o.From
@@ -141,6 +146,7 @@ func (o *Origin) routes() http.Handler {
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !o.Loopback {
 		distrust(w, r) // until Trust
+		o.asked.Store(true)
 	}
 	if !slices.Contains(o.hosts, strings.ToLower(r.Host)) {
 		httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "wrong Host", "error_description": textWrongHost})

@@ -10,6 +10,14 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
+// tunneled is an origin behind a tunnel that says in a header who sent a
+// request.
+func tunneled(header string) *Origin {
+	o := &Origin{preset: header}
+	o.sign.Store(&sign{header: header, apart: header != ""})
+	return o
+}
+
 // The value that the tunnel appends counts, not what a stranger puts in the
 // header.
 func FuzzClientAddr(f *testing.F) {
@@ -23,14 +31,14 @@ func FuzzClientAddr(f *testing.F) {
 		if !lines {
 			r.Header = http.Header{"X-Forwarded-For": {first + "," + second + ", " + real}}
 		}
-		if got, ok := (&Origin{addrHeader: "X-Forwarded-For"}).clientAddr(r); !ok || got.String() != real {
+		if got, ok := tunneled("X-Forwarded-For").clientAddr(r); !ok || got.String() != real {
 			t.Errorf("%q: got %v, %v, want %s", r.Header, got, ok, real)
 		}
-		if _, ok := (&Origin{addrHeader: ""}).clientAddr(r); ok {
+		if _, ok := tunneled("").clientAddr(r); ok {
 			t.Errorf("%q: an address from a tunnel that names none", r.Header)
 		}
 		r.Header = http.Header{"X-Forwarded-For": {first}}
-		addr, _ := (&Origin{addrHeader: "X-Forwarded-For"}).clientAddr(r)
+		addr, _ := tunneled("X-Forwarded-For").clientAddr(r)
 		if s := sender(addr); s == "" || len(s) > 64 || strings.Contains(s, "%") {
 			t.Errorf("%q: the sender is %q", first, s)
 		}

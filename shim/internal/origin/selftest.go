@@ -15,6 +15,11 @@ const selfTestPath = "/.well-known/key2oauth/"
 // SelfTests are the self-tests that run, and our address in the world as the
 // last one saw it. The zero value is ready for use.
 type SelfTests struct {
+	// Claimed is the address that a self-test says it comes from, in the headers
+	// in which proxies name their clients. Without one, no sign of a tunnel stands
+	// the test.
+	Claimed netip.Addr
+
 	addr atomic.Pointer[netip.Addr] // nil before the first test has arrived
 
 	mu     sync.Mutex
@@ -52,6 +57,7 @@ func (o *Origin) serveSelfTest(w http.ResponseWriter, r *http.Request) error {
 	if !o.cfg.SelfTests.runs(nonce) {
 		return errNothingHere
 	}
+	o.learn(r.Header, o.cfg.SelfTests.Claimed)
 	if addr, ok := o.clientAddr(r); ok {
 		o.cfg.SelfTests.addr.Store(&addr)
 	}

@@ -42,6 +42,9 @@ type Config struct {
 	// Outside returns a client that goes out as any app on the internet does;
 	// nil means the usual one.
 	Outside func() *http.Client
+	// Mixed reports whether the senders of requests from the internet cannot be
+	// told apart. It may be nil.
+	Mixed func() bool
 	// Explain turns an error of the vault into one for people.
 	Explain func(error) error
 	// Watch tells of sleep and of other networks; Run runs it. nil means that

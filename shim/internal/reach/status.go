@@ -115,6 +115,9 @@ func (r *Reach) describe(st tunnel.Status) api.TunnelStatus {
 		if r.tested.Equal(st.Since) {
 			out.Test = r.found
 		}
+		if st.Provider == tunnel.ProviderExternal && r.c.Mixed != nil && r.c.Mixed() {
+			out.Senders = web.TextSendersMixed
+		}
 	}
 	return out
 }
@@ -209,6 +212,7 @@ func (r *Reach) Test(ctx context.Context) (words string, ok bool, err error) {
 		return "", false, httpx.New(http.StatusConflict, tunnel.WordsOff)
 	}
 	words, ok = r.test(ctx)
+	r.c.Changed() // the test may have shown who sends requests
 	return words, ok, nil
 }
 

@@ -45,6 +45,7 @@ const (
 	TextTunnelOnline       = "Apps on the internet can reach this computer at %s."
 	TextTestPassed         = "The public address leads to this computer."
 	TextTestImpossible     = "The public address could not be tested: %s"
+	TextSendersMixed       = "Your tunnel doesn't say who sends a request. So all apps on the internet share one limit, and a stranger can slow down their sign-ins. Choose the program that runs your tunnel on the Internet page, or make it add X-Forwarded-For, then test it again."
 	TextTunnelTrouble      = "Apps on the internet can't connect right now."
 	TextStranded           = "Your public address has changed, and some apps still use the old one."
 	TextTunnelLocked       = "The ngrok authtoken is in your keychain, which is locked."

@@ -103,7 +103,7 @@ func tunnelRows(t api.TunnelStatus) [][]string {
 	if t.Usage != nil {
 		usage = t.Usage.Warning
 	}
-	for _, extra := range [][]string{{"to do", t.Next}, {"on", t.Link}, {"test", t.Test}, {"usage", usage}} {
+	for _, extra := range [][]string{{"to do", t.Next}, {"on", t.Link}, {"test", t.Test}, {"senders", t.Senders}, {"usage", usage}} {
 		if extra[1] != "" {
 			rows = append(rows, extra)
 		}
