@@ -61,7 +61,9 @@ const (
 // Explain says in a sentence for people why a request got no answer, and what
 // to do. It quotes nothing of the request.
 func Explain(err error) string {
-	if e, ok := errors.AsType[*RedirectError](err); ok {
+	if e, ok := errors.AsType[*RedirectError](err); ok && e.Unsafe {
+		return fmt.Sprintf("The server redirects to %s, which is not encrypted, so the key was not sent there. Tell the people who run the server.", e.To)
+	} else if ok {
 		return fmt.Sprintf("The server redirects to %s. Keys are sent only to the address that you entered. If you trust the new address, enter it instead.", e.To)
 	}
 	if e, ok := errors.AsType[*ElsewhereError](err); ok {

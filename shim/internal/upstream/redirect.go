@@ -14,6 +14,7 @@ import (
 type RedirectError struct {
 	To     *url.URL // without query: upstreams repeat keys there
 	Status int
+	Unsafe bool // from https to http, and there is no other way to read it
 }
 
 func (e *RedirectError) Error() string {
@@ -31,6 +32,25 @@ func isRedirect(resp *http.Response) bool {
 	return resp.StatusCode/100 == 3 && resp.Header.Get("Location") != ""
 }
 
+// restore returns to on the origin that the owner entered, if a server behind a
+// proxy left out what it does not know of that: the scheme, since TLS ends at
+// the proxy, or the port. Such a redirect is meant to stay.
+func restore(to *url.URL, t *Target) *url.URL {
+	if to.Opaque != "" || !strings.EqualFold(to.Hostname(), t.URL.Hostname()) || sameOrigin(to, t.URL) {
+		return to
+	}
+	schemeLost := strings.EqualFold(to.Scheme, "http") && t.URL.Scheme == "https"
+	if !schemeLost && !strings.EqualFold(to.Scheme, t.URL.Scheme) {
+		return to // to https, which the owner has to enter
+	}
+	if p := to.Port(); p != "" && !(schemeLost && (p == "80" || p == t.URL.Port())) {
+		return to // something else listens there
+	}
+	stayed := *to
+	stayed.Scheme, stayed.Host = t.URL.Scheme, t.URL.Host
+	return &stayed
+}
+
 // redirectTarget returns the URL that resp redirects to, or a *RedirectError if
 // the request may not follow: only 307 and 308 keep method and body, and the
 // key belongs to one origin.
@@ -39,9 +59,15 @@ func redirectTarget(from *url.URL, t *Target, resp *http.Response) (*url.URL, er
 	if err != nil || resp.Header.Get("Location") == "" {
 		return nil, &RedirectError{To: &url.URL{Path: "nowhere"}, Status: resp.StatusCode}
 	}
+	asked := to
+	to = restore(to, t)
+	if to != asked && to.EscapedPath() == from.EscapedPath() && (to.RawQuery == "" || to.RawQuery == from.RawQuery) {
+		// It would lead in a circle.
+		return nil, &RedirectError{To: shown(asked, t), Status: resp.StatusCode, Unsafe: t.URL.Scheme == "https" && !strings.EqualFold(asked.Scheme, "https")}
+	}
 	keeps := resp.StatusCode == http.StatusTemporaryRedirect || resp.StatusCode == http.StatusPermanentRedirect
 	if !keeps || !sameOrigin(to, t.URL) || to.Opaque != "" {
-		return nil, &RedirectError{To: shown(to, t), Status: resp.StatusCode}
+		return nil, &RedirectError{To: shown(to, t), Status: resp.StatusCode, Unsafe: t.URL.Scheme == "https" && strings.EqualFold(to.Scheme, "http")}
 	}
 	next := *to
 	next.Scheme, next.Host, next.User, next.Fragment, next.RawFragment = t.URL.Scheme, t.URL.Host, nil, "", ""

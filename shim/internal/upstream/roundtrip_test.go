@@ -645,3 +645,66 @@ func BenchmarkSend(b *testing.B) {
 	b.Run("Send", func(b *testing.B) { do(b, c.Send) })
 	b.Run("RoundTrip", func(b *testing.B) { do(b, c.RoundTrip) })
 }
+
+// A server behind a proxy may know neither its scheme nor its port. What it
+// redirects to is then taken for the address that the owner entered.
+func TestP10LostOrigin(t *testing.T) {
+	for _, tt := range []struct {
+		name, scheme string
+		location     string // HOST and PORT stand for the upstream's
+		status       int
+		to           string // what the error names; "" if the redirect is followed
+		unsafe       bool
+	}{
+		{"scheme lost", "https", "http://HOST:PORT/mcp/", 307, "", false},
+		{"scheme and port lost", "https", "http://HOST/mcp/", 307, "", false},
+		{"scheme lost, port of http", "https", "http://HOST:80/mcp/", 308, "", false},
+		{"port lost", "https", "https://HOST/mcp/", 307, "", false},
+		{"port of http lost", "http", "http://HOST/mcp/", 308, "", false},
+		{"query that comes along", "https", "http://HOST/mcp/?a=1", 307, "", false},
+
+		{"method lost as well", "https", "http://HOST:PORT/mcp/", 301, "https://HOST:PORT/mcp/", false},
+		{"the same path", "https", "http://HOST:PORT/mcp", 307, "http://HOST:PORT/mcp", true},
+		{"the same path, port lost", "https", "https://HOST/mcp", 307, "https://HOST/mcp", false},
+		{"another port", "https", "http://HOST:8000/mcp/", 307, "http://HOST:8000/mcp/", true},
+		{"another port, same scheme", "https", "https://HOST:444/mcp/", 307, "https://HOST:444/mcp/", false},
+		{"another host", "https", "http://localhost/mcp/", 307, "http://localhost/mcp/", true},
+		{"a host that begins alike", "https", "http://HOST.example/mcp/", 307, "http://HOST.example/mcp/", true},
+		{"to https", "http", "https://HOST/mcp/", 307, "https://HOST/mcp/", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			u := shimtest.NewUpstream(t, shimtest.Options{Path: "/mcp/", TLS: tt.scheme == "https"})
+			c := newClient(t)
+			tg := target(t, u, endpoint.DefaultHeader)
+			tg.URL.Path = "/mcp"
+			if u.Pool != nil {
+				c.TrustRoots(u.Pool)
+			}
+			fill := strings.NewReplacer("HOST", tg.URL.Hostname(), "PORT", tg.URL.Port()).Replace
+			u.Break(func(w http.ResponseWriter, r *http.Request) bool {
+				return r.URL.Path == "/mcp" && shimtest.Redirect(tt.status, fill(tt.location))(w, r)
+			})
+			resp, err := post(t, c, tg, tg.URL.String(), nil, strings.NewReader(initializeBody))
+			if tt.to == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if resp.StatusCode != http.StatusOK || u.Last().Path != "/mcp/" || u.Last().Header.Get("Authorization") == "" {
+					t.Errorf("got %d after a request to %s", resp.StatusCode, u.Last().Path)
+				}
+				return
+			}
+			e, ok := errors.AsType[*RedirectError](err)
+			if !ok {
+				t.Fatalf("got %v, want a RedirectError", err)
+			}
+			if e.To.String() != fill(tt.to) || e.Unsafe != tt.unsafe {
+				t.Errorf("the error names %s, unsafe %v; want %s, %v", e.To, e.Unsafe, fill(tt.to), tt.unsafe)
+			}
+			if words := Explain(err); strings.Contains(words, "enter it instead") == tt.unsafe {
+				t.Errorf("the words are %q", words)
+			}
+		})
+	}
+}
