@@ -141,7 +141,7 @@ var layers = map[string][]string{
 		"shim/display", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/safedial", "shim/internal/sse", "shim/internal/wire", "github.com/andybalholm/brotli",
 	},
 	"shim/internal/trial": {
-		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream", "github.com/modelcontextprotocol/go-sdk",
+		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream",
 	},
 	"shim/internal/wire": {},
 	"shim/internal/guard": {

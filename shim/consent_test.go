@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -355,6 +356,49 @@ func TestA18SavedKeysAreTheOwners(t *testing.T) {
 		t.Fatalf("POST /token = %d %v", status, body)
 	}
 	toolCount(t, session(t, mcpURL, c.Access))
+}
+
+// TestUnprovenKeys: a key that nobody checked opens nothing to strangers. The
+// owner is told, and may go on.
+func TestUnprovenKeys(t *testing.T) {
+	takes := func(key string) bool { return strings.HasPrefix(key, "Bearer ghp_") && len(key) > 20 }
+	for _, tt := range []struct {
+		name string
+		f    shimtest.Fault
+	}{
+		{"needs no key", nil},
+		{"busy without a key", func(w http.ResponseWriter, r *http.Request) bool {
+			return r.Header.Get("Authorization") == "" && shimtest.Status(503, "later")(w, r)
+		}},
+		{"looks at the form of a key", func(w http.ResponseWriter, r *http.Request) bool {
+			return !takes(r.Header.Get("Authorization")) && shimtest.Status(401, "bad token")(w, r)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := start(t)
+			up := shimtest.NewUpstream(t, shimtest.Options{})
+			up.OpenTo("*")
+			up.Break(tt.f)
+			slug, mcpURL := p.add(up.URL, nil)
+			rubbish := map[string]string{"api_key": "ghp_0123456789abcdefghijABCDEFGHIJ012345", "action": "approve", "unverified": "1"}
+			page := p.browser().Consent(p.client(mcpURL).AuthorizeURL(), rubbish)
+			if page.Location != "" {
+				t.Errorf("a stranger got in: %q", page.Location)
+			}
+			delete(rubbish, "unverified")
+			ob, c := p.owner(), p.client(mcpURL)
+			page = ob.Consent(c.AuthorizeURL(), rubbish)
+			if page.Location != "" {
+				t.Fatalf("the key was accepted without a word: %q", page.Location)
+			}
+			page = ob.Submit(ob.Form(page, page.URL.Path), map[string]string{"unverified": "1"})
+			c.CodeFrom(page.Location)
+			_, obj := p.api("GET", "/api/slugs/"+slug, nil)
+			if all := obj["credentials"].([]any); len(all) != 1 || all[0].(map[string]any)["state"] != api.CredentialUnverified {
+				t.Errorf("the keys are %v, want one that is not verified", all)
+			}
+		})
+	}
 }
 
 // TestUnverifiedKeys: only the owner may decide to use a key that could not be

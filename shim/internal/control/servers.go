@@ -102,9 +102,9 @@ func judge(v trial.Verdict, force bool) (endpoint.CredentialState, error) {
 	switch v.Outcome {
 	case trial.OK:
 		return endpoint.Working, nil
-	case trial.Keyless, trial.Unreachable, trial.Busy:
+	case trial.Keyless, trial.Unproven, trial.Unreachable, trial.Busy:
 		return endpoint.Unverified, nil
-	case trial.NotMCP:
+	case trial.NotMCP, trial.Odd, trial.Barred:
 		if force {
 			return endpoint.Unverified, nil
 		}

@@ -44,6 +44,9 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{"key works", tried(trial.OK), "", ""},
 		{"keyless", tried(trial.Keyless), api.FindingWarn, api.WhoseYours},
+		{"unproven", tried(trial.Unproven), api.FindingWarn, api.WhoseUpstream},
+		{"odd answers", tried(trial.Odd), api.FindingFailed, api.WhoseUpstream},
+		{"barred", tried(trial.Barred), api.FindingFailed, api.WhoseUpstream},
 		{"no key", tried(noKey), api.FindingSkipped, ""},
 		{"locked", tried(locked), api.FindingFailed, api.WhoseYours},
 		{"wrong header", tried(otherHeader), api.FindingFailed, api.WhoseYours},

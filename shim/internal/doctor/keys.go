@@ -157,6 +157,8 @@ func judgeTrial(t keyTrial) verdict {
 		return well(t.words)
 	case trial.Keyless:
 		return warn(api.WhoseYours, t.words, NextKeyless)
+	case trial.Unproven:
+		return warn(api.WhoseUpstream, t.words, NextUnproven)
 	case noKey:
 		return verdict{state: api.FindingSkipped, words: TextNoKey}
 	case locked:
@@ -169,6 +171,10 @@ func judgeTrial(t keyTrial) verdict {
 		return failed(api.WhoseYours, t.words, NextNotMCP)
 	case trial.Redirect, trial.Refused:
 		return failed(api.WhoseYours, t.words, NextAddress)
+	case trial.Odd:
+		return failed(api.WhoseUpstream, t.words, NextOdd)
+	case trial.Barred:
+		return failed(api.WhoseUpstream, t.words, NextBarred)
 	case trial.Busy:
 		return failed(api.WhoseUpstream, t.words, NextBusy)
 	}

@@ -1,10 +1,8 @@
 package trial
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 
@@ -13,47 +11,67 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
-// classify turns a failed trial into a Verdict. The last answer decides.
-func (rec *recorder) classify(ctx context.Context, err error) Verdict {
-	host := rec.target.URL.Host
-	if e, ok := errors.AsType[*upstream.ElsewhereError](err); ok {
-		return Verdict{Outcome: Refused, Words: rec.target.Guard().Words(e.Explain(host))}
-	}
-	x := rec.last()
-	// When the context ends it closes the connection, so that may be the error.
-	if (x.err == nil || errors.Is(x.err, net.ErrClosed)) && ctx.Err() != nil {
-		x.err = ctx.Err()
+// verdict judges an answer to the first request, or to the list of tools.
+func (k *talk) verdict(x answer, listed bool) Verdict {
+	v := Verdict{Status: x.status, Server: k.server, Header: k.target.Header, LegacySSE: k.events != nil}
+	host := k.target.URL.Host
+	if e, ok := errors.AsType[*upstream.ElsewhereError](x.err); ok {
+		v.Status, v.Outcome, v.Words = 0, Refused, k.target.Guard().Words(e.Explain(host))
+		return v
 	}
 	if x.err != nil {
-		return Verdict{Outcome: failure(x.err), Fault: upstream.FaultOf(x.err), Status: x.status, Words: rec.target.Guard().Words(explain(x.err))}
+		v.Outcome, v.Fault, v.Words = failure(x.err), upstream.FaultOf(x.err), k.target.Guard().Words(explain(x.err))
+		return v
 	}
-	msg := rec.message(x)
-	v := Verdict{Status: x.status}
+	if x.good() {
+		v.Outcome = OK
+		return v
+	}
+	msg := k.message(x)
+	said := msg.quote()
+	v.Outcome, v.Words = k.refusal(x, msg)
 	switch {
-	case x.status == http.StatusUnauthorized && rec.target.Key.IsZero():
-		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s asks for an API key.%s", host, msg.quote())
-	case x.status == http.StatusUnauthorized:
-		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s rejected the key.%s Check that you copied the whole key, that it is meant for this server, and that it has not expired.", host, msg.quote())
-	case x.status == http.StatusForbidden:
-		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s refused the key: it answered 403, \"forbidden\".%s The key may be wrong, or it may lack permissions that this server needs.", host, msg.quote())
+	case v.Outcome == Rejected:
+		v.wants = readHint(x)
+	case v.Outcome != "":
 	case x.status == http.StatusTooManyRequests:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s says it gets too many requests, so the key could not be checked.%s Wait a minute and try again.", host, msg.quote())
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s says it gets too many requests, so the key could not be checked.%s Wait a minute and try again.", host, said)
 	case x.status >= 500:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s has a problem on its side (it answered %d), so the key could not be checked.%s Try again later.", host, x.status, msg.quote())
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s has a problem on its side (it answered %d), so the key could not be checked.%s Try again later.", host, x.status, said)
 	case msg.html:
 		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered with a web page, not as an MCP server. Check the address: often only the end is missing, for example /mcp.", host)
-	case upstream.MentionsKey(msg.text):
-		v.Outcome, v.Words = Rejected, fmt.Sprintf("%s did not accept the key.%s Check that you copied the whole key and that it has not expired.", host, msg.quote())
-	case x.rpc == "tools/list" && msg.code == methodNotFound:
+	case x.method == "tools/list" && msg.code == methodNotFound:
 		v.Outcome = OK
-	case x.rpc == "tools/list" && msg.rpc:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s is an MCP server but could not list its tools.%s Try again later.", host, msg.quote())
+	case x.odd != "":
+		v.Outcome, v.Words = Odd, fmt.Sprintf("%s is an MCP server, but most apps will not understand it: %s. Contact the people who run it.", host, x.odd)
+	case listed && msg.rpc:
+		v.Outcome, v.Words = Busy, fmt.Sprintf("%s is an MCP server but could not list its tools.%s Try again later.", host, said)
+	case x.rpc:
+		v.Outcome, v.Words = Odd, fmt.Sprintf("%s is an MCP server, but did not let an app connect.%s Check the address against the server's documentation.", host, said)
 	case x.status == http.StatusNotFound:
 		v.Outcome, v.Words = NotMCP, fmt.Sprintf("There is no MCP server at this address: %s answered 404, \"not found\". Check the address: often only the end is missing, for example /mcp.", host)
 	default:
-		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered, but not as an MCP server does.%s Check the address against the server's documentation.", host, msg.quote())
+		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered, but not as an MCP server does.%s Check the address against the server's documentation.", host, said)
 	}
 	return v
+}
+
+// refusal judges an answer that says no to who asks; "" if it says something
+// else.
+func (k *talk) refusal(x answer, msg message) (Outcome, string) {
+	host, said := k.target.URL.Host, msg.quote()
+	switch {
+	case x.status == http.StatusTooManyRequests, x.status >= 500:
+	case x.status == http.StatusUnauthorized && k.target.Key.IsZero():
+		return Rejected, fmt.Sprintf("%s asks for an API key.%s", host, said)
+	case x.status == http.StatusUnauthorized:
+		return Rejected, fmt.Sprintf("%s rejected the key.%s Check that you copied the whole key, that it is meant for this server, and that it has not expired.", host, said)
+	case x.status == http.StatusForbidden:
+		return Rejected, fmt.Sprintf("%s refused the key: it answered 403, \"forbidden\".%s The key may be wrong, or it may lack permissions that this server needs.", host, said)
+	case !msg.html && upstream.MentionsKey(msg.text):
+		return Rejected, fmt.Sprintf("%s did not accept the key.%s Check that you copied the whole key and that it has not expired.", host, said)
+	}
+	return "", ""
 }
 
 // failure returns the Outcome for an error of the connection.
@@ -107,6 +125,14 @@ func keylessWords(v Verdict, t *upstream.Target) string {
 
 func worksKeyless(v Verdict, t *upstream.Target) string {
 	return fmt.Sprintf("%s answers without a key.", nameOf(v, t))
+}
+
+func anyKeyWords(v Verdict, t *upstream.Target) string {
+	return fmt.Sprintf("%s accepted the key, but it accepts a wrong one as well, so this proves nothing. If calls fail later, replace the key.", nameOf(v, t))
+}
+
+func unseenWords(v Verdict, t *upstream.Target) string {
+	return fmt.Sprintf("%s accepted the key, but gave no clear answer to a wrong one, so it is not proven that the key was checked. If calls fail later, replace the key.", nameOf(v, t))
 }
 
 func headerWords(h endpoint.Header) string {

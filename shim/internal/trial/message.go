@@ -34,9 +34,9 @@ const (
 	maxServer  = 60
 )
 
-func (rec *recorder) message(x record) message {
+func (k *talk) message(x answer) message {
 	s := parseMessage(x.media, x.excerpt)
-	s.text = printable(s.text, rec.target, maxMessage)
+	s.text = printable(s.text, k.target, maxMessage)
 	return s
 }
 
@@ -47,7 +47,7 @@ var (
 
 // parseMessage finds the message in an answer.
 func parseMessage(media string, body []byte) message {
-	text := strings.TrimSpace(string(body))
+	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\uFEFF"))
 	if media == "text/event-stream" {
 		_, text = sse.ReadFirst(strings.NewReader(text + "\n\n"))
 	}

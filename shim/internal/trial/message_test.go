@@ -11,8 +11,8 @@ import (
 )
 
 func messageOf(media, body, key string) message {
-	rec := &recorder{target: &upstream.Target{URL: &url.URL{Scheme: "https", Host: "mcp.example"}, Key: endpoint.NewSecret(key)}}
-	return rec.message(record{media: media, excerpt: []byte(body)})
+	k := &talk{target: &upstream.Target{URL: &url.URL{Scheme: "https", Host: "mcp.example"}, Key: endpoint.NewSecret(key)}}
+	return k.message(answer{media: media, excerpt: []byte(body)})
 }
 
 func TestMessage(t *testing.T) {

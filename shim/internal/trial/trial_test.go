@@ -162,7 +162,7 @@ func TestTryBadUpstreams(t *testing.T) {
 		{"key echoed", echo(401), Rejected, 401, []string{"bad key", "[hidden]"}},
 		{"400 about the key", shimtest.Status(400, `{"error":"API key not valid"}`), Rejected, 400, []string{"did not accept", "API key not valid"}},
 		{"JSON-RPC error about the key", shimtest.Status(200, rpcError(-32001, "Unauthorized")), Rejected, 200, []string{"Unauthorized"}},
-		{"JSON-RPC error about something else", shimtest.Status(200, rpcError(-32603, "database is down")), NotMCP, 200, []string{"database is down"}},
+		{"JSON-RPC error about something else", shimtest.Status(200, rpcError(-32603, "database is down")), Odd, 200, []string{"database is down"}},
 		{"JSON-RPC error without an id", shimtest.Status(200, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Missing token"}}`), Rejected, 200, []string{"Missing token"}},
 		{"closes mid-stream", shimtest.CutMidStream(), Unreachable, 200, []string{"broke off"}},
 		{"closes mid-body", shimtest.CutMidBody(), Unreachable, 200, []string{"broke off"}},

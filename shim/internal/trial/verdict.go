@@ -1,14 +1,12 @@
-// Package trial tries a key the way an MCP client would use it: it connects with
-// the official SDK's client, lists the tools, and compares that with what the
-// upstream answers without a key. A Verdict is the result: an Outcome for code,
-// and for people a sentence that never holds the key. It is the only package
-// that needs the SDK's client; no call passes through it.
+// Package trial tries a key the way an MCP client would use it: it connects,
+// lists the tools, and compares that with what the upstream answers to a key
+// that is wrong. A Verdict is the result: an Outcome for code, and for people a
+// sentence that never holds the key.
 package trial
 
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
@@ -18,13 +16,17 @@ import (
 // An Outcome is the result of a trial, for code.
 type Outcome string
 
-// The outcomes of a trial.
+// The outcomes of a trial. Only OK says that the key is right: the upstream
+// took it and was seen to refuse a wrong one.
 const (
 	OK          Outcome = "ok"
 	Rejected    Outcome = "rejected"    // 401, 403, or an error that says the same
 	Keyless     Outcome = "keyless"     // works without a key too, so the key was not checked
+	Unproven    Outcome = "unproven"    // took the key, but was not seen to refuse a wrong one
+	Barred      Outcome = "barred"      // refuses this computer or address, whatever the key
 	Unreachable Outcome = "unreachable" // DNS, connection, TLS, timeout, or broken off
 	Busy        Outcome = "busy"        // 429 or 5xx
+	Odd         Outcome = "odd"         // JSON-RPC, but not as apps understand it
 	NotMCP      Outcome = "not_mcp"     // a web page, no JSON-RPC, or nothing there
 	Redirect    Outcome = "redirect"
 	Refused     Outcome = "refused" // leads where no key may be sent
@@ -43,118 +45,109 @@ type Verdict struct {
 	// 2024-11-05.
 	LegacySSE bool
 
-	connected bool // the upstream took the client's first request
+	wants hint // what a refusal says about the header
 }
 
-const (
-	trialTime   = 20 * time.Second
-	keylessTime = 5 * time.Second
-)
+// Limit is how long one trial may take.
+const Limit = 20 * time.Second
 
 // A Tester tries keys. It is safe for concurrent use.
 type Tester struct {
 	Client *upstream.Client
-	Limit  time.Duration // for one trial; 0 means 20 seconds
+	Limit  time.Duration // for one trial; 0 means the constant Limit
+
+	seen halves
 }
 
-// Try tries t's key: it connects by server/discover, else by initialize, and
-// lists the tools. If the key works, Try also connects without one, since some
-// upstreams never look at it. It ends the sessions that it opens.
+// Try tries t's key. If the upstream takes it, Try also shows it a wrong key,
+// since some upstreams never look at what they get. It ends the sessions that
+// it opens.
 func (s *Tester) Try(ctx context.Context, t upstream.Target) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, s.limit())
 	defer cancel()
 	return s.try(ctx, t)
 }
 
-// TryHeaders is like Try, but if the key is rejected in the default header it
-// tries the others: people seldom know which header their server wants.
-// Verdict.Header is the one that worked, else t's.
-func (s *Tester) TryHeaders(ctx context.Context, t upstream.Target, others []endpoint.Header) Verdict {
-	ctx, cancel := context.WithTimeout(ctx, s.limit())
-	defer cancel()
-	first := s.try(ctx, t)
-	if first.Outcome != Rejected || t.Header != endpoint.DefaultHeader || t.Key.IsZero() {
-		return first
-	}
-	for _, h := range others {
-		if h == t.Header || ctx.Err() != nil {
-			continue
-		}
-		if v := s.try(ctx, upstream.Target{URL: t.URL, Header: h, Key: t.Key}); v.Outcome == OK {
-			v.Words += headerWords(h)
-			return v
-		}
-	}
-	return first
-}
-
-func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
-	t = upstream.Target{URL: t.URL, Header: t.Header, Key: t.Key} // drop the header value that Ready built
-	v := s.tryOnce(ctx, &t)
-	v.Header = t.Header
-	switch {
-	case v.Outcome != OK:
-		return v
-	case t.Key.IsZero():
-		v.Outcome, v.Words = Keyless, worksKeyless(v, &t)
-		return v
-	}
-	// Any failure without the key shows that the key makes a difference.
-	ctx, cancel := context.WithTimeout(ctx, min(keylessTime, s.limit()/4))
-	defer cancel()
-	bare := s.tryOnce(ctx, &upstream.Target{URL: t.URL, Header: t.Header})
-	if bare.Status == http.StatusUnauthorized {
-		s.Client.SetTells(&t, !bare.connected)
-	}
-	if bare.Outcome == OK {
-		s.Client.SetTells(&t, false)
-		v.Outcome, v.Words = Keyless, keylessWords(v, &t)
-	}
-	return v
-}
-
 func (s *Tester) limit() time.Duration {
 	if s.Limit > 0 {
 		return s.Limit
 	}
-	return trialTime
+	return Limit
 }
 
-// tryOnce connects once and lists the tools.
-func (s *Tester) tryOnce(ctx context.Context, t *upstream.Target) Verdict {
-	// The last tenth of the time is for ending the session.
-	limit := s.limit()
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(deadline))
-	}
-	ctx, stop := context.WithTimeout(ctx, limit*9/10)
-	defer stop()
-	rec := &recorder{client: s.Client, target: t, closing: max(limit/10, 50*time.Millisecond)}
-	defer rec.end()
+// talk begins a conversation, whose end takes at most a tenth of the time for a
+// trial.
+func (s *Tester) talk(t *upstream.Target) *talk {
+	return &talk{client: s.Client, target: t, closing: max(s.limit()/10, 50*time.Millisecond)}
+}
 
-	session, err := rec.connect(ctx, limit)
-	if err != nil {
-		return rec.classify(ctx, err)
+func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
+	t = upstream.Target{URL: t.URL, Header: t.Header, Key: t.Key} // drop the header value that Ready built
+	// The last tenth of the time is for ending the session.
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-s.limit()/10))
+		defer cancel()
 	}
-	defer session.Close()
-	v := Verdict{Outcome: OK, LegacySSE: rec.legacy, connected: true}
-	if r := session.InitializeResult(); r != nil {
-		if r.ServerInfo != nil {
-			v.Server = printable(r.ServerInfo.Name, t, maxServer)
+	k := s.talk(&t)
+	defer k.close(ctx)
+	x := k.begin(ctx)
+	if v := k.verdict(x, false); v.Outcome != OK {
+		if v.Outcome == Rejected {
+			s.seen.refuse(keyOfHalf(&t), t.Key)
 		}
-		s.Client.SetRevision(t, r.ProtocolVersion)
+		return v
 	}
-	if v.Tools, err = countTools(rec.step(ctx), session); err != nil {
-		failed := rec.classify(ctx, err)
-		failed.Server, failed.LegacySSE, failed.connected = v.Server, v.LegacySSE, true
-		if failed.Outcome != OK {
-			return failed
+	if t.Key.IsZero() {
+		x, tools := k.list(ctx)
+		v := k.verdict(x, true)
+		if v.Tools = tools; v.Outcome == OK {
+			v.Outcome, v.Words = Keyless, worksKeyless(v, &t)
 		}
+		return v
 	}
-	v.Status = 200
-	v.Words = okWords(v, t)
+	other := s.other(&t)
+	stop := other.start(ctx)
+	x, tools := k.list(ctx)
+	v := k.verdict(x, true)
+	v.Tools = tools
+	slow := x.status == http.StatusTooManyRequests || x.err != nil && ctx.Err() != nil
+	if v.Outcome != OK && !slow {
+		stop()
+	}
+	if v.Outcome == Rejected {
+		s.seen.refuse(other.key, t.Key)
+	}
+	switch <-other.done; {
+	case v.Outcome != OK && (!slow || other.half != refusedFirst && other.half != unseen):
+		return v
+	case v.Outcome != OK:
+		// The first request was answered. That the list is slow, or was asked
+		// for too soon, takes nothing away from that.
+		v = Verdict{Outcome: OK, Server: v.Server, Header: v.Header, LegacySSE: v.LegacySSE}
+	}
+	v.Status = http.StatusOK
+	switch other.half {
+	case refusedFirst, refusedList:
+		v.Words = okWords(v, &t)
+	case open:
+		v.Outcome, v.Words = s.whoever(ctx, v, &t)
+	default:
+		v.Outcome, v.Words = Unproven, unseenWords(v, &t)
+	}
 	return v
 }
 
-// hasAny reports whether status is one of codes.
-func hasAny(status int, codes ...int) bool { return slices.Contains(codes, status) }
+// whoever tells an upstream that needs no key from one that takes any.
+func (s *Tester) whoever(ctx context.Context, v Verdict, t *upstream.Target) (Outcome, string) {
+	k := s.talk(&upstream.Target{URL: t.URL, Header: t.Header})
+	defer k.close(ctx)
+	x := k.begin(ctx)
+	if x.good() {
+		x, _ = k.list(ctx)
+	}
+	if x.good() {
+		return Keyless, keylessWords(v, t)
+	}
+	return Unproven, anyKeyWords(v, t)
+}

@@ -30,6 +30,9 @@ type Target struct {
 	URL    *url.URL // its query may hold a key too
 	Header endpoint.Header
 	Key    endpoint.Secret // the zero Secret sends no key
+	// Twins are further headers that carry the key, while a trial looks for
+	// the right one.
+	Twins []endpoint.Header
 
 	// Made by Ready.
 	ready bool
@@ -290,6 +293,9 @@ func setKey(h http.Header, t *Target) {
 		value = []string{t.Header.Prefix + t.Key.Reveal()}
 	}
 	h[name] = value
+	for _, twin := range t.Twins {
+		h[twin.Name] = []string{twin.Prefix + t.Key.Reveal()}
+	}
 }
 
 var identity = []string{"identity"}

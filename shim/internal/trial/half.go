@@ -1,0 +1,205 @@
+package trial
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"math/big"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+)
+
+// A half is what an upstream does with a key that is wrong. An answer to a key
+// proves nothing without it: upstreams that need no key take any, and some only
+// look at the form of a key until a tool is called.
+type half uint8
+
+const (
+	unseen       half = iota
+	refusedFirst      // the first request is refused
+	refusedList       // the list of tools is refused
+	open              // all is answered as with the key
+)
+
+// An otherHalf asks an upstream what it does with a wrong key, once the right
+// one was taken. Such a request may count there as a failed sign-in, so a
+// refusal is remembered for a day.
+type otherHalf struct {
+	half half          // must be read only after done
+	done chan struct{} // closed when the upstream was asked
+
+	tester *Tester
+	key    halfKey
+	target *upstream.Target
+}
+
+func (s *Tester) other(t *upstream.Target) *otherHalf {
+	return &otherHalf{tester: s, key: keyOfHalf(t), target: t, done: make(chan struct{})}
+}
+
+// start begins to ask. It does so beside the other requests of the trial, since
+// some upstreams are slow to refuse.
+func (o *otherHalf) start(ctx context.Context) (stop context.CancelFunc) {
+	if o.half = o.tester.seen.get(o.key, o.target.Key); o.half != unseen {
+		close(o.done)
+		return func() {}
+	}
+	ctx, stop = context.WithCancel(ctx)
+	go func() {
+		defer close(o.done)
+		defer stop()
+		o.ask(ctx)
+	}()
+	return stop
+}
+
+func (o *otherHalf) ask(ctx context.Context) {
+	t := &upstream.Target{URL: o.target.URL, Header: o.target.Header, Key: alike(o.target.Key, o.target.Header)}
+	k := o.tester.talk(t)
+	defer k.close(ctx)
+	x := k.begin(ctx)
+	switch v := k.verdict(x, false); v.Outcome {
+	case Rejected:
+		o.learn(refusedFirst)
+		o.tester.Client.SetTells(o.target, true)
+		return
+	case OK:
+		o.tester.Client.SetTells(o.target, false)
+	default:
+		return
+	}
+	x, _ = k.list(ctx)
+	switch v := k.verdict(x, true); v.Outcome {
+	case Rejected:
+		o.learn(refusedList)
+	case OK:
+		o.half = open
+	}
+}
+
+func (o *otherHalf) learn(h half) {
+	o.half = h
+	o.tester.seen.learn(o.key, h)
+}
+
+const (
+	halfLife  = 24 * time.Hour
+	maxHalves = 1024
+)
+
+// A halfKey is what a remembered half holds for: an upstream, a header, and the
+// beginning that keys of one kind share. An upstream may check one kind and not
+// another. It is a digest, since a URL's query may hold a key.
+type halfKey [sha256.Size]byte
+
+func keyOfHalf(t *upstream.Target) halfKey {
+	kind := t.Key.Reveal()
+	if i := strings.IndexAny(kind[:min(len(kind), 8)], separators); i >= 0 {
+		kind = kind[:i]
+	} else {
+		kind = ""
+	}
+	return sha256.Sum256([]byte(t.URL.String() + "\x00" + strings.ToLower(t.Header.Name) + "\x00" + t.Header.Prefix + "\x00" + kind))
+}
+
+// halves are remembered.
+type halves struct {
+	mu  sync.Mutex
+	all map[halfKey]seenHalf
+}
+
+type seenHalf struct {
+	half    half
+	at      time.Time
+	refused [sha256.Size]byte // digest of the last key that was refused since
+}
+
+// get returns the half that is remembered, to judge a key that was taken. If it
+// was refused before, the upstream has changed what it takes.
+func (h *halves) get(key halfKey, taken endpoint.Secret) half {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s, ok := h.all[key]; ok && time.Since(s.at) < halfLife && s.refused != sha256.Sum256([]byte(taken.Reveal())) {
+		return s.half
+	}
+	return unseen
+}
+
+func (h *halves) learn(key halfKey, half half) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.all == nil || len(h.all) >= maxHalves {
+		h.all = make(map[halfKey]seenHalf)
+	}
+	h.all[key] = seenHalf{half: half, at: time.Now()}
+}
+
+// refuse takes in that a key was refused.
+func (h *halves) refuse(key halfKey, refused endpoint.Secret) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s, ok := h.all[key]; ok {
+		s.refused = sha256.Sum256([]byte(refused.Reveal()))
+		h.all[key] = s
+	}
+}
+
+// separators stand between the parts of a key.
+const separators = "-_.:/+ "
+
+// alike returns a key of the same form that is wrong: the beginning stays, which
+// names the vendor and the kind of key (ghp_, sk-ant-api03-, the claims of a
+// JWT), and of the rest each character becomes another one of its class.
+func alike(key endpoint.Secret, h endpoint.Header) endpoint.Secret {
+	k := key.Reveal()
+	if strings.EqualFold(h.Prefix, "Basic ") {
+		if pair, err := base64.StdEncoding.DecodeString(k); err == nil {
+			user, password, _ := strings.Cut(string(pair), ":")
+			return endpoint.NewSecret(base64.StdEncoding.EncodeToString([]byte(user + ":" + scramble(password))))
+		}
+	}
+	return endpoint.NewSecret(scramble(k))
+}
+
+func scramble(k string) string {
+	const enough = 12 // characters that nobody guesses
+	keep := 0
+	if i := len(k) - enough; i > 0 {
+		if keep = strings.LastIndexAny(k[:i], separators) + 1; keep == 0 {
+			keep = min(4, i)
+		}
+	}
+	tail := []byte(k[keep:])
+	letters := 26
+	if strings.Trim(string(tail), "0123456789abcdefABCDEF"+separators) == "" {
+		letters = 6
+	}
+	for i, c := range tail {
+		switch {
+		case '0' <= c && c <= '9':
+			tail[i] = '0' + byte(another(int(c-'0'), 10))
+		case 'a' <= c && c <= 'z':
+			tail[i] = 'a' + byte(another(int(c-'a'), letters))
+		case 'A' <= c && c <= 'Z':
+			tail[i] = 'A' + byte(another(int(c-'A'), letters))
+		}
+	}
+	if wrong := k[:keep] + string(tail); wrong != k {
+		return wrong
+	}
+	return k + "0" // nothing but punctuation
+}
+
+// another returns a random number below n that is not i.
+func another(i, n int) int {
+	r, err := rand.Int(rand.Reader, big.NewInt(int64(n-1)))
+	if err != nil {
+		return (i + 1) % n
+	}
+	return (i + 1 + int(r.Int64())) % n
+}
