@@ -83,6 +83,9 @@ type Config struct {
 	Keep func() error
 	// Changed is called after Status or Master has changed. It may be nil.
 	Changed func()
+	// Restored is called after the master key was stored again, because the
+	// keychain had lost it. It may be nil.
+	Restored func()
 	// Sealed reports whether any record of the state is under m, or, for nil,
 	// whether there is a sealed record at all. A nil Sealed says no.
 	Sealed func(m *MasterKey) bool

@@ -59,11 +59,11 @@ func (k *Keychain) Need() (*MasterKey, error) {
 		return nil, err
 	}
 	k.awaitAnswer()
-	if m, _ := k.Master(); m != nil {
-		return m, nil
-	}
 	k.making.Lock()
 	defer k.making.Unlock()
+	if m, _ := k.Master(); m != nil {
+		return m, k.assure(m)
+	}
 	k.mu.Lock()
 	m, known, closed := k.master, k.known, k.closed
 	k.mu.Unlock()
@@ -114,6 +114,61 @@ func (k *Keychain) store(m *MasterKey, timeout time.Duration) (*MasterKey, error
 	}
 	return m, nil
 }
+
+// LookAfter sees that the keychain still holds the master key, and stores it
+// again if not. It raises no prompt.
+func (k *Keychain) LookAfter() error {
+	k.making.Lock()
+	defer k.making.Unlock()
+	if m, _ := k.Master(); m != nil {
+		return k.assure(m)
+	}
+	return nil
+}
+
+// assure sees that the keychain still holds m, under which something is about to
+// be sealed: with its item gone, that would be lost at the next start. An item
+// that is missing is stored again; one that holds something else is left alone,
+// and the folder takes a new one. A keychain that is locked or slow is trusted:
+// it had the item before. The caller holds making.
+func (k *Keychain) assure(m *MasterKey) error {
+	if k.cfg.Mode != ModeOS || k.keepsNothing() {
+		return nil
+	}
+	p := k.remembered()
+	if p.Item != "" {
+		a := k.ring.call(context.Background(), probeTimeout, ringRequest{Op: opLook, Account: account(p.Item)})
+		switch a.Status {
+		case ringFound:
+			if kept, err := parseMasterKey(a.key.Reveal()); err == nil && kept.Same(m) {
+				return nil
+			}
+			p.Former, p.Item = appendNew(p.Former, p.Item), ""
+			k.mu.Lock()
+			k.place = p
+			k.mu.Unlock()
+		case ringMissing:
+		default:
+			return nil
+		}
+	}
+	kept, err := k.store(m, setTimeout)
+	if err == nil && !kept.Same(m) {
+		err = ErrLocked
+	}
+	if err != nil {
+		k.setStatus(Status{State: StateReady, Words: wordsItemLost})
+		return err
+	}
+	k.log.Warn("the keychain's item was missing or had changed; the encryption key was stored again", "service", ringService)
+	k.setStatus(Status{State: StateReady})
+	if k.cfg.Restored != nil {
+		k.cfg.Restored()
+	}
+	return nil
+}
+
+const wordsItemLost = "The item in the keychain that holds the encryption key is gone, and the keychain does not take it back. Saved keys work until Key2OAuth quits. Unlock the keychain, and allow Key2OAuth to store its item."
 
 // ErrNothingToKeep is what Keep returns in a run that keeps everything, or that
 // was asked to keep nothing.

@@ -97,11 +97,15 @@ func (v *Vault) Start(ctx context.Context) {
 // tendEvery is how often the file is searched for damage.
 const tendEvery = 24 * time.Hour
 
+// itemEvery is how often the keychain is asked whether it still has its item.
+const itemEvery = 10 * time.Minute
+
 // tend looks after the file until ctx ends.
 func (v *Vault) tend(ctx context.Context) {
-	every, look := time.NewTicker(tendEvery), time.NewTicker(2*v.cfg.PollEvery)
+	every, look, item := time.NewTicker(tendEvery), time.NewTicker(2*v.cfg.PollEvery), time.NewTicker(itemEvery)
 	defer every.Stop()
 	defer look.Stop()
+	defer item.Stop()
 	v.scrub()
 	for {
 		select {
@@ -110,6 +114,10 @@ func (v *Vault) tend(ctx context.Context) {
 		case <-look.C:
 			if err := v.file.LookAfter(); err != nil {
 				v.log.Debug("the state file is not in its place", "err", err)
+			}
+		case <-item.C:
+			if err := v.keys.LookAfter(); err != nil {
+				v.log.Warn("the keychain does not hold the encryption key any more", "err", err)
 			}
 		case <-ctx.Done():
 			return

@@ -167,6 +167,7 @@ func Open(cfg Config) (*Vault, error) {
 		Keep:       func() error { return v.file.Keep(v.path, nil) },
 		Changed:    v.tellChanged,
 		Sealed:     v.sealedUnder,
+		Restored:   func() { v.note(Note{Kind: NoteItemLost}) },
 		Remembered: remembered,
 		Remember:   func(place []byte) error { return v.SetSetting(settingPlace, place) },
 	})
