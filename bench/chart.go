@@ -75,7 +75,7 @@ func (r *report) bars(b *strings.Builder, y int, title, format string, value fun
 	most := 0.0
 	var rows []callRow
 	for _, c := range r.sortedCalls() {
-		if c.Size == smallSize && value(c) > 0 {
+		if c.Size == smallSize && c.Subject != unguarded && value(c) > 0 {
 			rows = append(rows, c)
 			most = max(most, value(c))
 		}

@@ -71,14 +71,17 @@ func (b *bench) calls() error {
 			}
 		}
 	}
+	b.r.addGuard(samples)
 	return nil
 }
 
 // chosen returns the selected subjects.
 func (b *bench) chosen(all []*subject) []*subject {
-	return slices.DeleteFunc(all, func(s *subject) bool {
-		return s.name != "bare" && !slices.Contains(strings.Split(b.o.subjects, ","), s.name)
-	})
+	return slices.DeleteFunc(all, func(s *subject) bool { return s.name != "bare" && !b.chose(s.name) })
+}
+
+func (b *bench) chose(subject string) bool {
+	return slices.Contains(strings.Split(b.o.subjects, ","), subject)
 }
 
 type callKey struct {

@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string) error {
 	fs.StringVar(&o.from, "from", "", "earlier results.json `files`, whose parts are kept where this run has none")
 	fs.StringVar(&o.exe, "exe", "", "measure this `program` instead of building it")
 	fs.Float64Var(&o.floor, "floor", 0, "fail if the throughput is below this `share` of the bare ReverseProxy's (with -short: 0.6)")
-	fs.StringVar(&o.subjects, "subjects", "direct,bare,nginx,key2oauth", "the `names` of what is measured; bare is measured in any case")
+	fs.StringVar(&o.subjects, "subjects", "direct,bare,nginx,key2oauth", "the `names` of what is measured; bare is measured in any case, and unguarded, the program without its answer guard, if it is named")
 	o.conns, o.sizes = concurrencies, bodySizes
 	fs.Func("conns", "the `numbers` of connections (default 1,16,64)", numbers(&o.conns))
 	fs.Func("sizes", "the `bytes` in the body of a call (default 300,65536,4194304)", numbers(&o.sizes))

@@ -21,6 +21,7 @@ type report struct {
 	// each part.
 	Load    map[string]string `json:"load_average"`
 	Calls   []callRow         `json:"calls,omitempty"`
+	Guard   []guardRow        `json:"guard,omitempty"`
 	Streams []streamRow       `json:"streams,omitempty"`
 	Size    sizeRow           `json:"size"`
 	Scale   []scaleRow        `json:"scale,omitempty"`
@@ -138,6 +139,7 @@ func (r *report) table() string {
 				bytesOf(c.Size), c.Conns, c.Subject, c.PerSecond, c.P50, c.P99, cpu, c.Throughput, ratio, c.Broken)
 		}
 	}
+	r.guardTable(&b)
 	r.restOfTable(&b)
 	return b.String()
 }
@@ -171,6 +173,9 @@ func (r *report) keep(names []string) error {
 			}) {
 				r.Calls = append(r.Calls, row)
 			}
+		}
+		if len(r.Guard) == 0 {
+			r.Guard = old.Guard
 		}
 		if len(r.Streams) == 0 {
 			r.Streams = old.Streams

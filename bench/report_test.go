@@ -59,3 +59,20 @@ func TestReport(t *testing.T) {
 		t.Errorf("the chart has not a bar for each cell:\n%s", chart)
 	}
 }
+
+// TestGuardCost: the guard's cost is the median of the ratios within one run.
+func TestGuardCost(t *testing.T) {
+	r := newReport()
+	r.addGuard(map[callKey][]sample{
+		{"key2oauth", smallSize, 1}: {{PerSecond: 98, CPU: 51}, {PerSecond: 500, CPU: 20}, {PerSecond: 303, CPU: 30}},
+		{unguarded, smallSize, 1}:   {{PerSecond: 100, CPU: 50}, {PerSecond: 1000, CPU: 10}, {PerSecond: 300, CPU: 30}},
+		{"key2oauth", smallSize, 9}: {{PerSecond: 98, CPU: 51}}, // nothing to compare with
+	})
+	want := guardRow{smallSize, 1, 3, [3]float64{0.5, 0.98, 1.01}, [3]float64{1, 1.02, 2}}
+	if len(r.Guard) != 1 || r.Guard[0] != want {
+		t.Errorf("got %+v, want %+v", r.Guard, want)
+	}
+	if table := r.table(); !strings.Contains(table, "| 300 B | 1 | 3 | 0.980 | 0.500 to 1.010 | 1.020 | 1.000 to 2.000 |") {
+		t.Errorf("got the table\n%s", table)
+	}
+}

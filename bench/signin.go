@@ -17,8 +17,10 @@ import (
 )
 
 // startOurs starts our program as it is shipped: keys encrypted, activity on.
-func (b *bench) startOurs(dir string) (*process, error) {
-	return b.start(nil, b.built, "serve", "--addr", "127.0.0.1:0", "--keychain", "file", "--data-dir", dir)
+func (b *bench) startOurs(dir string) (*process, error) { return b.startBuilt(b.built, dir) }
+
+func (b *bench) startBuilt(exe, dir string) (*process, error) {
+	return b.start(nil, exe, "serve", "--addr", "127.0.0.1:0", "--keychain", "file", "--data-dir", dir)
 }
 
 // dataDir returns the data folder that startOurs was given.

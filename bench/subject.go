@@ -122,6 +122,13 @@ func (b *bench) subjects() ([]*subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	all = append(all, s)
+	if !b.chose(unguarded) {
+		return all, nil
+	}
+	if s, err = b.startUnguarded(); err != nil {
+		return nil, err
+	}
 	return append(all, s), nil
 }
 

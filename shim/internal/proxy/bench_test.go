@@ -38,7 +38,7 @@ func BenchmarkBare(b *testing.B) {
 
 func BenchmarkProxy(b *testing.B) {
 	p := &Proxy{Client: upstream.New(&safedial.Guard{})}
-	t := &upstream.Target{URL: benchUpstream(b), Header: endpoint.DefaultHeader, Key: endpoint.NewSecret("key")}
+	t := &upstream.Target{URL: benchUpstream(b), Header: endpoint.DefaultHeader, Key: endpoint.NewSecret("sk-bench-0123456789abcdef0123456789abcdef")}
 	t.Ready()
 	done := make(chan struct{})
 	benchHandler(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
