@@ -200,11 +200,14 @@ func (o *front) serveAsk(w http.ResponseWriter, r *http.Request) error {
 	if !o.Limits.Ask.Allow(v.from) {
 		return tooMany(w)
 	}
-	switch err := o.visits.ask(id); {
+	gone, err := o.visits.ask(id)
+	switch {
 	case errors.Is(err, errTooManyAsk):
 		return tooMany(w)
 	case err != nil:
 		return err
+	case gone != "":
+		o.cfg.Requests.Take(gone) // its page says that it is over
 	}
 	o.cfg.Requests.MarkViewed(id)
 	if req, ok := o.cfg.Requests.Get(id); ok {

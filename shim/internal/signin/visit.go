@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"maps"
 	"math/big"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,8 +42,8 @@ const (
 
 const (
 	maxVisits  = 2000 // more than there can be open requests
-	maxAsked   = 20   // that wait for the owner, of all senders
-	maxOneAsks = 3    // of one sender
+	maxAsked   = 5    // that wait for the owner, of all senders
+	maxOneAsks = 3    // of one sender that is known
 )
 
 // visits holds the visits of the last 15 minutes, in memory and bounded in
@@ -140,36 +142,63 @@ func (v *visits) sendOn(id string) bool {
 var errTooManyAsk = errors.New("too many requests wait for the owner")
 
 // ask makes a request wait for the owner. A request keeps its number, so a
-// reload shows the same one.
-func (v *visits) ask(id string) error {
+// reload shows the same one. If there are too many, the oldest that the owner
+// has not opened has to go, since strangers could otherwise take all places and
+// keep them. It is returned, and the caller ends it.
+func (v *visits) ask(id string) (gone string, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.forget()
 	x, ok := v.all[id]
-	if !ok || x.end != endOpen {
-		return nil // the page says how it ended
+	if !ok || x.end != endOpen || x.number != 0 {
+		return "", nil // the page says how it ended, or shows the number
 	}
-	if x.number != 0 {
-		return nil
-	}
-	all, own := 0, 0
+	var waiting []string // oldest first
+	of := make(map[string]int)
 	for other, y := range v.all {
-		if y.number == 0 || y.end != endOpen || !v.alive(other) {
-			continue
-		}
-		all++
-		if y.from == x.from {
-			own++
+		if y.number != 0 && y.end == endOpen && v.alive(other) {
+			waiting = append(waiting, other)
+			of[y.from]++
 		}
 	}
-	if all >= maxAsked || own >= maxOneAsks && x.from != limits.Unknown {
-		return errTooManyAsk
+	slices.SortFunc(waiting, func(a, b string) int { return v.all[a].asked.Compare(v.all[b].asked) })
+	switch own := of[x.from]; {
+	case own >= maxOneAsks && x.from != limits.Unknown:
+		gone = v.unopened(waiting, func(from string) bool { return from == x.from })
+	case len(waiting) >= maxAsked:
+		// Who has taken the most places gives one back.
+		most := slices.Max(slices.Collect(maps.Values(of)))
+		gone = v.unopened(waiting, func(from string) bool { return of[from] == most })
+		if gone == "" {
+			gone = v.unopened(waiting, func(string) bool { return true })
+		}
+	default:
+		return "", x.show(v.now())
 	}
+	if gone == "" {
+		return "", errTooManyAsk
+	}
+	return gone, x.show(v.now())
+}
+
+// unopened finds the first request whose sender matches, and that the owner has
+// not opened.
+func (v *visits) unopened(ids []string, match func(from string) bool) string {
+	for _, id := range ids {
+		if x := v.all[id]; !x.viewed && !x.told && match(x.from) {
+			return id
+		}
+	}
+	return ""
+}
+
+// show gives a request the number that its screen shows.
+func (x *visit) show(now time.Time) error {
 	n, err := rand.Int(rand.Reader, big.NewInt(90))
 	if err != nil {
 		return err
 	}
-	x.number, x.asked = 10+int(n.Int64()), v.now()
+	x.number, x.asked = 10+int(n.Int64()), now
 	return nil
 }
 

@@ -24,7 +24,7 @@ const (
 	TextDiskFullNext       = "Free some space. Key2OAuth recovers automatically."
 	TextDiskFailing        = "Key2OAuth can't write to its data folder, so nothing new can be saved. Connected apps keep working; new ones can't be approved."
 	TextDiskFailingNext    = "Check that the disk is connected and writable. Key2OAuth recovers automatically."
-	TextRequestGone        = "This sign-in request has expired or was already answered."
+	TextRequestGone        = "This sign-in request has expired, was already answered, or newer ones took its place."
 	TextStartAgain         = "Go back to the app you were connecting, and press Connect again."
 	TextNoEndpoints        = "There is no server to connect to yet. Add one in Key2OAuth first, then press Connect in your app again."
 	TextPasteKey           = "Paste the API key, then press Approve."
@@ -160,7 +160,7 @@ var (
 	MessageWrongNumber = PublicMessage{Status: http.StatusGone, Title: "The number did not match",
 		Words: "The number typed on the computer that runs Key2OAuth was different, so the request was ended.", Next: TextStartAgain}
 	MessageOver = PublicMessage{Status: http.StatusGone, Title: "This request is over",
-		Words: "It has expired or was already answered.", Next: TextStartAgain}
+		Words: "It has expired, was already answered, or newer requests took its place.", Next: TextStartAgain}
 	MessageOtherBrowser = PublicMessage{Status: http.StatusForbidden, Title: "This page belongs to another browser",
 		Words: "Only the browser that started this sign-in can continue it. A private window, or a browser without cookies, counts as a different one.", Next: TextStartAgain}
 	MessageTooMany = PublicMessage{Status: http.StatusTooManyRequests, Title: "Too many requests",
