@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -61,13 +60,8 @@ func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.En
 	e = endpoint.Endpoint{
 		Slug: endpoint.NewSlug(), BaseURL: base.String(), HasQuery: query != "", Name: name, Header: header, Created: time.Now().UTC(),
 	}
-	if err := c.cfg.Vault.AddEndpoint(e, query); err != nil {
+	if err := c.cfg.Vault.AddEndpoints(vault.NewEndpoint{Endpoint: e, Query: query, Key: key, State: state}); err != nil {
 		return endpoint.Endpoint{}, "", c.Explain(err)
-	}
-	if !key.IsZero() {
-		if _, err := c.cfg.Vault.SaveCredential(e.Slug, "", key, state); err != nil {
-			return endpoint.Endpoint{}, "", errors.Join(c.Explain(err), c.cfg.Vault.DeleteEndpoint(e.Slug))
-		}
 	}
 	c.Changed()
 	return e, note, nil
@@ -142,10 +136,10 @@ func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err err
 		query := u.RawQuery
 		u.RawQuery, u.ForceQuery = "", false
 		if u.String() != e.BaseURL || query != "" || e.HasQuery {
-			if err := c.cfg.Vault.SetUpstream(slug, u.String(), query); err != nil {
-				return "", c.Explain(err)
-			}
 			note = problem.Join(note, web.TextKeysDropped)
+			err := c.cfg.Vault.SetUpstream(slug, u.String(), query, func(e *endpoint.Endpoint) { e.Name, e.Header = name, header })
+			c.Changed()
+			return note, c.Explain(err)
 		}
 	}
 	err = c.cfg.Vault.UpdateEndpoint(slug, func(e *endpoint.Endpoint) error {

@@ -57,15 +57,12 @@ func (c *Control) Import(file []byte) (ImportPlan, error) {
 		return in, err
 	}
 	now := time.Now().UTC()
+	added := make([]vault.NewEndpoint, len(in.Added))
 	for i, e := range in.Added {
 		e.Created = now.Add(time.Duration(i)) // the order of the file
-		err := c.cfg.Vault.AddEndpoint(e, "")
-		if err == nil {
-			continue
-		}
-		for _, before := range in.Added[:i] {
-			err = errors.Join(err, c.cfg.Vault.DeleteEndpoint(before.Slug))
-		}
+		added[i].Endpoint = e
+	}
+	if err := c.cfg.Vault.AddEndpoints(added...); err != nil {
 		if errors.Is(err, vault.ErrExists) {
 			return in, httpx.New(http.StatusConflict, web.TextImportRace)
 		}

@@ -125,7 +125,12 @@ func TestKilledWriter(t *testing.T) {
 // complete lines that the writer had written.
 func killedRun(t *testing.T, exe, dir string) (answered []string) {
 	t.Helper()
-	cmd := exec.Command(exe, "writer", dir)
+	return killed(t, exe, "writer", dir)
+}
+
+func killed(t *testing.T, exe, what, dir string) (answered []string) {
+	t.Helper()
+	cmd := exec.Command(exe, what, dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -175,6 +180,69 @@ func TestKilledWhileOpening(t *testing.T) {
 		for _, c := range v.Credentials(testSlug) {
 			if _, err := v.Key(c.ID); err != nil {
 				t.Errorf("a key was sealed under a master key that is lost: %v", err)
+			}
+		}
+		closeVault(t, v)
+	}
+}
+
+// adderProcess adds endpoints with their keys, one alone and many at once, until
+// it is killed.
+func adderProcess(dir string) error {
+	v, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
+	if err != nil {
+		return err
+	}
+	for n := len(v.Endpoints()); ; n++ {
+		var all []NewEndpoint
+		for i := range 40 {
+			all = append(all, NewEndpoint{Endpoint: endpoint.Endpoint{Slug: fmt.Sprintf("many%d-%d", n, i), BaseURL: testBase, Name: "x"}})
+		}
+		one := NewEndpoint{
+			Endpoint: endpoint.Endpoint{Slug: fmt.Sprint("one", n), BaseURL: testBase, Name: "x"},
+			Query:    "token=1", Key: endpoint.NewSecret(testKey), State: endpoint.Working,
+		}
+		if err := errors.Join(v.AddEndpoints(one), v.AddEndpoints(all...)); err != nil {
+			return err
+		}
+		fmt.Println("added", n)
+	}
+}
+
+// TestKilledAdder: an endpoint never lacks the key that it was added with, and of
+// many that were added at once there are all or none.
+func TestKilledAdder(t *testing.T) {
+	t.Parallel()
+	kills := 10
+	if testenv.InCI() {
+		kills = 60
+	}
+	dir := t.TempDir()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range kills {
+		killed(t, exe, "adder", dir)
+		v, err := Open(Config{Dir: dir, Mode: keychain.ModeFile})
+		if err != nil {
+			t.Fatalf("after a kill: %v", err)
+		}
+		many := make(map[string]int)
+		for _, e := range v.Endpoints() {
+			if group, _, ok := strings.Cut(e.Slug, "-"); ok {
+				many[group]++
+				continue
+			}
+			keys := v.Credentials(e.Slug)
+			if len(keys) != 1 {
+				t.Fatalf("%s has %d keys", e.Slug, len(keys))
+			}
+			checkKey(t, v, keys[0].ID, testKey)
+		}
+		for group, n := range many {
+			if n != 40 {
+				t.Errorf("%d of the 40 of %s are there", n, group)
 			}
 		}
 		closeVault(t, v)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
@@ -122,16 +123,20 @@ func (v *Vault) Key(id string) (endpoint.Secret, error) {
 	return s.opened, nil
 }
 
-// SaveCredential seals a key for an endpoint. grant is the grant that alone may
-// use it, or "" for a key of the owner.
-func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state endpoint.CredentialState) (endpoint.Credential, error) {
-	c := endpoint.Credential{
+func newCredential(slug, grant string, state endpoint.CredentialState, created time.Time) endpoint.Credential {
+	return endpoint.Credential{
 		ID:      strings.ToLower(rand.Text()[:16]),
 		Slug:    slug,
 		State:   state,
 		Grant:   grant,
-		Created: v.now(),
+		Created: created,
 	}
+}
+
+// SaveCredential seals a key for an endpoint. grant is the grant that alone may
+// use it, or "" for a key of the owner.
+func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state endpoint.CredentialState) (endpoint.Credential, error) {
+	c := newCredential(slug, grant, state, v.now())
 	err := v.sealKey(key, func(t *transaction) (*endpoint.Credential, error) {
 		c.Label = v.nextLabel(slug)
 		return &c, nil
@@ -175,20 +180,28 @@ func (v *Vault) sealKey(key endpoint.Secret, fn func(t *transaction) (*endpoint.
 		if err != nil {
 			return err
 		}
-		sealed := v.sealer().Seal(kindKey, c.ID, whole, key.Reveal())
-		if err := putCredential(t.Tx, *c); err != nil {
-			return err
-		}
-		if err := putSealed(t.Tx, kindKey, c.ID, sealed); err != nil {
-			return err
-		}
-		t.Then(func() {
-			v.creds[c.ID] = &credState{Credential: *c, sealed: sealed, opened: key}
-			v.notify()
-		})
-		return nil
+		return v.putKey(t, *c, whole, key)
 	})
 }
+
+// putKey saves a credential and seals its key for the full upstream URL.
+func (v *Vault) putKey(t *transaction, c endpoint.Credential, whole string, key endpoint.Secret) error {
+	sealed := v.sealer().Seal(kindKey, c.ID, whole, key.Reveal())
+	if err := putCredential(t.Tx, c); err != nil {
+		return err
+	}
+	if err := putSealed(t.Tx, kindKey, c.ID, sealed); err != nil {
+		return err
+	}
+	t.Then(func() {
+		v.creds[c.ID] = &credState{Credential: c, sealed: sealed, opened: key}
+		v.notify()
+	})
+	return nil
+}
+
+// firstLabel is the label of an endpoint's first credential.
+const firstLabel = "key 1"
 
 // nextLabel returns the first of "key 1", "key 2", ... that the endpoint does
 // not have yet.

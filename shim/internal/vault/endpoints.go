@@ -80,26 +80,61 @@ func (v *Vault) Endpoint(slug string) (e endpoint.Endpoint, ok bool) {
 	return s.Endpoint, true
 }
 
-// AddEndpoint saves a new endpoint. query is that of its upstream URL, without
-// the question mark, and is sealed. Created is set if it is zero.
+// A NewEndpoint is an endpoint to add.
+type NewEndpoint struct {
+	endpoint.Endpoint
+	Query string          // of its upstream URL, without the question mark; it is sealed
+	Key   endpoint.Secret // zero for none yet
+	State endpoint.CredentialState
+}
+
+// AddEndpoint saves a new endpoint; see AddEndpoints.
 func (v *Vault) AddEndpoint(e endpoint.Endpoint, query string) error {
-	if e.Slug == "" || e.BaseURL == "" {
-		return fmt.Errorf("endpoint %q without slug or upstream URL", e.Slug)
+	return v.AddEndpoints(NewEndpoint{Endpoint: e, Query: query})
+}
+
+// AddEndpoints saves new endpoints and their keys: all, or none. Created is set
+// where it is zero.
+func (v *Vault) AddEndpoints(all ...NewEndpoint) error {
+	seals := false
+	for i := range all {
+		e := &all[i]
+		if e.Slug == "" || e.BaseURL == "" {
+			return fmt.Errorf("endpoint %q without slug or upstream URL", e.Slug)
+		}
+		e.HasQuery = e.Query != ""
+		if e.Created.IsZero() {
+			e.Created = v.now()
+		}
+		seals = seals || e.HasQuery || !e.Key.IsZero()
 	}
-	e.HasQuery = query != ""
-	if e.Created.IsZero() {
-		e.Created = v.now()
-	}
-	if e.HasQuery {
+	if seals {
 		if err := v.haveMaster(); err != nil {
 			return err
 		}
 	}
 	return v.update(func(t *transaction) error {
-		if t.Bucket(bucketEndpoints).Get([]byte(e.Slug)) != nil {
-			return ErrExists
+		for _, e := range all {
+			if t.Bucket(bucketEndpoints).Get([]byte(e.Slug)) != nil {
+				return ErrExists
+			}
+			if err := v.putEndpoint(t, e.Endpoint, e.Query); err != nil {
+				return err
+			}
+			if e.Key.IsZero() {
+				continue
+			}
+			whole := e.BaseURL
+			if e.HasQuery {
+				whole += "?" + e.Query
+			}
+			c := newCredential(e.Slug, "", e.State, e.Created)
+			c.Label = firstLabel
+			if err := v.putKey(t, c, whole, e.Key); err != nil {
+				return err
+			}
 		}
-		return v.putEndpoint(t, e, query)
+		return nil
 	})
 }
 
@@ -156,8 +191,9 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 
 // SetUpstream changes the upstream URL of an endpoint. Its keys belong to the
 // old one, so they are deleted in the same transaction. Grants and the names of
-// the credentials stay; the state of these is KeyNeeded until ReplaceKey.
-func (v *Vault) SetUpstream(slug, baseURL, query string) error {
+// the credentials stay; the state of these is KeyNeeded until ReplaceKey. also may
+// change the name and the header with it; it may be nil.
+func (v *Vault) SetUpstream(slug, baseURL, query string, also func(e *endpoint.Endpoint)) error {
 	if query != "" {
 		if err := v.haveMaster(); err != nil {
 			return err
@@ -171,8 +207,12 @@ func (v *Vault) SetUpstream(slug, baseURL, query string) error {
 		if !ok {
 			return ErrNotFound
 		}
-		r.BaseURL, r.HasQuery = baseURL, query != ""
-		if err := v.putEndpoint(t, r.endpoint(), query); err != nil {
+		e := r.endpoint()
+		if also != nil {
+			t.Foreign(func() error { also(&e); return nil })
+		}
+		e.Slug, e.BaseURL, e.HasQuery = slug, baseURL, query != ""
+		if err := v.putEndpoint(t, e, query); err != nil {
 			return err
 		}
 		var ids []string

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 		child := map[string]func(arg string) error{
 			"keychain-helper": helperProcess,
 			"writer":          writerProcess,
+			"adder":           adderProcess,
 			"no-room":         noRoomProcess,
 			"no-rights":       noRightsProcess,
 		}[os.Args[1]]

@@ -215,7 +215,7 @@ func TestSetUpstream(t *testing.T) {
 	addEndpoint(t, v, "bbbbbbbbbbbb", "")
 	other := saveKey(t, v, "bbbbbbbbbbbb", "", "other")
 
-	if err := v.SetUpstream(testSlug, "https://new.example.com/mcp", ""); err != nil {
+	if err := v.SetUpstream(testSlug, "https://new.example.com/mcp", "", nil); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -239,7 +239,7 @@ func TestSetUpstream(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkKey(t, v, a.ID, "new")
-	if err := v.SetUpstream("nothing", "https://new.example.com/mcp", ""); !errors.Is(err, ErrNotFound) {
+	if err := v.SetUpstream("nothing", "https://new.example.com/mcp", "", nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("SetUpstream of no endpoint: %v, want ErrNotFound", err)
 	}
 }
