@@ -73,7 +73,7 @@ var layers = map[string][]string{
 		"shim/display",
 	},
 	"shim": {
-		"shim/api", "shim/atomicfile", "shim/display", "shim/internal/...", "tunnel",
+		"shim/api", "shim/atomicfile", "shim/internal/...", "tunnel",
 	},
 	"shim/atomicfile": {},
 	"shim/display":    {}, // and nothing from shim, because cmd imports it too
@@ -109,7 +109,7 @@ var layers = map[string][]string{
 		"shim/internal/timeline", "shim/internal/web", "tunnel",
 	},
 	"shim/internal/adminapi": {
-		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor", "shim/internal/endpoint",
+		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor",
 		"shim/internal/httpx", "shim/internal/owner", "shim/internal/reach", "shim/internal/timeline", "shim/internal/web", "tunnel",
 	},
 	// The path of a call has no pages, no tunnel and no consent code.
@@ -148,7 +148,7 @@ var layers = map[string][]string{
 		"shim/internal/sse",
 	},
 	"shim/internal/proxy": {
-		"shim/internal/endpoint", "shim/internal/guard", "shim/internal/httpx", "shim/internal/sse", "shim/internal/upstream",
+		"shim/internal/endpoint", "shim/internal/guard", "shim/internal/sse", "shim/internal/upstream",
 	},
 
 	// Checks of everything else.
@@ -261,27 +261,53 @@ var linked = []string{
 
 func TestImportsPointDown(t *testing.T) {
 	t.Parallel()
-	std := make(map[string]bool)
-	for _, p := range goList(t, nil, "std") {
-		std[p] = true
-	}
-	for _, line := range goList(t, nil, "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
-		f := strings.Fields(line)
-		pkg := strings.TrimPrefix(f[0], module+"/")
+	for pkg, imports := range importsOfAll(t) {
 		allowed, ok := layers[pkg]
-		if !ok && len(f) > 1 {
+		if !ok && len(imports) > 0 {
 			t.Errorf("%s is in no layer; add it to layers with what it may import", pkg)
 			continue
 		}
-		for _, imp := range f[1:] {
-			if std[imp] || imp == "C" {
-				continue
-			}
-			if !permits(allowed, strings.TrimPrefix(imp, module+"/")) {
+		for imp := range imports {
+			if !permits(allowed, imp) {
 				t.Errorf("%s imports %s; its layer permits %q", pkg, imp, allowed)
 			}
 		}
+		for _, a := range allowed {
+			used := false
+			for imp := range imports {
+				used = used || permits([]string{a}, imp)
+			}
+			if !used {
+				t.Errorf("%s does not import %s; take it out of layers", pkg, a)
+			}
+		}
 	}
+}
+
+// importsOfAll lists what each package imports on any system, without the
+// standard library.
+func importsOfAll(t *testing.T) map[string]map[string]bool {
+	std := map[string]bool{"C": true}
+	for _, p := range goList(t, nil, "std") {
+		std[p] = true
+	}
+	all := make(map[string]map[string]bool)
+	for _, goos := range []string{"linux", "windows", "darwin"} {
+		env := []string{"GOOS=" + goos, "CGO_ENABLED=1"}
+		for _, line := range goList(t, env, "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
+			f := strings.Fields(line)
+			pkg := strings.TrimPrefix(f[0], module+"/")
+			if all[pkg] == nil {
+				all[pkg] = make(map[string]bool)
+			}
+			for _, imp := range f[1:] {
+				if !std[imp] {
+					all[pkg][strings.TrimPrefix(imp, module+"/")] = true
+				}
+			}
+		}
+	}
+	return all
 }
 
 // TestShimStandsAlone checks that a program which uses shim links neither a
