@@ -185,8 +185,12 @@ func TestMenuByLevels(t *testing.T) {
 		all := 0
 		for depth := 1; depth <= len(want); depth++ {
 			all += submenus[depth-1]
-			for range 2 { // also if it asks again at once
+			asked := time.Now()
+			for again := range 2 { // also if it asks again at once
 				got, marked := r.count(r.layout(0, -1))
+				if again > 0 && time.Since(asked) > reveal/2 {
+					break // on a busy machine this is not at once
+				}
 				if diff := cmp.Diff(want[:depth], got); diff != "" || marked != all {
 					t.Fatalf("after %d changes there are %d submenus, want %d, and lines (-want +got)\n%s", depth-1, marked, all, diff)
 				}
