@@ -5,6 +5,9 @@ import (
 	"html"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -122,5 +125,67 @@ func TestSettingsOfOthers(t *testing.T) {
 	_, out := p.api("GET", "/api/settings", nil)
 	if out["log_level"] != nil || out["start_at_login"] != nil || out["data_dir"] != p.dir {
 		t.Errorf("GET /api/settings = %v", out)
+	}
+}
+
+// The proxy that the environment names is used for https servers once the owner
+// turns it on, and until it is off.
+func TestProxySetting(t *testing.T) {
+	const child = "K2O_PROXY_TEST" // holds the address of the proxy
+	asked := make(chan string, 10)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.Host
+		http.Error(w, "no", http.StatusForbidden)
+	}))
+	defer proxy.Close()
+	if os.Getenv(child) == "" {
+		// net/http reads the variables once in a process.
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxySetting$", "-test.count=1")
+		cmd.Env = append(os.Environ(), child+"="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "https_proxy=", "NO_PROXY=", "no_proxy=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		select {
+		case got := <-asked:
+			if got != "CONNECT mcp.example.com:443" {
+				t.Errorf("the proxy was asked for %q", got)
+			}
+		default:
+			t.Error("the proxy was not asked after a restart")
+		}
+		return
+	}
+	variable := os.Getenv(child)
+	add := func(p *program) {
+		p.api("POST", "/api/slugs", map[string]any{"upstream_url": "https://mcp.example.com/mcp", "api_key": "sk-proxy-setting-0123"})
+	}
+	setting := func(p *program) any {
+		_, out := p.api("GET", "/api/settings", nil)
+		return out["use_proxy"]
+	}
+	t.Setenv("HTTPS_PROXY", "")
+	p := start(t)
+	if got := setting(p); got != nil {
+		t.Errorf("without a proxy the setting is %v, want null", got)
+	}
+	if status, out := p.api("PATCH", "/api/settings", map[string]any{"use_proxy": true}); status != http.StatusConflict || out["error"] != web.TextNoProxy {
+		t.Errorf("turning on no proxy = %d %v", status, out)
+	}
+	t.Setenv("HTTPS_PROXY", variable)
+	if got := setting(p); got != false {
+		t.Errorf("at first the setting is %v, want false", got)
+	}
+	b := p.owner()
+	b.Submit(b.Form(b.Open("/settings"), "/settings/proxy"), map[string]string{"proxy": "on"})
+	if got := setting(p); got != true {
+		t.Errorf("after the button the setting is %v, want true", got)
+	}
+	p = p.restart()
+	add(p)
+	if status, _ := p.api("PATCH", "/api/settings", map[string]any{"use_proxy": false}); status != http.StatusOK && status != http.StatusNoContent {
+		t.Errorf("turning it off = %d", status)
+	}
+	if got := setting(p); got != false {
+		t.Errorf("when it is off again the setting is %v", got)
 	}
 }

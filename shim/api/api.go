@@ -31,6 +31,7 @@ type Settings struct {
 	AccessTTL int64   `json:"access_token_lifetime"` // seconds
 	LogLevel  *string `json:"log_level"`
 	Login     *bool   `json:"start_at_login"`
+	UseProxy  *bool   `json:"use_proxy"` // the one that HTTPS_PROXY names, for https servers; null if it names none
 	DataDir   string  `json:"data_dir"`
 }
 
@@ -40,6 +41,7 @@ type SettingsChange struct {
 	AccessTTL *int64  `json:"access_token_lifetime,omitempty"` // seconds
 	LogLevel  *string `json:"log_level,omitempty"`
 	Login     *bool   `json:"start_at_login,omitempty"`
+	UseProxy  *bool   `json:"use_proxy,omitempty"`
 }
 
 // The log levels.

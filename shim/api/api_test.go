@@ -43,7 +43,7 @@ func TestGolden(t *testing.T) {
 		"grants": Grants{[]Grant{
 			{ID: "g1", Slug: "s", ClientID: "ci", ClientName: "cn", App: "an", RedirectHost: "rh", ReturnsTo: "rt", Origin: "o", Credential: "c", Created: at, LastUsed: &later}, {Created: at},
 		}},
-		"settings":      Settings{AccessTTL: 3600, LogLevel: &level, Login: &login, DataDir: "d"},
+		"settings":      Settings{AccessTTL: 3600, LogLevel: &level, Login: &login, UseProxy: &login, DataDir: "d"},
 		"settings-zero": Settings{},
 		"activity": Activity{[]Call{
 			{Time: at, Slug: "s", Grant: "g", Client: "c", App: "a", Method: "tools/call", Tool: "t", Status: 200, MS: 5, Struck: 2}, {Time: at},

@@ -34,6 +34,7 @@ type Config struct {
 	Timeline *timeline.Recorder
 	Changes  *changes.Feed
 	Login    Login          // nil where nothing can start at login
+	UseProxy func(on bool)  // for https servers
 	LogLevel *slog.LevelVar // nil where the level is fixed
 	Dir      string         // the data folder, as it is shown
 	Log      *slog.Logger

@@ -10,6 +10,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -23,7 +24,10 @@ const (
 // SettingPaused is set in the state while calls are paused.
 const SettingPaused = "paused"
 
-const settingAccessTTL = "access token lifetime"
+const (
+	settingAccessTTL = "access token lifetime"
+	settingProxy     = "use the proxy of the environment"
+)
 
 // AccessTTL is the lifetime of access tokens, on every origin. It is called for
 // each token and reads memory only.
@@ -59,6 +63,9 @@ func (c *Control) ChangeSettings(in api.SettingsChange) error {
 			return httpx.New(http.StatusConflict, web.TextLogLevelFixed)
 		}
 	}
+	if in.UseProxy != nil && *in.UseProxy && upstream.ProxyVariable() == "" {
+		return httpx.New(http.StatusConflict, web.TextNoProxy)
+	}
 	if in.Login != nil && c.cfg.Login == nil {
 		return httpx.New(http.StatusConflict, web.TextNoLogin)
 	}
@@ -67,6 +74,16 @@ func (c *Control) ChangeSettings(in api.SettingsChange) error {
 		if err := c.cfg.Vault.SetSetting(settingAccessTTL, []byte(ttl.String())); err != nil {
 			return c.Explain(err)
 		}
+	}
+	if in.UseProxy != nil {
+		var value []byte // nil deletes the setting
+		if *in.UseProxy {
+			value = []byte{1}
+		}
+		if err := c.cfg.Vault.SetSetting(settingProxy, value); err != nil {
+			return c.Explain(err)
+		}
+		c.cfg.UseProxy(*in.UseProxy)
 	}
 	if in.LogLevel != nil {
 		c.cfg.LogLevel.Set(level)
@@ -97,6 +114,10 @@ func (c *Control) Settings() api.Settings {
 	if l := c.LogLevelName(); l != "" {
 		o.LogLevel = &l
 	}
+	if upstream.ProxyVariable() != "" {
+		on := c.UsesProxy()
+		o.UseProxy = &on
+	}
 	if c.cfg.Login != nil {
 		on, err := c.cfg.Login.Enabled()
 		if err == nil {
@@ -106,6 +127,13 @@ func (c *Control) Settings() api.Settings {
 		}
 	}
 	return o
+}
+
+// UsesProxy reports whether https servers are reached through the proxy that the
+// environment names.
+func (c *Control) UsesProxy() bool {
+	_, on := c.cfg.Vault.Setting(settingProxy)
+	return on
 }
 
 // SetPaused stops every call, or lets calls through again. The pause survives a

@@ -106,6 +106,7 @@ func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("POST /check", d.cfg.Owner.Form(d.checkFromForm))
 	page("GET /settings", d.cfg.Owner.Page(d.showSettings))
 	page("POST /settings/login", d.cfg.Owner.Form(d.loginFromForm))
+	page("POST /settings/proxy", d.cfg.Owner.Form(d.proxyFromForm))
 	page("POST /settings/lifetime", d.cfg.Owner.Form(d.lifetimeFromForm))
 	page("POST /settings/log-level", d.cfg.Owner.Form(d.logLevelFromForm))
 	page("GET /settings/export", d.cfg.Owner.Page(d.downloadExport))

@@ -23,6 +23,9 @@ func (d *Dashboard) renderSettings(w http.ResponseWriter, r *http.Request, statu
 	if on := d.cfg.Control.Settings().Login; on != nil {
 		p.HasLogin, p.Login = true, *on
 	}
+	if on := d.cfg.Control.Settings().UseProxy; on != nil {
+		p.HasProxy, p.Proxy = true, *on
+	}
 	web.Render(w, status, p)
 	return nil
 }
@@ -50,6 +53,11 @@ func (d *Dashboard) settingsForm(w http.ResponseWriter, r *http.Request, c api.S
 func (d *Dashboard) loginFromForm(w http.ResponseWriter, r *http.Request) error {
 	on := r.PostFormValue("login") == "on"
 	return d.settingsForm(w, r, api.SettingsChange{Login: &on}, settingsSaved)
+}
+
+func (d *Dashboard) proxyFromForm(w http.ResponseWriter, r *http.Request) error {
+	on := r.PostFormValue("proxy") == "on"
+	return d.settingsForm(w, r, api.SettingsChange{UseProxy: &on}, settingsSaved)
 }
 
 func (d *Dashboard) lifetimeFromForm(w http.ResponseWriter, r *http.Request) error {

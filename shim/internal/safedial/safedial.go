@@ -87,6 +87,18 @@ func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, ad
 	}
 }
 
+// CheckName is for a connection that somebody else makes for us, as an HTTP
+// proxy does: it refuses a host by what can be known without resolving it.
+func (g *Guard) CheckName(scheme, host, port string) error {
+	if g != nil && g.OwnName != nil && g.OwnName(strings.TrimSuffix(host, "."), port) {
+		return &Refused{Name: host, Why: ownWords}
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return g.check(scheme, "tcp", net.JoinHostPort(host, port))
+	}
+	return nil
+}
+
 const ownWords = "Key2OAuth itself listens there"
 
 func (g *Guard) resolver() *net.Resolver {

@@ -61,6 +61,14 @@ const (
 // Explain says in a sentence for people why a request got no answer, and what
 // to do. It quotes nothing of the request.
 func Explain(err error) string {
+	words := explain(err)
+	if e, ok := errors.AsType[*directError](err); ok {
+		words += fmt.Sprintf(" A proxy is set up on this computer (%s), which Key2OAuth does not use. You can turn it on in Settings.", e.variable)
+	}
+	return words
+}
+
+func explain(err error) string {
 	if e, ok := errors.AsType[*RedirectError](err); ok && e.Unsafe {
 		return fmt.Sprintf("The server redirects to %s, which is not encrypted, so the key was not sent there. Tell the people who run the server.", e.To)
 	} else if ok {

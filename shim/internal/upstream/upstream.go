@@ -69,10 +69,14 @@ type Client struct {
 	// Look is called before a request if the last one was more than a second
 	// ago. It may call Renew. nil means that nobody looks.
 	Look func()
+	// FindProxy finds the proxy for a request, for UseProxy; nil means what the
+	// environment says.
+	FindProxy func(*http.Request) (*url.URL, error)
 
 	quick         *wire.Transport // used in place of plain where the request fits
 	plain, secure atomic.Pointer[http.Transport]
 	start         time.Time
+	proxied       atomic.Bool        // see UseProxy
 	drift         atomic.Int64       // of the wall clock against start's, in nanoseconds
 	looked        atomic.Int64       // when Look was called, in nanoseconds since start
 	paths         pathMemory[string] // requested path -> path that answered
@@ -84,8 +88,8 @@ type Client struct {
 const idleTimeout = 90 * time.Second
 
 // New returns a Client that connects through g; nil means a Guard that knows
-// no listeners of our own. Proxies named in the environment are not used: the
-// key goes to the upstream and nowhere else.
+// no listeners of our own. Proxies named in the environment are used only after
+// UseProxy.
 func New(g *safedial.Guard) *Client {
 	plain := &http.Transport{
 		DialContext:            keptDial(g.DialContext("http")),
@@ -108,6 +112,7 @@ func New(g *safedial.Guard) *Client {
 		MaxIdlePerHost: plain.MaxIdleConnsPerHost, IdleTimeout: plain.IdleConnTimeout,
 	}
 	c := &Client{quick: quick, start: time.Now()}
+	secure.Proxy = c.proxyFor(g)
 	c.plain.Store(plain)
 	c.secure.Store(secure)
 	return c
@@ -236,6 +241,9 @@ func (c *Client) follow(req *http.Request, t *Target, body repeater, asked pathK
 	for hop := 0; ; hop++ {
 		resp, err := c.transport(req).RoundTrip(req)
 		if err != nil {
+			if req.URL.Scheme == "https" {
+				err = c.direct(err)
+			}
 			return nil, err
 		}
 		if !isRedirect(resp) {

@@ -68,6 +68,7 @@ const (
 	TextDeleted            = "Key2OAuth has quit. Next time it starts fresh. You can close this window."
 	TextLifetimeBounds     = "An access token can be valid for 1 hour to 30 days."
 	TextNoSuchLogLevel     = "The log level must be debug, info, warn or error."
+	TextNoProxy            = "No proxy is set up on this computer: Key2OAuth looks for it in HTTPS_PROXY."
 	TextLogLevelFixed      = "The log level can't be changed while the program runs."
 	TextNoLogin            = "Start at login can't be changed here."
 	TextLoginTrouble       = "Start at login could not be changed. Try your desktop's settings."

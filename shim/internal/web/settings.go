@@ -6,12 +6,15 @@ import (
 )
 
 // Settings is the page of the program's settings. Its forms post, each with
-// form_token, to /settings/login (login), /settings/lifetime (lifetime, in
-// seconds), /settings/log-level (log_level) and /settings/import (file).
+// form_token, to /settings/login (login), /settings/proxy (proxy),
+// /settings/lifetime (lifetime, in seconds), /settings/log-level (log_level) and
+// /settings/import (file).
 type Settings struct {
 	Version  string
 	HasLogin bool // the desktop can start the program at login
 	Login    bool
+	HasProxy bool   // the environment names one
+	Proxy    bool   // and it is used
 	Lifetime int64  // of access tokens, in seconds
 	LogLevel string // "" where it cannot be changed
 	DataDir  string

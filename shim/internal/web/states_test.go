@@ -356,7 +356,7 @@ func tunnelStates() []state {
 }
 
 func settingsStates() []state {
-	base := Settings{Version: "1.0.0", HasLogin: true, Lifetime: 24 * 3600, LogLevel: "info", DataDir: "/home/ada/.config/key2oauth",
+	base := Settings{Version: "1.0.0", HasLogin: true, HasProxy: true, Lifetime: 24 * 3600, LogLevel: "info", DataDir: "/home/ada/.config/key2oauth",
 		Keychain: Keychain{State: "ready", Mode: "os"}, Token: func(action string) string { return token + action }}
 	page := func(change func(*Settings)) Settings { p := base; change(&p); return p }
 	return []state{

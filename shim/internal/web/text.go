@@ -539,6 +539,12 @@ var text = map[string]string{
 	"settings.export.go":   "Export",
 	"settings.import":      "File to import",
 	"settings.import.go":   "Preview import",
+	"settings.proxy":       "Proxy",
+	"settings.proxy.on":    "Servers on the internet are reached through the proxy that HTTPS_PROXY names. It sees their names, but not your keys.",
+	"settings.proxy.off":   "HTTPS_PROXY names a proxy on this computer, which Key2OAuth does not use. If your network requires it, turn it on. It would see the names of your servers, but not your keys.",
+	"settings.proxy.start": "Use the proxy",
+	"settings.proxy.stop":  "Don't use the proxy",
+
 	"settings.level":       "Log",
 	"settings.level.hint":  "What Key2OAuth writes to standard error until it quits. Keys and tokens are never written.",
 	"settings.level.label": "Log level",
