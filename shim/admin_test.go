@@ -191,6 +191,81 @@ func TestUsualHeaders(t *testing.T) {
 	}
 }
 
+// TestWrongKeyCost: once it is known in which header a server wants its key, or
+// where a stranger pastes it, a wrong key costs one failed sign-in.
+func TestWrongKeyCost(t *testing.T) {
+	p := start(t)
+	const wrong = "wrong-key-000"
+	add := func(opts shimtest.Options, more map[string]any) (*shimtest.Upstream, string, string) {
+		up := shimtest.NewUpstream(t, opts)
+		slug, mcpURL := p.add(up.URL, more)
+		up.Reset()
+		return up, slug, mcpURL
+	}
+	refused := func(what string, up *shimtest.Upstream, want int) {
+		t.Helper()
+		n := 0
+		for _, r := range up.Requests() {
+			if strings.Contains(fmt.Sprint(r.Header), wrong) {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("%s: the server saw the wrong key %d times, want %d", what, n, want)
+		}
+	}
+	put := func(slug, key string) int {
+		status, _ := p.api("PUT", "/api/slugs/"+slug+"/key", map[string]any{"api_key": key})
+		return status
+	}
+	for _, header := range []string{"X-Api-Key", "Authorization"} {
+		up, slug, _ := add(shimtest.Options{Header: header}, nil)
+		put(slug, wrong)
+		refused(header+" is not known", up, 3)
+		if status := put(slug, up.Key()); status != http.StatusNoContent {
+			t.Errorf("the right key: %d", status)
+		}
+		up.Reset()
+		put(slug, wrong)
+		refused(header+" was learned", up, 1)
+	}
+	up, slug, _ := add(shimtest.Options{}, map[string]any{"auth_header_name": "Authorization", "auth_header_prefix": "Bearer "})
+	put(slug, wrong)
+	refused("the owner chose the header", up, 1)
+
+	up, _, mcpURL := add(shimtest.Options{}, nil)
+	paste := map[string]string{"api_key": wrong, "action": "approve"}
+	p.browser().Consent(p.client(mcpURL).AuthorizeURL(), paste)
+	refused("a stranger pastes it", up, 1)
+	up.Reset()
+	p.owner().Consent(p.client(mcpURL).AuthorizeURL(), paste)
+	refused("the owner pastes it", up, 3)
+	paste["api_key"] = up.Key()
+	c := p.client(mcpURL)
+	c.CodeFrom(p.browser().Consent(c.AuthorizeURL(), paste).Location)
+	up.Reset()
+	paste["api_key"] = wrong
+	p.owner().Consent(p.client(mcpURL).AuthorizeURL(), paste)
+	refused("the owner pastes it, after a good one", up, 1)
+}
+
+// TestHeaderLearnedAtConsent: the owner need not know in which header a server
+// wants the key.
+func TestHeaderLearnedAtConsent(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{Header: "X-Api-Key"})
+	slug, mcpURL := p.add(up.URL, nil)
+	c := p.client(mcpURL)
+	page := p.owner().Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "action": "approve"})
+	if status, body := c.Redeem(c.CodeFrom(page.Location)); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, body)
+	}
+	toolCount(t, session(t, mcpURL, c.Access))
+	if _, obj := p.api("GET", "/api/slugs/"+slug, nil); obj["auth_header_name"] != "X-Api-Key" {
+		t.Errorf("the header is %v", obj["auth_header_name"])
+	}
+}
+
 func TestPause(t *testing.T) {
 	p := start(t)
 	_, mcpURL, c := p.connect()

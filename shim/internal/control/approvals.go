@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
@@ -19,13 +20,24 @@ func (c *Control) KnownRedirect(uri string) bool { return c.cfg.Vault.HasRedirec
 func (c *Control) Key(credential string) (endpoint.Secret, error) { return c.cfg.Vault.Key(credential) }
 
 // TryKey tries a key at the upstream of an endpoint, in the header that the
-// endpoint has and then in others. An error is about our own state.
-func (c *Control) TryKey(ctx context.Context, e endpoint.Endpoint, key endpoint.Secret, others []endpoint.Header) (trial.Verdict, error) {
+// endpoint has. For the owner it also finds out in which other one the upstream
+// wants it, while that is not known. What it learned is saved, unless a saved
+// key other than this one needs the old header. An error is about our own state.
+func (c *Control) TryKey(ctx context.Context, e endpoint.Endpoint, saved string, key endpoint.Secret, owner bool) (trial.Verdict, error) {
+	var others []endpoint.Header
+	if owner && !e.HeaderKnown {
+		others = endpoint.UsualHeaders[1:]
+	}
 	u, err := c.cfg.Vault.UpstreamURL(e.Slug)
 	if err != nil {
 		return trial.Verdict{}, c.Explain(err)
 	}
-	return c.cfg.Trials.TryHeaders(ctx, upstream.Target{URL: u, Header: e.Header, Key: key}, others), nil
+	v := c.cfg.Trials.TryHeaders(ctx, upstream.Target{URL: u, Header: e.Header, Key: key}, others)
+	needed := slices.ContainsFunc(c.cfg.Vault.Credentials(e.Slug), func(c endpoint.Credential) bool { return c.ID != saved })
+	if v.Header != e.Header && needed {
+		return v, nil
+	}
+	return v, c.Explain(c.learnHeader(e, v))
 }
 
 // SaveKey saves a key of an endpoint. grant is empty for the owner's keys, and

@@ -11,6 +11,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -38,7 +39,7 @@ func (c *Control) ReplaceKey(ctx context.Context, slug, credential, pasted strin
 	}
 	target := upstream.Target{URL: u, Header: e.Header, Key: key}
 	var others []endpoint.Header
-	if e.Header == endpoint.DefaultHeader && len(c.cfg.Vault.Credentials(slug)) <= 1 {
+	if !e.HeaderKnown && len(c.cfg.Vault.Credentials(slug)) <= 1 {
 		others = endpoint.UsualHeaders[1:]
 	}
 	v := c.cfg.Trials.TryHeaders(ctx, target, others)
@@ -46,13 +47,14 @@ func (c *Control) ReplaceKey(ctx context.Context, slug, credential, pasted strin
 	if err != nil {
 		return "", err
 	}
-	if state != endpoint.Working {
-		note = v.Words
-	} else if v.Header != e.Header {
-		if err := c.cfg.Vault.UpdateEndpoint(slug, func(e *endpoint.Endpoint) error { e.Header = v.Header; return nil }); err != nil {
-			return "", c.Explain(err)
-		}
+	if v.Header != e.Header {
 		note = fmt.Sprintf(web.TextHeaderFound, web.DescribeHeader(v.Header))
+	}
+	if state != endpoint.Working {
+		note = problem.Join(note, v.Words)
+	}
+	if err := c.learnHeader(e, v); err != nil {
+		return "", c.Explain(err)
 	}
 	if credential == "" {
 		_, err = c.cfg.Vault.SaveCredential(slug, "", key, state)
@@ -61,6 +63,19 @@ func (c *Control) ReplaceKey(ctx context.Context, slug, credential, pasted strin
 	}
 	c.Changed()
 	return note, c.Explain(err)
+}
+
+// learnHeader saves in which header the server takes the key, as a trial has
+// shown, so that the next wrong key is tried in that one alone.
+func (c *Control) learnHeader(e endpoint.Endpoint, v trial.Verdict) error {
+	known := e.HeaderKnown || v.Outcome == trial.OK
+	if v.Header == e.Header && known == e.HeaderKnown {
+		return nil
+	}
+	return c.cfg.Vault.UpdateEndpoint(e.Slug, func(e *endpoint.Endpoint) error {
+		e.Header, e.HeaderKnown = v.Header, known
+		return nil
+	})
 }
 
 // OwnerKeys lists the credentials that the owner can choose from.

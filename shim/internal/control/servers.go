@@ -47,18 +47,20 @@ func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.En
 		if state, err = judge(v, in.Force); err != nil {
 			return endpoint.Endpoint{}, "", err
 		}
-		if v.Outcome == trial.OK && v.Header != header {
+		if v.Header != header {
 			note = problem.Join(note, fmt.Sprintf(web.TextHeaderFound, web.DescribeHeader(v.Header)))
 			header = v.Header
-		} else if v.Outcome != trial.OK {
+		}
+		if v.Outcome != trial.OK {
 			note = problem.Join(note, v.Words)
 		}
+		chosen = chosen || v.Outcome == trial.OK
 	}
 	query := u.RawQuery
 	base := *u
 	base.RawQuery, base.ForceQuery = "", false
 	e = endpoint.Endpoint{
-		Slug: endpoint.NewSlug(), BaseURL: base.String(), HasQuery: query != "", Name: name, Header: header, Created: time.Now().UTC(),
+		Slug: endpoint.NewSlug(), BaseURL: base.String(), HasQuery: query != "", Name: name, Header: header, HeaderKnown: chosen, Created: time.Now().UTC(),
 	}
 	if err := c.cfg.Vault.AddEndpoints(vault.NewEndpoint{Endpoint: e, Query: query, Key: key, State: state}); err != nil {
 		return endpoint.Endpoint{}, "", c.Explain(err)
@@ -121,6 +123,7 @@ func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err err
 	if err != nil {
 		return "", problem.Invalid("auth_header_name", err)
 	}
+	chosen := header != e.Header // forms send what was there before
 	name := e.Name
 	if in.DisplayName != nil {
 		if name, err = endpoint.ParseName(*in.DisplayName, e.Name); err != nil {
@@ -137,13 +140,15 @@ func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err err
 		u.RawQuery, u.ForceQuery = "", false
 		if u.String() != e.BaseURL || query != "" || e.HasQuery {
 			note = problem.Join(note, web.TextKeysDropped)
-			err := c.cfg.Vault.SetUpstream(slug, u.String(), query, func(e *endpoint.Endpoint) { e.Name, e.Header = name, header })
+			err := c.cfg.Vault.SetUpstream(slug, u.String(), query, func(e *endpoint.Endpoint) {
+				e.Name, e.Header, e.HeaderKnown = name, header, chosen
+			})
 			c.Changed()
 			return note, c.Explain(err)
 		}
 	}
 	err = c.cfg.Vault.UpdateEndpoint(slug, func(e *endpoint.Endpoint) error {
-		e.Name, e.Header = name, header
+		e.Name, e.Header, e.HeaderKnown = name, header, e.HeaderKnown || chosen
 		return nil
 	})
 	c.Changed()

@@ -15,8 +15,11 @@ type Endpoint struct {
 	HasQuery bool   `json:"has_query,omitempty"`
 	Name     string `json:"name"` // display name, at most MaxName characters, never empty
 	Header   Header `json:"header"`
-	Created  time.Time
-	LastUsed time.Time
+	// HeaderKnown says that Header is not a guess: the owner chose it, or the
+	// upstream took a key in it. No other one is tried then.
+	HeaderKnown bool `json:"header_known,omitempty"`
+	Created     time.Time
+	LastUsed    time.Time
 }
 
 // A Header is how an upstream wants its key: Name: Prefix + key.

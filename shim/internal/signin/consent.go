@@ -299,27 +299,21 @@ func (s *SignIns) tryAnswer(ctx context.Context, c *consentView, a *consentAnswe
 		a.problem = problem.Text(err)
 		return k, false
 	}
-	var others []endpoint.Header
-	if c.owner() {
-		others = endpoint.UsualHeaders[1:]
-	}
-	v, err := s.cfg.Control.TryKey(ctx, e, k.key, others)
+	v, err := s.cfg.Control.TryKey(ctx, e, k.saved, k.key, c.owner())
 	if err != nil {
 		a.problem = problem.Text(err)
 		return k, false
 	}
-	why := keyWhy(v)
-	if v.Outcome == trial.OK && v.Header != e.Header {
-		why = "header"
+	e, _ = s.cfg.Control.Endpoint(c.slug) // may have got another header by the trial
+	if v.Header != e.Header {
+		s.note(c.req, timeline.Key, "header")
+		a.problem = fmt.Sprintf(web.TextOtherHeader, web.DescribeHeader(v.Header), web.DescribeHeader(e.Header))
+		return k, false
 	}
-	s.note(c.req, timeline.Key, why)
+	s.note(c.req, timeline.Key, keyWhy(v))
 	a.problem = v.Words
 	switch v.Outcome {
 	case trial.OK:
-		if v.Header != e.Header {
-			a.problem = fmt.Sprintf(web.TextOtherHeader, web.DescribeHeader(v.Header), web.DescribeHeader(e.Header))
-			return k, false
-		}
 		k.state = endpoint.Working
 		return k, true
 	case trial.Rejected:

@@ -32,6 +32,9 @@ const (
 type otherHalf struct {
 	half half          // must be read only after done
 	done chan struct{} // closed when the upstream was asked
+	// listed says whether the right key got the list of tools. Without that
+	// the wrong one need not ask for it.
+	listed chan bool
 
 	tester *Tester
 	key    halfKey
@@ -39,7 +42,7 @@ type otherHalf struct {
 }
 
 func (s *Tester) other(t *upstream.Target) *otherHalf {
-	return &otherHalf{tester: s, key: keyOfHalf(t), target: t, done: make(chan struct{})}
+	return &otherHalf{tester: s, key: keyOfHalf(t), target: t, done: make(chan struct{}), listed: make(chan bool, 1)}
 }
 
 // start begins to ask. It does so beside the other requests of the trial, since
@@ -71,6 +74,14 @@ func (o *otherHalf) ask(ctx context.Context) {
 	case OK:
 		o.tester.Client.SetTells(o.target, false)
 	default:
+		return
+	}
+	select {
+	case listed := <-o.listed:
+		if !listed {
+			return
+		}
+	case <-ctx.Done():
 		return
 	}
 	x, _ = k.list(ctx)

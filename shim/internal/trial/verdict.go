@@ -111,6 +111,7 @@ func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
 	x, tools := k.list(ctx)
 	v := k.verdict(x, true)
 	v.Tools = tools
+	other.listed <- v.Outcome == OK
 	slow := x.status == http.StatusTooManyRequests || x.err != nil && ctx.Err() != nil
 	if v.Outcome != OK && !slow {
 		stop()

@@ -176,13 +176,13 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 		if e.Slug != slug || e.BaseURL != r.BaseURL {
 			return errors.New("an update cannot move an endpoint")
 		}
-		r.Name, r.Header, r.Prefix = e.Name, e.Header.Name, e.Header.Prefix
+		r.Name, r.Header, r.Prefix, r.Known = e.Name, e.Header.Name, e.Header.Prefix, e.HeaderKnown
 		if err := statefile.Put(t.Tx, bucketEndpoints, slug, r); err != nil {
 			return err
 		}
 		t.Then(func() {
 			if s := v.endpoints[slug]; s != nil {
-				s.Name, s.Header = e.Name, e.Header
+				s.Name, s.Header, s.HeaderKnown = e.Name, e.Header, e.HeaderKnown
 			}
 		})
 		return nil
@@ -207,6 +207,7 @@ func (v *Vault) SetUpstream(slug, baseURL, query string, also func(e *endpoint.E
 		if !ok {
 			return ErrNotFound
 		}
+		r.Known = false // the header was another server's
 		e := r.endpoint()
 		if also != nil {
 			t.Foreign(func() error { also(&e); return nil })

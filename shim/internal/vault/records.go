@@ -19,6 +19,7 @@ type endpointRecord struct {
 	Name     string    `json:"name"`
 	Header   string    `json:"header"`
 	Prefix   string    `json:"prefix"`
+	Known    bool      `json:"header_known,omitempty"`
 	Created  time.Time `json:"created"`
 	LastUsed time.Time `json:"last_used,omitzero"`
 }
@@ -26,7 +27,7 @@ type endpointRecord struct {
 func (r endpointRecord) endpoint() endpoint.Endpoint {
 	return endpoint.Endpoint{
 		Slug: r.Slug, BaseURL: r.BaseURL, HasQuery: r.HasQuery, Name: r.Name,
-		Header:  endpoint.Header{Name: r.Header, Prefix: r.Prefix},
+		Header: endpoint.Header{Name: r.Header, Prefix: r.Prefix}, HeaderKnown: r.Known,
 		Created: r.Created, LastUsed: r.LastUsed,
 	}
 }
@@ -34,7 +35,7 @@ func (r endpointRecord) endpoint() endpoint.Endpoint {
 func recordOf(e endpoint.Endpoint) endpointRecord {
 	return endpointRecord{
 		Slug: e.Slug, BaseURL: e.BaseURL, HasQuery: e.HasQuery, Name: e.Name,
-		Header: e.Header.Name, Prefix: e.Header.Prefix,
+		Header: e.Header.Name, Prefix: e.Header.Prefix, Known: e.HeaderKnown,
 		Created: e.Created, LastUsed: e.LastUsed,
 	}
 }
