@@ -200,6 +200,16 @@ func signal(c chan struct{}) {
 	}
 }
 
+// drop takes back marks that signal put in.
+func drop(marks ...chan struct{}) {
+	for _, c := range marks {
+		select {
+		case <-c:
+		default:
+		}
+	}
+}
+
 func (s *Supervisor) notify(ctx context.Context) {
 	for {
 		select {
@@ -273,12 +283,7 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 		return
 	}
 	s.settle(Connecting, connectingWords, w.Tunnel)
-	for _, c := range []chan struct{}{s.kicks, s.nets, s.sleeps} {
-		select {
-		case <-c: // it came before this Want
-		default:
-		}
-	}
+	drop(s.kicks, s.nets, s.sleeps) // they came before this Want
 	wait := s.Pace.MinWait
 	s.held = time.Time{}
 	for {
@@ -287,6 +292,9 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 		if ctx.Err() != nil {
 			return
 		}
+		// A permanent failure is shown until it is known to have passed, and not
+		// told anew each time that this was tried in vain.
+		failed := s.Status().State == Failed
 		if time.Since(opened) > steadyTime {
 			wait = s.Pace.MinWait
 		}
@@ -300,16 +308,15 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 			continue
 		case p.Permanent:
 			s.showProblem(Failed, p, time.Time{})
-			select {
-			case <-ctx.Done():
-				return
-			case <-s.kicks:
+			if s.await(ctx, p) {
+				s.settle(Connecting, connectingWords, w.Tunnel)
 			}
-			s.settle(Connecting, connectingWords, w.Tunnel)
 			wait = s.Pace.MinWait
 			continue
 		}
-		s.showProblem(Retrying, p, time.Now().Add(wait))
+		if !failed {
+			s.showProblem(Retrying, p, time.Now().Add(wait))
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -317,6 +324,9 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 			wait = min(2*wait, s.Pace.MaxWait)
 			continue
 		case <-s.kicks:
+			if failed {
+				s.settle(Connecting, connectingWords, w.Tunnel)
+			}
 		case <-s.nets:
 		case <-s.sleeps:
 		}

@@ -83,7 +83,7 @@ const (
 	Connecting State = "connecting" // for the first time since it was wanted
 	Online     State = "online"
 	Retrying   State = "retrying" // it broke, and is tried again automatically
-	Failed     State = "failed"   // it is not tried again until the owner acts
+	Failed     State = "failed"   // someone has to act; tried again once a day, and when something changes
 	Locked     State = "locked"   // its authtoken is in a keychain that has not answered
 )
 

@@ -20,7 +20,8 @@ type Problem struct {
 	Next  string // what to do
 	Link  string // a page where to do it, or ""
 	Whose Whose
-	// Permanent says that trying again is useless until something changes.
+	// Permanent says that trying again is useless until something changes, which
+	// may be an account, the network or the month.
 	Permanent bool
 
 	Cause Cause // what the words are about

@@ -13,8 +13,9 @@ const (
 // for TunnelChange.Preset.
 var TunnelPresets = []string{"tailscale", "cloudflared", "caddy"}
 
-// The states of a tunnel, besides TunnelOff. In TunnelFailed nothing more is
-// tried until the owner has done something.
+// The states of a tunnel, besides TunnelOff. In TunnelFailed the owner has to do
+// something. It is tried again once a day, after sleep, in another network and
+// when a month's quota is renewed, in case that was done.
 const (
 	TunnelConnecting = "connecting"
 	TunnelOnline     = "online"
