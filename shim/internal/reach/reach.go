@@ -87,6 +87,9 @@ type Reach struct {
 	// answered. Status must be readable meanwhile, so this is not mu.
 	turn sync.Mutex
 
+	noted       chan struct{} // holds one when a self-test found something else
+	retestEvery time.Duration // retestTime, but for tests
+
 	// mu is held for every other step, also while a setting is written, so that
 	// what is kept, what is known and what the tunnel was asked never differ.
 	mu       sync.Mutex
@@ -97,6 +100,7 @@ type Reach struct {
 	status   tunnel.Status
 	tested   time.Time // the Since of the connection that was tested
 	found    string    // the trouble that its self-test found, or ""
+	passed   bool      // its self-test went well
 	warned   bool      // a monthly limit is near, and that was told
 }
 
@@ -105,7 +109,7 @@ type Reach struct {
 // *tunnel.WishError.
 func New(c Config) (*Reach, error) {
 	c.Listener = cmp.Or(c.Listener, tunnel.DefaultAddr)
-	r := &Reach{c: c, env: c.Authtoken}
+	r := &Reach{c: c, env: c.Authtoken, noted: make(chan struct{}, 1), retestEvery: retestTime}
 	if c.New != nil {
 		r.supervisor = &tunnel.Supervisor{Serve: c.Serve, Log: c.Log, Watch: c.Watch}
 	}
@@ -147,6 +151,7 @@ func (r *Reach) Run(ctx context.Context) {
 	if r.supervisor != nil {
 		r.supervisor.Notify = func(st tunnel.Status) { r.notice(ctx, st) }
 		running.Go(func() { r.supervisor.Run(ctx) })
+		running.Go(func() { r.retest(ctx) })
 	}
 	running.Wait()
 }

@@ -1,47 +1,16 @@
 package reach
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
-	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
-
-// notice takes a status over from the supervisor. Each time that the tunnel
-// comes online it is tested from outside, since a service may accept us and
-// still pass nothing on.
-func (r *Reach) notice(ctx context.Context, st tunnel.Status) {
-	r.tell(st)
-	if st.State != tunnel.Online {
-		return
-	}
-	r.mu.Lock()
-	tested := r.tested.Equal(st.Since)
-	r.tested, r.found = st.Since, ""
-	r.mu.Unlock()
-	if tested {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, testTime)
-	defer cancel()
-	words, ok := r.test(ctx)
-	r.mu.Lock()
-	if !ok && r.tested.Equal(st.Since) {
-		r.found = words
-	}
-	r.mu.Unlock()
-	r.tell(r.supervisor.Status())
-}
 
 func (r *Reach) tell(st tunnel.Status) {
 	r.take(st)
@@ -109,10 +78,11 @@ func (r *Reach) describe(st tunnel.Status) api.TunnelStatus {
 	if st.State == tunnel.Online {
 		since := st.Since.UTC()
 		out.Since = &since
-		if st.Provider == tunnel.ProviderNgrok {
+		tested := r.tested.Equal(st.Since)
+		if st.Provider == tunnel.ProviderNgrok || tested && r.passed {
 			out.Words = fmt.Sprintf(web.TextTunnelOnline, st.Origin)
 		}
-		if r.tested.Equal(st.Since) {
+		if tested {
 			out.Test = r.found
 		}
 		if st.Provider == tunnel.ProviderExternal && r.c.Mixed != nil && r.c.Mixed() {
@@ -201,35 +171,4 @@ func (r *Reach) noticeUsage() {
 	if changed {
 		r.c.Changed()
 	}
-}
-
-const testTime = 20 * time.Second
-
-// Test goes out to the internet and back in by the public address. It returns
-// what a person should know, and whether all is well.
-func (r *Reach) Test(ctx context.Context) (words string, ok bool, err error) {
-	if r.supervisor == nil || r.Origin() == "" {
-		return "", false, httpx.New(http.StatusConflict, tunnel.WordsOff)
-	}
-	words, ok = r.test(ctx)
-	r.c.Changed() // the test may have shown who sends requests
-	return words, ok, nil
-}
-
-func (r *Reach) test(ctx context.Context) (words string, ok bool) {
-	path, nonce, end := r.c.BeginSelfTest()
-	defer end()
-	var client *http.Client
-	if r.c.Outside != nil {
-		client = r.c.Outside()
-	}
-	err := tunnel.Probe(ctx, client, r.Origin(), path, nonce)
-	if err == nil {
-		return web.TextTestPassed, true
-	}
-	f, isFault := errors.AsType[*tunnel.Fault](err)
-	if !isFault {
-		return fmt.Sprintf(web.TextTestImpossible, err), false
-	}
-	return problem.Join(f.Problem.Words, f.Problem.Next), false
 }
