@@ -79,7 +79,7 @@
 //	code                   5 min, once
 //	access token           24 h
 //	refresh token          90 d, sliding; replaced at each use
-//	replaced refresh token until 5 min after its successor's first use
+//	replaced refresh token until 60 min after its successor's first use, 24 h on this computer
 //	client's document      5 min to 24 h, as its host says; 7 d if it is gone
 //
 // # State

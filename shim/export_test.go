@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 )
 
@@ -42,3 +43,16 @@ func (s *Shim) Examine() { s.exams.Begin() }
 
 // Selfcheck opens a built-in server, as an examination does.
 func (s *Shim) Selfcheck(public bool) (*selfcheck.Server, error) { return s.selfcheck(public) }
+
+// Grant reads a grant.
+func (s *Shim) Grant(id string) (oauth.Grant, error) { return s.vault.Grant(id) }
+
+// ChangeGrant changes a grant.
+func (s *Shim) ChangeGrant(id string, f func(*oauth.Grant)) error {
+	return s.vault.UpdateGrant(id, func(tx oauth.Tx) error {
+		g := tx.Grant()
+		f(&g)
+		tx.SetGrant(g)
+		return nil
+	})
+}

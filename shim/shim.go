@@ -270,7 +270,7 @@ func (s *Shim) newAuthServer(issuer string) *oauth.Server {
 			return all[0].Slug, true
 		},
 		Known: s.control.KnownRedirect, CIMD: s.documents,
-		AccessTTL: s.control.AccessTTL,
+		AccessTTL: s.control.AccessTTL, OwnUser: owner.IsSameUser,
 	}
 }
 

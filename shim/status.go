@@ -26,7 +26,7 @@ func (s *Shim) Status() api.Status {
 		Damaged:       s.control.Damaged(),
 		Notes:         s.control.Notes(),
 		Paused:        s.calls.Pause.On(),
-		SameUserCheck: owner.ChecksUser(),
+		SameUserCheck: owner.ChecksUser(), TwoPlaces: s.control.TwoPlaces(),
 		Pending:       s.signIns.Pending(),
 		Attempts:      s.timeline.Failed(),
 	}

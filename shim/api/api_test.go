@@ -41,7 +41,7 @@ func TestGolden(t *testing.T) {
 		"several-keys": SeveralKeys{Error: "E", Credentials: []Credential{{ID: "c1", Label: "key 1", State: CredentialUnverified}}},
 		"created":      CreatedEndpoint{"s", "m", "l", "d", "n"},
 		"grants": Grants{[]Grant{
-			{ID: "g1", Slug: "s", ClientID: "ci", ClientName: "cn", App: "an", RedirectHost: "rh", ReturnsTo: "rt", Origin: "o", Credential: "c", Created: at, LastUsed: &later}, {Created: at},
+			{ID: "g1", Slug: "s", ClientID: "ci", ClientName: "cn", App: "an", RedirectHost: "rh", ReturnsTo: "rt", Origin: "o", Credential: "c", Created: at, LastUsed: &later, InTwoPlaces: &at}, {Created: at},
 		}},
 		"settings":      Settings{AccessTTL: 3600, LogLevel: &level, Login: &login, UseProxy: &login, DataDir: "d"},
 		"settings-zero": Settings{},

@@ -126,6 +126,7 @@ type Grant struct {
 	Credential   string     `json:"credential"`
 	Created      time.Time  `json:"created"`
 	LastUsed     *time.Time `json:"last_used"`
+	InTwoPlaces  *time.Time `json:"in_two_places,omitempty"` // since then; see TwoPlaces
 }
 
 // Grants is the answer to GET /api/grants.

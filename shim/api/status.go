@@ -21,9 +21,20 @@ type Status struct {
 	Grants         int          `json:"grants"`
 	Struck         int          `json:"struck,omitempty"` // calls in the activity whose answer held the key
 	Pending        []Pending    `json:"pending"`          // authorization requests that wait for an answer
+	// TwoPlaces are the apps whose sign-in is used from two places.
+	TwoPlaces []TwoPlaces `json:"two_places,omitempty"`
 	// Attempts are the last ones of apps that did not get connected and need a
 	// person.
 	Attempts []Attempt `json:"attempts"`
+}
+
+// TwoPlaces says that two parties use one sign-in: two processes or back ends of
+// an app, or somebody who has a copy of its token.
+type TwoPlaces struct {
+	Grant string    `json:"grant"`
+	App   string    `json:"app"` // who it is, for people
+	Slug  string    `json:"slug"`
+	Since time.Time `json:"since"`
 }
 
 // A Keychain says where the master key is kept.

@@ -104,6 +104,7 @@ func (c *Control) Grants() ([]Grant, error) {
 			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, App: who.Full(), RedirectHost: oauth.RedirectHost(g.RedirectURI),
 			ReturnsTo: web.ReturnsTo(oauth.RedirectKind(g.RedirectURI), oauth.RedirectHost(g.RedirectURI), c.began(g)),
 			Origin:    g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(c.cfg.Tokens.LastUsed(g)),
+			InTwoPlaces: whenSet(g.InTwoPlaces),
 		}, who})
 	}
 	return all, nil
@@ -116,6 +117,22 @@ func (c *Control) began(g oauth.Grant) web.Began {
 		return web.BeganLocal
 	}
 	return web.Began(g.Began)
+}
+
+// TwoPlaces lists the apps whose sign-in is used from two places.
+func (c *Control) TwoPlaces() []api.TwoPlaces {
+	ids, err := c.cfg.Vault.InTwoPlaces()
+	if err != nil {
+		c.cfg.Log.Warn("which apps are used from two places cannot be read", "err", err)
+	}
+	var all []api.TwoPlaces
+	for _, id := range ids {
+		if g, err := c.cfg.Vault.Grant(id); err == nil {
+			app := c.App(&g)
+			all = append(all, api.TwoPlaces{Grant: g.ID, App: app.String(), Slug: g.Slug, Since: g.InTwoPlaces.UTC()})
+		}
+	}
+	return all
 }
 
 // Listed returns servers and grants. The last use of a server is saved a second

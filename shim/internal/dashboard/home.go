@@ -68,6 +68,9 @@ func (d *Dashboard) endpointRow(o api.Endpoint, grants []control.Grant) web.Endp
 			continue
 		}
 		gr := web.GrantRow{ID: g.ID, Client: g.Who.String(), Claim: g.Who.Claim(), ReturnsTo: g.ReturnsTo, Created: web.Ago(g.Created), Credential: labels[g.Credential]}
+		if g.InTwoPlaces != nil {
+			gr.TwoPlaces = web.Day(*g.InTwoPlaces)
+		}
 		if g.LastUsed != nil {
 			gr.LastUsed = web.Ago(*g.LastUsed)
 		}

@@ -21,6 +21,7 @@ import (
 const (
 	grantedRedirect = 'r'
 	grantedClient   = 'c'
+	grantedPlaces   = 'p' // the id of one that is used from two places
 	grantedName     = 'n' // origin, 0, name, 0, id of a client that is verified
 )
 
@@ -35,7 +36,11 @@ func grantedKeys(g grantRecord) [][]byte {
 	if g.Verified {
 		n.VerifiedID = g.ClientID
 	}
-	return [][]byte{digestKey(grantedRedirect, g.RedirectURI), digestKey(grantedClient, g.ClientID), n.key()}
+	keys := [][]byte{digestKey(grantedRedirect, g.RedirectURI), digestKey(grantedClient, g.ClientID), n.key()}
+	if !g.InTwoPlaces.IsZero() {
+		keys = append(keys, append([]byte{grantedPlaces}, g.ID...))
+	}
+	return keys
 }
 
 // countGranted adds a grant, which was saved, to the counts with 1, and takes one
@@ -91,6 +96,19 @@ func (l *Ledger) hasGranted(k []byte) (has bool) {
 		return err
 	})
 	return has && err == nil
+}
+
+// InTwoPlaces lists the grants that are used from two places.
+func (l *Ledger) InTwoPlaces() (ids []string, err error) {
+	prefix := []byte{grantedPlaces}
+	err = l.cfg.View(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketGranted).Cursor()
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+			ids = append(ids, string(k[1:]))
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // A GrantedName is what connected clients may have in common: a name, and the

@@ -30,6 +30,10 @@ type grantRecord struct {
 	Created      time.Time `json:"created"`
 	LastUsed     time.Time `json:"last_used,omitzero"`
 	CodeRedeemed bool      `json:"code_redeemed,omitempty"`
+
+	Branches    []oauth.Branch `json:"branches,omitempty"`
+	InTwoPlaces time.Time      `json:"in_two_places,omitzero"`
+	OwnUsed     []oauth.Digest `json:"own_used,omitempty"`
 }
 
 // tokensOf returns the prefix of the keys of a grant's tokens. They are next to

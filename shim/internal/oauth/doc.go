@@ -19,7 +19,8 @@
 //	authorization code       5 minutes, used once; a replay ends the grant
 //	access token             24 hours; stays valid when a newer one is issued
 //	refresh token            90 days from when it was issued
-//	replaced refresh token   until 5 minutes after its successor's first use;
+//	replaced refresh token   until 60 minutes after its successor's first use, 24
+//	                         hours if both uses came from our own OS user;
 //	                         reuse after that ends the grant
 //	client id                forever: it contains the registration
 //

@@ -12,7 +12,8 @@ import (
 const (
 	codeTTL        = 5 * time.Minute
 	refreshTTL     = 90 * 24 * time.Hour
-	refreshOverlap = 5 * time.Minute
+	refreshOverlap = time.Hour
+	ownOverlap     = 24 * time.Hour // both uses from our own OS user
 	maxBody        = 64 << 10
 	retryAfter     = "10" // seconds
 )
@@ -52,6 +53,10 @@ type Server struct {
 	// Trusted is called when a request has shown a valid access token, before
 	// anything else of it is read. It may be nil.
 	Trusted func(http.ResponseWriter, *http.Request)
+
+	// OwnUser reports whether the kernel shows that a request comes from a
+	// process of our own OS user. nil, and false, mean that it is not known.
+	OwnUser func(*http.Request) bool
 
 	// Observe is called for each step of each client. It must not block. It
 	// may be nil.

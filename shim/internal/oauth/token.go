@@ -60,7 +60,7 @@ func (s *Server) token(r *http.Request, f form) (*tokenResponse, error) {
 	case "authorization_code":
 		return s.redeem(client, f)
 	case "refresh_token":
-		return s.refresh(client, f)
+		return s.refresh(client, f, s.OwnUser != nil && s.OwnUser(r))
 	case "":
 		return nil, invalidRequest("grant_type is missing")
 	}
@@ -131,9 +131,10 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 // RFC 9700, Section 4.14.2: using a replaced refresh token means that two
 // parties hold the chain, so the grant ends. But a laptop that goes to sleep
 // loses answers, and Claude has two back ends that refresh one grant
-// independently. So a replaced token stays valid until some minutes after its
-// successor's first use, which proves that the answer arrived.
-func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
+// independently. So a replaced token stays valid for some time after its
+// successor's first use, which proves that the answer arrived; see overlap. What
+// that hides, the owner is told: see Branch.
+func (s *Server) refresh(c Client, f form, own bool) (*tokenResponse, error) {
 	token := f.get("refresh_token")
 	if token == "" {
 		return nil, invalidRequest("refresh_token is missing")
@@ -158,7 +159,8 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 		if err := s.checkResource(f, g.Slug); err != nil {
 			return err
 		}
-		if t.Superseded && !t.SuccessorUsed.IsZero() && !now.Before(t.SuccessorUsed.Add(refreshOverlap)) {
+		fork, window := t.Superseded, g.overlap(d, own)
+		if fork && !t.SuccessorUsed.IsZero() && !now.Before(t.SuccessorUsed.Add(window)) {
 			reused = true
 			tx.Delete()
 			return nil
@@ -177,6 +179,15 @@ func (s *Server) refresh(c Client, f form) (*tokenResponse, error) {
 		// to sign in again.
 		next := Token{Kind: RefreshToken, Scope: t.Scope, Parent: d, Expires: t.Expires}
 		answer = s.issue(tx, narrowed(t.Scope, f.get("scope")), next, now)
+		fresh := digest(answer.RefreshToken)
+		changed := false
+		if own && !fork {
+			g.ownUsed(d)
+			changed = true
+		}
+		if nt, ok := tx.Token(fresh); g.branched(d, fresh, fork, window, now, nt.Expires) && ok || changed {
+			tx.SetGrant(g)
+		}
 		return nil
 	})
 	return s.settle(id, answer, reused, err)

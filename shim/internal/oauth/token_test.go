@@ -255,7 +255,7 @@ func TestT08Rotation(t *testing.T) {
 		_, second := c.mustRenew(c.refresh)
 		_, fork := c.mustRenew(c.refresh)
 		_, third := c.mustRenew(second) // the successor's first use
-		time.Sleep(5*time.Minute - time.Second)
+		time.Sleep(refreshOverlap - time.Second)
 		access, late := c.mustRenew(c.refresh)
 		c.wantCall(access, http.StatusOK)
 		for name, token := range map[string]string{"other fork": fork, "late fork": late, "newest": third} {
@@ -302,7 +302,7 @@ func TestT09Reuse(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer a.Release()
-		time.Sleep(5 * time.Minute)
+		time.Sleep(refreshOverlap)
 		wantError(t, (&session{f, f.pub, f.client("https://other.example/"), "", ""}).renew(c.refresh), http.StatusBadRequest, "invalid_grant")
 		c.wantCall(access, http.StatusOK) // another client's attempt ends nothing
 

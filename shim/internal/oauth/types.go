@@ -37,6 +37,14 @@ type Grant struct {
 	Created      time.Time
 	LastUsed     time.Time
 	CodeRedeemed bool // false until the code was exchanged
+
+	// Branches are the chains of refresh tokens, if there are several.
+	Branches []Branch
+	// InTwoPlaces is since when two of them have been in use, or zero.
+	InTwoPlaces time.Time
+	// OwnUsed are the last refresh tokens whose first use came from our own OS
+	// user, as the kernel showed.
+	OwnUsed []Digest
 }
 
 // DocumentID is the URL of the document that described the client, or "".

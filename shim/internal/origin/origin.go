@@ -84,6 +84,7 @@ func NewPublic(cfg Config, u *url.URL, addrHeader string) *Origin {
 	o.sign.Store(&sign{header: addrHeader, apart: addrHeader != ""})
 	o.Server = cfg.NewServer(u.Scheme + "://" + host)
 	o.Server.SoleEndpoint = nil // the number of endpoints is private
+	o.Server.OwnUser = nil      // a tunnel of the owner's is a process of the owner's too
 	o.Server.From = o.From
 	o.Server.Trusted = Trust
 	o.init()

@@ -50,6 +50,10 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
+// IsSameUser reports whether the kernel shows that r comes from a process of our
+// own OS user. It is false where the system cannot tell.
+func IsSameUser(r *http.Request) bool { return ChecksUser() && RequireSameUser(r) == nil }
+
 // RequireSameUser rejects r unless it comes from a process of our own OS user.
 // An unknown connection is rejected too.
 func RequireSameUser(r *http.Request) error {

@@ -74,6 +74,7 @@ type GrantRow struct {
 	ID, Client        string
 	Claim             string // what the client calls itself, if it is known by its host
 	ReturnsTo         string // where its answer went
+	TwoPlaces         string // the day since when two parties use it; "" if one does
 	Created, LastUsed string
 	Credential        string      // label of the key that it uses
 	How               *AttemptRow // it came to be connected; nil if that is not known

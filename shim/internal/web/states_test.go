@@ -150,7 +150,7 @@ func homeStates() []state {
 		MCPURL: mcpURL(local, "k3v9x2m7q4ab"), LocalMCPURL: mcpURL(local, "k3v9x2m7q4ab"), State: "ok", Header: "Authorization: Bearer \u2026",
 		Credentials: []CredentialRow{{ID: "c1", Label: "key 1", State: "ok"}},
 		Grants: []GrantRow{
-			{ID: "g1", Client: "Claude Code", ReturnsTo: "an app on this computer", Created: "12 Nov 2026", LastUsed: "2 minutes ago", Credential: "key 1"},
+			{ID: "g1", Client: "Claude Code", ReturnsTo: "an app on this computer", TwoPlaces: "12 November 2026", Created: "12 Nov 2026", LastUsed: "2 minutes ago", Credential: "key 1"},
 			{ID: "g2", Client: "Cursor", ReturnsTo: "an app on the other device (a link that starts with cursor:)", Created: "yesterday"},
 		},
 		Created: "12 Nov 2026", LastUsed: "2 minutes ago",
@@ -168,7 +168,7 @@ func homeStates() []state {
 	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", ReturnsTo: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)
 	bad := EndpointRow{Slug: hostile, Name: hostile, UpstreamHost: hostile, UpstreamURL: hostile, MCPURL: hostile, LocalMCPURL: hostile + "2",
 		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile, hostile}},
-		Grants: []GrantRow{{hostile, hostile, hostile, hostile, hostile, hostile, hostile, &hostileAttempt}}, Created: hostile, LastUsed: hostile}
+		Grants: []GrantRow{{hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, &hostileAttempt}}, Created: hostile, LastUsed: hostile}
 	return []state{
 		{"home-empty", base},
 		{"home-first", home(func(h *Home) { h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain} })},

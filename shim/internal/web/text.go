@@ -243,6 +243,7 @@ var text = map[string]string{
 	"card.grant.since":       "connected %s",
 	"card.used":              "last used %s",
 	"card.unused":            "not used yet",
+	"card.places":            "Used from two places since %s. If you don't know why, disconnect it.",
 	"card.revoke":            "Disconnect",
 	"card.revoke.label":      "Disconnect %s",
 	"card.created":           "Added %s",

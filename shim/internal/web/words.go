@@ -18,6 +18,9 @@ func ShownKeychain(k api.Keychain) Keychain {
 	return shown
 }
 
+// Day names the day of a time.
+func Day(t time.Time) string { return t.Local().Format("2 January 2006") }
+
 // Ago says how long ago something was, as a person would.
 func Ago(t time.Time) string {
 	d := time.Since(t)
@@ -32,7 +35,7 @@ func Ago(t time.Time) string {
 	case d < 30*24*time.Hour:
 		n, unit = int(d/(24*time.Hour)), "day"
 	default:
-		return "on " + t.Format("2 January 2006")
+		return "on " + Day(t)
 	}
 	if n != 1 {
 		unit += "s"

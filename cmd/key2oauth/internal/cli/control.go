@@ -70,6 +70,10 @@ func (p *Program) StatusCommand() *cobra.Command {
 		if s.Struck > 0 {
 			rows = append(rows, []string{"repeated keys", fmt.Sprintf("in %d answers of servers; apps got asterisks in their place", s.Struck)})
 		}
+		for _, p := range s.TwoPlaces {
+			rows = append(rows, []string{"two places", fmt.Sprintf("%s has been used from two places since %s. If you don't know why, end it with: key2oauth disconnect %s",
+				p.App, p.Since.Local().Format("2 January 2006"), p.Grant)})
+		}
 		for _, r := range s.Pending {
 			waits := "is waiting at " + r.URL
 			if r.Asked {
