@@ -27,8 +27,8 @@
 //
 // A tool call: a listener, origin (host, page origin, slug), calls (token, pause
 // switch, key), proxy (headers in, stream out), upstream (the key goes on, the
-// address is checked at dial). As it ends: activity, timeline and the state of
-// the key.
+// address is checked at dial). The answer passes guard on its way back. As it
+// ends: activity, timeline and the state of the key.
 //
 // A pasted key: the consent form comes to signin, through owner's checks. It asks
 // control to try the key, which is trial's, over the same upstream client; then

@@ -10,11 +10,11 @@ import (
 // stands. So only these are looked at, and for most of them a bit in a table
 // says that they belong to no form.
 type finder struct {
-	forms             []string
+	forms             []string // sorted
 	shortest, longest int
 	stride            int
 	maybe             [filterBits / 64]uint64 // a bit for the hash of each gram
-	heads             []uint32                // hash -> index of an entry, plus 1
+	heads             []uint16                // hash -> index of an entry, plus 1
 	shift             int
 	entries           []entry
 }
@@ -24,15 +24,16 @@ const (
 	filterBits = 1 << 16
 	// maxStride bounds the entries. A longer stride saves nothing that can be
 	// measured.
-	maxStride = 64
+	maxStride  = 64
+	maxEntries = 1 << 16
 )
 
-// An entry is a place near the beginning of a form.
+// An entry is a place near the beginning of some forms that begin alike.
 type entry struct {
-	gram   uint32
-	form   uint32
-	offset uint32 // of gram in the form
-	next   uint32 // index of an entry with the same head, plus 1
+	gram     uint32
+	from, to uint32 // the forms
+	offset   uint16 // of gram in them
+	next     uint16 // index of an entry with the same head, plus 1
 }
 
 // A span is a part of a text.
@@ -47,20 +48,33 @@ func (f *finder) init(forms []string) {
 	// A form that begins right after one place that is looked at, at worst, has
 	// its first stride bytes and the gram that begins with the last of them.
 	f.stride = min(f.shortest-gramLength+1, maxStride)
-	f.shift = 32 - bits.Len(uint(len(forms)*f.stride))
-	f.heads = make([]uint32, 1<<(32-f.shift))
-	f.entries = make([]entry, 0, len(forms)*f.stride)
+	var groups []span // of forms that begin alike
 	for i, form := range forms {
+		if i == 0 || form[:f.beginning()] != forms[i-1][:f.beginning()] {
+			groups = append(groups, span{i, i})
+		}
+		groups[len(groups)-1].to = i + 1
+	}
+	for len(groups)*f.stride >= maxEntries && f.stride > 1 {
+		f.stride /= 2
+	}
+	f.shift = 32 - bits.Len(uint(len(groups)*f.stride))
+	f.heads = make([]uint16, 1<<(32-f.shift))
+	f.entries = make([]entry, 0, len(groups)*f.stride)
+	for _, g := range groups {
 		for at := range f.stride {
-			gram := binary.LittleEndian.Uint32([]byte(form[at : at+gramLength]))
+			gram := binary.LittleEndian.Uint32([]byte(forms[g.from][at : at+gramLength]))
 			h := hash(gram)
 			f.maybe[h>>22] |= 1 << (h >> 16 & 63)
 			head := &f.heads[h>>f.shift]
-			f.entries = append(f.entries, entry{gram, uint32(i), uint32(at), *head})
-			*head = uint32(len(f.entries))
+			f.entries = append(f.entries, entry{gram, uint32(g.from), uint32(g.to), uint16(at), *head})
+			*head = uint16(len(f.entries))
 		}
 	}
 }
+
+// beginning is how much of a form the places cover that are looked at.
+func (f *finder) beginning() int { return f.stride + gramLength - 1 }
 
 // hash spreads a gram over 32 bits, the upper ones best (Knuth, The Art of
 // Computer Programming, Section 6.4).
@@ -82,13 +96,14 @@ func (f *finder) find(spans []span, p []byte) []span {
 func (f *finder) look(spans []span, p []byte, at int, gram uint32) []span {
 	for i := f.heads[hash(gram)>>f.shift]; i != 0; i = f.entries[i-1].next {
 		e := &f.entries[i-1]
-		if e.gram != gram {
+		from := at - int(e.offset)
+		if e.gram != gram || from < 0 {
 			continue
 		}
-		form := f.forms[e.form]
-		from := at - int(e.offset)
-		if to := from + len(form); from >= 0 && to <= len(p) && string(p[from:to]) == form {
-			spans = append(spans, span{from, to})
+		for _, form := range f.forms[e.from:e.to] {
+			if to := from + len(form); to <= len(p) && string(p[from:to]) == form {
+				spans = append(spans, span{from, to})
+			}
 		}
 	}
 	return spans

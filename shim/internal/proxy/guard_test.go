@@ -126,6 +126,20 @@ var leaky = map[string]func(w http.ResponseWriter, r *http.Request, leak string)
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, "{}")
 	},
+	"part": func(w http.ResponseWriter, _ *http.Request, leak string) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Range", "bytes 10-100/1000")
+		w.WriteHeader(http.StatusPartialContent)
+		io.WriteString(w, "x"+leak)
+	},
+	"no content": func(w http.ResponseWriter, _ *http.Request, leak string) {
+		w.Header().Set("X-Request-Id", leak)
+		w.WriteHeader(http.StatusNoContent)
+	},
+	"not modified": func(w http.ResponseWriter, _ *http.Request, leak string) {
+		w.Header().Set("X-Request-Id", leak)
+		w.WriteHeader(http.StatusNotModified)
+	},
 	"redirect": func(w http.ResponseWriter, _ *http.Request, leak string) {
 		w.Header().Set("Location", "https://elsewhere.example/"+url.PathEscape(leak))
 		w.WriteHeader(http.StatusPermanentRedirect)

@@ -237,3 +237,29 @@ func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }
+
+// FuzzCodings: any bytes in any codings are an answer or an error, within
+// bounded memory, and what was compressed comes back as it was.
+func FuzzCodings(f *testing.F) {
+	for _, kind := range []string{"gzip", "zlib", "flate", "br"} {
+		f.Add([]byte(pack(kind, packedText)), uint8(len(kind)), false)
+		f.Add([]byte(packedText), uint8(len(kind)), true)
+	}
+	kinds, names := []string{"gzip", "zlib", "flate", "br"}, []string{"gzip", "deflate", "deflate", "br"}
+	f.Fuzz(func(t *testing.T, body []byte, order uint8, packed bool) {
+		var applied, said []string
+		for n := order; n > 0 && len(said) < maxCodings; n /= 4 {
+			applied, said = append(applied, kinds[n%4]), append(said, names[n%4])
+		}
+		text := string(body)
+		if packed {
+			text = pack(strings.Join(applied, " "), text)
+		}
+		resp := &http.Response{Header: http.Header{"Content-Encoding": said}, Body: io.NopCloser(strings.NewReader(text)), ContentLength: -1}
+		decode(resp)
+		got, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		if packed && (err != nil || string(got) != string(body)) {
+			t.Errorf("%q in %q came back as %q, %v", body, applied, got, err)
+		}
+	})
+}
