@@ -65,6 +65,20 @@ func Belongings(dir string) []string {
 	return all
 }
 
+// Backup writes the state of a data folder that no Shim uses to a file.
+func Backup(dir, file string) error { return vault.Backup(dir, file) }
+
+// Restore puts a backup in the place of the state of a data folder that no Shim
+// uses. All sign-ins end, unless keepApps says otherwise: a backup does not know
+// which apps were disconnected since. kept names what was there before; "" if
+// there was nothing.
+func Restore(dir, file string, keepApps bool) (kept string, err error) {
+	return vault.Restore(dir, file, keepApps)
+}
+
+// HasState reports whether there is a state in a data folder.
+func HasState(dir string) bool { return vault.Exists(dir) }
+
 // DeleteEverything deletes what a Shim that does not run has kept in a data
 // folder: state, keys, the admin token, and the master key wherever this folder
 // has it. What other folders use stays. helper is as in Config. left says in

@@ -90,7 +90,7 @@ to the Key2OAuth that is running on the same data folder.`,
 	add(groupApp, p.serveCommand(), p.OpenCommand(), p.StatusCommand(), p.DoctorCommand(), p.PauseCommand(), p.ResumeCommand(), p.QuitCommand(), p.TunnelCommand(), p.demoCommand())
 	add(groupServers, p.AddCommand(), p.ListCommand(), p.URLCommand(), p.KeyCommand(), p.RemoveCommand())
 	add(groupGrants, p.GrantsCommand(), p.DisconnectCommand())
-	add(groupAbout, p.TokenCommand(), p.deleteCommand(), p.versionCommand())
+	add(groupAbout, p.TokenCommand(), p.backupCommand(), p.restoreCommand(), p.deleteCommand(), p.versionCommand())
 	root.AddCommand(p.keychainHelperCommand(), p.ManualCommand())
 	root.AddCommand(p.InstallerCommands()...)
 	root.SetHelpCommand(helpCommand(root))

@@ -51,3 +51,10 @@ const (
 	LogWarn  = "warn"
 	LogError = "error"
 )
+
+// A Backup is the body of POST /api/backup, which takes the admin token alone:
+// it writes everything that is saved, without the encryption key, to a file.
+type Backup struct {
+	File    string `json:"file"`              // its full path
+	Replace bool   `json:"replace,omitempty"` // a file of that name
+}

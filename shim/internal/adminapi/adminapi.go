@@ -65,6 +65,7 @@ func (a *API) Routes(m *http.ServeMux) {
 	route("POST /api/quit", a.quit)
 	route("POST /api/open", a.cfg.Owner.Token(a.open))
 	route("GET /api/export", a.export)
+	route("POST /api/backup", a.cfg.Owner.Token(a.backup))
 	route("POST /api/import", a.importFile)
 	route("DELETE /api/everything", a.cfg.Owner.Token(a.deleteEverything))
 	route("GET /api/settings", a.settings)

@@ -41,3 +41,16 @@ func (a *API) importFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	return httpx.WriteJSON(w, http.StatusOK, answer)
 }
+
+// backup is for whoever holds the token: it writes a file.
+func (a *API) backup(w http.ResponseWriter, r *http.Request) error {
+	var in api.Backup
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	if err := a.cfg.Control.Backup(in.File, in.Replace); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

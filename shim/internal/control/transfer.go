@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
@@ -25,6 +29,22 @@ func (c *Control) Export() ([]byte, error) {
 	enc.SetIndent("", "  ")
 	err := enc.Encode(endpoint.NewExport(c.cfg.Vault.Endpoints()))
 	return b.Bytes(), err
+}
+
+// Backup writes everything that is saved to a file, without the encryption key. It
+// replaces a file of that name only if it may.
+func (c *Control) Backup(file string, replace bool) error {
+	if !filepath.IsAbs(file) {
+		return problem.Invalid("file", problem.Sentence(web.TextBackupPath))
+	}
+	if _, err := os.Lstat(file); err == nil && !replace {
+		return httpx.New(http.StatusConflict, web.TextBackupExists)
+	}
+	err := c.cfg.Vault.Backup(file)
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return &httpx.Error{Status: http.StatusBadRequest, Msg: fmt.Sprintf(web.TextBackupFailed, e.Err), Err: err}
+	}
+	return c.Explain(err)
 }
 
 // An ImportPlan is what an import adds and what it leaves out.

@@ -37,7 +37,7 @@ func readKeyFile(path string, log *slog.Logger) (*MasterKey, error) {
 	m, err := parseMasterKey(strings.TrimSpace(string(b)))
 	if err != nil {
 		return nil, &datadir.Error{Path: path, Err: err, Words: path + " is damaged: " + err.Error() +
-			". Restore it from a backup. If you move it away, you have to paste every API key again"}
+			". Put your own copy of this file back; key2oauth backup does not contain it. If you move it away, you have to paste every API key again"}
 	}
 	return m, nil
 }

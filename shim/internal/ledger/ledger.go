@@ -8,6 +8,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -133,4 +134,20 @@ func Heal(tx *bbolt.Tx, e *statefile.RecordError) error {
 		return countAllGranted(tx)
 	}
 	return tx.Bucket([]byte(e.Bucket)).Delete([]byte(e.Key))
+}
+
+// EndAll deletes all grants with their tokens and timelines.
+func EndAll(tx *bbolt.Tx) error {
+	for _, b := range Buckets {
+		if bytes.Equal(b.Name, bucketCalls) || tx.Bucket(b.Name) == nil {
+			continue
+		}
+		if err := tx.DeleteBucket(b.Name); err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucket(b.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -20,9 +22,10 @@ import (
 // Copies of a file lie beside it. Their names begin with that of the file, and
 // go on with why there is a copy.
 const (
-	beforeSchema = ".before-schema-"
-	beforeRepair = ".before-repair-"
-	daily        = ".daily-"
+	beforeSchema  = ".before-schema-"
+	beforeRepair  = ".before-repair-"
+	beforeRestore = ".before-restore-"
+	daily         = ".daily-"
 )
 
 // keptCopies is how many copies of each kind are kept.
@@ -30,7 +33,9 @@ const keptCopies = 3
 
 // Copies lists the copies beside the file at path, the oldest of each kind
 // first.
-func Copies(path string) []string { return copiesOf(path, beforeSchema, beforeRepair, daily) }
+func Copies(path string) []string {
+	return copiesOf(path, beforeSchema, beforeRepair, beforeRestore, daily)
+}
 
 func copiesOf(path string, kinds ...string) []string {
 	entries, _ := os.ReadDir(filepath.Dir(path))
@@ -186,4 +191,93 @@ func copyRecord(to *bbolt.Bucket, name, key, record []byte) error {
 		return err
 	}
 	return to.Put(key, record)
+}
+
+// KeepDaily makes a copy beside the file if the last one is a day old. A file in
+// which something was found to be damaged is not copied, so that the copies from
+// before stay.
+func (f *File) KeepDaily() error {
+	now := f.cfg.Now().UTC()
+	f.using.RLock()
+	defer f.using.RUnlock()
+	if err := f.usable(); err != nil || !f.lasting {
+		return err
+	}
+	if all := copiesOf(f.path, daily); len(all) > 0 {
+		info, err := os.Stat(all[len(all)-1])
+		if err == nil && now.Sub(info.ModTime()) < 24*time.Hour && now.After(info.ModTime()) {
+			return nil
+		}
+	}
+	if f.anyDamage() {
+		return nil
+	}
+	return keepCopy(f.db, f.path, daily, now.Format("20060102-150405"))
+}
+
+// CopyTo writes what the file holds now to a file that nobody has open. It is
+// complete and durable when CopyTo returns nil, and as it was before otherwise.
+func (f *File) CopyTo(name string) error {
+	f.using.RLock()
+	defer f.using.RUnlock()
+	if err := f.usable(); err != nil {
+		return err
+	}
+	return f.judge(writeCopy(f.db, name))
+}
+
+// Copy is CopyTo for a file that nobody has open.
+func Copy(path, name string, layout Layout) error {
+	db, err := openDB(path, access{readOnly: true})
+	if err != nil {
+		return explain(path, err)
+	}
+	c := &Config{Layout: layout, CloseWithin: closeWithin}
+	defer c.closeDB(db)
+	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil && !errors.Is(err, errDisorder) {
+		return explain(path, err)
+	}
+	return writeCopy(db, name)
+}
+
+// Restore puts a copy of the file at from, brought up to date and changed by
+// edit, in the place of the file at path, which nobody has open. What was there
+// is kept beside it; kept is its name, or "".
+func Restore(path, from string, cfg Config, edit func(tx *bbolt.Tx) error) (kept string, err error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.CloseWithin <= 0 {
+		cfg.CloseWithin = closeWithin
+	}
+	next := path + nextSuffix
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if err := Copy(from, next, cfg.Layout); err != nil {
+		return "", err
+	}
+	db, err := openDB(next, access{})
+	if err == nil {
+		err = guard(nil, func() error {
+			return errors.Join(cfg.Layout.migrate(db), db.Update(edit), db.Sync())
+		})
+		err = errors.Join(err, cfg.closeDB(db))
+	}
+	if err == nil {
+		err = Peek(next, cfg.Layout, func(*bbolt.Tx) error { return nil })
+	}
+	if err != nil {
+		os.Remove(next)
+		return "", err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		kept = path + beforeRestore + time.Now().UTC().Format("20060102-150405")
+		if err := os.Rename(path, kept); err != nil {
+			os.Remove(next)
+			return "", err
+		}
+		dropCopies(path, beforeRestore)
+	}
+	return kept, atomicfile.Rename(next, path)
 }

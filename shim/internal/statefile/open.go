@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -37,11 +38,25 @@ func explain(path string, err error) error {
 	case errors.Is(err, berrors.ErrTimeout):
 		words = fmt.Sprintf("%s is in use by another Key2OAuth; quit that one, or name another folder with --data-dir", path)
 	case isDamage(err):
-		words = fmt.Sprintf("%s is damaged (%v); restore it from a backup, or move it away to start fresh", path, err)
+		words = fmt.Sprintf("%s is damaged (%v); restore a backup with: key2oauth restore %s; or move it away to start fresh", path, err, newestCopy(path))
 	default:
 		return datadir.Explain(path, err)
 	}
 	return &datadir.Error{Path: path, Words: words, Err: err}
+}
+
+// newestCopy names the newest copy beside the file at path, for a command line.
+func newestCopy(path string) string {
+	newest, at := "FILE", time.Time{}
+	for _, name := range Copies(path) {
+		if info, err := os.Stat(name); err == nil && info.ModTime().After(at) {
+			newest, at = name, info.ModTime()
+		}
+	}
+	if strings.ContainsAny(newest, " '\"$\\") {
+		return strconv.Quote(newest)
+	}
+	return newest
 }
 
 func isDamage(err error) bool {

@@ -156,6 +156,12 @@ func (f *File) Damaged() []*RecordError {
 	return all
 }
 
+func (f *File) anyDamage() bool {
+	f.found.mu.Lock()
+	defer f.found.mu.Unlock()
+	return len(f.found.records) > 0
+}
+
 // stillDamaged reports whether a record is there, and damaged.
 func stillDamaged(tx *bbolt.Tx, e *RecordError) bool {
 	b := tx.Bucket([]byte(e.Bucket))

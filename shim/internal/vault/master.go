@@ -94,23 +94,37 @@ func (v *Vault) Start(ctx context.Context) {
 	v.running.Go(func() { v.tend(ctx) })
 }
 
-// tendEvery is how often the file is searched for damage.
+// tendEvery is how often the file is searched for damage, and copied.
 const tendEvery = 24 * time.Hour
+
+// keepDaily makes a copy of the file, once a day.
+func (v *Vault) keepDaily() {
+	if err := v.file.KeepDaily(); err != nil {
+		v.log.Warn("no copy of the state was made", "err", err)
+	}
+}
 
 // itemEvery is how often the keychain is asked whether it still has its item.
 const itemEvery = 10 * time.Minute
 
 // tend looks after the file until ctx ends.
 func (v *Vault) tend(ctx context.Context) {
+	copies := time.NewTicker(time.Hour)
+	defer copies.Stop()
 	every, look, item := time.NewTicker(tendEvery), time.NewTicker(2*v.cfg.PollEvery), time.NewTicker(itemEvery)
 	defer every.Stop()
 	defer look.Stop()
 	defer item.Stop()
 	v.scrub()
+	if v.existed {
+		v.keepDaily()
+	}
 	for {
 		select {
 		case <-every.C:
 			v.scrub()
+		case <-copies.C:
+			v.keepDaily()
 		case <-look.C:
 			if err := v.file.LookAfter(); err != nil {
 				v.log.Debug("the state file is not in its place", "err", err)

@@ -78,6 +78,8 @@ type Vault struct {
 	log  *slog.Logger
 	path string // of state.db
 
+	existed bool // state.db was there before this run
+
 	// The maps below mu change only in a transaction of file, of which there is
 	// one at a time, so a transaction may read them without mu. Locks are taken
 	// in this order: the file's, mu, the keychain's.
@@ -184,6 +186,7 @@ func Open(cfg Config) (*Vault, error) {
 func (v *Vault) openState() (temporary bool, err error) {
 	_, err = os.Lstat(v.path)
 	fresh := errors.Is(err, os.ErrNotExist)
+	v.existed = !fresh
 	path := v.path
 	inKeychain := v.cfg.Mode == keychain.ModeOS || v.cfg.Mode == ""
 	if v.cfg.Mode == keychain.ModeMemory || inKeychain && fresh && keychain.MayBeMissing {

@@ -1,0 +1,80 @@
+package vault
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/datadir"
+	"github.com/key2oauth/key2oauth/shim/internal/ledger"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+)
+
+// Backup writes what the state holds now to a file. It is complete and durable
+// when Backup returns nil. It has no master key in it.
+func (v *Vault) Backup(name string) error {
+	v.Flush()
+	return unavailable(v.file.CopyTo(name))
+}
+
+// Backup writes the state of a data folder that is not open to a file, as the
+// method does.
+func Backup(dir, name string) error {
+	path := filepath.Join(dir, stateFile)
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return &datadir.Error{Path: path, Err: err, Words: fmt.Sprintf("there is nothing to back up in %s", dir)}
+	}
+	return datadir.Explain(name, statefile.Copy(path, name, layout))
+}
+
+// Restore puts a backup in the place of the state of a data folder that is not
+// open. kept names what was there before, and was kept; "" if there was nothing.
+//
+// A backup knows nothing of what happened since: apps that were disconnected
+// would be connected again, refresh tokens that were replaced would be good
+// again, and browsers that were signed out would be signed in. So all sign-ins
+// end, unless keepApps says otherwise.
+func Restore(dir, from string, keepApps bool) (kept string, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", datadir.Explain(dir, err)
+	}
+	path := filepath.Join(dir, stateFile)
+	kept, err = statefile.Restore(path, from, statefile.Config{Layout: layout}, func(tx *bbolt.Tx) error {
+		if err := emptyBucket(tx, bucketSessions); err != nil || keepApps {
+			return err
+		}
+		return endAll(tx)
+	})
+	return kept, datadir.Explain(path, err)
+}
+
+// endAll ends all grants, with what belongs to them alone.
+func endAll(tx *bbolt.Tx) error {
+	var own []string
+	err := statefile.Each(tx, bucketCreds, func(r credentialRecord) error {
+		if r.Grant != "" {
+			own = append(own, r.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range own {
+		if err := errors.Join(tx.Bucket(bucketCreds).Delete([]byte(id)), tx.Bucket(bucketSealed).Delete(sealedKey(kindKey, id))); err != nil {
+			return err
+		}
+	}
+	return ledger.EndAll(tx)
+}
+
+func emptyBucket(tx *bbolt.Tx, name []byte) error {
+	if err := tx.DeleteBucket(name); err != nil {
+		return err
+	}
+	_, err := tx.CreateBucket(name)
+	return err
+}
