@@ -39,15 +39,23 @@ type keyState struct {
 	tells    bool          // the last probe would have noticed a wrong key
 	probeEnd chan struct{} // closed when the probe under way ends; nil if none
 	strikes  int
-	method   string // that the last strike answered
+	method   string    // that the last strike answered
+	doubted  time.Time // the last 401 in a session
+}
+
+// A strike is a 401 that may count.
+type strike struct {
+	method  string    // noStrike if it does not
+	session bool      // it was in a session,
+	given   time.Time // which the upstream gave then; zero if that is not known
 }
 
 // noStrike, as the method, is for answers that do not count as strikes.
 const noStrike = ""
 
-// dead reports whether a 401 to method means that the key is dead. It waits
-// for a probe, but not longer than ctx.
-func (k *keys) dead(ctx context.Context, credential, method string, t *upstream.Target) bool {
+// dead reports whether a 401 means that the key is dead. It waits for a probe,
+// but not longer than ctx.
+func (k *keys) dead(ctx context.Context, credential string, x strike, t *upstream.Target) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.state(credential, t)
@@ -57,15 +65,24 @@ func (k *keys) dead(ctx context.Context, credential, method string, t *upstream.
 	if s.rejected {
 		return true
 	}
-	if s.tells || method == noStrike {
+	if s.tells || x.method == noStrike || x.session && !s.again(x) {
 		return false
 	}
 	if s.strikes == 0 {
 		k.strikers.Add(1)
 	}
 	s.strikes++
-	s.method = method
+	s.method = x.method
 	return s.strikes >= strikes
+}
+
+// again reports whether a 401 in a session counts. One in a session that the
+// upstream gave before it last answered 401 may only mean that it has forgotten
+// that session.
+func (s *keyState) again(x strike) bool {
+	last := s.doubted
+	s.doubted = time.Now()
+	return !last.IsZero() && x.given.After(last)
 }
 
 // probed waits until the last probe of s is not older than probeEvery, and
@@ -154,12 +171,15 @@ func (a *activeCall) confirm() bool {
 		a.confirmed = true // a probe said so before; the upstream counts each failed sign-in
 		return true
 	}
-	method := noStrike
-	if a.in.Method == http.MethodPost && !a.inSession() {
+	x := strike{method: noStrike, session: a.inSession()}
+	if a.in.Method == http.MethodPost {
 		first, _, _, _ := a.names()
-		method = bounded(first.method)
+		x.method = bounded(first.method)
 	}
-	a.confirmed = a.proxy.keys.dead(a, a.call.CredentialID, method, a.call.Upstream)
+	if x.session {
+		x.given = a.proxy.sessions.given(a.call.Slug, a.in.Header[sessionHeader][0])
+	}
+	a.confirmed = a.proxy.keys.dead(a, a.call.CredentialID, x, a.call.Upstream)
 	return a.confirmed
 }
 

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -227,5 +229,59 @@ func TestP08Retry(t *testing.T) {
 				t.Errorf("got %d probes, want %d", n, tt.probes)
 			}
 		})
+	}
+}
+
+// An upstream with sessions that asks for the key in tools/call alone: each 401
+// begins a new session, in which the next one comes. That ends, but sessions
+// that were lost in a restart do not end it.
+func TestP08StrikesInSessions(t *testing.T) {
+	var n atomic.Int64
+	var refuse atomic.Bool
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		switch {
+		case strings.Contains(string(b), `"initialize"`):
+			answerWith(200, "application/json", "{}", "Mcp-Session-Id", fmt.Sprint("s", n.Add(1)))(w, r)
+		case refuse.Load():
+			answerWith(401, "", "")(w, r)
+		default:
+			answerWith(200, "application/json", "{}")(w, r)
+		}
+	})
+	b := newBench(t, o.URL+"/mcp")
+	open := func() string {
+		t.Helper()
+		res, _ := b.post(t, `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}`)
+		return res.Header.Get("Mcp-Session-Id")
+	}
+	call := func(session string) (int, bool) {
+		t.Helper()
+		res, body := b.post(t, callBody, "Mcp-Session-Id", session)
+		return res.StatusCode, strings.Contains(body, deadWords)
+	}
+	var lost []string
+	for range 8 {
+		lost = append(lost, open())
+	}
+	refuse.Store(true)
+	for _, s := range append(lost, lost...) {
+		if status, dead := call(s); status != 404 || dead {
+			t.Errorf("a lost session: got %d, dead %v", status, dead)
+		}
+	}
+	refuse.Store(false)
+	if status, _ := call(open()); status != 200 {
+		t.Errorf("a new session: got %d", status)
+	}
+	refuse.Store(true)
+	var got []bool
+	for range strikes + 1 {
+		_, dead := call(open())
+		got = append(got, dead)
+	}
+	// All were given after the last 401, so each counts.
+	if want := []bool{false, false, true, true}; !slices.Equal(got, want) {
+		t.Errorf("calls in sessions of their own found the key dead: %v, want %v", got, want)
 	}
 }

@@ -180,32 +180,32 @@ func TestKeys(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				if !k.dead(ctx, "c", "m", one) {
+				if !k.dead(ctx, "c", strike{method: "m"}, one) {
 					t.Error("got alive, want dead")
 				}
 			})
 		}
 		wg.Wait()
 		check("ten at once", true, true, 1)
-		check("soon after", k.dead(ctx, "c", "m", one), true, 1)
+		check("soon after", k.dead(ctx, "c", strike{method: "m"}, one), true, 1)
 		verdict.Store(false)
-		check("another key", k.dead(ctx, "c", "m", two), false, 2)
-		check("another credential", k.dead(ctx, "d", "m", one), false, 3)
+		check("another key", k.dead(ctx, "c", strike{method: "m"}, two), false, 2)
+		check("another credential", k.dead(ctx, "d", strike{method: "m"}, one), false, 3)
 		time.Sleep(probeEvery)
-		check("after 30 s", k.dead(ctx, "c", "m", two), false, 4)
+		check("after 30 s", k.dead(ctx, "c", strike{method: "m"}, two), false, 4)
 		k.clear("c", "initialize") // says nothing about m
-		check("third strike", k.dead(ctx, "c", "m", two), true, 4)
+		check("third strike", k.dead(ctx, "c", strike{method: "m"}, two), true, 4)
 		k.clear("c", "m")
-		check("after a success", k.dead(ctx, "c", "m", two), false, 4)
+		check("after a success", k.dead(ctx, "c", strike{method: "m"}, two), false, 4)
 		time.Sleep(probeEvery)
 		broken.Store(true)
-		check("probe without an answer", k.dead(ctx, "c", "m", two), false, 5)
+		check("probe without an answer", k.dead(ctx, "c", strike{method: "m"}, two), false, 5)
 
 		time.Sleep(probeEvery)
 		gone, cancel := context.WithCancel(ctx)
 		time.AfterFunc(100*time.Millisecond, cancel)
 		start := time.Now()
-		check("client that left", k.dead(gone, "c", "m", two), false, 6)
+		check("client that left", k.dead(gone, "c", strike{method: "m"}, two), false, 6)
 		if d := time.Since(start); d > 200*time.Millisecond {
 			t.Errorf("waited %v for the probe after the client had left", d)
 		}

@@ -38,6 +38,7 @@ type sessions struct {
 type session struct {
 	id    sessionID
 	grant string // "" if the upstream gave the same id to several
+	given time.Time
 	seen  time.Time
 }
 
@@ -79,16 +80,29 @@ func (s *sessions) remember(slug, value, grant string) {
 			have.grant = "" // the upstream does not tell its sessions apart
 		}
 		have.seen = time.Now()
+		have.given = have.seen
 		s.used.MoveToFront(e)
 		return
 	}
 	if s.known == nil {
 		s.known = map[sessionID]*list.Element{}
 	}
-	s.known[id] = s.used.PushFront(&session{id: id, grant: grant, seen: time.Now()})
+	now := time.Now()
+	s.known[id] = s.used.PushFront(&session{id: id, grant: grant, given: now, seen: now})
 	if s.used.Len() > maxSessions {
 		s.remove(s.used.Back())
 	}
+}
+
+// given returns when the upstream gave a session id; the zero time if that is not
+// known.
+func (s *sessions) given(slug, value string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.known[newSessionID(slug, value)]; ok {
+		return e.Value.(*session).given
+	}
+	return time.Time{}
 }
 
 // forget removes a session that has ended.

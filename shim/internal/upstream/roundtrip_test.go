@@ -708,3 +708,32 @@ func TestP10LostOrigin(t *testing.T) {
 		})
 	}
 }
+
+// FuzzRestore: a redirect is only ever taken for the origin that the owner
+// entered if it names the same host.
+func FuzzRestore(f *testing.F) {
+	f.Add("https://h:8443/mcp", "http://h/mcp/")
+	f.Add("http://h/mcp", "//u@h:80/x?y#z")
+	f.Add("https://[::1]/mcp", "http://[::1]:80/")
+	f.Fuzz(func(t *testing.T, entered, location string) {
+		own, err := url.Parse(entered)
+		if err != nil || own.Scheme != "https" && own.Scheme != "http" || own.Host == "" {
+			return
+		}
+		to, err := own.Parse(location)
+		if err != nil {
+			return
+		}
+		tg := &Target{URL: own}
+		got := restore(to, tg)
+		if sameOrigin(got, own) && !strings.EqualFold(to.Hostname(), own.Hostname()) {
+			t.Errorf("%s redirects to %s, which became %s", entered, location, got)
+		}
+		if got != to && (!sameOrigin(got, own) || got.EscapedPath() != to.EscapedPath() || got.RawQuery != to.RawQuery) {
+			t.Errorf("%s redirects to %s, which became %s", entered, location, got)
+		}
+		if strings.EqualFold(to.Scheme, "https") && own.Scheme == "http" && got != to {
+			t.Errorf("%s redirects to %s, which lost TLS: %s", entered, location, got)
+		}
+	})
+}

@@ -648,3 +648,20 @@ func TestAnnouncedTimeout(t *testing.T) {
 		}
 	}
 }
+
+// FuzzKeep: whatever a peer announces, a connection is idle for no longer than
+// we want, and for less time than any timeout that it announces.
+func FuzzKeep(f *testing.F) {
+	f.Add("timeout=5, max=100", "")
+	f.Add("timeout=1", "TIMEOUT = 3")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		const most = time.Minute
+		got := Keep(http.Header{"Keep-Alive": {a, b}}, most)
+		if got < 0 || got > most {
+			t.Errorf("Keep(%q, %q) = %v", a, b, got)
+		}
+		if alone, ok := timeout([]string{b}); ok && got > max(0, alone-early) {
+			t.Errorf("Keep(%q, %q) = %v, but the second says %v", a, b, got, alone)
+		}
+	})
+}
