@@ -6,7 +6,8 @@ import (
 )
 
 // Messages that handlers put into pages and answers. They stand here, and not
-// where they are used, so that all words for people are in one package.
+// where they are used, because the words of all pages belong together. The rooms
+// on the way of a call have catalogues of their own.
 const (
 	TextNoPage             = "There is no page at this address."
 	TextNeedOwner          = "This browser isn't signed in. Open Key2OAuth from its icon, or run: key2oauth open"
@@ -15,8 +16,6 @@ const (
 	TextMCPOnlyTitle       = "This address is for apps"
 	TextMCPOnly            = "This is an address for apps, not a web page. Paste it into your app as the address of a remote MCP server."
 	TextMCPOnlyNext        = "In Claude: Settings, Connectors, Add custom connector."
-	TextPausedCall         = "Key2OAuth is paused on its owner's computer. Calls go through again when it is resumed."
-	TextInternal           = "Something went wrong inside Key2OAuth. See its log for details."
 	TextDiskTrouble        = "Key2OAuth can't write to its data folder. The disk may be full. Nothing was changed. Free some space, then try again."
 	TextDiskUnsure         = "The change was made, but the disk reported an error at the end, so it may be lost if the computer loses power. Check the disk that holds Key2OAuth's data folder."
 	TextBackupPath         = "Name the file by its full path."
@@ -48,7 +47,7 @@ const (
 	TextTunnelOnline       = "Apps on the internet can reach this computer at %s."
 	TextTestPassed         = "The public address leads to this computer."
 	TextTestImpossible     = "The public address could not be tested: %s"
-	TextSendersMixed       = "Your tunnel doesn't say who sends a request. So all apps on the internet share one limit, and a stranger can slow down their sign-ins. Choose the program that runs your tunnel on the Internet page, or make it add X-Forwarded-For, then test it again."
+	TextSendersMixed       = "Your tunnel doesn't say who sends a request. So all apps on the internet share one limit, and a stranger can slow down their sign-ins. Choose the program that runs your tunnel on the Internet tab, or make it add X-Forwarded-For, then test it again."
 	TextTunnelTrouble      = "Apps on the internet can't connect right now."
 	TextStranded           = "Your public address has changed, and some apps still use the old one."
 	TextTunnelLocked       = "The ngrok authtoken is in your keychain, which is locked."
@@ -75,7 +74,6 @@ const (
 	TextLogLevelFixed      = "The log level can't be changed while the program runs."
 	TextNoLogin            = "Start at login can't be changed here."
 	TextLoginTrouble       = "Start at login could not be changed. Try your desktop's settings."
-	TextSignedOut          = "This browser is signed out of Key2OAuth."
 	TextFilledIn           = "Filled in from what you pasted. Check it, then press Add server."
 	TextChooseReplaced     = "Choose which key to replace."
 	TextKeySaved           = "The key is saved. %s"
@@ -88,11 +86,8 @@ const (
 	TextFormOld            = "This form is out of date or was sent from another page. Go back, reload the page and try again."
 	TextFormTorn           = "The form did not arrive completely. Go back and try again."
 	TextForeignForm        = "This request came from another page and was rejected. Open Key2OAuth's own page and try again."
-	TextForeignOrigin      = "Other sites' pages may not use this address."
 	TextOtherUser          = "Only the user who runs Key2OAuth can open this page. Open it in that user's browser."
 	TextOpenAt             = "Open this page at %s instead."
-	TextWrongHost          = "Key2OAuth does not serve this address."
-	TextNothingHere        = "There is nothing at this address."
 	TitleBadRequest        = "This sign-in request cannot be used"
 	TitleRequestOver       = "This request is over"
 	TitleNoEndpoints       = "Nothing to connect to"
