@@ -36,7 +36,7 @@ func (w Wish) Check() (Wish, error) {
 	raw := strings.TrimSpace(w.URL)
 	switch {
 	case raw == "" && w.Provider == ProviderExternal:
-		return w, &WishError{Err: errors.New("an external tunnel needs its public URL, as https://example.com")}
+		return w, &WishError{Err: errors.New("an external tunnel needs its public URL, such as https://mcp.example.com")}
 	case raw == "":
 		return w, nil
 	case !strings.Contains(raw, "://"):

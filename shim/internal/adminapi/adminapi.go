@@ -73,7 +73,7 @@ func (a *API) Routes(m *http.ServeMux) {
 	route("PUT /api/tunnel", a.putTunnel)
 	route("POST /api/tunnel/test", a.testTunnel)
 	m.Handle("/api/", httpx.Handle(a.cfg.Log, ShowError, func(http.ResponseWriter, *http.Request) error {
-		return httpx.New(http.StatusNotFound, "there is no such call")
+		return httpx.New(http.StatusNotFound, "the admin API has nothing at this path")
 	}))
 }
 

@@ -79,14 +79,14 @@ func (a *API) activity(w http.ResponseWriter, r *http.Request) error {
 	if v := in.Get("limit"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > maxCalls {
-			return httpx.New(http.StatusBadRequest, "limit is a number from 1 to "+strconv.Itoa(maxCalls)+"; use before to get more")
+			return httpx.New(http.StatusBadRequest, "limit must be a number from 1 to "+strconv.Itoa(maxCalls)+"; use before to get older calls")
 		}
 		q.Limit = n
 	}
 	if v := in.Get("before"); v != "" {
 		t, err := time.Parse(time.RFC3339Nano, v)
 		if err != nil {
-			return httpx.New(http.StatusBadRequest, "before is a time as the activity shows them, such as 2026-01-31T12:00:00Z")
+			return httpx.New(http.StatusBadRequest, "before must be a time, such as 2026-01-31T12:00:00Z")
 		}
 		q.Before = t
 	}

@@ -36,7 +36,7 @@ func badJSON(err error) error {
 		return httpx.New(http.StatusRequestEntityTooLarge, "the request is too long")
 	}
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return httpx.New(http.StatusBadRequest, fmt.Sprintf("%q has the wrong type: want a %s", t.Field, t.Type))
+		return httpx.New(http.StatusBadRequest, fmt.Sprintf("the field %q must be a %s", t.Field, t.Type))
 	}
 	if f, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return httpx.New(http.StatusBadRequest, "there is no field "+f)

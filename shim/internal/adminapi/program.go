@@ -77,7 +77,7 @@ func (a *API) examine(w http.ResponseWriter, r *http.Request) error {
 func (a *API) report(w http.ResponseWriter, _ *http.Request) error {
 	report, _ := a.cfg.Examinations.Report()
 	if report == nil {
-		return httpx.New(http.StatusNotFound, "nothing has been examined yet; POST here does it")
+		return httpx.New(http.StatusNotFound, "nothing has been checked yet; POST to this path checks everything")
 	}
 	return httpx.WriteJSON(w, http.StatusOK, report)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 func (a *API) create(w http.ResponseWriter, r *http.Request) error {
@@ -70,7 +71,7 @@ func (a *API) putKey(w http.ResponseWriter, r *http.Request) error {
 	if in.Credential == "" {
 		keys := a.cfg.Control.OwnerKeys(slug)
 		if len(keys) > 1 {
-			several := api.SeveralKeys{Error: "this endpoint has several keys; say which one to replace with \"credential\""}
+			several := api.SeveralKeys{Error: web.TextSeveralKeys}
 			for _, c := range keys {
 				several.Credentials = append(several.Credentials, api.Credential{ID: c.ID, Label: c.Label, State: string(c.State)})
 			}

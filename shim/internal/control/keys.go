@@ -26,7 +26,7 @@ func (c *Control) ReplaceKey(ctx context.Context, slug, credential, pasted strin
 	}
 	if credential != "" {
 		if cred, ok := c.cfg.Vault.Credential(credential); !ok || cred.Slug != slug {
-			return "", &problem.Field{Name: "credential", Err: httpx.New(http.StatusNotFound, "this endpoint has no such credential")}
+			return "", &problem.Field{Name: "credential", Err: errNoCredential}
 		}
 	}
 	key, err := endpoint.ParseKey(pasted, e.Header)
@@ -83,7 +83,7 @@ func (c *Control) OwnerKeys(slug string) []endpoint.Credential {
 	return slices.DeleteFunc(c.cfg.Vault.Credentials(slug), func(c endpoint.Credential) bool { return c.Grant != "" })
 }
 
-var errNoCredential = httpx.New(http.StatusNotFound, "this endpoint has no such credential")
+var errNoCredential = httpx.New(http.StatusNotFound, web.TextNoKey)
 
 // CredentialOf returns a credential of a server.
 func (c *Control) CredentialOf(slug, id string) (endpoint.Credential, error) {

@@ -155,7 +155,8 @@ func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err err
 	return note, c.Explain(err)
 }
 
-var ErrNoServer = httpx.New(http.StatusNotFound, "there is no such endpoint")
+// ErrNoServer is the answer about a server that is not there.
+var ErrNoServer = httpx.New(http.StatusNotFound, web.TextNoServer)
 
 // Remove deletes a server with its keys, and ends its connections.
 func (c *Control) Remove(slug string) error {

@@ -51,7 +51,7 @@ func Handle(log *slog.Logger, show func(http.ResponseWriter, *http.Request, *Err
 		e, ok := errors.AsType[*Error](err)
 		level := slog.LevelDebug
 		if !ok {
-			e, level = &Error{Status: http.StatusInternalServerError, Msg: "internal error; the log says more", Err: err}, slog.LevelError
+			e, level = &Error{Status: http.StatusInternalServerError, Msg: "Something went wrong inside Key2OAuth. See its log for details.", Err: err}, slog.LevelError
 		}
 		log.Log(r.Context(), level, "request failed",
 			"method", r.Method, "route", r.Pattern, "status", e.Status, "err", err)

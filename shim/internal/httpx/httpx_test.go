@@ -76,18 +76,18 @@ func TestHandle(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"a peer's mistake", &Error{Status: 400, Msg: "wrong", Err: errors.New("detail")}, 400, "wrong"},
-		{"our own", errors.New("detail"), 500, "internal error"},
+		{"a peer's mistake", &Error{Status: 400, Msg: "wrong", Err: errors.New("the cause")}, 400, "wrong"},
+		{"our own", errors.New("the cause"), 500, "Something went wrong"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			log.Reset()
 			w := httptest.NewRecorder()
 			Handle(l, show, func(http.ResponseWriter, *http.Request) error { return tt.err }).
 				ServeHTTP(w, httptest.NewRequest("GET", "/authorize?state=s3cret", nil))
-			if w.Code != tt.status || !strings.HasPrefix(w.Body.String(), tt.body) || strings.Contains(w.Body.String(), "detail") {
+			if w.Code != tt.status || !strings.HasPrefix(w.Body.String(), tt.body) || strings.Contains(w.Body.String(), "the cause") {
 				t.Errorf("got %d %q, want %d %q", w.Code, w.Body, tt.status, tt.body)
 			}
-			if !strings.Contains(log.String(), "detail") || strings.Contains(log.String(), "s3cret") {
+			if !strings.Contains(log.String(), "the cause") || strings.Contains(log.String(), "s3cret") {
 				t.Errorf("log: %s", &log)
 			}
 		})

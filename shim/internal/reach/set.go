@@ -44,7 +44,7 @@ func (r *Reach) Set(ctx context.Context, w tunnel.Wish) (api.TunnelStatus, error
 // check finds what is wrong with a wish before anything is changed.
 func (r *Reach) check(w tunnel.Wish) (tunnel.Wish, error) {
 	if r.supervisor == nil {
-		return w, httpx.New(http.StatusServiceUnavailable, "this program runs without a tunnel")
+		return w, httpx.New(http.StatusServiceUnavailable, "this program was built without a tunnel")
 	}
 	switch w.Provider {
 	case tunnel.ProviderOff, tunnel.ProviderNgrok, tunnel.ProviderExternal:
@@ -148,8 +148,8 @@ func (r *Reach) settle(ctx context.Context, w tunnel.Wish) error {
 }
 
 const (
-	errNoProvider     = problem.Sentence(`say which tunnel: "provider" is one of "off", "ngrok", "external"`)
-	errNoSuchProvider = problem.Sentence(`there is no such tunnel: "provider" is one of "off", "ngrok", "external"`)
+	errNoProvider     = problem.Sentence(`name a tunnel in "provider": "off", "ngrok" or "external"`)
+	errNoSuchProvider = problem.Sentence(`there is no such tunnel; set "provider" to "off", "ngrok" or "external"`)
 )
 
 // checkAuthtoken finds what cannot be an authtoken, before it is sent anywhere.
