@@ -228,6 +228,9 @@ func (f *File) CopyTo(name string) error {
 
 // Copy is CopyTo for a file that nobody has open.
 func Copy(path, name string, layout Layout) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return notAFile(path, info) // opening it may wait for ever
+	}
 	db, err := openDB(path, access{readOnly: true})
 	if err != nil {
 		return explain(path, err)

@@ -85,6 +85,8 @@ func openFile(path string, c *Config, temporary bool) (*bbolt.DB, error) {
 		}
 	case err != nil:
 		return nil, explain(path, err)
+	case !info.Mode().IsRegular():
+		return nil, notAFile(path, info)
 	case temporary:
 		if err := removeTemporary(path); err != nil {
 			return nil, explain(path, err)
@@ -147,6 +149,9 @@ func look(path string, c *Config) error {
 // Peek reads a file that nobody has open, and changes nothing in it. Its errors
 // are explained, except for those of fn.
 func Peek(path string, layout Layout, fn func(tx *bbolt.Tx) error) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return notAFile(path, info) // opening it may wait for ever
+	}
 	db, err := openDB(path, access{readOnly: true})
 	if err != nil {
 		return explain(path, err)
@@ -157,6 +162,24 @@ func Peek(path string, layout Layout, fn func(tx *bbolt.Tx) error) error {
 		return explain(path, err)
 	}
 	return guard(nil, func() error { return db.View(fn) })
+}
+
+var errNotAFile = errors.New("not a regular file")
+
+// notAFile refuses what is no regular file. A link is not followed: the copies,
+// and the file that takes the place of this one, have to be in its own folder.
+func notAFile(path string, info os.FileInfo) error {
+	e := &datadir.Error{Path: path, Err: errNotAFile}
+	to, err := os.Readlink(path)
+	switch {
+	case err == nil && info.Mode()&os.ModeSymlink != 0:
+		e.Words = fmt.Sprintf("%s is a link to %s, and Key2OAuth does not follow links to its data; put the file itself there, or name its folder with --data-dir", path, to)
+	case info.IsDir():
+		e.Words = fmt.Sprintf("%s is a folder, and not a file; move it away, or name another folder with --data-dir", path)
+	default:
+		e.Words = fmt.Sprintf("%s is not a regular file; move it away, or name another folder with --data-dir", path)
+	}
+	return e
 }
 
 // removeTemporary removes the file of a run that was killed. It is an error if

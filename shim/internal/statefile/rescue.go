@@ -23,7 +23,7 @@ func (f *File) lost() bool {
 	if !f.lasting || f.db == nil {
 		return false
 	}
-	info, err := os.Stat(f.path)
+	info, err := os.Lstat(f.path) // a link is not ours, wherever it leads
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return true

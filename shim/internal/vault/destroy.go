@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,7 +41,11 @@ func (v *Vault) Destroy() (left []string, err error) {
 // damaged file is no obstacle.
 func Destroy(cfg Config) (left []string, err error) {
 	remembered, sealedUnder := peek(cfg.Dir)
+	to, link := os.Readlink(filepath.Join(cfg.Dir, stateFile))
 	left, err = keychain.Delete(keychain.Config{Dir: cfg.Dir, Helper: cfg.Helper, Remembered: remembered, Sealed: sealedUnder})
+	if link == nil {
+		left = append(left, fmt.Sprintf("%s was a link. What it leads to, %s, was not deleted.", filepath.Join(cfg.Dir, stateFile), to))
+	}
 	return left, errors.Join(err, removeFiles(cfg.Dir))
 }
 
