@@ -26,7 +26,7 @@ type Field struct {
 // answers, and safe for concurrent use. The nil Guard strikes nothing.
 type Guard struct {
 	finder
-	names []string // the secrets in lower case, for names of header fields
+	plain []string // the secrets as they are, for names of header fields
 	star  byte
 }
 
@@ -64,7 +64,7 @@ func New(fields ...Field) *Guard {
 				continue
 			}
 			all = append(all, forms(f)...)
-			g.names = append(g.names, strings.ToLower(f.Value))
+			g.plain = append(g.plain, f.Value)
 		}
 	}
 	if len(all) == 0 {
@@ -153,9 +153,12 @@ func (g *Guard) Header(h http.Header) (struck int) {
 }
 
 func (g *Guard) inName(name string) bool {
-	if len(name) < minWatched {
-		return false
+	for _, secret := range g.plain {
+		for rest := name; len(rest) >= len(secret); rest = rest[1:] {
+			if strings.EqualFold(rest[:len(secret)], secret) {
+				return true
+			}
+		}
 	}
-	name = strings.ToLower(name)
-	return slices.ContainsFunc(g.names, func(s string) bool { return strings.Contains(name, s) })
+	return false
 }

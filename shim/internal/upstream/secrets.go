@@ -22,7 +22,10 @@ func (t *Target) secrets() []guard.Field {
 		return all
 	}
 	for part := range strings.SplitSeq(t.URL.RawQuery, "&") {
-		name, raw, _ := strings.Cut(part, "=")
+		name, raw, ok := strings.Cut(part, "=")
+		if !ok {
+			name, raw = "", part
+		}
 		if !t.Key.IsZero() && !namesSecret(name) {
 			continue
 		}
@@ -38,14 +41,14 @@ func (t *Target) secrets() []guard.Field {
 	return all
 }
 
-// namesSecret reports whether a query parameter seems to hold a secret. Others,
-// such as the id of a project, are a part of what tools answer, and the app
-// needs them. Without a key header the key must be in the query, so then all of
-// it counts.
+// namesSecret reports whether a query parameter seems to hold a secret, such as
+// api_key, accessToken or the code of Azure's functions. Others, such as the id
+// of a project, are a part of what tools answer, and the app needs them. Without
+// a key header the key must be in the query, so then all of it counts.
 func namesSecret(name string) bool {
-	name = strings.ToLower(name)
-	for _, word := range []string{"key", "token", "secret", "pass", "pwd", "auth", "cred", "sig", "pat"} {
-		if strings.Contains(name, word) {
+	name = strings.NewReplacer("-", "", "_", "", ".", "", "[", "", "]", "").Replace(strings.ToLower(name))
+	for _, end := range []string{"key", "token", "secret", "pass", "password", "passwd", "pwd", "auth", "authorization", "credential", "credentials", "signature", "sig", "pat", "jwt", "code"} {
+		if strings.HasSuffix(name, end) {
 			return true
 		}
 	}
