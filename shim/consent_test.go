@@ -401,6 +401,94 @@ func TestUnprovenKeys(t *testing.T) {
 	}
 }
 
+// TestConsentHeadings: what stands above an answer that did not go through says
+// what was wrong, and blames the key only where the server did.
+func TestConsentHeadings(t *testing.T) {
+	down := func(up *shimtest.Upstream) { up.Break(shimtest.Status(http.StatusServiceUnavailable, "down")) }
+	for _, tt := range []struct {
+		name, key string
+		change    func(*shimtest.Upstream)
+		want      string
+	}{
+		{"nothing pasted", "", nil, "form.warning"},
+		{"blanks pasted", "  \n", nil, "form.warning"},
+		{"not a key", "two\nlines", nil, "form.warning"},
+		{"a wrong key", "sk-wrong", nil, "trouble.rejected"},
+		{"any key", "sk-wrong", func(up *shimtest.Upstream) { up.OpenTo("*") }, "trouble.keyless"},
+		{"an outage", "sk-x", down, "trouble.busy"},
+		{"a web page", "sk-x", func(up *shimtest.Upstream) { up.Break(shimtest.HTML()) }, "trouble.odd"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := start(t)
+			up := shimtest.NewUpstream(t, shimtest.Options{})
+			_, mcpURL := p.add(up.URL, nil)
+			if tt.change != nil {
+				tt.change(up)
+			}
+			page := p.browser().Consent(p.client(mcpURL).AuthorizeURL(), map[string]string{"api_key": tt.key, "action": "approve"})
+			if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, "<strong>"+web.Text(tt.want)+"</strong>") {
+				_, rest, _ := strings.Cut(page.Body, "problem")
+				t.Errorf("the page (%d) does not say %q:\n%.600s", page.Status, web.Text(tt.want), rest)
+			}
+			if got := strings.Contains(page.Body, web.Text("trouble.rejected")); got != (tt.want == "trouble.rejected") {
+				t.Errorf("the page blames the key: %t", got)
+			}
+		})
+	}
+	t.Run("the server is gone", func(t *testing.T) {
+		p := start(t)
+		up := shimtest.NewUpstream(t, shimtest.Options{})
+		_, mcpURL := p.add(up.URL, nil)
+		up.Close()
+		page := p.browser().Consent(p.client(mcpURL).AuthorizeURL(), map[string]string{"api_key": "sk-x", "action": "approve"})
+		if !strings.Contains(page.Body, web.Text("trouble.unreachable")) {
+			t.Errorf("the page does not say that the server can't be reached:\n%s", page.Body)
+		}
+	})
+}
+
+// TestReloadAsOwner: a page that tells its reader to open the window and reload
+// it can be reloaded then. The reload sends the form again, which does nothing
+// but show the page as the owner sees it.
+func TestReloadAsOwner(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	up.OpenTo("*")
+	_, mcpURL := p.add(up.URL, nil)
+	c := p.client(mcpURL)
+	b := p.browser()
+	page := b.Open(c.AuthorizeURL())
+	form := b.Form(page, page.URL.Path)
+	answer := map[string]string{"api_key": "any", "action": "approve"}
+	page = b.Submit(form, answer)
+	if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, web.TextUnverified) {
+		t.Fatalf("without the owner's session = %d, want to be told what to do", page.Status)
+	}
+	b.SignIn(p.shim.OwnerLink("/"))
+	for _, answer := range []map[string]string{answer, {"api_key": "any", "unverified": "1"}, {"action": "approve"}} {
+		page = b.Submit(form, answer)
+		if page.Status != http.StatusOK || page.Location != "" {
+			t.Fatalf("the reload = %d %q, want the page", page.Status, page.Location)
+		}
+	}
+	if _, out := p.api("GET", "/api/grants", nil); len(out["grants"].([]any)) != 0 {
+		t.Errorf("the reload made a grant: %v", out)
+	}
+	form = b.Form(page, page.URL.Path)
+	page = b.Submit(form, map[string]string{"api_key": "any", "action": "approve"})
+	done := b.Submit(b.Form(page, page.URL.Path), map[string]string{"unverified": "1"})
+	c.CodeFrom(done.Location)
+
+	// A form of another browser, or one that was made up, is still refused.
+	d := p.client(mcpURL)
+	other := p.owner()
+	page = other.Open(d.AuthorizeURL())
+	foreign := other.Form(page, page.URL.Path)
+	if got := b.Submit(foreign, answer); got.Status != http.StatusForbidden {
+		t.Errorf("another browser's form = %d, want 403", got.Status)
+	}
+}
+
 // TestUnverifiedKeys: only the owner may decide to use a key that could not be
 // checked.
 func TestUnverifiedKeys(t *testing.T) {

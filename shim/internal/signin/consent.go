@@ -125,7 +125,7 @@ type consentAnswer struct {
 	key        string
 	confirmed  bool // the box is checked
 	problem    string
-	incomplete bool // problem is about a field that was left empty
+	trouble    web.Trouble // of the problem
 	canSkip    bool
 }
 
@@ -133,7 +133,7 @@ func (s *SignIns) renderConsent(w http.ResponseWriter, status int, c *consentVie
 	req := c.req
 	p := web.Consent{
 		App: req.Client.App(), Unchecked: req.Client.Unchecked,
-		Answer: c.answer, NumberOK: c.elsewhere() && c.visit.told, Confirmed: a.confirmed, Incomplete: a.incomplete,
+		Answer: c.answer, NumberOK: c.elsewhere() && c.visit.told, Confirmed: a.confirmed, Trouble: a.trouble,
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.cfg.Owner.FormToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
 		KeyHeld: s.cfg.Control.FormKeys.Put(a.key, c.browser), Mode: web.ShownKeychain(s.cfg.Control.Keychain()).Mode,
@@ -165,6 +165,17 @@ func (s *SignIns) savedKeys(slug string) []web.SavedKey {
 	return keys
 }
 
+// formAnswer is what the form says.
+func (s *SignIns) formAnswer(r *http.Request, c *consentView) consentAnswer {
+	a := consentAnswer{
+		credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key"), confirmed: r.PostFormValue("confirmed") != "",
+	}
+	if a.key == "" {
+		a.key = s.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), c.browser)
+	}
+	return a
+}
+
 // AnswerConsent answers the form of the consent page, at POST /consent/{id}. It
 // uses the request up only once it is decided: a wrong key, a locked keychain
 // or a full disk loses nothing.
@@ -181,6 +192,13 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 	}
 	c.browser = s.cfg.Owner.Browser(nil, r)
 	if err := s.cfg.Owner.CheckForm(r, c.purpose(), c.browser, c.session); err != nil {
+		if c.owner() && s.cfg.Owner.CheckForm(r, c.purpose(), c.browser, "") == nil {
+			// The same browser has become the owner's since: the page told its
+			// reader to open the window and to reload. Nothing is done but to
+			// show the page as the owner sees it.
+			s.renderConsent(w, http.StatusOK, c, s.formAnswer(r, c))
+			return nil
+		}
 		return err
 	}
 	if r.PostFormValue("action") == "deny" {
@@ -190,12 +208,7 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 		s.note(c.req, timeline.Approved, "denied")
 		return s.answered(w, c, s.cfg.Local().Deny(c.req), true)
 	}
-	a := consentAnswer{
-		credential: r.PostFormValue("credential"), key: r.PostFormValue("api_key"), confirmed: r.PostFormValue("confirmed") != "",
-	}
-	if a.key == "" {
-		a.key = s.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), c.browser)
-	}
+	a := s.formAnswer(r, c)
 	// The server is the one that the request names, or else the one that the
 	// owner picked; only the owner is shown a picker.
 	if picked := r.PostFormValue("slug"); c.req.Slug == "" && picked != "" && c.owner() {
@@ -210,15 +223,15 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 		if !typed {
-			a.problem, a.incomplete = web.TextTypeNumber, true
+			a.problem, a.trouble = web.TextTypeNumber, web.TroubleIncomplete
 		}
 	}
 	switch {
 	case a.problem != "":
 	case c.slug == "":
-		a.problem, a.incomplete = web.TextChooseServer, true
+		a.problem, a.trouble = web.TextChooseServer, web.TroubleIncomplete
 	case c.answer.MustConfirm() && !a.confirmed:
-		a.problem, a.incomplete = web.Say(c.answer, "").BoxMissing, true
+		a.problem, a.trouble = web.Say(c.answer, "").BoxMissing, web.TroubleIncomplete
 	}
 	if a.problem != "" {
 		s.renderConsent(w, http.StatusUnprocessableEntity, c, a)
@@ -287,10 +300,10 @@ func (s *SignIns) tryAnswer(ctx context.Context, c *consentView, a *consentAnswe
 	e, found := s.cfg.Control.Endpoint(c.slug)
 	switch kc := s.cfg.Control.Keychain(); {
 	case !found:
-		a.problem = web.TextServerRemoved
+		a.problem, a.trouble = web.TextServerRemoved, web.TroubleGone
 		return k, false
 	case !kc.Usable():
-		a.problem = kc.Words
+		a.problem, a.trouble = kc.Words, web.TroubleLocked
 		s.note(c.req, timeline.Key, "locked")
 		return k, false
 	}
@@ -301,17 +314,18 @@ func (s *SignIns) tryAnswer(ctx context.Context, c *consentView, a *consentAnswe
 	}
 	v, err := s.cfg.Control.TryKey(ctx, e, k.saved, k.key, c.owner())
 	if err != nil {
-		a.problem = problem.Text(err)
+		a.problem, a.trouble = problem.Text(err), web.TroubleState
 		return k, false
 	}
 	e, _ = s.cfg.Control.Endpoint(c.slug) // may have got another header by the trial
 	if v.Header != e.Header {
 		s.note(c.req, timeline.Key, "header")
+		a.trouble = web.TroubleHeader
 		a.problem = fmt.Sprintf(web.TextOtherHeader, web.DescribeHeader(v.Header), web.DescribeHeader(e.Header))
 		return k, false
 	}
 	s.note(c.req, timeline.Key, keyWhy(v))
-	a.problem = v.Words
+	a.problem, a.trouble = v.Words, web.Trouble(v.Outcome)
 	switch v.Outcome {
 	case trial.OK:
 		k.state = endpoint.Working
@@ -350,17 +364,20 @@ func (s *SignIns) answeredKey(c *consentView, a *consentAnswer, h endpoint.Heade
 	case a.credential != "" && a.credential != "new":
 		k.saved = a.credential
 		if k.key, err = s.cfg.Control.Key(k.saved); err != nil {
+			a.trouble = web.TroubleUnreadable
 			return k, problem.Sentence(web.TextCannotOpen)
 		}
 		return k, nil
 	case strings.TrimSpace(a.key) != "":
 		if k.key, err = endpoint.ParseKey(a.key, h); err != nil {
-			a.key = ""
+			a.key, a.trouble = "", web.TroubleKeyForm
 		}
 		return k, err
 	case c.owner() && len(saved) > 0 && a.credential != "new":
+		a.trouble = web.TroubleIncomplete
 		return k, problem.Sentence(web.TextChooseKey)
 	}
+	a.trouble = web.TroubleIncomplete
 	return k, problem.Sentence(web.TextPasteKey)
 }
 
@@ -399,7 +416,7 @@ func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView
 		s.cfg.Requests.Add(req)
 		s.note(req, timeline.Approved, "disk")
 		s.cfg.Log.Warn("consent was not saved", "slug", c.slug, "err", err)
-		a.problem = problem.Text(s.cfg.Control.Explain(err))
+		a.problem, a.trouble = problem.Text(s.cfg.Control.Explain(err)), web.TroubleState
 		if e, ok := errors.AsType[*httpx.Error](s.cfg.Control.Explain(err)); ok {
 			a.problem = e.Msg
 		}

@@ -98,11 +98,11 @@ type Consent struct {
 	SelectedKey string         // saved key's id, or "new"
 	KeyHeld     string         // handle of a key that was pasted and is kept
 
-	Error      string // what the upstream said about the key
-	Incomplete bool   // Error is about what the reader has left out
-	CanSkip    bool   // the key could not be verified, and the owner may continue
-	NeedUnlock string // words about a locked keychain
-	Mode       string // of the keychain: "os", "file" or "memory"
+	Error      string  // what is wrong with the answer, and what to do
+	Trouble    Trouble // of the Error
+	CanSkip    bool    // the key could not be verified, and the owner may continue
+	NeedUnlock string  // words about a locked keychain
+	Mode       string  // of the keychain: "os", "file" or "memory"
 
 	NumberOK  bool // the number that another device shows was typed
 	Confirmed bool // the box is checked
@@ -134,6 +134,12 @@ func (p Consent) Heading() string {
 	}
 	return t("consent.h1.one", client, name(p.Endpoint))
 }
+
+// ErrorHeading is what stands above the error.
+func (p Consent) ErrorHeading() string { return p.Trouble.heading() }
+
+// Mild reports whether the error is no failure.
+func (p Consent) Mild() bool { return p.Trouble.mild() }
 
 // SavedAny reports whether there is any saved key to choose.
 func (p Consent) SavedAny() bool {

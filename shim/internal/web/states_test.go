@@ -72,7 +72,7 @@ func consentStates() []state {
 		})},
 		{"consent-unknown-sure", consent(func(c *Consent) {
 			c.App.Name, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganPublic}
-			c.Error, c.Incomplete = TextSayYouKnow, true
+			c.Error, c.Trouble = TextSayYouKnow, TroubleIncomplete
 		})},
 		{"consent-number", consent(func(c *Consent) {
 			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
@@ -100,7 +100,7 @@ func consentStates() []state {
 		})},
 		{"consent-device-unknown", consent(func(c *Consent) {
 			c.App.Name, c.Answer, c.Saved = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganElsewhere}, saved[:1]
-			c.NumberOK, c.Error, c.Incomplete = true, TextSayYouPressed, true
+			c.NumberOK, c.Error, c.Trouble = true, TextSayYouPressed, TroubleIncomplete
 		})},
 		{"consent-device-pick", consent(func(c *Consent) {
 			c.Endpoint, c.Slug, c.UpstreamHost, c.Header, c.Pick = "", "", "", "", pick
@@ -108,10 +108,10 @@ func consentStates() []state {
 		})},
 		{"consent-stranger", consent(func(c *Consent) { c.Owner = false })},
 		{"consent-rejected", consent(func(c *Consent) {
-			c.Error = "mcp.linear.app answered 401: \"invalid api key\". Check that you copied the whole key."
+			c.Error, c.Trouble = "mcp.linear.app answered 401: \"invalid api key\". Check that you copied the whole key.", "rejected"
 		})},
 		{"consent-skip", consent(func(c *Consent) {
-			c.Error, c.CanSkip, c.KeyHeld = "mcp.linear.app did not answer within 20 seconds.", true, "held1"
+			c.Error, c.Trouble, c.CanSkip, c.KeyHeld = "mcp.linear.app did not answer within 20 seconds.", "unreachable", true, "held1"
 		})},
 		{"consent-saved-new", consent(func(c *Consent) {
 			c.Saved, c.SelectedKey = saved, "new"
