@@ -158,8 +158,8 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	if err := o.check(); err != nil {
 		return err
 	}
-	// A log that nobody reads any more must not end the program, as a broken pipe
-	// does by default.
+	// A log without a reader must not end the program, as a broken pipe does by
+	// default.
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
@@ -197,18 +197,9 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	if err != nil {
 		return cli.Failed(err, "nothing was changed; choose another data folder with --data-dir")
 	}
-	ln, err := p.listen(o.addr, s)
-	if err == nil {
-		if err = o.checkApart(ln.Addr().String()); err != nil {
-			ln.Close()
-		}
-	}
+	ln, err := p.listenLocal(o, s)
 	if err != nil {
 		return errors.Join(err, s.Close())
-	}
-	ln, taken := listen.Both(ln)
-	if taken != nil {
-		p.Remark("%v, so an app that is given the name localhost may reach that program: use the address with 127.0.0.1", taken)
 	}
 
 	origin := "http://" + ln.Addr().String()
@@ -281,6 +272,22 @@ func listenOn(addr, hint string) (net.Listener, error) {
 	ln, err := listen.On(addr)
 	if err != nil {
 		return nil, cli.Failed(err, hint)
+	}
+	return ln, nil
+}
+
+// listenLocal listens for you and for apps on this computer.
+func (p *program) listenLocal(o appOptions, s *shim.Shim) (net.Listener, error) {
+	ln, err := p.listen(o.addr, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkApart(ln.Addr().String()); err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	ln, taken := listen.Both(ln)
+	if taken != nil {
+		p.Remark("%v, so an app that is given the name localhost may reach that program: use the address with 127.0.0.1", taken)
 	}
 	return ln, nil
 }

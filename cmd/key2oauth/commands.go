@@ -103,7 +103,8 @@ func (p *program) prepare(cmd *cobra.Command) error {
 	if err := cli.ReadEnv(cmd.Flags()); err != nil {
 		return err
 	}
-	if p.DataDir == "" {
+	p.DirChosen = p.DataDir != ""
+	if !p.DirChosen {
 		dir, err := os.UserConfigDir()
 		if err != nil {
 			return cli.Usage("choose one with --data-dir", "there is no default data folder: %w", err)

@@ -29,7 +29,7 @@ program itself is left.
 
 It first lists what it deletes. On a terminal it then asks; elsewhere it needs
 --yes. It is not an error if there is nothing to delete. Other data folders
-(--data-dir) keep their own encryption keys and go on working.`,
+(--data-dir) keep their own encryption keys and keep working.`,
 		Example: `  key2oauth delete-everything
   key2oauth delete-everything --yes          before an uninstall`,
 		Args: cli.Wants(),

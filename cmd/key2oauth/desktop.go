@@ -39,8 +39,8 @@ type desk struct {
 	visible       chan struct{} // closed once the desktop shows the icon
 	seen          sync.Once     // closes visible
 
-	clicks    sync.WaitGroup // work that clicks have started
-	switching *switching     // of the last click on Go online or Go offline
+	clicks sync.WaitGroup // work that clicks have started
+	tunnel *tunnelChange  // of the last click on Go online or Go offline
 }
 
 // desktop is the program without a command: Key2OAuth with a tray icon, where
@@ -317,8 +317,8 @@ func (d *desk) copyURL(ctx context.Context, slug string) {
 	}
 }
 
-// A switching is a change of the tunnel in progress.
-type switching struct {
+// A tunnelChange opens or closes the tunnel, which takes a while.
+type tunnelChange struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 }
@@ -327,10 +327,10 @@ type switching struct {
 // click replaces an earlier one. It is called only for clicks on the menu, one
 // after the other.
 func (d *desk) setOnline(ctx context.Context, online bool) {
-	before := d.switching
+	before := d.tunnel
 	ctx, cancel := context.WithCancel(ctx)
-	now := &switching{cancel, make(chan struct{})}
-	d.switching = now
+	now := &tunnelChange{cancel, make(chan struct{})}
+	d.tunnel = now
 	d.clicks.Go(func() {
 		defer close(now.done)
 		defer cancel()
@@ -339,7 +339,7 @@ func (d *desk) setOnline(ctx context.Context, online bool) {
 			<-before.done
 		}
 		if err := d.shim.SetOnline(ctx, online); err != nil && ctx.Err() == nil {
-			d.log.Warn("the tunnel could not be switched", "online", online, "err", err)
+			d.log.Warn("the tunnel could not be opened or closed", "online", online, "err", err)
 			d.open(ctx, "/tunnel") // it says why
 		}
 	})

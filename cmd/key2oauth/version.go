@@ -7,8 +7,9 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/spf13/cobra"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 )
 
 // release is set by the linker in released binaries.

@@ -20,7 +20,11 @@ import (
 
 // NotRunning says that there is no Key2OAuth to talk to.
 func (p *Program) NotRunning() error {
-	return &Failure{Code: ExitNotRunning, err: fmt.Errorf("Key2OAuth is not running (data folder %s). Start it with: key2oauth serve", p.DataDir)}
+	start := "key2oauth serve"
+	if p.DirChosen {
+		start += " --data-dir " + p.DataDir // or another folder would be served
+	}
+	return &Failure{Code: ExitNotRunning, err: fmt.Errorf("Key2OAuth is not running (data folder %s). Start it with: %s", p.DataDir, start)}
 }
 
 // noAnswer says that Key2OAuth has just been there.
@@ -63,6 +67,7 @@ func (p *Program) Connect() (*Client, error) {
 	}, nil
 }
 
+// AdminToken reads the token that lets a program use the admin API.
 func (p *Program) AdminToken() (string, error) {
 	b, err := os.ReadFile(filepath.Join(p.DataDir, api.TokenFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -80,6 +85,7 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.words }
 
+// Get returns the body of the answer to a GET.
 func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
 	return c.Call(ctx, http.MethodGet, path, nil)
 }
@@ -124,7 +130,7 @@ func (c *Client) Call(ctx context.Context, method, path string, body any) ([]byt
 	return nil, &apiError{status: res.StatusCode, words: said.Error, body: answer}
 }
 
-// GetInto decodes the answer too; raw is for --json.
+// GetInto is Get, and decodes the answer into v too; raw is for --json.
 func (c *Client) GetInto(ctx context.Context, path string, v any) (raw []byte, err error) {
 	raw, err = c.Get(ctx, path)
 	if err != nil {
@@ -133,6 +139,7 @@ func (c *Client) GetInto(ctx context.Context, path string, v any) (raw []byte, e
 	return raw, Decode(raw, v)
 }
 
+// Decode decodes an answer of the admin API into v.
 func Decode(raw []byte, v any) error {
 	if err := json.Unmarshal(raw, v); err != nil {
 		return fmt.Errorf("reading the answer of Key2OAuth: %w", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
+// StatusCommand returns the command "status".
 func (p *Program) StatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [flags]",
@@ -84,7 +85,7 @@ func (p *Program) StatusCommand() *cobra.Command {
 		for _, a := range s.Attempts {
 			rows = append(rows, []string{"could not connect", strings.TrimSpace(a.Diagnosis.Words + " " + a.Diagnosis.Next)})
 		}
-		return p.PrintTable(rows)
+		return printTable(p.Stdout, rows)
 	}
 	return cmd
 }
@@ -109,15 +110,18 @@ func phrase(state, words string) string {
 	return words
 }
 
+// PauseCommand returns the command "pause".
 func (p *Program) PauseCommand() *cobra.Command {
 	return p.switchCommand("pause", "Stop all calls until you resume, even after a restart",
 		"paused: all calls are refused; resume with: key2oauth resume")
 }
 
+// ResumeCommand returns the command "resume".
 func (p *Program) ResumeCommand() *cobra.Command {
 	return p.switchCommand("resume", "Let calls through again", "resumed: calls go through again")
 }
 
+// QuitCommand returns the command "quit".
 func (p *Program) QuitCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "quit",
@@ -179,6 +183,7 @@ func (p *Program) switchCommand(name, short, done string) *cobra.Command {
 	}
 }
 
+// OpenCommand returns the command "open".
 func (p *Program) OpenCommand() *cobra.Command {
 	var print bool
 	cmd := &cobra.Command{
@@ -223,6 +228,7 @@ func (p *Program) OpenWindow(ctx context.Context, c *Client, print bool) error {
 	return nil
 }
 
+// TokenCommand returns the command "token".
 func (p *Program) TokenCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "token",

@@ -19,6 +19,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
+// DoctorCommand returns the command "doctor".
 func (p *Program) DoctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [flags]",

@@ -16,8 +16,10 @@ import (
 
 const hintList = "list your servers with: key2oauth list"
 
+// SlugPath is the path of a server in the admin API.
 func SlugPath(slug string) string { return "/api/slugs/" + url.PathEscape(slug) }
 
+// AddCommand returns the command "add".
 func (p *Program) AddCommand() *cobra.Command {
 	var name, header, prefix string
 	var keyStdin, force bool
@@ -90,6 +92,7 @@ from the command line, where other programs could read it.`,
 
 const forceUsage = "save the key even if this does not look like an MCP server"
 
+// ListCommand returns the command "list".
 func (p *Program) ListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [flags]",
@@ -118,7 +121,7 @@ func (p *Program) ListCommand() *cobra.Command {
 		for _, e := range answer.Slugs {
 			rows = append(rows, []string{e.Slug, e.DisplayName, e.State, labels(e.Credentials), day(e.LastUsed), e.UpstreamURL, e.MCPEndpoint})
 		}
-		return p.PrintTable(rows)
+		return printTable(p.Stdout, rows)
 	}
 	return cmd
 }
@@ -131,6 +134,7 @@ func labels(credentials []api.Credential) string {
 	return strings.Join(all, ", ")
 }
 
+// URLCommand returns the command "url".
 func (p *Program) URLCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "url SLUG",
@@ -152,6 +156,7 @@ func (p *Program) URLCommand() *cobra.Command {
 	}
 }
 
+// RemoveCommand returns the command "remove".
 func (p *Program) RemoveCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
@@ -187,6 +192,7 @@ first.`,
 	return cmd
 }
 
+// KeyCommand returns the command "key".
 func (p *Program) KeyCommand() *cobra.Command {
 	var credential string
 	var force bool

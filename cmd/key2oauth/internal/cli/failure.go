@@ -14,8 +14,8 @@ const (
 	ExitNotRunning = 3
 )
 
-// A Failure is an error with its exit code and, mostly, what a person can do
-// about it. Other errors have the exit code 1.
+// A Failure is an error with its exit code and, in most cases, what a person
+// can do about it. Other errors have the exit code 1.
 type Failure struct {
 	Code int
 	err  error

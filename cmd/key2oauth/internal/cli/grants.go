@@ -9,6 +9,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
+// GrantsCommand returns the command "grants".
 func (p *Program) GrantsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grants [flags]",
@@ -39,11 +40,12 @@ approved twice is listed twice.`,
 		for _, g := range answer.Grants {
 			rows = append(rows, []string{g.ID, g.App, g.ReturnsTo, g.Slug, day(&g.Created), day(g.LastUsed)})
 		}
-		return p.PrintTable(rows)
+		return printTable(p.Stdout, rows)
 	}
 	return cmd
 }
 
+// DisconnectCommand returns the command "disconnect".
 func (p *Program) DisconnectCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "disconnect GRANT",

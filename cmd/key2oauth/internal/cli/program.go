@@ -19,6 +19,7 @@ type Program struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer // results go to Stdout, remarks to Stderr
 	DataDir        string
+	DirChosen      bool   // by a flag or the environment, so DataDir is not the default one
 	Version        string // of this program
 	RuntimeNote    string // what is wrong with the Go runtime, mostly empty
 }

@@ -92,7 +92,7 @@ func (p *Program) Confirm(ctx context.Context, question string) (bool, error) {
 }
 
 // await returns what read returns, or gives up when ctx ends. A read from a
-// Terminal cannot be interrupted, so it is left behind when the program ends.
+// terminal cannot be interrupted, so it is left behind when the program ends.
 func await[T any](ctx context.Context, read func() (T, error), giveUp func()) (T, error) {
 	type result struct {
 		v   T
@@ -116,9 +116,7 @@ func await[T any](ctx context.Context, read func() (T, error), giveUp func()) (T
 // Printable drops from s what a terminal would act on.
 func Printable(s string) string { return display.Text(s, display.NoLimit) }
 
-func (p *Program) PrintTable(rows [][]string) error { return printTable(p.Stdout, rows) }
-
-// PrintTable prints rows in columns; an empty cell shows as "-".
+// printTable prints rows in columns; an empty cell shows as "-".
 func printTable(w io.Writer, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {

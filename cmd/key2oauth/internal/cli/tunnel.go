@@ -12,6 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
+// TunnelCommand returns the command "tunnel".
 func (p *Program) TunnelCommand() *cobra.Command {
 	var url, preset string
 	cmd := &cobra.Command{
@@ -93,7 +94,7 @@ func (p *Program) printTunnel(raw []byte, asJSON bool) error {
 	if err := Decode(raw, &t); err != nil {
 		return err
 	}
-	return p.PrintTable(tunnelRows(t))
+	return printTable(p.Stdout, tunnelRows(t))
 }
 
 // tunnelRows are the rows of a table that says how the tunnel is.
