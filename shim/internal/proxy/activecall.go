@@ -332,14 +332,14 @@ func (a *activeCall) receive(res *http.Response) error {
 		switch {
 		case a.confirm():
 			a.deadAnswer(res)
-			a.small = true
+			a.small = res.ContentLength <= smallBuffer
 			return nil
 		case a.inSession():
 			// The upstream has forgotten the session, as after a restart. The
 			// client begins a new one at 404 (MCP 2025-11-25, Transports, Session
 			// Management).
 			a.goneAnswer(res)
-			a.small = true
+			a.small = res.ContentLength <= smallBuffer
 			return nil
 		}
 		// A 401 would make the client discard a good token.

@@ -302,6 +302,30 @@ func TestGuardUnwatched(t *testing.T) {
 	b.get(t, "Mcp-Session-Id", "s").expect("data: secret123456789")
 }
 
+// TestGuardLongKey has the longest key that there may be, so that more is held
+// than fits into the buffer of a short answer.
+func TestGuardLongKey(t *testing.T) {
+	key := strings.Repeat("0123456789abcdef", endpoint.MaxKey/16)
+	batch := "[" + strings.Repeat(`{"jsonrpc":"2.0","id":1,"method":"ping"},`, 100) + `{"jsonrpc":"2.0","id":2,"method":"ping"}]`
+	for name, answer := range map[string]http.HandlerFunc{
+		"rejected": answerWith(401, "application/json", "{}"),
+		"short":    answerWith(200, "application/json", `{"a":"`+key[:3000]+`"}`, "Content-Length", "3008"),
+		"key":      answerWith(200, "application/json", strings.Repeat("x", 50_000)+key+strings.Repeat("x", 50_000)+key),
+		"event":    answerWith(200, "text/event-stream", "data: "+key[:5000]+"\n\ndata: "+key+"\n\n"),
+	} {
+		o := newOrigin(t, answer)
+		b := newBench(t, o.URL+"/mcp")
+		b.setKey(key)
+		raw, body := b.exchange(t, fmt.Sprintf("POST %%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", len(batch), batch))
+		if strings.Contains(body, key) {
+			t.Errorf("%s: the client gets the key", name)
+		}
+		if want := map[string]int{"rejected": 101 * len(`{"jsonrpc":"2.0"`), "short": 3008, "key": 100_000 + 2*len(key), "event": 5000 + len(key) + 16}[name]; len(body) < want {
+			t.Errorf("%s: the client gets %d bytes, want %d: %.200q", name, len(body), want, raw)
+		}
+	}
+}
+
 // startLeaky puts a proxy in front of an upstream that has leakyKey.
 func startLeaky(t *testing.T, o *httptest.Server, secure bool) *bench {
 	o.EnableHTTP2 = true
