@@ -18,6 +18,7 @@ func forms(f Field) []string {
 	if f.Prefix != "" {
 		texts = append(texts, f.Prefix+f.Value)
 	}
+	html := each(texts, htmlForms)
 	texts = append(texts, base64Forms(f.Value)...)
 	var plain []string
 	for _, text := range distinct(texts) {
@@ -28,7 +29,7 @@ func forms(f Field) []string {
 	if len(f.Value) <= maxTwice {
 		all = append(all, each(all, jsonForms)...)
 	}
-	return append(all, plain...)
+	return append(append(all, plain...), html...)
 }
 
 func each(texts []string, encode func(string) []string) (all []string) {
@@ -152,4 +153,26 @@ func jsonForms(text string) (all []string) {
 		all = append(all, b.String())
 	}
 	return distinct(all)
+}
+
+// markup are how encoders of HTML differ in what they escape: serializers of a
+// DOM; Go; Python; PHP; Express; Handlebars; and those that OWASP recommends.
+var markup = []*strings.Replacer{
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "`", "&#x60;", "=", "&#x3D;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "/", "&#x2F;"),
+}
+
+func htmlForms(text string) (all []string) {
+	if !strings.ContainsAny(text, "&<>\"'`=/") {
+		return nil
+	}
+	for _, m := range markup {
+		all = append(all, m.Replace(text))
+	}
+	return all
 }

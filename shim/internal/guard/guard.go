@@ -48,7 +48,8 @@ type Guard struct {
 //     <>&=' in lower case; for "&'+<>` or for <>/ or, with \/, for <>&'" in
 //     upper case;
 //   - and each of these once more in a JSON string, as where a tool returns JSON
-//     as text. For a secret longer than 1 kB this last form is left out.
+//     as text; but not a secret that is longer than 1 kB;
+//   - escaped for HTML as usual encoders do it, with its prefix and without.
 //
 // Of a key that is itself user:password in base64, after "Basic ", it also
 // finds that text and its two halves.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"slices"
@@ -83,6 +84,8 @@ func TestForms(t *testing.T) {
 			"a segment of a path":        url.PathEscape(key),
 			"a path":                     (&url.URL{Path: "/" + key}).EscapedPath(),
 			"a query in JSON":            marshal("https://h.example/?k=" + url.QueryEscape(key) + "&x"),
+			"a page":                     html.EscapeString(key),
+			"a page of Python":           strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#x27;").Replace(html.EscapeString("Bearer " + key)),
 			"base64":                     b64([]byte(key)),
 			"base64 without padding":     base64.RawStdEncoding.EncodeToString([]byte(key)),
 			"base64 for URLs":            base64.URLEncoding.EncodeToString([]byte(key)),
