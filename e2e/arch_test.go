@@ -132,7 +132,7 @@ var layers = map[string][]string{
 		"shim/display", "shim/internal/oauth", "shim/internal/safedial", "golang.org/x/time",
 	},
 	"shim/internal/timeline": {
-		"shim/api", "shim/display",
+		"shim/api", "shim/display", "shim/internal/endpoint",
 	},
 	"shim/internal/web": {
 		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/httpx",

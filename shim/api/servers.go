@@ -39,6 +39,7 @@ type Credential struct {
 	Label string `json:"label"`
 	State string `json:"state"`
 	For   string `json:"for,omitempty"`
+	Words string `json:"words,omitempty"` // why the key cannot be used, and what to do
 	// Unwatched says why the key is not looked for in answers; "" means that it
 	// is, or that this is not known while the keychain is locked.
 	Unwatched string `json:"unwatched,omitempty"`

@@ -5,6 +5,7 @@
 package calls
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -41,9 +42,10 @@ type Config struct {
 type Calls struct {
 	Pause Pause
 
-	cfg    Config
-	routes sync.Map // credential id -> *route
-	tries  sync.Map // credential id -> *tries
+	cfg      Config
+	routes   sync.Map // credential id -> *route
+	troubles sync.Map // credential id -> the trouble that was logged last
+	tries    sync.Map // credential id -> *tries
 }
 
 // New returns Calls that remember nothing yet.
@@ -83,7 +85,7 @@ func (c *Calls) Serve(w http.ResponseWriter, r *http.Request, as *oauth.Server, 
 	paused, ok := c.Pause.running(r.Method)
 	if !ok {
 		c.noteBlocked(access.Grant.ID, "paused")
-		unavailable(w, textPaused)
+		unavailable(w, endpoint.TroublePaused.ToApp())
 		return
 	}
 	way, err := c.route(slug, access.Grant.Credential)
@@ -94,7 +96,8 @@ func (c *Calls) Serve(w http.ResponseWriter, r *http.Request, as *oauth.Server, 
 		return
 	case errors.Is(err, vault.ErrKeyNeeded), errors.Is(err, vault.ErrNotFound):
 		e, _ := c.cfg.Vault.Endpoint(slug)
-		way = deadEnd(access.Grant.Credential, e.Name)
+		way = deadEnd(access.Grant.Credential, e.Name, cmp.Or(c.cfg.Vault.KeyTrouble(slug, access.Grant.Credential), endpoint.TroubleKeychain))
+		c.sayTrouble(way)
 	case err != nil:
 		c.cfg.Log.Error("cannot open a credential", "slug", slug, "err", err)
 		unavailable(w, textInternal)
@@ -104,14 +107,36 @@ func (c *Calls) Serve(w http.ResponseWriter, r *http.Request, as *oauth.Server, 
 		Slug: slug, Name: way.name, Grant: access.Grant.ID, CredentialID: way.credential,
 		Upstream: &way.target, Subpath: sub,
 		Done: access.Done(), Paused: paused, Expires: access.Expires,
-		Rejected: way.refuses,
+		Rejected: way.refuses, Trouble: way.trouble,
+		Cut: func() endpoint.Trouble { return c.whyCut(access) },
 		Report: func(out proxy.Outcome) {
 			c.judge(way, out)
 			c.record(&access.Grant, out)
+			if way.trouble != endpoint.NoTrouble {
+				c.noteBlocked(access.Grant.ID, string(way.trouble))
+				return
+			}
 			c.noteCall(access.Grant.ID, out)
 		},
 		Judged: func(rejected bool) { c.judge(way, proxy.Outcome{Confirmed401: rejected, Success: !rejected}) },
 	})
+}
+
+// sayTrouble logs once why the key of a credential cannot be used.
+func (c *Calls) sayTrouble(way *route) {
+	if last, _ := c.troubles.Swap(way.credential, way.trouble); last != way.trouble {
+		c.cfg.Log.Warn("a saved key cannot be used", "endpoint", way.name, "credential", way.credential, "why", way.trouble.Words())
+	}
+}
+
+// whyCut says why a call with this access was ended before it was answered.
+func (c *Calls) whyCut(access *oauth.Access) endpoint.Trouble {
+	select {
+	case <-access.Done():
+		return endpoint.TroubleDisconnected
+	default:
+	}
+	return c.Pause.why()
 }
 
 // splitRest splits what follows the slug. An endpoint answers at /{slug} and

@@ -3,6 +3,8 @@ package calls
 import (
 	"net/http"
 	"sync"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
 // A Pause is the pause switch. Calls and streams that run watch its channels,
@@ -12,6 +14,7 @@ type Pause struct {
 	paused  bool
 	calls   chan struct{} // closed to cut calls
 	streams chan struct{} // closed to cut streams that no call waits for
+	quits   bool          // the program is about to end
 }
 
 func (p *Pause) init(paused bool) {
@@ -48,17 +51,33 @@ func (p *Pause) Set(paused bool) {
 	p.paused = paused
 }
 
-// CutStreams ends the streams that no call waits for, without pausing.
+// why says why a call was cut.
+func (p *Pause) why() endpoint.Trouble {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.quits:
+		return endpoint.TroubleQuitting
+	case p.paused:
+		return endpoint.TroublePaused
+	}
+	return endpoint.TroubleCut
+}
+
+// CutStreams ends the streams that no call waits for, because the program is
+// about to end.
 func (p *Pause) CutStreams() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.quits = true
 	cut(&p.streams)
 }
 
-// CutCalls ends the calls that run, without pausing.
+// CutCalls ends the calls that run, for the same reason.
 func (p *Pause) CutCalls() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.quits = true
 	cut(&p.calls)
 }
 

@@ -15,7 +15,8 @@ type route struct {
 	name       string // of the endpoint
 	target     upstream.Target
 	rejected   atomic.Bool
-	tries      *tries // nil if there is no key to try
+	tries      *tries           // nil if there is no key to try
+	trouble    endpoint.Trouble // why the key cannot be used
 }
 
 // route finds or makes the route of a credential.
@@ -47,10 +48,11 @@ func (c *Calls) route(slug, credential string) (*route, error) {
 	return way, nil
 }
 
-// deadEnd is the route of a credential whose key is gone: its calls are
-// answered like those of a rejected key, and the upstream is never asked.
-func deadEnd(credential, name string) *route {
-	way := &route{credential: credential, name: name}
+// deadEnd is the route of a credential whose key cannot be used: its calls are
+// answered like those of a rejected key, with other words, and the upstream is
+// never asked.
+func deadEnd(credential, name string, trouble endpoint.Trouble) *route {
+	way := &route{credential: credential, name: name, trouble: trouble}
 	way.rejected.Store(true)
 	return way
 }

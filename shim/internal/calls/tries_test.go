@@ -62,7 +62,7 @@ func TestTries(t *testing.T) {
 				t.Error("a paste does not reset the waits")
 			}
 		}
-		if refuse, retry := deadEnd("c2", "x").refuses(); !refuse || retry {
+		if refuse, retry := deadEnd("c2", "x", endpoint.TroubleGone).refuses(); !refuse || retry {
 			t.Error("a key that is gone is tried")
 		}
 	})

@@ -10,7 +10,6 @@ import (
 // is on the way of a call.
 const (
 	textUntold   = "%d more messages of this batch"
-	textPaused   = "Key2OAuth is paused on its owner's computer. Calls go through again when it is resumed."
 	textInternal = "Something went wrong inside Key2OAuth. See its log for details."
 )
 

@@ -9,6 +9,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/guard"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -42,7 +43,11 @@ func (c *Control) server(e endpoint.Endpoint, struck map[string]int) api.Endpoin
 		if k.Grant != "" {
 			who = api.ForGrant
 		}
-		o.Credentials = append(o.Credentials, api.Credential{ID: k.ID, Label: k.Label, State: string(k.State), For: who, Unwatched: c.unwatched(k.ID)})
+		shown := api.Credential{ID: k.ID, Label: k.Label, State: string(k.State), For: who, Unwatched: c.unwatched(k.ID)}
+		if k.State == endpoint.KeyNeeded {
+			shown.Words = c.keyTrouble(k)
+		}
+		o.Credentials = append(o.Credentials, shown)
 		// The state of a server is the worst state of its credentials.
 		switch {
 		case locked:
@@ -56,6 +61,12 @@ func (c *Control) server(e endpoint.Endpoint, struck map[string]int) api.Endpoin
 		}
 	}
 	return o
+}
+
+// keyTrouble says why a key cannot be used, and what to do.
+func (c *Control) keyTrouble(k endpoint.Credential) string {
+	t := c.cfg.Vault.KeyTrouble(k.Slug, k.ID)
+	return problem.Join(t.Words(), t.Next())
 }
 
 // unwatched says why answers are not searched for a key, as api.Credential has

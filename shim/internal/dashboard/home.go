@@ -61,7 +61,7 @@ func (d *Dashboard) endpointRow(o api.Endpoint, grants []control.Grant) web.Endp
 	labels := make(map[string]string)
 	for _, c := range o.Credentials {
 		labels[c.ID] = c.Label
-		row.Credentials = append(row.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: c.State, For: c.For, Unwatched: c.Unwatched})
+		row.Credentials = append(row.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: c.State, For: c.For, Unwatched: c.Unwatched, Why: c.Words})
 	}
 	for _, g := range grants {
 		if g.Slug != o.Slug {

@@ -371,11 +371,11 @@ func (a *activeCall) fail(err error) {
 	_, tooLong := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case a.wasCut.Load():
-		a.refuseFor(1, "the connection was paused or revoked")
+		a.refuseFor(1, a.call.cutWords())
 	case a.in.Context().Err() != nil:
 		// The client left, or the call was ended through the request's context.
 		// In the second case the client reads this.
-		a.refuseFor(1, "the connection was paused or revoked")
+		a.refuseFor(1, a.call.cutWords())
 		if context.Cause(a.in.Context()) == context.Canceled {
 			a.status = statusLeft
 		}

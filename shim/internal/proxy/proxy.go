@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
@@ -39,6 +40,12 @@ type Call struct {
 	// Rejected reports whether the key is known to be rejected and is not due
 	// for another try, or is due and this call tries it. nil means neither.
 	Rejected func() (refuse, retry bool)
+	// Trouble is why the key cannot be used, where the upstream has not rejected
+	// it; then Rejected refuses every call.
+	Trouble endpoint.Trouble
+	// Cut says why Done or Paused was closed, or the call ended otherwise before
+	// it was answered. It may be nil.
+	Cut func() endpoint.Trouble
 	// Report is called once, when the call is over. It must not block. It may
 	// be nil.
 	Report func(Outcome)
@@ -46,6 +53,15 @@ type Call struct {
 	// upstream was asked. That may be after the call, in any goroutine. It may
 	// be nil.
 	Judged func(rejected bool)
+}
+
+// cutWords says to an app why its call was ended.
+func (c *Call) cutWords() string {
+	why := endpoint.TroubleCut
+	if c.Cut != nil {
+		why = c.Cut()
+	}
+	return why.ToApp()
 }
 
 // An Outcome is the result of a call.
@@ -151,7 +167,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, c *Call) {
 	case !cleanSubpath(c.Subpath):
 		e.refuse(http.StatusNotFound, "there is nothing at this path")
 	case ended(c.Done), ended(c.Paused):
-		e.refuseFor(1, "the connection was paused or revoked")
+		e.refuseFor(1, c.cutWords())
 	case isMessage && r.Method != http.MethodPost:
 		w.Header()["Allow"] = valuePost
 		e.refuse(http.StatusMethodNotAllowed, "messages are posted here")

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
 // deadAnswer replaces res by the answer to a call with a dead key.
@@ -67,7 +69,11 @@ const TextRejected = "the server rejected the API key. Open Key2OAuth on your co
 func (a *activeCall) repair() (status int, body []byte) {
 	a.dead = true
 	a.take()
-	words := a.words(TextRejected)
+	words := TextRejected
+	if a.call.Trouble != endpoint.NoTrouble {
+		words = a.call.Trouble.ToApp()
+	}
+	words = a.words(words)
 	h := a.w.Header()
 	harden(h)
 	h["Cache-Control"] = valueNoStore

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
@@ -225,7 +226,7 @@ func TestDoneCutsWaitingCalls(t *testing.T) {
 			res := post(t, client, callBody)
 			body, _ := io.ReadAll(res.Body)
 			res.Body.Close()
-			if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !strings.Contains(string(body), "paused or revoked") {
+			if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !strings.Contains(string(body), endpoint.TroubleCut.ToApp()) {
 				t.Errorf("got %d %s", res.StatusCode, body)
 			}
 			if d := time.Since(start) - after; d > time.Second {

@@ -134,7 +134,7 @@ func refusalCause(a Attempt, e Event) string {
 
 // callCause returns the cause of a failed call.
 func callCause(e Event) string {
-	if e.Why == "paused" || e.Why == "locked" {
+	if _, ok := causes["call "+e.Why]; ok && e.Why != "" && e.Why != "upstream" {
 		return "call " + e.Why
 	}
 	switch s := e.Status; {

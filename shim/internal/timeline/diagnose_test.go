@@ -135,6 +135,10 @@ func TestDiagnose(t *testing.T) {
 		{name: "upstream failed", steps: signedIn + ", call:500", cause: "call 5xx", whose: PartyUpstream, stopped: Called},
 		{name: "paused", steps: signedIn + ", call:paused", cause: "call paused", whose: PartyOwner, stopped: Called},
 		{name: "locked", steps: signedIn + ", call:locked", cause: "call locked", whose: PartyOwner, stopped: Called},
+		{name: "keychain without the key", steps: signedIn + ", call:key keychain", cause: "call key keychain", whose: PartyOwner, stopped: Called},
+		{name: "key of another address", steps: signedIn + ", call:key address", cause: "call key address", whose: PartyOwner, stopped: Called},
+		{name: "damaged key", steps: signedIn + ", call:key damaged", cause: "call key damaged", whose: PartyOwner, stopped: Called},
+		{name: "deleted key", steps: signedIn + ", call:key gone", cause: "call key gone", whose: PartyOwner, stopped: Called},
 		{name: "version of MCP", steps: signedIn + ", call:400", cause: "call", whose: PartyUpstream, stopped: Called},
 	}
 	seen := map[string]bool{}

@@ -1,6 +1,10 @@
 package timeline
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+)
 
 // A cause tells people why an attempt stopped. In its sentences %app stands
 // for the app's name.
@@ -36,6 +40,11 @@ const (
 	addAgain = "In %app, remove the connector and add it again with the address that Key2OAuth shows."
 	again    = "Press Connect in %app again."
 )
+
+// ofTrouble is the cause that the app was told too.
+func ofTrouble(t endpoint.Trouble) cause {
+	return cause{PartyOwner, t.Words(), t.Next() + " Press Replace on the Servers tab."}
+}
 
 // causes has every sentence about an attempt. Its keys are steps, and steps
 // with the reason of a refusal.
@@ -121,6 +130,10 @@ var causes = map[string]cause{
 	"call 5xx":           {PartyUpstream, "The server failed.", "Try again. If the problem persists, contact the server's operator."},
 	"call paused":        {PartyOwner, "Key2OAuth is paused, so %app gets no answer.", "Press Resume on the Servers tab."},
 	"call locked":        {PartyOwner, "The keychain is locked, so %app gets no answer.", "Unlock it."},
+	"call key keychain":  ofTrouble(endpoint.TroubleKeychain),
+	"call key address":   ofTrouble(endpoint.TroubleAddress),
+	"call key damaged":   ofTrouble(endpoint.TroubleDamaged),
+	"call key gone":      ofTrouble(endpoint.TroubleGone),
 	"call":               {PartyUpstream, "The server did not understand %app.", "It may use another version of MCP than %app. Contact the server's operator."},
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
@@ -121,3 +122,30 @@ func (v *Vault) scrub() {
 // smallState is how large a file may be to be searched for damage before it is
 // used, which then takes less than a millisecond.
 const smallState = 1 << 20
+
+// KeyTrouble says why the key of a credential cannot be used, for an endpoint
+// that is there. It asks nobody, and is not meant for every call.
+func (v *Vault) KeyTrouble(slug, credential string) endpoint.Trouble {
+	damaged := make(map[string]bool)
+	for _, e := range v.file.Damaged() {
+		damaged[e.Bucket+"/"+e.Key] = true
+	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	s, ok := v.creds[credential]
+	e := v.endpoints[slug]
+	switch {
+	case damaged[string(bucketCreds)+"/"+credential], damaged[string(bucketSealed)+"/"+string(sealedKey(kindKey, credential))]:
+		return endpoint.TroubleDamaged
+	case !ok:
+		return endpoint.TroubleGone
+	case s.refused != nil, e != nil && e.HasQuery && len(e.sealed) == 0:
+		return endpoint.TroubleDamaged
+	case len(s.sealed) == 0:
+		return endpoint.TroubleAddress
+	}
+	if master, known := v.keys.Master(); !known || master == nil || !master.Sealed(s.sealed) || e != nil && e.HasQuery && !master.Sealed(e.sealed) {
+		return endpoint.TroubleKeychain
+	}
+	return endpoint.NoTrouble
+}

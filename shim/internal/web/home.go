@@ -67,6 +67,7 @@ type CredentialRow struct {
 	ID, Label, State string
 	For              string // "grant": the key belongs to one connection alone
 	Unwatched        string // why answers are not searched for it, as api.Credential has it
+	Why              string // it cannot be used, and what to do; mostly ""
 }
 
 // A GrantRow is one connected client.

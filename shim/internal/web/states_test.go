@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
 // A state is one page as a handler may fill it in.
@@ -159,7 +160,7 @@ func homeStates() []state {
 	rejected.Slug, rejected.Name, rejected.UpstreamHost, rejected.State = "p0d8s6f4h2jk", name40, "finance.internal.example.com", "rejected"
 	rejected.StateWords, rejected.UpstreamURL = "Key rejected", longURL
 	rejected.MCPURL, rejected.LocalMCPURL = mcpURL(local, rejected.Slug), mcpURL(local, rejected.Slug)
-	rejected.Credentials = []CredentialRow{{"c2", "key 1", "rejected", "", "short"}, {"c3", "key 2", "unverified", "grant", "guessable"}, {"c4", "key 3", "key needed", "", ""}}
+	rejected.Credentials = []CredentialRow{{"c2", "key 1", "rejected", "", "short", ""}, {"c3", "key 2", "unverified", "grant", "guessable", ""}, {"c4", "key 3", "key needed", "", "", endpoint.TroubleKeychain.Words()}}
 	rejected.Struck = 12
 	fresh := EndpointRow{Slug: "z1x2c3v4b5n6", Name: "Notes", UpstreamHost: "192.168.1.20:8080", UpstreamURL: "http://192.168.1.20:8080/mcp",
 		LocalMCPURL: mcpURL(local, "z1x2c3v4b5n6"), State: "no key", Header: "X-Api-Key: \u2026", Created: "today"}
@@ -167,7 +168,7 @@ func homeStates() []state {
 	online.MCPURL = mcpURL(public, online.Slug)
 	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", ReturnsTo: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)
 	bad := EndpointRow{Slug: hostile, Name: hostile, UpstreamHost: hostile, UpstreamURL: hostile, MCPURL: hostile, LocalMCPURL: hostile + "2",
-		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile, hostile}},
+		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile, hostile, hostile}},
 		Grants: []GrantRow{{hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, &hostileAttempt}}, Created: hostile, LastUsed: hostile}
 	return []state{
 		{"home-empty", base},
