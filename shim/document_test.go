@@ -222,7 +222,7 @@ func TestD04Advertised(t *testing.T) {
 	}
 }
 
-// TestUnreachableDocuments: if nobody can be asked who a client is, an app on
+// TestUnreachableDocuments: if no one can be asked who a client is, an app on
 // this computer goes on as one that only says who it is, like an app that
 // registers itself. Every other answer waits until the document can be read.
 func TestUnreachableDocuments(t *testing.T) {

@@ -27,8 +27,8 @@ func (s *Shim) Status() api.Status {
 		Notes:         s.control.Notes(),
 		Paused:        s.calls.Pause.On(),
 		SameUserCheck: owner.ChecksUser(), TwoPlaces: s.control.TwoPlaces(),
-		Pending:       s.signIns.Pending(),
-		Attempts:      s.timeline.Failed(),
+		Pending:  s.signIns.Pending(),
+		Attempts: s.timeline.Failed(),
 	}
 	if p := s.reach.Origin(); p != "" {
 		st.PublicOrigin = &p

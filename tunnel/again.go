@@ -8,13 +8,13 @@ import (
 
 // A failure that only the owner can mend may be mended elsewhere: in an account,
 // by another network, by a new month. So it is tried again when something of
-// that kind may have happened, and otherwise so rarely that nobody minds.
+// that kind may have happened, and otherwise only once a day.
 const (
 	daily = 24 * time.Hour
 	// restTime is how long a network that comes and goes has to wait.
 	restTime = time.Minute
 	// renewedBy is when a month's quota has surely been renewed: their clock is
-	// not ours, and not everybody should come in the same second.
+	// not ours, and not every user of it should come in the same second.
 	renewedBy = 5 * time.Minute
 )
 

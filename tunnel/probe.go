@@ -15,7 +15,7 @@ import (
 const probeAgent = "Key2OAuth-self-test"
 
 // ProbeClaim is the address that a Probe says it comes from, as a stranger may.
-// It is nobody's (RFC 5737). What arrives behind the tunnel shows whether the
+// No computer has it (RFC 5737). What arrives behind the tunnel shows whether the
 // tunnel lets such a claim stand. It is claimed once and in short: Cloudflare
 // refuses a request with two headers X-Forwarded-For or a long one, and any that
 // brings Cf-Connecting-Ip.

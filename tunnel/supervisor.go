@@ -35,7 +35,7 @@ type Supervisor struct {
 	// while it runs, it gets only the last.
 	Notify func(Status)
 	Log    *slog.Logger // nil logs nothing
-	// Watch tells of sleep and of other networks. Whoever sets it runs it; nil
+	// Watch tells of sleep and of other networks. The caller that sets it runs it; nil
 	// means one of the Supervisor's own.
 	Watch *Watch
 
@@ -292,8 +292,8 @@ func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
 		if ctx.Err() != nil {
 			return
 		}
-		// A permanent failure is shown until it is known to have passed, and not
-		// told anew each time that this was tried in vain.
+		// A permanent failure is shown until it has passed. Each attempt in vain
+		// does not report it again.
 		failed := s.Status().State == Failed
 		if time.Since(opened) > steadyTime {
 			wait = s.Pace.MinWait

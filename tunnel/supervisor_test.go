@@ -73,7 +73,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// A Look tells at once, so that nobody relies on a connection that is gone.
+// A Look tells at once, so that no caller relies on a connection that is gone.
 func TestLook(t *testing.T) {
 	networks := []net.Addr{&net.IPNet{IP: net.IPv4(10, 0, 0, 1), Mask: net.CIDRMask(8, 32)}}
 	w := Watch{addrs: func() ([]net.Addr, error) { return networks, nil }}

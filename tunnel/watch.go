@@ -58,7 +58,8 @@ func (w *Watch) pace() time.Duration {
 	return w.every
 }
 
-// Look looks now. When it returns, everybody was told of what it saw. It is for
+// Look looks now. When it returns, all that asked to be told were told of what it
+// saw. It is for
 // those who are about to rely on a connection that was idle.
 func (w *Watch) Look() {
 	w.mu.Lock()

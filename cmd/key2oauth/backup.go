@@ -119,7 +119,7 @@ func (p *program) restore(ctx context.Context, file string, yes, keepApps bool) 
 	defer lock.Release()
 	if shim.HasState(p.DataDir) && !yes {
 		if _, ok := p.Terminal(); !ok {
-			return cli.Usage("add --yes to replace what is saved now", "there are servers in %s, and nobody can be asked here (no terminal)", p.DataDir)
+			return cli.Usage("add --yes to replace what is saved now", "%s has servers, and Key2OAuth cannot ask for confirmation here (no terminal)", p.DataDir)
 		}
 		question := fmt.Sprintf("Replace what is saved in %s? It is kept beside the restored data.", cli.Printable(p.DataDir))
 		if ok, err := p.Confirm(ctx, question); err != nil || !ok {

@@ -29,7 +29,7 @@ type Status struct {
 }
 
 // TwoPlaces says that two parties use one sign-in: two processes or back ends of
-// an app, or somebody who has a copy of its token.
+// an app, or someone with a copy of its token.
 type TwoPlaces struct {
 	Grant string    `json:"grant"`
 	App   string    `json:"app"` // who it is, for people

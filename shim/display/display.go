@@ -116,8 +116,8 @@ type line struct {
 	prev     rune // last rune of the cluster, or 0
 	runes    int  // of the cluster
 	marks    int  // combining marks in a row
-	pict     bool // the cluster is an emoji, with whatever extends it
-	glue     bool // the emoji goes on: its last rune joins the next one
+	pict     bool // the cluster is an emoji, with what extends it
+	glue     bool // the emoji continues: its last rune joins the next one
 	dual     bool // the last letter can join the letter after it
 	conjunct *unicode.RangeTable
 }

@@ -42,7 +42,7 @@ func (a *API) importFile(w http.ResponseWriter, r *http.Request) error {
 	return httpx.WriteJSON(w, http.StatusOK, answer)
 }
 
-// backup is for whoever holds the token: it writes a file.
+// backup needs the admin token, since it writes a file.
 func (a *API) backup(w http.ResponseWriter, r *http.Request) error {
 	var in api.Backup
 	if err := readJSON(r, &in); err != nil {

@@ -13,8 +13,8 @@ var waits = []time.Duration{
 	30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute,
 }
 
-// tries says when a rejected key is tried again. Nothing is tried but by a call
-// that comes. It outlives the route, which is made anew after every change.
+// tries says when a rejected key is tried again, which is only when an app
+// calls. It outlives the route, which is rebuilt after every change.
 type tries struct {
 	key endpoint.Secret
 
@@ -23,7 +23,7 @@ type tries struct {
 	made int // tries since the key was rejected
 }
 
-// triesOf finds or makes the tries of a credential. A new key begins anew, and
+// triesOf finds or makes the tries of a credential. A new key starts over, and
 // so does one that is not rejected.
 func (c *Calls) triesOf(credential string, key endpoint.Secret, rejected bool) *tries {
 	if known, ok := c.tries.Load(credential); ok && rejected && known.(*tries).key.Reveal() == key.Reveal() {

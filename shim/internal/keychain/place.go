@@ -199,7 +199,7 @@ func (k *Keychain) save(p place) error {
 
 // ownItem returns the account of this folder's own item, which it makes up if
 // there is none. The folder remembers it before there is such an item: one that
-// nobody knows of would stay for ever. The caller holds making.
+// is not remembered would stay forever. The caller holds making.
 func (k *Keychain) ownItem() (string, error) {
 	p := k.remembered()
 	if p.Item == "" {

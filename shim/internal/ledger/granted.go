@@ -44,7 +44,7 @@ func grantedKeys(g grantRecord) [][]byte {
 }
 
 // countGranted adds a grant, which was saved, to the counts with 1, and takes one
-// that was deleted out with -1. Where a count is damaged, all are made anew.
+// that was deleted out with -1. If a count is damaged, everything is counted again.
 func countGranted(tx *bbolt.Tx, g grantRecord, by int64) error {
 	for _, k := range grantedKeys(g) {
 		b, err := statefile.GetBytes(tx, bucketGranted, k)
@@ -147,7 +147,7 @@ func (l *Ledger) GrantedNames() ([]GrantedName, error) {
 	return all, err
 }
 
-// countAllGranted counts all grants anew.
+// countAllGranted counts all grants again.
 func countAllGranted(tx *bbolt.Tx) error {
 	if err := tx.DeleteBucket(bucketGranted); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
 		return err

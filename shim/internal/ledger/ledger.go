@@ -119,7 +119,7 @@ func DamagedGrant(tx *bbolt.Tx, e *statefile.RecordError) (id, name, slug string
 }
 
 // Expendable reports whether a damaged record is one that Heal removes: nothing
-// depends on it, or it can be made anew.
+// depends on it, or it can be rebuilt.
 func Expendable(e *statefile.RecordError) bool {
 	switch e.Bucket {
 	case string(bucketGranted), string(bucketCalls), string(bucketTimeline), string(bucketTimelineDone):
@@ -128,7 +128,7 @@ func Expendable(e *statefile.RecordError) bool {
 	return false
 }
 
-// Heal removes an expendable record, or makes it anew.
+// Heal removes an expendable record, or rebuilds it.
 func Heal(tx *bbolt.Tx, e *statefile.RecordError) error {
 	if e.Bucket == string(bucketGranted) {
 		return countAllGranted(tx)

@@ -9,7 +9,7 @@ import (
 
 // A Branch is a chain of refresh tokens of a grant. A chain forks where a token
 // is used again: its answer was lost, a client has two back ends or two
-// processes, or somebody else has the token. Only a branch that goes on after
+// processes, or someone else has the token. Only a branch that continues after
 // the overlap is in use; see Grant.InTwoPlaces.
 type Branch struct {
 	Tip     Digest    `json:"tip"` // the newest token; zero for the chain that others forked from

@@ -96,7 +96,7 @@ func (s *Server) Resolve(ctx context.Context, req *Request) (*Request, error) {
 	switch {
 	case unknown && RedirectKind(req.RedirectURI) == RedirectLoopback:
 		// The answer goes to an app on the computer of the browser, as that of
-		// a client that registers itself. It is told that nobody vouches for it.
+		// a client that registers itself. The owner is told that no one vouches for it.
 		c = Client{ID: req.Client.ID, AuthMethod: authNone, Host: req.Client.Host, RedirectURIs: []string{req.RedirectURI}, Unchecked: true}
 	case unknown:
 		return nil, &AuthorizeError{Code: "invalid_client", Words: fmt.Sprintf(wordsUnreachable, req.Client.Host), reason: ReasonDocument}
@@ -115,6 +115,6 @@ var errUnresolved = errors.New("the request's client is not resolved yet")
 
 // documentClient is the client of a token request whose id is a URL. Nothing is
 // fetched or looked up: such clients are public, and the token's grant names its
-// client. The answer to anything else is that the token is not valid, whoever
-// asks, or it would tell a stranger which apps the owner has approved.
+// client. The answer to anything else is that the token is not valid, no
+// matter who asks, or it would tell a stranger which apps the owner has approved.
 func documentClient(id string) Client { return Client{ID: id, AuthMethod: authNone} }

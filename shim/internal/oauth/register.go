@@ -145,7 +145,7 @@ func (c *Clients) Register(body []byte) (map[string]any, *httpx.Error) {
 
 // metadata reads members of a registration request. null, empty and of the wrong
 // type count as absent: RFC 7591, Section 3.2.1 lets the server replace what it
-// has no use for, and clients fill in many members that nobody reads. Only the
+// has no use for, and clients fill in many members that are never read. Only the
 // redirect URIs must be right.
 type metadata struct {
 	raw map[string]json.RawMessage

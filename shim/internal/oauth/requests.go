@@ -64,7 +64,7 @@ func NewRequests(now func() time.Time) *Requests {
 
 // Add keeps a request. A new one gets its ID and time. One that was taken and
 // not decided is put back for the rest of its time. If there are too many, one
-// that nobody has viewed is dropped first: a flood of requests must not push
+// that has not been viewed is dropped first: a flood of requests must not push
 // out the one on the owner's screen. A sender of many loses its own first, and
 // requests from the internet go before those from this computer.
 func (q *Requests) Add(req *Request) {

@@ -105,8 +105,8 @@ func (s *Server) redeem(c Client, f form) (*tokenResponse, error) {
 		if t.Used {
 			// RFC 6749, Section 4.1.2: two parties hold the code, and it is
 			// unknown which of them got the tokens. OAuth 2.1, Section 7.5.3
-			// wants the request to be valid otherwise: whoever only saw the
-			// code could else end the grant.
+			// wants the request to be valid otherwise: otherwise someone
+			// who only saw the code could end the grant.
 			replayed = true
 			tx.Delete()
 			return nil

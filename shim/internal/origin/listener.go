@@ -34,8 +34,8 @@ const (
 // A Listener bounds the connections of a public side, and counts the bytes that
 // leave by them. Where there is no room for a new connection, an older one goes:
 // of a request that came without a valid token, then one whose request has not
-// arrived yet, the oldest first. So whoever holds many connections open takes
-// room only from others who do the same, and never from an app that is signed
+// arrived yet, the oldest first. So a sender that holds many connections open takes
+// room only from others that do the same, and never from an app that is signed
 // in. Idle connections go last, since the next request may be on its way on one;
 // while many strangers are connected, their connections end with the answer.
 type Listener struct {
@@ -89,7 +89,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// pump takes each connection at once: a tunnel refuses those that nobody takes.
+// pump takes each connection at once: a tunnel refuses those that are not taken.
 func (l *Listener) pump() {
 	for {
 		c, err := l.Listener.Accept()

@@ -27,7 +27,7 @@ type SelfTests struct {
 }
 
 // Begin returns the path and the nonce of a self-test: until end is called, a
-// GET of the path on a public origin answers with the nonce. Whoever gets it
+// GET of the path on a public origin answers with the nonce. A program that gets it
 // there has reached this program and no other. The request comes from our own
 // address in the world, so browsers at that address are taken to be on this
 // computer.

@@ -20,7 +20,7 @@ func (o *Origin) Here(r *http.Request) bool {
 
 // From names the sender of r for limits. It is empty on the loopback side, and
 // limits.Unknown if the tunnel does not say. A loopback address is that of
-// another proxy on this computer, which stands in front of everybody.
+// another proxy on this computer, which all senders share.
 func (o *Origin) From(r *http.Request) string {
 	if o.Loopback {
 		return ""

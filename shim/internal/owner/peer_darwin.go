@@ -18,8 +18,8 @@ var hidden atomic.Bool
 func ChecksUser() bool { return !hidden.Load() }
 
 // ownedByUs finds the socket at remote that is connected to local, and compares
-// its user with ours. Where the kernel does not tell, nobody can be told apart,
-// the owner's own browser included, so all are let through; ChecksUser says so.
+// its user with ours. If the kernel does not tell, users cannot be told apart,
+// so all are let through, or the owner's own browser would be refused; ChecksUser says so.
 func ownedByUs(remote, local netip.AddrPort) error {
 	list, err := unix.SysctlRaw("net.inet.tcp.pcblist_n")
 	if err != nil {

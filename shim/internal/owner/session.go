@@ -11,7 +11,7 @@ import (
 
 // A cookie goes to every port of 127.0.0.1 (RFC 6265, Section 8.5), so that
 // another user's web server on this computer gets it from a single visit. The
-// kernel is asked who connects, and a session that nobody uses ends soon.
+// kernel is asked who connects, and an unused session ends soon.
 const (
 	sessionLife = 30 * 24 * time.Hour // however much it is used
 	sessionRest = 12 * time.Hour      // without use

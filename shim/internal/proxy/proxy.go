@@ -3,8 +3,8 @@
 // a client in its own protocol when the key was rejected; package upstream adds
 // the key. Bodies, statuses, session ids and events pass unchanged, except for
 // the event in which an HTTP+SSE upstream of protocol revision 2024-11-05 says
-// where it takes messages, and for the key itself: whatever of an upstream's
-// reaches a client passes package guard last. Trailers, interim answers and the
+// where it takes messages, and for the key itself: all that an upstream sends
+// to a client passes package guard last. Trailers, interim answers and the
 // reason in a status line do not pass at all.
 package proxy
 

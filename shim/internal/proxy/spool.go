@@ -25,7 +25,7 @@ type spool struct {
 	moved sync.Cond // buf, err or over changed
 	buf   []byte    // not yet read by the transport
 	err   error     // why nothing comes after buf; io.EOF if that was all
-	over  bool      // nobody reads any more
+	over  bool      // the reader is gone
 	done  chan struct{}
 }
 
@@ -110,7 +110,7 @@ func (s *spool) stop() {
 	s.moved.Broadcast()
 }
 
-// endSpool waits until nobody reads the client's body: the HTTP server does not
+// endSpool waits until the client's body is read no more: the HTTP server does not
 // allow that after the handler has returned.
 func (a *activeCall) endSpool() {
 	if a.spool == nil {

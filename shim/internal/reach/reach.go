@@ -48,7 +48,7 @@ type Config struct {
 	// Explain turns an error of the vault into one for people.
 	Explain func(error) error
 	// Watch tells of sleep and of other networks; Run runs it. nil means that
-	// nobody else needs it.
+	// nothing else needs it.
 	Watch *tunnel.Watch
 }
 

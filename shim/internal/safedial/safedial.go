@@ -87,7 +87,7 @@ func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, ad
 	}
 }
 
-// CheckName is for a connection that somebody else makes for us, as an HTTP
+// CheckName is for a connection that another program makes for us, as an HTTP
 // proxy does: it refuses a host by what can be known without resolving it.
 func (g *Guard) CheckName(scheme, host, port string) error {
 	if g != nil && g.OwnName != nil && g.OwnName(strings.TrimSuffix(host, "."), port) {

@@ -124,7 +124,7 @@ func rebuild(path string, c *Config) error {
 		}
 		return err
 	}
-	c.Log.Warn("keys of the state file were out of order; it was written anew", "file", path)
+	c.Log.Warn("keys of the state file were out of order; it was rewritten", "file", path)
 	return atomicfile.Rename(next, path)
 }
 
@@ -215,7 +215,7 @@ func (f *File) KeepDaily() error {
 	return keepCopy(f.db, f.path, daily, now.Format("20060102-150405"))
 }
 
-// CopyTo writes what the file holds now to a file that nobody has open. It is
+// CopyTo writes what the file holds now to a file that is not open. It is
 // complete and durable when CopyTo returns nil, and as it was before otherwise.
 func (f *File) CopyTo(name string) error {
 	f.using.RLock()
@@ -226,7 +226,7 @@ func (f *File) CopyTo(name string) error {
 	return f.judge(writeCopy(f.db, name))
 }
 
-// Copy is CopyTo for a file that nobody has open.
+// Copy is CopyTo for a file that is not open.
 func Copy(path, name string, layout Layout) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return notAFile(path, info) // opening it may wait for ever
@@ -244,7 +244,7 @@ func Copy(path, name string, layout Layout) error {
 }
 
 // Restore puts a copy of the file at from, brought up to date and changed by
-// edit, in the place of the file at path, which nobody has open. What was there
+// edit, in place of the file at path, which must not be open. What was there
 // is kept beside it; kept is its name, or "".
 func Restore(path, from string, cfg Config, edit func(tx *bbolt.Tx) error) (kept string, err error) {
 	if cfg.Log == nil {

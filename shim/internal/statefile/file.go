@@ -28,7 +28,7 @@ var ErrClosed = errors.New("the state is closed")
 type SaveError struct {
 	Err error
 	// Unsure says that the disk failed at the very end: the change was made, and
-	// is what everybody reads, but may be gone after a power cut.
+	// is what every reader sees, but may be gone after a power cut.
 	Unsure bool
 }
 
@@ -53,7 +53,7 @@ type Config struct {
 	// called without Lock, and possibly within Update.
 	Changed func()
 	// Rescue is called before a file that was removed or replaced underneath is
-	// written anew, to write what else was in its folder. Rescued is called after
+	// rewritten, to write what else was in its folder. Rescued is called after
 	// that, with the name of what had taken its place, or "". Both may be nil, and
 	// must not use the File.
 	Rescue  func() error

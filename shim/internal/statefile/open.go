@@ -146,7 +146,7 @@ func look(path string, c *Config) error {
 	})
 }
 
-// Peek reads a file that nobody has open, and changes nothing in it. Its errors
+// Peek reads a file that is not open, and changes nothing in it. Its errors
 // are explained, except for those of fn.
 func Peek(path string, layout Layout, fn func(tx *bbolt.Tx) error) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {

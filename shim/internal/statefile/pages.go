@@ -221,7 +221,7 @@ func (c *pageCheck) checkOrder(page []byte, in keyRange) {
 		var key []byte
 		if flags == pageBranch {
 			key = page[at+int(ne.Uint32(e)):][:ne.Uint32(e[4:])]
-			low := in.low // bbolt looks in the first for whatever is less, too
+			low := in.low // bbolt looks in the first for what is less, too
 			if i > 0 {
 				low = bytes.Clone(key)
 				c.bounds[child] = keyRange{c.bounds[child].low, low}

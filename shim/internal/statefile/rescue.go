@@ -12,7 +12,7 @@ import (
 
 // A file that was removed, or whose folder was, stays usable as long as it is
 // open: what is saved then is gone at the next start. So its name is looked at
-// before each change and now and then, and a lost file is written anew.
+// before each change and now and then, and a lost file is rewritten.
 
 // replaced begins the names of files that had taken the place of ours.
 const replaced = ".replaced-"
@@ -33,7 +33,7 @@ func (f *File) lost() bool {
 	return !os.SameFile(info, f.info)
 }
 
-// LookAfter writes the file anew if it was lost. Its error is ErrClosed or a
+// LookAfter rewrites the file if it was lost. Its error is ErrClosed or a
 // *SaveError.
 func (f *File) LookAfter() error {
 	f.writing.Lock()
@@ -46,7 +46,7 @@ func (f *File) LookAfter() error {
 	return err
 }
 
-// keepPlace writes the file anew if it was lost. The caller holds writing.
+// keepPlace rewrites the file if it was lost. The caller holds writing.
 func (f *File) keepPlace() error {
 	if !f.lost() {
 		return nil
@@ -56,7 +56,7 @@ func (f *File) keepPlace() error {
 	return f.rewrite()
 }
 
-// rewrite writes the open file anew, under its name, and uses that from now on.
+// rewrite copies the open file to its name, and uses the copy from now on.
 // What has taken its place is kept aside. The caller holds writing and using.
 func (f *File) rewrite() error {
 	if err := f.usable(); err != nil {
@@ -86,7 +86,7 @@ func (f *File) rewrite() error {
 	if err := f.take(next); err != nil {
 		return err
 	}
-	f.log.Error("the state file was removed or replaced while it was in use; it was written anew", "file", f.path, "kept_aside", aside)
+	f.log.Error("the state file was removed or replaced while it was in use; it was rewritten", "file", f.path, "kept_aside", aside)
 	if f.cfg.Rescued != nil {
 		f.cfg.Rescued(aside)
 	}
@@ -114,7 +114,7 @@ func (f *File) take(next string) error {
 	return nil
 }
 
-// reorder writes the open file anew because keys in it are out of order: a bit
+// reorder rewrites the open file because keys in it are out of order: a bit
 // that was lost in one key hides others.
 func (f *File) reorder() error {
 	f.writing.Lock()
@@ -132,6 +132,6 @@ func (f *File) reorder() error {
 		os.Remove(next)
 		return err
 	}
-	f.log.Warn("keys of the state file were out of order; it was written anew", "file", f.path)
+	f.log.Warn("keys of the state file were out of order; it was rewritten", "file", f.path)
 	return f.take(next)
 }

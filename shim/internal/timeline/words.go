@@ -87,7 +87,7 @@ var causes = map[string]cause{
 	"key keyless":     {PartyOwner, "The server answers without a key as well, so the key could not be checked.", "Approve it as the owner: open Key2OAuth from its icon, or run: key2oauth open"},
 	"key unproven":    {PartyUpstream, "The server accepts wrong keys as well, or was not seen to refuse one, so the key could not be checked.", "Approve it as the owner: open Key2OAuth from its icon, or run: key2oauth open"},
 	"key odd":         {PartyUpstream, "The server answers in a way that most apps do not understand.", "Contact the people who run the server."},
-	"key barred":      {PartyUpstream, "The server lets nobody in from this computer, whatever the key.", "Look up in the server's settings or documentation from where it may be used."},
+	"key barred":      {PartyUpstream, "The server refuses this computer, no matter which key is used.", "Look up in the server's settings or documentation from where it may be used."},
 	"key header":      {PartyOwner, "The server wants the API key in another header.", "Change the header with Edit on the Servers tab. Then press Connect in %app again."},
 	"key locked":      {PartyOwner, "The keychain is locked, so no key could be used.", "Unlock it. Then press Connect in %app again."},
 	"key":             {PartyOwner, "No usable API key was given for %app.", again},

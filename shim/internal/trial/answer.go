@@ -37,7 +37,7 @@ type answer struct {
 	header  http.Header
 	excerpt []byte
 	err     error  // instead of an answer
-	rpc     bool   // the answer is JSON-RPC, whatever else it is
+	rpc     bool   // the answer is JSON-RPC, even if it is odd
 	odd     string // how it differs from what apps understand: "it …"
 	result  json.RawMessage
 }

@@ -178,7 +178,7 @@ func alike(key endpoint.Secret, h endpoint.Header) endpoint.Secret {
 }
 
 func scramble(k string) string {
-	const enough = 12 // characters that nobody guesses
+	const enough = 12 // characters: too many to guess
 	keep := 0
 	if i := len(k) - enough; i > 0 {
 		if keep = strings.LastIndexAny(k[:i], separators) + 1; keep == 0 {

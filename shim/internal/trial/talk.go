@@ -14,7 +14,7 @@ import (
 
 // A talk is one conversation with an upstream, held the way the official client
 // holds it but for two things: it keeps status and words of every answer, and
-// it takes whatever that client takes. Its first request is initialize, which
+// it takes all that client takes. Its first request is initialize, which
 // every upstream of the older era answers: a wrong key is refused there, and so
 // costs one failed sign-in. Upstreams of the newer era alone refuse initialize
 // for what it is, and are then asked by server/discover.
@@ -137,7 +137,7 @@ func (k *talk) list(ctx context.Context) (x answer, tools int) {
 		if x = k.request(ctx, "tools/list", params); !x.good() {
 			return x, tools
 		}
-		// Each tool is counted whatever it looks like: clients leave out the
+		// Each tool is counted, even an odd one: clients leave out the
 		// one that they do not understand.
 		var page struct {
 			Tools      []json.RawMessage

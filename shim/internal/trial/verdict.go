@@ -23,7 +23,7 @@ const (
 	Rejected    Outcome = "rejected"    // 401, 403, or an error that says the same
 	Keyless     Outcome = "keyless"     // works without a key too, so the key was not checked
 	Unproven    Outcome = "unproven"    // took the key, but was not seen to refuse a wrong one
-	Barred      Outcome = "barred"      // refuses this computer or address, whatever the key
+	Barred      Outcome = "barred"      // refuses this computer or address, with any key
 	Unreachable Outcome = "unreachable" // DNS, connection, TLS, timeout, or broken off
 	Busy        Outcome = "busy"        // 429 or 5xx
 	Odd         Outcome = "odd"         // JSON-RPC, but not as apps understand it
@@ -132,15 +132,15 @@ func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
 	case refusedFirst, refusedList:
 		v.Words = okWords(v, &t)
 	case open:
-		v.Outcome, v.Words = s.whoever(ctx, v, &t)
+		v.Outcome, v.Words = s.withoutKey(ctx, v, &t)
 	default:
 		v.Outcome, v.Words = Unproven, unseenWords(v, &t)
 	}
 	return v
 }
 
-// whoever tells an upstream that needs no key from one that takes any.
-func (s *Tester) whoever(ctx context.Context, v Verdict, t *upstream.Target) (Outcome, string) {
+// withoutKey tells an upstream that needs no key from one that takes any.
+func (s *Tester) withoutKey(ctx context.Context, v Verdict, t *upstream.Target) (Outcome, string) {
 	k := s.talk(&upstream.Target{URL: t.URL, Header: t.Header})
 	defer k.close(ctx)
 	x := k.begin(ctx)

@@ -67,7 +67,7 @@ type Client struct {
 	// ProbeTime bounds Probe; 0 means 10 seconds.
 	ProbeTime time.Duration
 	// Look is called before a request if the last one was more than a second
-	// ago. It may call Renew. nil means that nobody looks.
+	// ago. It may call Renew. nil means that nothing looks.
 	Look func()
 	// FindProxy finds the proxy for a request, for UseProxy; nil means what the
 	// environment says.
@@ -84,7 +84,7 @@ type Client struct {
 	checks        pathMemory[check]  // endpoint -> what it does without a key
 }
 
-// idleTimeout is how long a connection may be idle, whatever its peer allows.
+// idleTimeout is how long a connection may be idle, even if its peer allows more.
 const idleTimeout = 90 * time.Second
 
 // New returns a Client that connects through g; nil means a Guard that knows
@@ -131,7 +131,7 @@ func (c *Client) CloseIdleConnections() {
 
 // Renew makes every request from now on go to a connection that is made from
 // now on, for when the computer's networks changed: those that were made before
-// may lead nowhere, and nobody says so. A request that is under way keeps its
+// may lead nowhere, and nothing says so. A request that is under way keeps its
 // connection, and if it is dead the kernel says so; see package safedial.
 func (c *Client) Renew() {
 	c.quick.Renew()

@@ -95,7 +95,7 @@ func (v *Vault) damageOf(tx *bbolt.Tx, e *statefile.RecordError) Damage {
 }
 
 // scrub looks for damaged records at the start and once a day, and heals what
-// can be made anew.
+// can be rebuilt.
 func (v *Vault) scrub() {
 	begin := time.Now()
 	if err := v.file.Scrub(); err != nil {

@@ -38,7 +38,7 @@ func getSealed(tx *bbolt.Tx, kind, id string) []byte {
 // settingPlace is what the keychain remembers.
 const settingPlace = "keychain"
 
-// chooseMode settles where the master key is, if nobody has said so: where it
+// chooseMode settles where the master key is, unless the caller says so: where it
 // was in the last run. What earlier versions left does not say that, but which
 // master key its records are under.
 func (v *Vault) chooseMode() {

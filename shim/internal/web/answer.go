@@ -67,7 +67,7 @@ func Say(a Answer, server string) Statement {
 	return s
 }
 
-// sayDevice is about an answer to another device. Whatever its kind, the holder
+// sayDevice is about an answer to another device. No matter its kind, the holder
 // of that device gets it. Earlier approvals were for other devices.
 func sayDevice(kind, host, server string) Statement {
 	s := Statement{
@@ -103,8 +103,8 @@ func sayWebsite(a Answer, host, server string) Statement {
 }
 
 // Trusted reports whether the answer goes where the owner, or this program, knows
-// an app. A denial is sent to no other place without a click: whoever invents an
-// app could have this computer open any address (RFC 9700, Section 4.11.2).
+// an app. A denial is sent to no other place without a click: someone who
+// invents an app could have this computer open any address (RFC 9700, Section 4.11.2).
 func (a Answer) Trusted() bool { return a.Kind == kindLoopback || a.Approved || a.BuiltIn }
 
 // MustConfirm reports whether the reader has to confirm something before

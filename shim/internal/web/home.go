@@ -89,7 +89,7 @@ type PendingRow struct {
 }
 
 // Heading says who asks. A request from another device is headed by that, since
-// the name of the app is no more than what somebody sent from there.
+// the name of the app is no more than what was sent from there.
 func (r PendingRow) Heading() string {
 	client, endpoint := name(r.Client), name(r.Endpoint)
 	if client == "" {

@@ -77,7 +77,7 @@
     });
   });
 
-  // A page may be opened under the pointer of somebody who is double-clicking
+  // A page may be opened under the pointer of a person who is double-clicking
   // elsewhere, so approval counts only after it could be seen for a moment.
   all("form[data-guard]", function (form) {
     var ready = 0, timer;
@@ -116,7 +116,7 @@
   });
 
   // A page that is not kept as things are must not look as if it were. A program
-  // that only starts anew is back before that is said.
+  // that only restarts is back before that is said.
   var lost = document.querySelector("[data-lost]"), losing = 0;
   var found = function () {
     clearTimeout(losing);
@@ -132,7 +132,7 @@
     return source;
   };
 
-  // Whoever looks at a page hears how things stand. Tabs in the background hang
+  // An open page hears how things stand. Tabs in the background hang
   // up: browsers have six connections for a host, and consent needs one.
   var hearers = [], source = null;
   var tune = function () {

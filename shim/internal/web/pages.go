@@ -121,7 +121,7 @@ func (p Consent) Says() Statement {
 }
 
 // Heading is the question. One from another device begins with that device,
-// since the name of the app is no more than what somebody sent from there.
+// since the name of the app is no more than what was sent from there.
 func (p Consent) Heading() string {
 	client := p.App.String()
 	switch device := p.Answer.Began == BeganElsewhere; {

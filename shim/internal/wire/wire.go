@@ -39,7 +39,7 @@ type Transport struct {
 	// MaxHeader bounds the header of an answer, in bytes.
 	MaxHeader int64
 	// MaxIdlePerHost bounds the idle connections of one host, IdleTimeout how
-	// long a connection may be idle, whatever its peer allows; see Keep.
+	// long a connection may be idle, even if its peer allows more; see Keep.
 	MaxIdlePerHost int
 	IdleTimeout    time.Duration
 

@@ -99,7 +99,7 @@ type parcel struct {
 }
 
 // pass carries what from sends to to. An end is carried too, as are the resets
-// that follow when nobody reads any more.
+// that follow once the reader is gone.
 func (r *relay) pass(from, to net.Conn) {
 	way := make(chan parcel, 1<<10)
 	go func() {

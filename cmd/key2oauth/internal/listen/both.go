@@ -10,8 +10,8 @@ import (
 )
 
 // Both adds the IPv6 loopback address at the same port, if ln is on 127.0.0.1.
-// Apps that are told "localhost" may try that one first, and whoever holds it
-// would get their tokens (RFC 8252, Section 8.3). The error says that another
+// Apps that are told "localhost" may try that one first, and a program that holds
+// it would get their tokens (RFC 8252, Section 8.3). The error says that another
 // program holds it already; the listener works all the same. A computer without
 // IPv6 needs none.
 func Both(ln net.Listener) (net.Listener, error) {

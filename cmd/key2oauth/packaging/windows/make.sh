@@ -10,7 +10,7 @@
 #	WINDOWS_CERTIFICATE_PASSWORD  its password
 #	WINDOWS_TIMESTAMP_URL         a server that says when it was signed
 #
-# A snapshot without them is signed by a certificate of its own, which nobody
+# A snapshot without them is signed by a certificate of its own, which nothing
 # trusts; a release without them is not signed.
 set -eu
 program=$1 version=$2 arch=$3 kind=$4
