@@ -52,7 +52,7 @@ type Guard struct {
 //   - escaped for HTML as usual encoders do it, with its prefix and without.
 //
 // Of a key that is itself user:password in base64, after "Basic ", it also
-// finds that text and its two halves.
+// finds that text and the password, or the user where there is no password.
 func New(fields ...Field) *Guard {
 	if !enabled {
 		return nil

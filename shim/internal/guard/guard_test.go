@@ -124,14 +124,18 @@ const upperLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 // TestBasic has keys that are user:password in base64.
 func TestBasic(t *testing.T) {
-	pair := "someone@example.com:ATATT3xFfGF0aBcDeFgH1234"
+	alone := New(Field{Value: base64.StdEncoding.EncodeToString([]byte("sk_live_0123456789:")), Prefix: "Basic "})
+	if got, _ := whole(alone, "no sk_live_0123456789!"); got != "no "+strings.Repeat("*", 18)+"!" {
+		t.Errorf("a user without a password: got %q", got)
+	}
+	pair := "a-long-user-name:ATATT3xFfGF0aBcDeFgH1234"
 	key := base64.StdEncoding.EncodeToString([]byte(pair))
 	g := New(Field{Value: key, Prefix: "Basic "})
 	for text, want := range map[string]string{
-		"Authorization: Basic " + key:            "Authorization: " + strings.Repeat("*", len("Basic ")+len(key)),
-		`{"token":"ATATT3xFfGF0aBcDeFgH1234"}`:   `{"token":"` + strings.Repeat("*", 24) + `"}`,
-		"hello someone@example.com":              "hello someone@example.com",
-		`["someone@example.com","ATATT3xFfGF0"]`: `["someone@example.com","ATATT3xFfGF0"]`,
+		"Authorization: Basic " + key:          "Authorization: " + strings.Repeat("*", len("Basic ")+len(key)),
+		`{"token":"ATATT3xFfGF0aBcDeFgH1234"}`: `{"token":"` + strings.Repeat("*", 24) + `"}`,
+		"hello a-long-user-name":               "hello a-long-user-name",
+		`["a-long-user-name","ATATT3xFfGF0"]`:  `["a-long-user-name","ATATT3xFfGF0"]`,
 	} {
 		if got, _ := whole(g, text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)

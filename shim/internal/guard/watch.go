@@ -72,7 +72,8 @@ func isMail(s string) bool {
 }
 
 // withHalves returns the field, and what a key of HTTP's Basic scheme holds
-// (RFC 7617, Section 2).
+// (RFC 7617, Section 2): the user's name too is the secret only where there is
+// no password.
 func (f Field) withHalves() []Field {
 	all := []Field{f}
 	if !strings.EqualFold(strings.TrimSpace(f.Prefix), "Basic") {
@@ -86,5 +87,8 @@ func (f Field) withHalves() []Field {
 	if !ok {
 		return all
 	}
-	return append(all, Field{Value: string(text)}, Field{Value: user}, Field{Value: password})
+	if password == "" {
+		password = user
+	}
+	return append(all, Field{Value: string(text)}, Field{Value: password})
 }
