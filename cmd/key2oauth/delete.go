@@ -84,7 +84,7 @@ func (p *program) deleteEverything(ctx context.Context) (left []string, err erro
 	if err != nil {
 		return nil, err
 	}
-	var answer api.Deleted
+	var answer api.Deletion
 	if err := cli.Decode(raw, &answer); err != nil {
 		return nil, err
 	}

@@ -21,8 +21,8 @@ type OwnerLink struct {
 	Link string `json:"link"` // signs a browser in as the owner; works once, for 30 seconds
 }
 
-// A Deleted is the answer to DELETE /api/everything.
-type Deleted struct {
+// A Deletion is the answer to DELETE /api/everything.
+type Deletion struct {
 	Left []string `json:"left"` // sentences: what is still there, and what to do about it
 }
 

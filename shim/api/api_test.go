@@ -53,10 +53,10 @@ func TestGolden(t *testing.T) {
 			{ID: "i", Group: GroupComputer, What: "w", State: FindingFailed, Whose: WhoseYours, Words: "W", Next: "N", Link: "L", MS: 3}, {},
 		}},
 		"report-zero": Report{},
-		"imported":    Imported{[]Endpoint{server}, []string{"s"}},
+		"imported":    ImportResult{[]Endpoint{server}, []string{"s"}},
 		"error":       Error{"E <b>"},
 		"link":        OwnerLink{"http://127.0.0.1:7450/open?ticket=t&next=/"},
-		"deleted":     Deleted{[]string{"a"}},
+		"deleted":     Deletion{[]string{"a"}},
 		"test":        TunnelTest{true, "W"},
 	}, "", "\t")
 	if err != nil {

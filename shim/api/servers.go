@@ -135,8 +135,8 @@ type Grants struct {
 	Grants []Grant `json:"grants"`
 }
 
-// An Imported is the answer to POST /api/import.
-type Imported struct {
+// An ImportResult is the answer to POST /api/import.
+type ImportResult struct {
 	Added   []Endpoint `json:"added"`
 	Skipped []string   `json:"skipped"` // slugs that were there already
 }

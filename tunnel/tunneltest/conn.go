@@ -16,7 +16,7 @@ func clientHello(c net.Conn) (string, net.Conn, error) {
 	var name string
 	var seen bytes.Buffer
 	read := errors.New("read")
-	err := tls.Server(readOnly{c, io.TeeReader(c, &seen)}, &tls.Config{
+	err := tls.Server(readOnlyConn{c, io.TeeReader(c, &seen)}, &tls.Config{
 		GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 			name = h.ServerName
 			return nil, read
@@ -25,26 +25,26 @@ func clientHello(c net.Conn) (string, net.Conn, error) {
 	if !errors.Is(err, read) {
 		return "", nil, err
 	}
-	return name, replayed{c, io.MultiReader(&seen, c)}, nil
+	return name, replayedConn{c, io.MultiReader(&seen, c)}, nil
 }
 
-// readOnly keeps the client from seeing the alert of the handshake that
+// readOnlyConn keeps the client from seeing the alert of the handshake that
 // clientHello aborts.
-type readOnly struct {
+type readOnlyConn struct {
 	net.Conn
 	r io.Reader
 }
 
-func (c readOnly) Read(b []byte) (int, error)  { return c.r.Read(b) }
-func (c readOnly) Write(b []byte) (int, error) { return len(b), nil }
+func (c readOnlyConn) Read(b []byte) (int, error)  { return c.r.Read(b) }
+func (c readOnlyConn) Write(b []byte) (int, error) { return len(b), nil }
 
-// replayed is a connection with its first bytes already read.
-type replayed struct {
+// replayedConn is a connection with its first bytes already read.
+type replayedConn struct {
 	net.Conn
 	r io.Reader
 }
 
-func (c replayed) Read(b []byte) (int, error) { return c.r.Read(b) }
+func (c replayedConn) Read(b []byte) (int, error) { return c.r.Read(b) }
 
 // A streamConn is a proxy stream that ends after it was idle for a while in
 // both directions.

@@ -261,7 +261,7 @@ func (e *Edge) greet(c net.Conn, hand *handOver) {
 		defer e.forget(c)
 		e.serveAgent(c2, c)
 	default:
-		hand.give(tracked{c2, func() { e.forget(c) }})
+		hand.give(trackedConn{c2, func() { e.forget(c) }})
 	}
 }
 
@@ -272,13 +272,13 @@ func (e *Edge) forget(c net.Conn) {
 	e.mu.Unlock()
 }
 
-// tracked tells the edge when its connection is closed.
-type tracked struct {
+// trackedConn tells the edge when its connection is closed.
+type trackedConn struct {
 	net.Conn
 	closed func()
 }
 
-func (c tracked) Close() error { c.closed(); return nil }
+func (c trackedConn) Close() error { c.closed(); return nil }
 
 func (e *Edge) certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return e.ca.Certificate(h.ServerName)

@@ -91,7 +91,7 @@ func (a *API) deleteEverything(w http.ResponseWriter, r *http.Request) error {
 	if left == nil {
 		left = []string{}
 	}
-	return httpx.WriteJSON(w, http.StatusOK, api.Deleted{Left: left})
+	return httpx.WriteJSON(w, http.StatusOK, api.Deletion{Left: left})
 }
 
 // putTunnel turns a tunnel on or off.

@@ -28,7 +28,7 @@ func (a *API) importFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := api.Imported{Added: []api.Endpoint{}, Skipped: []string{}}
+	answer := api.ImportResult{Added: []api.Endpoint{}, Skipped: []string{}}
 	for _, e := range in.Added {
 		o := a.cfg.Control.Server(e)
 		if e.HasQuery {

@@ -69,7 +69,7 @@ func (c *Calls) noteCall(grant string, out proxy.Outcome) {
 	x := timeline.Entry{Step: timeline.Called, Grant: grant}
 	switch {
 	case out.Status < 400:
-		if out.Method == "tools/call" || slices.ContainsFunc(out.Rest, func(m proxy.Named) bool { return m.Method == "tools/call" }) {
+		if out.Method == "tools/call" || slices.ContainsFunc(out.Rest, func(m proxy.MessageName) bool { return m.Method == "tools/call" }) {
 			x.Step = timeline.Tool
 		}
 	case out.Method == http.MethodGet || out.Method == http.MethodDelete || out.Method == "server/discover" && out.Status/100 == 4 && out.Status != 401 && out.Status != 403:

@@ -70,7 +70,7 @@ func TestC03ForbiddenAddresses(t *testing.T) {
 				id := "https://" + host + "/client.json"
 				srv.Publish(document(map[string]any{"client_id": id}))
 				cl, err := c.Fetch(t.Context(), id)
-				if _, ok := errors.AsType[*safedial.Refused](err); !ok {
+				if _, ok := errors.AsType[*safedial.RefusedError](err); !ok {
 					t.Errorf("%s: got %+v, %v, want a refusal to connect", addr, cl, err)
 				}
 			}
@@ -83,7 +83,7 @@ func TestC03ForbiddenAddresses(t *testing.T) {
 		own := netip.MustParseAddrPort("93.184.215.14:443")
 		g := &safedial.Guard{Own: func() []netip.AddrPort { return []netip.AddrPort{own} }, Public: true}
 		_, err := g.DialContext("https")(t.Context(), "tcp", own.String())
-		if _, ok := errors.AsType[*safedial.Refused](err); !ok {
+		if _, ok := errors.AsType[*safedial.RefusedError](err); !ok {
 			t.Errorf("got %v, want a refusal to connect", err)
 		}
 	})
@@ -101,7 +101,7 @@ func TestC04Rebinding(t *testing.T) {
 		t.Fatalf("the check beforehand: got %v, %v, want a public address", addrs, err)
 	}
 	_, err = guarded(srv, dns).Fetch(t.Context(), id)
-	if r, ok := errors.AsType[*safedial.Refused](err); !ok || !r.Addr.Addr().IsLoopback() {
+	if r, ok := errors.AsType[*safedial.RefusedError](err); !ok || !r.Addr.Addr().IsLoopback() {
 		t.Errorf("got %v, want a refusal to connect to this machine", err)
 	}
 	if n := srv.Fetches(); n != 0 {

@@ -56,13 +56,13 @@ type Listener struct {
 
 	pumping sync.Once
 	queue   chan net.Conn // accepted, and not admitted yet
-	ready   chan accepted
+	ready   chan acceptResult
 	closing sync.Once
 	closed  chan struct{}
 }
 
-// accepted is what an Accept returns.
-type accepted struct {
+// An acceptResult is what an Accept returns.
+type acceptResult struct {
 	conn net.Conn
 	err  error
 }
@@ -71,7 +71,7 @@ type accepted struct {
 func NewListener(ln net.Listener, wrote func(n int), known func(token string) bool) *Listener {
 	return &Listener{
 		Listener: ln, wrote: wrote, known: known,
-		queue: make(chan net.Conn, maxQueued), ready: make(chan accepted), closed: make(chan struct{}),
+		queue: make(chan net.Conn, maxQueued), ready: make(chan acceptResult), closed: make(chan struct{}),
 	}
 }
 
@@ -94,7 +94,7 @@ func (l *Listener) pump() {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
-			l.hand(accepted{err: err})
+			l.hand(acceptResult{err: err})
 			if temporary, ok := errors.AsType[net.Error](err); !ok || !temporary.Timeout() {
 				return
 			}
@@ -122,7 +122,7 @@ func (l *Listener) feed() {
 					return
 				}
 			}
-			l.hand(accepted{conn: n})
+			l.hand(acceptResult{conn: n})
 		case <-l.closed:
 			return
 		}
@@ -130,7 +130,7 @@ func (l *Listener) feed() {
 }
 
 // hand waits until Accept takes a.
-func (l *Listener) hand(a accepted) {
+func (l *Listener) hand(a acceptResult) {
 	select {
 	case l.ready <- a:
 	case <-l.closed:

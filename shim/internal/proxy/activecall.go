@@ -149,16 +149,16 @@ func (a *activeCall) finish() {
 
 // names returns the JSON-RPC method and the tool, as method returns. note says
 // what is strange about them, and rest names the other messages of a batch.
-func (a *activeCall) names() (first named, note string, rest []named, untold int) {
+func (a *activeCall) names() (first messageName, note string, rest []messageName, untold int) {
 	a.scanMu.Lock()
 	all, untold, found := a.scan.messages()
-	first = a.scan.msg.named()
+	first = a.scan.msg.name()
 	a.scanMu.Unlock()
 	if len(all) > 1 {
 		first, rest = all[0], all[1:]
 	}
 	if a.in.Method != http.MethodPost {
-		return named{method: a.in.Method}, "", nil, 0
+		return messageName{method: a.in.Method}, "", nil, 0
 	}
 	first, note = checked(first, found, a.in.Header)
 	for _, m := range rest {
@@ -175,7 +175,7 @@ func (a *activeCall) names() (first named, note string, rest []named, untold int
 // checked compares what a body says with the headers that repeat it (MCP
 // 2026-07-28, Standard Request Headers). The body decides, because that is what
 // the upstream acts on; the headers count where the body says nothing.
-func checked(m named, found bool, h http.Header) (_ named, note string) {
+func checked(m messageName, found bool, h http.Header) (_ messageName, note string) {
 	method, tool := mirrored(h["Mcp-Method"]), mirrored(h["Mcp-Name"])
 	switch {
 	case !found && method != "":
@@ -203,7 +203,7 @@ func (a *activeCall) outcome() Outcome {
 	first, note, rest, untold := a.names()
 	o.Method, o.Tool, o.Note, o.Untold = bounded(first.method), bounded(first.tool), note, untold
 	for _, m := range rest {
-		o.Rest = append(o.Rest, Named{bounded(cmp.Or(m.method, a.in.Method)), bounded(m.tool)})
+		o.Rest = append(o.Rest, MessageName{bounded(cmp.Or(m.method, a.in.Method)), bounded(m.tool)})
 	}
 	switch {
 	case a.dead:

@@ -16,56 +16,56 @@ func TestNames(t *testing.T) {
 	const ping = `{"jsonrpc":"2.0","id":2,"method":"ping"}`
 	pad := strings.Repeat(" ", 2*scanWindow)
 	long := strings.Repeat("x", 2*scanWindow)
-	call := Named{"tools/call", "delete_repository"}
+	call := MessageName{"tools/call", "delete_repository"}
 	header := func(method, name string) []string { return []string{"Mcp-Method", method, "Mcp-Name", name} }
 	for _, tt := range []struct {
 		name, body string
 		header     []string
-		want       []Named
+		want       []MessageName
 		note       string
 	}{
-		{"plain", del, nil, []Named{call}, ""},
-		{"headers agree", del, header("tools/call", "delete_repository"), []Named{call}, ""},
-		{"headers agree, encoded", del, header("tools/call", "=?base64?ZGVsZXRlX3JlcG9zaXRvcnk=?="), []Named{call}, ""},
-		{"another method in the header", del, []string{"Mcp-Method", "ping"}, []Named{call}, NoteDiffers},
-		{"another tool in the header", del, header("tools/call", "echo"), []Named{call}, NoteDiffers},
-		{"empty header", del, []string{"Mcp-Method", ""}, []Named{call}, NoteDiffers},
-		{"two headers", del, []string{"Mcp-Method", "tools/call", "Mcp-Method", "ping"}, []Named{call}, NoteDiffers},
-		{"a method's name is no tool", ping, header("ping", "x"), []Named{{"ping", ""}}, ""},
-		{"name of a prompt", `{"id":1,"method":"prompts/get","params":{"name":"p"}}`, header("prompts/get", "p"), []Named{{"prompts/get", ""}}, ""},
+		{"plain", del, nil, []MessageName{call}, ""},
+		{"headers agree", del, header("tools/call", "delete_repository"), []MessageName{call}, ""},
+		{"headers agree, encoded", del, header("tools/call", "=?base64?ZGVsZXRlX3JlcG9zaXRvcnk=?="), []MessageName{call}, ""},
+		{"another method in the header", del, []string{"Mcp-Method", "ping"}, []MessageName{call}, NoteDiffers},
+		{"another tool in the header", del, header("tools/call", "echo"), []MessageName{call}, NoteDiffers},
+		{"empty header", del, []string{"Mcp-Method", ""}, []MessageName{call}, NoteDiffers},
+		{"two headers", del, []string{"Mcp-Method", "tools/call", "Mcp-Method", "ping"}, []MessageName{call}, NoteDiffers},
+		{"a method's name is no tool", ping, header("ping", "x"), []MessageName{{"ping", ""}}, ""},
+		{"name of a prompt", `{"id":1,"method":"prompts/get","params":{"name":"p"}}`, header("prompts/get", "p"), []MessageName{{"prompts/get", ""}}, ""},
 
-		{"only in headers", `{"id":1}`, header("tools/call", "echo"), []Named{{"tools/call", "echo"}}, NoteHeaders},
-		{"tool only in a header", `{"id":1,"method":"tools/call"}`, header("tools/call", "echo"), []Named{{"tools/call", "echo"}}, NoteHeaders},
-		{"no JSON", "\x1f\x8b", header("ping", ""), []Named{{"ping", ""}}, NoteHeaders},
-		{"answer", `{"id":1,"result":{}}`, nil, []Named{{"POST", ""}}, ""},
-		{"answer with a header", `{"id":1,"result":{}}`, header("ping", ""), []Named{{"POST", ""}}, NoteDiffers},
+		{"only in headers", `{"id":1}`, header("tools/call", "echo"), []MessageName{{"tools/call", "echo"}}, NoteHeaders},
+		{"tool only in a header", `{"id":1,"method":"tools/call"}`, header("tools/call", "echo"), []MessageName{{"tools/call", "echo"}}, NoteHeaders},
+		{"no JSON", "\x1f\x8b", header("ping", ""), []MessageName{{"ping", ""}}, NoteHeaders},
+		{"answer", `{"id":1,"result":{}}`, nil, []MessageName{{"POST", ""}}, ""},
+		{"answer with a header", `{"id":1,"result":{}}`, header("ping", ""), []MessageName{{"POST", ""}}, NoteDiffers},
 
-		{"space before", pad + del, header("ping", ""), []Named{call}, NoteDiffers},
-		{"padding before the method", `{"id":1,"x":"` + long + `","method":"tools/call","params":{"name":"delete_repository"}}`, header("ping", ""), []Named{call}, NoteDiffers},
-		{"padding before the tool", `{"method":"tools/call","params":{"arguments":{"x":"` + long + `"},"name":"delete_repository"}}`, nil, []Named{call}, ""},
-		{"padding of brackets", `{"x":` + strings.Repeat("[", scanWindow) + strings.Repeat("]", scanWindow) + `,"method":"tools/call","params":{"name":"delete_repository"}}`, nil, []Named{call}, ""},
-		{"a byte order mark", "\xef\xbb\xbf" + del, nil, []Named{call}, ""},
-		{"a long name", `{"method":"tools/call","params":{"name":"` + long + `"}}`, nil, []Named{{"tools/call", long[:maxWord]}}, ""},
-		{"a long name of escapes", `{"method":"tools/call","params":{"name":"` + strings.Repeat(`\u0078`, scanWindow) + `"}}`, nil, []Named{{"tools/call", long[:maxWord]}}, ""},
-		{"a broken name", `{"method":"tools/call","params":{"name":"delete\qrepository"}}`, nil, []Named{{"tools/call", `delete\qrepository`}}, ""},
+		{"space before", pad + del, header("ping", ""), []MessageName{call}, NoteDiffers},
+		{"padding before the method", `{"id":1,"x":"` + long + `","method":"tools/call","params":{"name":"delete_repository"}}`, header("ping", ""), []MessageName{call}, NoteDiffers},
+		{"padding before the tool", `{"method":"tools/call","params":{"arguments":{"x":"` + long + `"},"name":"delete_repository"}}`, nil, []MessageName{call}, ""},
+		{"padding of brackets", `{"x":` + strings.Repeat("[", scanWindow) + strings.Repeat("]", scanWindow) + `,"method":"tools/call","params":{"name":"delete_repository"}}`, nil, []MessageName{call}, ""},
+		{"a byte order mark", "\xef\xbb\xbf" + del, nil, []MessageName{call}, ""},
+		{"a long name", `{"method":"tools/call","params":{"name":"` + long + `"}}`, nil, []MessageName{{"tools/call", long[:maxWord]}}, ""},
+		{"a long name of escapes", `{"method":"tools/call","params":{"name":"` + strings.Repeat(`\u0078`, scanWindow) + `"}}`, nil, []MessageName{{"tools/call", long[:maxWord]}}, ""},
+		{"a broken name", `{"method":"tools/call","params":{"name":"delete\qrepository"}}`, nil, []MessageName{{"tools/call", `delete\qrepository`}}, ""},
 
-		{"second document", ping + del, nil, []Named{{"ping", ""}, call}, ""},
-		{"second document in a line", ping + "\n" + del, header("ping", ""), []Named{{"ping", ""}, call}, ""},
-		{"second document far behind", ping + pad + del, nil, []Named{{"ping", ""}, call}, ""},
-		{"second document after brackets", ping + "}]" + del, nil, []Named{{"ping", ""}, call}, ""},
-		{"batch", "[" + ping + "," + del + "]", nil, []Named{{"ping", ""}, call}, ""},
-		{"batch and header", "[" + ping + "," + del + "]", header("ping", ""), []Named{{"ping", ""}, call}, ""},
-		{"batch with an answer first", `[{"id":1,"result":{}},` + del + "]", nil, []Named{{"POST", ""}, call}, ""},
-		{"batch with padding", "[" + ping + "," + pad + del + "]", nil, []Named{{"ping", ""}, call}, ""},
-		{"batch that breaks off", "[" + ping + "," + strings.TrimSuffix(del, "}"), nil, []Named{{"ping", ""}, call}, ""},
+		{"second document", ping + del, nil, []MessageName{{"ping", ""}, call}, ""},
+		{"second document in a line", ping + "\n" + del, header("ping", ""), []MessageName{{"ping", ""}, call}, ""},
+		{"second document far behind", ping + pad + del, nil, []MessageName{{"ping", ""}, call}, ""},
+		{"second document after brackets", ping + "}]" + del, nil, []MessageName{{"ping", ""}, call}, ""},
+		{"batch", "[" + ping + "," + del + "]", nil, []MessageName{{"ping", ""}, call}, ""},
+		{"batch and header", "[" + ping + "," + del + "]", header("ping", ""), []MessageName{{"ping", ""}, call}, ""},
+		{"batch with an answer first", `[{"id":1,"result":{}},` + del + "]", nil, []MessageName{{"POST", ""}, call}, ""},
+		{"batch with padding", "[" + ping + "," + pad + del + "]", nil, []MessageName{{"ping", ""}, call}, ""},
+		{"batch that breaks off", "[" + ping + "," + strings.TrimSuffix(del, "}"), nil, []MessageName{{"ping", ""}, call}, ""},
 
-		{"two methods", `{"method":"tools/call","params":{"name":"delete_repository"},"method":"ping"}`, nil, []Named{{"ping", ""}}, NoteOdd},
-		{"two tools", `{"method":"tools/call","params":{"name":"echo","name":"delete_repository"}}`, nil, []Named{call}, NoteOdd},
-		{"two params", `{"method":"tools/call","params":{"name":"echo"},"params":{"name":"delete_repository"}}`, nil, []Named{call}, NoteOdd},
-		{"keys in other case", `{"Method":"tools/call","PARAMS":{"naME":"delete_repository"}}`, header("ping", ""), []Named{call}, NoteDiffers},
-		{"keys in other case, no headers", `{"Method":"tools/call","param\u017f":{"name":"delete_repository"}}`, nil, []Named{call}, NoteOdd},
-		{"keys in both cases", `{"method":"tools/call","Method":"ping","params":{"name":"delete_repository","Name":"echo"}}`, nil, []Named{call}, NoteOdd},
-		{"odd in a batch", "[" + ping + `,{"Method":"tools/call","params":{"name":"delete_repository"}}]`, nil, []Named{{"ping", ""}, call}, NoteOdd},
+		{"two methods", `{"method":"tools/call","params":{"name":"delete_repository"},"method":"ping"}`, nil, []MessageName{{"ping", ""}}, NoteOdd},
+		{"two tools", `{"method":"tools/call","params":{"name":"echo","name":"delete_repository"}}`, nil, []MessageName{call}, NoteOdd},
+		{"two params", `{"method":"tools/call","params":{"name":"echo"},"params":{"name":"delete_repository"}}`, nil, []MessageName{call}, NoteOdd},
+		{"keys in other case", `{"Method":"tools/call","PARAMS":{"naME":"delete_repository"}}`, header("ping", ""), []MessageName{call}, NoteDiffers},
+		{"keys in other case, no headers", `{"Method":"tools/call","param\u017f":{"name":"delete_repository"}}`, nil, []MessageName{call}, NoteOdd},
+		{"keys in both cases", `{"method":"tools/call","Method":"ping","params":{"name":"delete_repository","Name":"echo"}}`, nil, []MessageName{call}, NoteOdd},
+		{"odd in a batch", "[" + ping + `,{"Method":"tools/call","params":{"name":"delete_repository"}}]`, nil, []MessageName{{"ping", ""}, call}, NoteOdd},
 	} {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, chunked %v", tt.name, chunked), func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestNames(t *testing.T) {
 				}
 				b.do(t, r)
 				out := b.last(t, 1)
-				got := append([]Named{{out.Method, out.Tool}}, out.Rest...)
+				got := append([]MessageName{{out.Method, out.Tool}}, out.Rest...)
 				if !slices.Equal(got, tt.want) || out.Note != tt.note || out.Untold != 0 {
 					t.Errorf("got %q with note %q and %d untold, want %q with note %q", got, out.Note, out.Untold, tt.want, tt.note)
 				}

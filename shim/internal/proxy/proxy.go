@@ -74,7 +74,7 @@ type Outcome struct {
 	Note string
 	// Rest names the other messages of a batch, Untold counts those that are
 	// left out.
-	Rest   []Named
+	Rest   []MessageName
 	Untold int
 	// Status is what the client got, except: 401 if the key is rejected, where
 	// the client got 200, 202 or 503; 502 if its stream was ended because the
@@ -93,8 +93,8 @@ type Outcome struct {
 	Confirmed401 bool
 }
 
-// Named is what an Outcome says of a message.
-type Named struct{ Method, Tool string }
+// A MessageName is what an Outcome says of a message.
+type MessageName struct{ Method, Tool string }
 
 // Notes of an Outcome.
 const (

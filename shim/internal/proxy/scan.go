@@ -49,14 +49,14 @@ type scan struct {
 	batched bool
 	batch   []byte // of a batch: one entry per message, see endMessage
 	first   message
-	one     message // the one that ended first, once another began
-	late    bool    // something begins or ends past scanWindow
-	ended   int     // messages that are whole
-	listed  []named // of two or more messages: the first ones
+	one     message       // the one that ended first, once another began
+	late    bool          // something begins or ends past scanWindow
+	ended   int           // messages that are whole
+	listed  []messageName // of two or more messages: the first ones
 }
 
-// named is what the log says of a message.
-type named struct {
+// A messageName is what the log says of a message.
+type messageName struct {
 	method, tool string
 	odd          bool // it can be read in two ways
 }
@@ -74,9 +74,9 @@ type message struct {
 	have [versionField + 1]bool // keys that came
 }
 
-// named returns what the log says of m.
-func (m *message) named() named {
-	n := named{m.method, m.tool, m.odd}
+// name returns what the log says of m.
+func (m *message) name() messageName {
+	n := messageName{m.method, m.tool, m.odd}
 	if n.method != methodCall {
 		n.tool = ""
 	}
@@ -423,9 +423,9 @@ func (s *scan) endMessage() {
 	s.ended++
 	if s.ended > 1 && len(s.listed) < maxListed {
 		if s.listed == nil {
-			s.listed = append(s.listed, s.one.named())
+			s.listed = append(s.listed, s.one.name())
 		}
-		s.listed = append(s.listed, s.msg.named())
+		s.listed = append(s.listed, s.msg.name())
 	}
 	if !s.batched {
 		return
@@ -459,7 +459,7 @@ func (s *scan) message() message {
 
 // messages returns the messages of the body, how many there are besides, and
 // whether the first one was not looked for in vain: an answer has no method.
-func (s *scan) messages() (all []named, more int, found bool) {
+func (s *scan) messages() (all []messageName, more int, found bool) {
 	open := s.depth > 0 && s.stack[s.depth-1] != inBatch
 	switch {
 	case s.ended == 0:
@@ -469,10 +469,10 @@ func (s *scan) messages() (all []named, more int, found bool) {
 	}
 	all = s.listed
 	if all == nil {
-		all = append(all, s.one.named())
+		all = append(all, s.one.name())
 	}
 	if open && len(all) < maxListed {
-		all = append(all, s.msg.named()) // the body broke off
+		all = append(all, s.msg.name()) // the body broke off
 	}
 	return all, max(0, s.ended-len(all)), true
 }

@@ -99,17 +99,17 @@ func (s *stream) write(p []byte) (int, error) {
 			s.rewriter = nil
 		}
 	}
-	if err := s.call.guard.Write((*guarded)(s), p); err != nil {
+	if err := s.call.guard.Write((*guardedStream)(s), p); err != nil {
 		return 0, err
 	}
 	return n, nil
 }
 
-// guarded is a stream behind the guard.
-type guarded stream
+// A guardedStream is a stream behind the guard.
+type guardedStream stream
 
 // Write writes what goes to the client, with events of ours between it.
-func (g *guarded) Write(p []byte) (int, error) {
+func (g *guardedStream) Write(p []byte) (int, error) {
 	s, n := (*stream)(g), len(p)
 	if s.asides.waiting.Load() > 0 {
 		var err error
@@ -152,9 +152,9 @@ func (s *stream) end() {
 	s.mu.Lock()
 	if s.call.whole {
 		if s.rewriter != nil {
-			s.call.guard.Write((*guarded)(s), s.rewriter.event.Held()) // the stream ended within its first event
+			s.call.guard.Write((*guardedStream)(s), s.rewriter.event.Held()) // the stream ended within its first event
 		}
-		s.call.guard.End((*guarded)(s))
+		s.call.guard.End((*guardedStream)(s))
 	}
 	s.ended = true
 	if s.tick != nil {

@@ -57,7 +57,7 @@ func TestPublicGuard(t *testing.T) {
 		if err == nil {
 			c.Close()
 		}
-		if _, ok := errors.AsType[*Refused](err); !ok {
+		if _, ok := errors.AsType[*RefusedError](err); !ok {
 			t.Errorf("%s: got %v, want a refusal", host, err)
 		}
 	}

@@ -42,19 +42,19 @@ type Guard struct {
 	Resolver *net.Resolver
 }
 
-// Refused is the error for an address that must not be connected to.
-type Refused struct {
+// A RefusedError is the error for an address that must not be connected to.
+type RefusedError struct {
 	Addr netip.AddrPort
 	Name string // instead of Addr, if the name was enough
 	Why  string // what the address is; for people
 }
 
-func (r *Refused) Error() string {
+func (r *RefusedError) Error() string {
 	return fmt.Sprintf("refusing to connect to %s: %s", r.Place(), r.Why)
 }
 
 // Place is what must not be connected to.
-func (r *Refused) Place() string {
+func (r *RefusedError) Place() string {
 	if r.Name != "" {
 		return r.Name
 	}
@@ -81,7 +81,7 @@ func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, ad
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if host, port, err := net.SplitHostPort(addr); err == nil && g.OwnName(strings.TrimSuffix(host, "."), port) {
-			return nil, &Refused{Name: host, Why: ownWords}
+			return nil, &RefusedError{Name: host, Why: ownWords}
 		}
 		return d.DialContext(ctx, network, addr)
 	}
@@ -91,7 +91,7 @@ func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, ad
 // proxy does: it refuses a host by what can be known without resolving it.
 func (g *Guard) CheckName(scheme, host, port string) error {
 	if g != nil && g.OwnName != nil && g.OwnName(strings.TrimSuffix(host, "."), port) {
-		return &Refused{Name: host, Why: ownWords}
+		return &RefusedError{Name: host, Why: ownWords}
 	}
 	if _, err := netip.ParseAddr(host); err == nil {
 		return g.check(scheme, "tcp", net.JoinHostPort(host, port))
@@ -119,15 +119,15 @@ func (g *Guard) check(scheme, network, address string) error {
 		return fmt.Errorf("refusing to connect: %w", err)
 	}
 	if why := Judge(ap.Addr(), scheme); why != "" {
-		return &Refused{Addr: ap, Why: why}
+		return &RefusedError{Addr: ap, Why: why}
 	}
 	if g != nil && g.Public && !isPublic(ap.Addr()) {
-		return &Refused{Addr: ap, Why: "it is not an address of the public internet"}
+		return &RefusedError{Addr: ap, Why: "it is not an address of the public internet"}
 	}
 	if g != nil && g.Own != nil {
 		for _, own := range g.Own() {
 			if isOwn(own, ap) {
-				return &Refused{Addr: ap, Why: ownWords}
+				return &RefusedError{Addr: ap, Why: ownWords}
 			}
 		}
 	}

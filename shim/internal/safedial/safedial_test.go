@@ -181,8 +181,8 @@ func TestDialRefuses(t *testing.T) {
 			}
 			// A name may also have addresses without a listener. What counts is
 			// that no connection was made.
-			if _, ok := errors.AsType[*Refused](err); !ok && tt.name != "own listener by name" {
-				t.Errorf("dial %s: %v, want a Refused", tt.addr, err)
+			if _, ok := errors.AsType[*RefusedError](err); !ok && tt.name != "own listener by name" {
+				t.Errorf("dial %s: %v, want a RefusedError", tt.addr, err)
 			}
 			select {
 			case <-accepted:

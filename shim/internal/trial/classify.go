@@ -79,7 +79,7 @@ func failure(err error) Outcome {
 	if _, ok := errors.AsType[*upstream.RedirectError](err); ok {
 		return Redirect
 	}
-	if _, ok := errors.AsType[*safedial.Refused](err); ok {
+	if _, ok := errors.AsType[*safedial.RefusedError](err); ok {
 		return Refused
 	}
 	if _, coding := errors.AsType[*upstream.CodingError](err); coding || errors.Is(err, errTooLong) {

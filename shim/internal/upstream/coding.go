@@ -75,7 +75,7 @@ func decode(resp *http.Response) {
 		open := codings[strings.ToLower(name)]
 		if open == nil || len(undo) == maxCodings {
 			if hasBody(resp) {
-				resp.Body = &undecoded{src: resp.Body, err: &CodingError{name}}
+				resp.Body = &undecodedBody{src: resp.Body, err: &CodingError{name}}
 			}
 			return
 		}
@@ -98,20 +98,20 @@ func hasBody(resp *http.Response) bool { return resp.Body != http.NoBody && resp
 // Undecoded returns the *CodingError of an answer that cannot be decoded, nil of
 // any other.
 func Undecoded(resp *http.Response) error {
-	if u, ok := resp.Body.(*undecoded); ok {
+	if u, ok := resp.Body.(*undecodedBody); ok {
 		return u.err
 	}
 	return nil
 }
 
-type undecoded struct {
+type undecodedBody struct {
 	src io.Closer
 	err error
 }
 
-func (u *undecoded) Read([]byte) (int, error) { return 0, u.err }
+func (u *undecodedBody) Read([]byte) (int, error) { return 0, u.err }
 
-func (u *undecoded) Close() error { return u.src.Close() }
+func (u *undecodedBody) Close() error { return u.src.Close() }
 
 // A decoder reads nothing before its first Read: the compression header of an
 // event stream may come long after the response header. It holds a bounded part

@@ -80,7 +80,7 @@ func explain(err error) string {
 	if e, ok := errors.AsType[*CodingError](err); ok {
 		return fmt.Sprintf("The server compressed its answer with a method that Key2OAuth did not ask for and does not know: %s. Turn that off at the server, or contact the people who run it.", display.Text(e.Coding, 40))
 	}
-	if e, ok := errors.AsType[*safedial.Refused](err); ok {
+	if e, ok := errors.AsType[*safedial.RefusedError](err); ok {
 		return fmt.Sprintf("Key2OAuth does not connect to %s: %s. Check the server's address.", display.Text(e.Place(), 100), e.Why)
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {

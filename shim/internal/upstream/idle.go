@@ -116,12 +116,12 @@ func keptDial(dial func(ctx context.Context, network, addr string) (net.Conn, er
 	}
 }
 
-// A kept sends requests through an http.Transport whose connections are
-// keptConns.
-type kept struct{ *http.Transport }
+// A keptTransport sends requests through an http.Transport whose connections
+// are keptConns.
+type keptTransport struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper.
-func (k kept) RoundTrip(req *http.Request) (*http.Response, error) {
+func (k keptTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	u := new(use)
 	u.trace.GotConn = u.got
 	u.trace.PutIdleConn = u.put
@@ -130,8 +130,8 @@ func (k kept) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.ProtoMajor == 1 {
-		if held := u.now.Load(); held != nil {
-			held.conn.allow(wire.Keep(resp.Header, idleTimeout))
+		if l := u.now.Load(); l != nil {
+			l.conn.allow(wire.Keep(resp.Header, idleTimeout))
 		}
 	}
 	return resp, nil
@@ -141,10 +141,11 @@ func (k kept) RoundTrip(req *http.Request) (*http.Response, error) {
 // ones were closed.
 type use struct {
 	trace httptrace.ClientTrace
-	now   atomic.Pointer[held]
+	now   atomic.Pointer[lease]
 }
 
-type held struct {
+// A lease is a connection while it carries one request.
+type lease struct {
 	conn *keptConn
 	use  int
 }
@@ -158,7 +159,7 @@ func (u *use) got(info httptrace.GotConnInfo) {
 		c = t.NetConn()
 	}
 	if k, ok := c.(*keptConn); ok {
-		u.now.Store(&held{k, k.take()})
+		u.now.Store(&lease{k, k.take()})
 	}
 }
 

@@ -275,11 +275,11 @@ func (c *Client) follow(req *http.Request, t *Target, body repeater, asked pathK
 func (c *Client) transport(req *http.Request) http.RoundTripper {
 	switch {
 	case req.URL.Scheme == "https":
-		return kept{c.secure.Load()}
+		return keptTransport{c.secure.Load()}
 	case wire.Fits(req) && (req.Body == nil || req.Context().Value(BodyKey{}) != nil):
 		return c.quick
 	}
-	return kept{c.plain.Load()}
+	return keptTransport{c.plain.Load()}
 }
 
 // setKey sets the key header and removes the client's copies of it and its

@@ -70,7 +70,7 @@ func (c *Client) direct(err error) error {
 	if e, ok := errors.AsType[*net.OpError](err); !ok || e.Op != "dial" || c.proxied.Load() {
 		return err
 	}
-	if _, ok := errors.AsType[*safedial.Refused](err); ok {
+	if _, ok := errors.AsType[*safedial.RefusedError](err); ok {
 		return err
 	}
 	if name := ProxyVariable(); name != "" {

@@ -125,7 +125,7 @@ func TestUseProxyRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = post(t, c, &Target{URL: u, Header: endpoint.DefaultHeader, Key: endpoint.NewSecret("sk-proxy-0123456789")}, to, nil, strings.NewReader("{}"))
-		if _, ok := errors.AsType[*safedial.Refused](err); !ok {
+		if _, ok := errors.AsType[*safedial.RefusedError](err); !ok {
 			t.Errorf("%s: got %v, want a Refused", to, err)
 		}
 	}
