@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -379,10 +380,14 @@ func (b *bench) exchange(t *testing.T, request string) (raw, body string) {
 // nothing from the sizes of what arrives and when, whether a guess begins like
 // the key or not.
 func TestGuessesLookAlike(t *testing.T) {
-	for _, kind := range []string{"application/json", "text/event-stream"} {
+	for _, tt := range []struct {
+		kind string
+		long bool // longer than the proxy's buffer, and of known length
+	}{{"application/json", false}, {"text/event-stream", false}, {"application/json", true}} {
+		kind := tt.kind
 		for _, length := range []int{1, 8, len(testKey) - 1} {
-			right := arrivals(t, kind, testKey[:length])
-			wrong := arrivals(t, kind, strings.Repeat("Z", length))
+			right := arrivals(t, kind, testKey[:length], tt.long)
+			wrong := arrivals(t, kind, strings.Repeat("Z", length), tt.long)
 			if !slices.Equal(right, wrong) {
 				t.Errorf("%s: a right guess of %d bytes arrives in %v, a wrong one in %v", kind, length, right, wrong)
 			}
@@ -401,10 +406,18 @@ type arrival struct {
 
 // arrivals has an upstream echo a guess, cut in every place, and returns what a
 // client sees of that.
-func arrivals(t *testing.T, kind, guess string) (all []arrival) {
+func arrivals(t *testing.T, kind, guess string, long bool) (all []arrival) {
 	texts := []string{"unknown key " + guess, guess + "\n\n", "data: " + guess + "\n\ndata: again " + guess + "\n", "\n", `{"error":"` + guess + `"}` + strings.Repeat("x", 200)}
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", kind)
+		if long {
+			size := 2 * largeBuffer
+			for _, text := range texts {
+				size += len(text) * len(text)
+			}
+			w.Header().Set("Content-Length", strconv.Itoa(size))
+			flush(w, strings.Repeat("x", 2*largeBuffer))
+		}
 		for _, text := range texts {
 			for cut := range len(text) {
 				for _, part := range []string{text[:cut], text[cut:]} {
@@ -428,6 +441,7 @@ func arrivals(t *testing.T, kind, guess string) (all []arrival) {
 			n, err := conn.Read(buf)
 			all = append(all, arrival{n, time.Since(begin)})
 			if err != nil {
+				time.Sleep(time.Second) // until the upstream's handler is over
 				return
 			}
 		}
