@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -74,26 +73,12 @@ func TestServerThatRepeatsItsKey(t *testing.T) {
 	for mode, path := range map[string]string{"streamableHttp": "/mcp", "sse": "/sse"} {
 		t.Run(mode, func(t *testing.T) {
 			addr := freeAddr(t)
-			_, port, err := net.SplitHostPort(addr)
-			if err != nil {
-				t.Fatal(err)
-			}
 			cmd := npmCommand(t, "mcp-server-everything", mode)
-			cmd.Env = append(cmd.Env, "PORT="+port)
+			cmd.Env = append(cmd.Env, "PORT="+portOf(t, addr))
 			for name, value := range forms {
 				cmd.Env = append(cmd.Env, name+"="+value)
 			}
-			out := new(testenv.Output)
-			cmd.Stdout, cmd.Stderr = out, out
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			ended := make(chan struct{})
-			go func() { cmd.Wait(); close(ended) }()
-			t.Cleanup(func() { cmd.Process.Kill(); <-ended })
-			if !listens(addr, ended) {
-				t.Fatalf("the server does not listen on %s and printed:\n%s", addr, out)
-			}
+			startServer(t, cmd, addr)
 			direct := environment(t, mode, "http://"+addr+path, new(listener))
 			if found := f.find(direct); !slices.Equal(found, []string{"key"}) || strings.Count(direct, apiKey) < 2 {
 				t.Fatalf("without us, the server answers %.300q", direct)

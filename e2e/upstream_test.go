@@ -53,6 +53,25 @@ func everything(t testing.TB, stateless bool) string {
 	return ""
 }
 
+// startServer runs a server that listens on addr. It ends with stop, and at the
+// latest with the test.
+func startServer(t testing.TB, cmd *exec.Cmd, addr string) (stop func()) {
+	t.Helper()
+	out := new(testenv.Output)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	stop = func() { cmd.Process.Kill(); <-ended }
+	t.Cleanup(stop)
+	if !listens(addr, ended) {
+		t.Fatalf("the server does not listen on %s and printed:\n%s", addr, out)
+	}
+	return stop
+}
+
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,6 +80,16 @@ func freeAddr(t testing.TB) string {
 	}
 	defer ln.Close()
 	return ln.Addr().String()
+}
+
+// portOf returns the port of an address.
+func portOf(t testing.TB, addr string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // listens waits until something accepts connections on addr.
