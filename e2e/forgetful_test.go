@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"net"
 	"testing"
 	"time"
 
@@ -18,8 +17,17 @@ func TestM06ForgottenSession(t *testing.T) {
 	testenv.Slow(t)
 	npmBin(t)
 	t.Parallel()
+	for _, server := range []string{"forgetful-server.mjs", "fastmcp-server.mjs"} {
+		t.Run("M06 "+server, func(t *testing.T) {
+			t.Parallel()
+			forgottenSession(t, server)
+		})
+	}
+}
+
+func forgottenSession(t *testing.T, server string) {
 	addr := freeAddr(t)
-	stop := forgetful(t, addr)
+	stop := forgetful(t, server, addr)
 	a := startApp(t)
 	e := a.addEndpoint("Forgetful", "http://"+addr+"/mcp", "")
 	h := newHome(t, a.npmEnv())
@@ -53,7 +61,7 @@ func TestM06ForgottenSession(t *testing.T) {
 	seen := map[string]bool{simpleText(ctx, t, c.session): true}
 	for range strikesAndOne {
 		stop()
-		stop = forgetful(t, addr)
+		stop = forgetful(t, server, addr)
 		seen[simpleText(ctx, t, c.session)] = true
 	}
 	if len(seen) != strikesAndOne+1 {
@@ -72,26 +80,8 @@ func TestM06ForgottenSession(t *testing.T) {
 // strikesAndOne is more restarts than unconfirmed 401 would count as confirmed.
 const strikesAndOne = 4
 
-// forgetful starts the server, which ends with stop and at the latest with the
-// test.
-func forgetful(t *testing.T, addr string) (stop func()) {
+// forgetful starts a server of e2e/clients.
+func forgetful(t *testing.T, server, addr string) (stop func()) {
 	t.Helper()
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := npmCommand(t, "node", "clients/forgetful-server.mjs", port, apiKey)
-	out := new(testenv.Output)
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
-	stop = func() { cmd.Process.Kill(); <-ended }
-	t.Cleanup(stop)
-	if !listens(addr, ended) {
-		t.Fatalf("the server does not listen on %s and printed:\n%s", addr, out)
-	}
-	return stop
+	return startServer(t, npmCommand(t, "node", "clients/"+server, portOf(t, addr), apiKey), addr)
 }

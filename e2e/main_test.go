@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -57,6 +59,11 @@ var (
 	buildEverything = sync.OnceValues(func() (string, error) {
 		return build("everything-server", "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
 	})
+	// A server of another library. It is no dependency of the module, so it
+	// comes from the module proxy.
+	buildMCPGo = sync.OnceValues(func() (string, error) {
+		return install("github.com/mark3labs/mcp-go/examples/conformance@v1.2.1")
+	})
 )
 
 // build compiles pkg once. It passes GOFLAGS on, so a test with an overlay gets
@@ -72,6 +79,17 @@ func build(name, pkg string, flags ...string) (string, error) {
 		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, b)
 	}
 	return out, nil
+}
+
+// install builds a program of another module at an exact version.
+func install(pkg string) (string, error) {
+	cmd := exec.Command("go", "install", pkg)
+	cmd.Dir, cmd.Env = work, append(os.Environ(), "GOBIN="+work, "GOFLAGS=")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go install %s: %w\n%s", pkg, err, b)
+	}
+	name, _, _ := strings.Cut(path.Base(pkg), "@")
+	return filepath.Join(work, name), nil
 }
 
 func built(t testing.TB, b func() (string, error)) string {
