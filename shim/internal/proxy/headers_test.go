@@ -164,7 +164,7 @@ func TestP07AnswerHeaders(t *testing.T) {
 		"Set-Cookie", "WWW-Authenticate", "Proxy-Authenticate", "Authentication-Info", "Access-Control-Allow-Origin",
 		"Access-Control-Allow-Credentials", "Strict-Transport-Security", "Alt-Svc", "Clear-Site-Data",
 		"Content-Security-Policy-Report-Only", "Report-To", "NEL", "Reporting-Endpoints", "Public-Key-Pins", "Refresh",
-		"Location", "Link", "Server", "X-Powered-By", "Service-Worker-Allowed", "SourceMap", "X-Listed", "Ngrok-Error-Code",
+		"Location", "Link", "Server", "X-Powered-By", "Service-Worker-Allowed", "SourceMap", "Mcp-Listed", "Ngrok-Error-Code",
 	}
 	for _, kind := range []string{"application/json", "text/event-stream"} {
 		for _, status := range []int{200, 400, 401, 403, 500} {
@@ -178,7 +178,7 @@ func TestP07AnswerHeaders(t *testing.T) {
 				for _, name := range bad {
 					h.Set(name, "foreign")
 				}
-				h.Set("Connection", "X-Listed")
+				h.Set("Connection", "Mcp-Listed")
 				h.Set("Content-Security-Policy", "foreign")
 				h.Set("Content-Type", kind)
 				h.Set("Trailer", "X-Trailer")
