@@ -19,7 +19,7 @@ type Watch struct {
 	now   func() time.Time           // nil means time.Now; the wall clock counts
 	addrs func() ([]net.Addr, error) // nil means those of this computer
 
-	mu   sync.Mutex
+	mu   sync.Mutex // held for a whole look, so that a second Look waits for its news
 	last *look
 	told []func(slept bool)
 }
@@ -58,9 +58,9 @@ func (w *Watch) pace() time.Duration {
 	return w.every
 }
 
-// Look looks now. When it returns, all that asked to be told were told of what it
-// saw. It is for
-// those who are about to rely on a connection that was idle.
+// Look looks now. When it returns, everything that asked with Tell was told of
+// what it saw. It is for callers that are about to rely on a connection that was
+// idle.
 func (w *Watch) Look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -60,13 +60,6 @@ func Quote(s string) string {
 	return "\u201c" + Text(strings.Map(innerQuote, s), MaxName-2) + "\u201d"
 }
 
-// IsQuoted reports whether s is the result of Quote.
-func IsQuoted(s string) bool {
-	inner, ok := strings.CutPrefix(s, "\u201c")
-	inner, ok2 := strings.CutSuffix(inner, "\u201d")
-	return ok && ok2 && Quote(inner) == s
-}
-
 // innerQuote replaces what looks like a double quotation mark.
 func innerQuote(r rune) rune {
 	switch r {

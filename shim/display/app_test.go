@@ -61,7 +61,7 @@ func FuzzAppName(f *testing.F) {
 		if !ok || !ok2 || strings.ContainsAny(inner, "\"\u201c\u201d\u201e\u201f\uff02\u00ab\u00bb\n") {
 			t.Errorf("%q: got %q, want it between one pair of quotation marks", s, got)
 		}
-		if Text(got, MaxName) != got || !IsQuoted(got) {
+		if Text(got, MaxName) != got || !isQuoted(got) {
 			t.Errorf("%q: %q is not at most %d harmless characters", s, got, MaxName)
 		}
 		if known := (App{Name: s, Known: true}).String(); Text(known, MaxName) != known {
@@ -71,4 +71,11 @@ func FuzzAppName(f *testing.F) {
 			t.Errorf("%q as a host: %q is too long", s, host)
 		}
 	})
+}
+
+// isQuoted reports whether s is the result of Quote.
+func isQuoted(s string) bool {
+	inner, ok := strings.CutPrefix(s, "\u201c")
+	inner, ok2 := strings.CutSuffix(inner, "\u201d")
+	return ok && ok2 && Quote(inner) == s
 }

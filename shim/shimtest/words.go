@@ -19,10 +19,10 @@ import (
 // begins in lower case.
 var words = regexp.MustCompile(`^[A-Z][a-z]+'?[a-z]* ([a-z%]|[A-Z][a-z])`)
 
-// NoWords looks through the sources in a folder, and
-// reports what a person is to read outside the files that are its catalogue:
-// there all of it can be read, corrected and one day translated in one place.
-// It returns how many files it looked at.
+// NoWords looks through the sources in a folder, and reports sentences for people
+// outside the files that are its catalogue: there all of them can be read,
+// corrected and one day translated in one place. It returns how many files it
+// looked at.
 func NoWords(t testing.TB, dir string, catalogue ...string) (n int) {
 	t.Helper()
 	for _, text := range []string{"There is no page.", "Delete %s?", "This request"} {

@@ -57,7 +57,7 @@ type dialer struct {
 	report func(err error, retry time.Time)
 	first  time.Duration // the first wait; each is twice the one before
 
-	mu      sync.Mutex
+	mu      sync.Mutex // not the listener's, which report locks
 	patient bool
 	conn    net.Conn
 	wake    chan struct{} // not nil while waiting
@@ -149,14 +149,14 @@ func (d *dialer) from() (netip.Addr, bool) {
 }
 
 // A handover notices a deadlock in the SDK's listener. If the SDK closes the
-// listener while it hands out a connection, both wait for each other for ever.
+// listener while it hands out a connection, both wait for each other forever.
 // The SDK logs that it has a connection before Accept returns it. If Accept does
 // not return soon after that, the listener is deadlocked.
 type handover struct {
 	limit time.Duration // for Accept to return after the SDK has a connection
 	stuck func()        // called each time the limit passes
 
-	mu      sync.Mutex
+	mu      sync.Mutex // not the listener's, which stuck locks
 	begun   int // connections that Accept has yet to return
 	waiting bool
 	timer   *time.Timer

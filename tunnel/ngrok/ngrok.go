@@ -216,7 +216,7 @@ type listener struct {
 	news   chan struct{} // holds one when st changed
 	failed chan error    // holds the first failure before open
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what callbacks of the SDK and callers of State share
 	opened bool
 	done   bool // we are closing it, so what happens now is expected
 	st     tunnel.LinkState

@@ -448,15 +448,6 @@ func (s *scan) endMessage() {
 	s.batch = append(s.batch, s.msg.id...)
 }
 
-// message returns the message of the body, or the first one of a batch that
-// has a method.
-func (s *scan) message() message {
-	if s.batched {
-		return s.first
-	}
-	return s.msg
-}
-
 // messages returns the messages of the body, how many there are besides, and
 // whether the first one was not looked for in vain: an answer has no method.
 func (s *scan) messages() (all []messageName, more int, found bool) {

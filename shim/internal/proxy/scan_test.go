@@ -141,3 +141,12 @@ func BenchmarkScan(b *testing.B) {
 		})
 	}
 }
+
+// message returns the message of the body, or the first one of a batch that
+// has a method.
+func (s *scan) message() message {
+	if s.batched {
+		return s.first
+	}
+	return s.msg
+}
