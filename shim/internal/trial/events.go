@@ -92,7 +92,8 @@ func (k *talk) beginLegacy(ctx context.Context) (x answer, is bool) {
 	})
 	if err != nil {
 		cancel()
-		return answer{}, false
+		x.err = whyNot(ctx, err)
+		return x, ctx.Err() != nil
 	}
 	end := func() { cancel(); resp.Body.Close() }
 	x.status, x.header = resp.StatusCode, resp.Header
@@ -106,7 +107,8 @@ func (k *talk) beginLegacy(ctx context.Context) (x answer, is bool) {
 	name, data, err := events.next()
 	if err != nil || name != "endpoint" {
 		end()
-		return answer{}, false
+		x.err = ctx.Err()
+		return x, x.err != nil
 	}
 	to, err := k.target.MessageURL(resp.Request.URL, string(data))
 	if err != nil {

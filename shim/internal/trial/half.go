@@ -30,8 +30,9 @@ const (
 // one was taken. Such a request may count there as a failed sign-in, so a
 // refusal is remembered for a day.
 type otherHalf struct {
-	half half          // must be read only after done
-	done chan struct{} // closed when the upstream was asked
+	half  half          // must be read only after done
+	begun chan struct{} // closed when the first request was answered
+	done  chan struct{} // closed when the upstream was asked
 	// listed says whether the right key got the list of tools. Without that
 	// the wrong one need not ask for it.
 	listed chan bool
@@ -39,14 +40,15 @@ type otherHalf struct {
 	tester *Tester
 	key    halfKey
 	target *upstream.Target
+	turns  *turns
 }
 
-func (s *Tester) other(t *upstream.Target) *otherHalf {
-	return &otherHalf{tester: s, key: keyOfHalf(t), target: t, done: make(chan struct{}), listed: make(chan bool, 1)}
+func (s *Tester) other(t *upstream.Target, turns *turns) *otherHalf {
+	return &otherHalf{tester: s, key: keyOfHalf(t), target: t, turns: turns, begun: make(chan struct{}), done: make(chan struct{}), listed: make(chan bool, 1)}
 }
 
-// start begins to ask. It does so beside the other requests of the trial, since
-// some upstreams are slow to refuse.
+// start begins to ask, and goes on in the background if the upstream is slow to
+// refuse.
 func (o *otherHalf) start(ctx context.Context) (stop context.CancelFunc) {
 	if o.half = o.tester.seen.get(o.key, o.target.Key); o.half != unseen {
 		close(o.done)
@@ -58,14 +60,23 @@ func (o *otherHalf) start(ctx context.Context) (stop context.CancelFunc) {
 		defer stop()
 		o.ask(ctx)
 	}()
+	some := o.tester.limit() / 8
+	if deadline, ok := ctx.Deadline(); ok {
+		some = min(some, time.Until(deadline)/4)
+	}
+	select {
+	case <-o.begun:
+	case <-time.After(some):
+	}
 	return stop
 }
 
 func (o *otherHalf) ask(ctx context.Context) {
 	t := &upstream.Target{URL: o.target.URL, Header: o.target.Header, Key: alike(o.target.Key, o.target.Header)}
-	k := o.tester.talk(t)
+	k := o.tester.talk(t, o.turns)
 	defer k.close(ctx)
 	x := k.begin(ctx)
+	close(o.begun)
 	switch v := k.verdict(x, false); v.Outcome {
 	case Rejected:
 		o.learn(refusedFirst)

@@ -1,6 +1,8 @@
 package trial
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -22,6 +24,12 @@ func unless(key string, f shimtest.Fault) shimtest.Fault {
 // late lets the upstream answer after d.
 func late(d time.Duration) shimtest.Fault {
 	return func(_ http.ResponseWriter, r *http.Request) bool {
+		// The end of a connection is noticed once the body is read.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return true
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		select {
 		case <-time.After(d):
 		case <-r.Context().Done():

@@ -120,7 +120,7 @@ func alternatives(named string, others []endpoint.Header) [][]endpoint.Header {
 // takesOne reports whether the upstream takes the key in one of several
 // headers, by sending it in all of them at once.
 func (s *Tester) takesOne(ctx context.Context, t upstream.Target, all []endpoint.Header) bool {
-	k := s.talk(&upstream.Target{URL: t.URL, Header: all[0], Key: t.Key, Twins: all[1:]})
+	k := s.talk(&upstream.Target{URL: t.URL, Header: all[0], Key: t.Key, Twins: all[1:]}, new(turns))
 	defer k.close(ctx)
 	x := k.begin(ctx)
 	if x.good() {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
@@ -22,6 +24,7 @@ type talk struct {
 	client  *upstream.Client
 	target  *upstream.Target
 	closing time.Duration // for ending the session
+	turns   *turns
 
 	modern   bool   // without a session, by revision 2026-07-28
 	events   *feed  // of revision 2024-11-05; nil for others
@@ -55,7 +58,7 @@ func (k *talk) begin(ctx context.Context) answer {
 			k.learn(d)
 			return d
 		}
-		if k.modern = false; d.refuses() {
+		if k.modern = false; d.refuses() || ctx.Err() != nil {
 			return d
 		}
 	}
@@ -185,17 +188,39 @@ var initializeParams = map[string]any{
 // be asked less often is asked once more, when it says.
 func (k *talk) request(ctx context.Context, method string, params map[string]any) answer {
 	k.lastID++
-	x := k.exchange(ctx, method, k.lastID, params)
-	if pause, ok := x.pause(); ok && waitFor(ctx, pause) {
-		x = k.exchange(ctx, method, k.lastID, params)
-	}
-	return x
+	id := k.lastID
+	return k.patiently(ctx, func() answer { return k.exchange(ctx, method, id, params) })
 }
 
 func (k *talk) notify(ctx context.Context, method string) answer {
-	x := k.exchange(ctx, method, 0, nil)
-	if pause, ok := x.pause(); ok && waitFor(ctx, pause) {
-		x = k.exchange(ctx, method, 0, nil)
+	return k.patiently(ctx, func() answer { return k.exchange(ctx, method, 0, nil) })
+}
+
+// turns make the conversations of one trial take turns once the upstream has
+// wanted to be asked less often. Otherwise they would take away from each other
+// what it allows.
+type turns struct {
+	mu   sync.Mutex
+	take atomic.Bool
+}
+
+func (k *talk) patiently(ctx context.Context, ask func() answer) answer {
+	mine := k.turns.take.Load()
+	if mine {
+		k.turns.mu.Lock()
+		defer k.turns.mu.Unlock()
+	}
+	x := ask()
+	pause, ok := x.pause()
+	if !ok {
+		return x
+	}
+	if k.turns.take.Store(true); !mine {
+		k.turns.mu.Lock()
+		defer k.turns.mu.Unlock()
+	}
+	if waitFor(ctx, pause) {
+		return ask()
 	}
 	return x
 }

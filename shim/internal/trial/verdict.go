@@ -77,8 +77,8 @@ func (s *Tester) limit() time.Duration {
 
 // talk begins a conversation, whose end takes at most a tenth of the time for a
 // trial.
-func (s *Tester) talk(t *upstream.Target) *talk {
-	return &talk{client: s.Client, target: t, closing: max(s.limit()/10, 50*time.Millisecond)}
+func (s *Tester) talk(t *upstream.Target, turns *turns) *talk {
+	return &talk{client: s.Client, target: t, turns: turns, closing: max(s.limit()/10, 50*time.Millisecond)}
 }
 
 func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
@@ -89,7 +89,8 @@ func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-s.limit()/10))
 		defer cancel()
 	}
-	k := s.talk(&t)
+	turns := new(turns)
+	k := s.talk(&t, turns)
 	defer k.close(ctx)
 	x := k.begin(ctx)
 	if v := k.verdict(x, false); v.Outcome != OK {
@@ -106,7 +107,7 @@ func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
 		}
 		return v
 	}
-	other := s.other(&t)
+	other := s.other(&t, turns)
 	stop := other.start(ctx)
 	x, tools := k.list(ctx)
 	v := k.verdict(x, true)
@@ -132,7 +133,7 @@ func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
 	case refusedFirst, refusedList:
 		v.Words = okWords(v, &t)
 	case open:
-		v.Outcome, v.Words = s.withoutKey(ctx, v, &t)
+		v.Outcome, v.Words = s.withoutKey(ctx, v, &t, turns)
 	default:
 		v.Outcome, v.Words = Unproven, unseenWords(v, &t)
 	}
@@ -140,8 +141,8 @@ func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
 }
 
 // withoutKey tells an upstream that needs no key from one that takes any.
-func (s *Tester) withoutKey(ctx context.Context, v Verdict, t *upstream.Target) (Outcome, string) {
-	k := s.talk(&upstream.Target{URL: t.URL, Header: t.Header})
+func (s *Tester) withoutKey(ctx context.Context, v Verdict, t *upstream.Target, turns *turns) (Outcome, string) {
+	k := s.talk(&upstream.Target{URL: t.URL, Header: t.Header}, turns)
 	defer k.close(ctx)
 	x := k.begin(ctx)
 	if x.good() {

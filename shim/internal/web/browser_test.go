@@ -86,6 +86,23 @@ func TestScript(t *testing.T) {
 		do(t, chromedp.WaitVisible(chromedp.CSS(`button[value=approve]:not([aria-disabled])`)), chromedp.Click(chromedp.CSS(`button[value=approve]`)))
 		wantPost(t, posted, "action=approve", "api_key=sk-1", "form_token="+token)
 	})
+	t.Run("a slow check counts the seconds", func(t *testing.T) {
+		do(t, chromedp.Navigate(srv.URL+"/home-empty"), chromedp.SendKeys(chromedp.CSS("#upstream_url"), "https://a.example/mcp\r"))
+		wantPost(t, posted, "upstream_url=https") // the answer leaves the page as it is
+		two := strings.ReplaceAll(t2("key.busy"), "{s}", "2")
+		for end := time.Now().Add(testenv.Patience); ; time.Sleep(50 * time.Millisecond) {
+			got, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("button.busy").textContent`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got == two {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the button says %q, want %q", got, two)
+			}
+		}
+	})
 	t.Run("deny does not wait", func(t *testing.T) {
 		do(t, chromedp.Navigate(srv.URL+"/consent-loopback"), chromedp.Click(chromedp.CSS(`button[value=deny]`)))
 		wantPost(t, posted, "action=deny")

@@ -110,7 +110,12 @@
       b.setAttribute("aria-live", "polite");
       b.classList.add("busy");
       b.textContent = b.dataset.busy;
-      undo = function () { b.textContent = label; b.classList.remove("busy"); };
+      // A server may take its time. The seconds are shown, and not read out.
+      var begun = Date.now(), counting = b.dataset.busyLong && setInterval(function () {
+        b.removeAttribute("aria-live");
+        b.textContent = b.dataset.busyLong.replace("{s}", Math.round((Date.now() - begun) / 1000));
+      }, 1000);
+      undo = function () { clearInterval(counting); b.textContent = label; b.classList.remove("busy"); };
     });
     window.addEventListener("pageshow", function () { sent = false; undo(); });
   });

@@ -114,6 +114,7 @@ var text = map[string]string{
 	"consent.skip.button":     "Connect without checking",
 	"consent.approve":         "Approve",
 	"consent.approve.busy":    "Checking the key...",
+	"key.busy":                "Checking the key... {s} s, 20 at most",
 	"consent.deny":            "Deny",
 	"consent.unlock":          "Your saved keys are locked",
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,7 +63,9 @@ from the command line, where other programs could read it.`,
 			}
 			body.Force = force
 		}
+		done := p.remarkTrying(keyStdin)
 		raw, err := c.Call(cmd.Context(), http.MethodPost, "/api/slugs", body)
+		done()
 		if err != nil {
 			return err
 		}
@@ -224,7 +227,9 @@ Connected apps keep working with the new key.`,
 			return err
 		}
 		change := api.KeyChange{Key: key, Credential: credential, Force: force}
+		done := p.remarkTrying(true)
 		_, err = c.Call(ctx, http.MethodPut, SlugPath(e.Slug)+"/key", change)
+		done()
 		if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusConflict {
 			return p.severalKeys(e)
 		}
@@ -237,6 +242,24 @@ Connected apps keep working with the new key.`,
 	return cmd
 }
 
+// remarkTrying says that a key is being tried, if that takes long. What it
+// returns must be called when the answer has come.
+func (p *Program) remarkTrying(key bool) (done func()) {
+	if !key {
+		return func() {}
+	}
+	said := make(chan struct{})
+	t := time.AfterFunc(2*time.Second, func() {
+		defer close(said)
+		p.Remark("trying the key at the server; this takes 20 seconds at most")
+	})
+	return func() {
+		if !t.Stop() {
+			<-said
+		}
+	}
+}
+
 // remarkUnverified says so if the key that was just saved could not be tested.
 func (p *Program) remarkUnverified(ctx context.Context, c *Client, slug, credential string) error {
 	var e api.Endpoint
@@ -245,7 +268,7 @@ func (p *Program) remarkUnverified(ctx context.Context, c *Client, slug, credent
 	}
 	for _, cred := range e.Credentials {
 		if cred.State == api.CredentialUnverified && (cred.ID == credential || credential == "" && cred.For == api.ForOwner) {
-			p.Remark("the key could not be tested: the server did not answer, or it needs no key")
+			p.Remark("the key is not proven: the server did not answer, needs no key, or was not seen to refuse a wrong one")
 		}
 	}
 	return nil
