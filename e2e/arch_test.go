@@ -323,6 +323,25 @@ func TestShimStandsAlone(t *testing.T) {
 	}
 }
 
+// TestRoomsAreListed holds the list of parts in the documentation of shim to the
+// packages that there are.
+func TestRoomsAreListed(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../shim/doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rooms, _ := strings.Cut(string(doc), "# Rooms")
+	rooms, _, _ = strings.Cut(rooms, "Arrows point down")
+	listed := strings.FieldsFunc(rooms, func(r rune) bool { return r < 'a' || r > 'z' })
+	for pkg := range layers {
+		name := strings.TrimPrefix(pkg, "shim/internal/")
+		if name != pkg && !slices.Contains(listed, name) {
+			t.Errorf("the list of rooms in shim/doc.go does not name %s", name)
+		}
+	}
+}
+
 // permits reports whether allowed contains imp or a module that contains it.
 func permits(allowed []string, imp string) bool {
 	return slices.ContainsFunc(allowed, func(a string) bool {

@@ -15,9 +15,9 @@
 //	the outside   reach (how the internet reaches us), doctor, selfcheck, timeline,
 //	              activity
 //	state         vault (endpoints and keys), ledger (grants and tokens), keychain,
-//	              statefile, atomicfile
-//	small         api, web (looks and words), httpx, safedial, problem, limits,
-//	              changes, display
+//	              statefile, datadir, atomicfile
+//	small         api, web (looks and words), endpoint (what an owner may add), httpx,
+//	              sse, safedial, problem, limits, changes, display
 //
 // Arrows point down only, and a test in e2e holds each room to the list of what
 // it may import. On the way of a call there is no page, no tunnel and no
@@ -41,8 +41,8 @@
 //
 // # Origins
 //
-// The loopback side (served by ServeLocal) has consent, the owner's
-// pages, the admin API, and for clients on this computer the same routes that a
+// The loopback side (served by ServeLocal) has consent, the owner's pages, the
+// admin API, and for clients on this computer the same routes that a
 // public origin has. Each origin is its own issuer, and a token is good only on
 // the origin and the endpoint that it was issued for. The owner's routes are not
 // part of a public origin's handler, so no header can reach them there. The name

@@ -47,7 +47,7 @@ type Supervisor struct {
 	kicks  chan struct{} // holds one when the tunnel is to be tried again now
 	nets   chan struct{} // holds one when the network changed
 	sleeps chan struct{} // holds one when the computer slept
-	mu     sync.Mutex // never held while Notify, Serve or a Tunnel runs
+	mu     sync.Mutex    // never held while Notify, Serve or a Tunnel runs
 	want   Want
 	cancel context.CancelFunc // ends the work for want
 	known  string             // the origin to ask for

@@ -157,7 +157,7 @@ type handover struct {
 	stuck func()        // called each time the limit passes
 
 	mu      sync.Mutex // not the listener's, which stuck locks
-	begun   int // connections that Accept has yet to return
+	begun   int        // connections that Accept has yet to return
 	waiting bool
 	timer   *time.Timer
 }
