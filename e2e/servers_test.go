@@ -36,8 +36,8 @@ type otherServer struct {
 
 	noSampling, noElicitation, noProgress, noResume string
 
-	// racing says that the last progress of a call can be lost on its way through
-	// the server, when the answer overtakes it.
+	// racing says that the last progress and the last log of a call can be lost on
+	// their way through the server, when the answer overtakes them.
 	racing bool
 
 	// live says that a resumed stream also gets what the server sends later.
@@ -309,7 +309,7 @@ func (r *runningServer) start(t *testing.T) {
 // steps is the script. Where streams resume, the middle is in the middle of a
 // call, else between two calls.
 func (r *runningServer) steps() []scriptStep {
-	steps := []scriptStep{{Do: "list"}, r.call.named("call", "call")}
+	steps := []scriptStep{{Do: "list"}, {Do: "rest"}, r.call.named("call", "call")}
 	for _, s := range []scriptStep{
 		r.sampling.named("call", "sampling"), r.elicitation.named("call", "elicitation"), r.progress.named("call", "progress"),
 	} {

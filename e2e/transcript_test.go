@@ -80,9 +80,9 @@ func (tr transcript) count(method string) (n int) {
 // topics are the messages by what they belong to: a request with its progress
 // and its answer, or a kind of notification. Streams race each other, so the
 // order holds within a topic only. Ids and what differs between two runs have
-// placeholders. Without the last progress, what a call reports when it is
-// complete is left out.
-func (tr transcript) topics(withoutLast bool) map[string][]string {
+// placeholders. racing leaves out what an answer can overtake: logs, and the
+// progress of a call that is complete.
+func (tr transcript) topics(racing bool) map[string][]string {
 	topics := make(map[string][]string)
 	names := map[string]map[string]string{"client": {}, "server": {}} // of requests, by who sent them and by id
 	count := make(map[string]int)
@@ -107,9 +107,11 @@ func (tr transcript) topics(withoutLast bool) map[string][]string {
 			params, _ := e.Message["params"].(map[string]any)
 			topic = names[other][key(params["progressToken"])]
 			params["progressToken"] = "{token}"
-			if withoutLast && params["progress"] == params["total"] {
+			if racing && params["progress"] == params["total"] {
 				continue
 			}
+		case method == "notifications/message" && racing:
+			continue
 		}
 		if meta := metaOf(e.Message); meta["progressToken"] != nil {
 			meta["progressToken"] = "{token}"

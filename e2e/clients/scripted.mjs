@@ -5,6 +5,7 @@
 // PLAN is JSON: {url, headers, transport, revision, steps}. A step is one of
 //
 //   {"do": "list"}                           all that the server has
+//   {"do": "rest"}                           what else a client asks, errors too
 //   {"do": "call", "tool": T, "args": {}}    a call, with progress if "progress" is true
 //   {"do": "wait", "what": W}                says {"waiting": W} and waits for a line
 //   {"do": "again", "tool": T, "args": {}}   a call that may fail, since the server was
@@ -87,6 +88,36 @@ const run = {
     if (can.resources) {
       await client.listResources();
       await client.listResourceTemplates();
+    }
+  },
+  async rest() {
+    const can = client.getServerCapabilities() ?? {};
+    const fails = (asked) => asked.catch(() => {});
+    if (!plan.revision.startsWith('2026')) await client.ping();
+    await fails(client.callTool({ name: 'no such tool “ü”', arguments: {} }));
+    if (can.prompts) {
+      const { prompts } = await client.listPrompts();
+      for (const { name, arguments: args } of prompts) {
+        const given = (args ?? []).map((a) => [a.name, `“${a.name}”`]);
+        await fails(client.getPrompt({ name, arguments: Object.fromEntries(given) }));
+      }
+      await fails(client.getPrompt({ name: 'no such prompt' }));
+    }
+    if (can.resources) {
+      const { resources } = await client.listResources();
+      for (const { uri } of resources.slice(0, 5)) await fails(client.readResource({ uri }));
+      await fails(client.readResource({ uri: 'test://no/such/resource' }));
+    }
+    if (can.completions && can.prompts) {
+      const ref = { type: 'ref/prompt', name: 'no such prompt' };
+      await fails(client.complete({ ref, argument: { name: 'a', value: 'b' } }));
+    }
+    // An answer of some length, if there is a tool for it.
+    const { tools } = await client.listTools();
+    for (const { name } of tools) {
+      if (/image|embedded|multiple|structured|annotated|logging$|error/.test(name) && !/toggle|trigger/.test(name)) {
+        await fails(client.callTool({ name, arguments: {} }));
+      }
     }
   },
   call: ({ tool, args, progress }) =>
