@@ -1,5 +1,6 @@
 // Package endpoint has the owner's endpoints and their credentials, and the
-// rules for what people may type into either. It does no I/O.
+// rules for what people may type into either. It does no I/O, except that an
+// address of RFC 6598 is compared with those of this computer.
 package endpoint
 
 import "time"

@@ -76,12 +76,13 @@ type Client struct {
 	quick         *wire.Transport // used in place of plain where the request fits
 	plain, secure atomic.Pointer[http.Transport]
 	start         time.Time
-	proxied       atomic.Bool        // see UseProxy
-	drift         atomic.Int64       // of the wall clock against start's, in nanoseconds
-	looked        atomic.Int64       // when Look was called, in nanoseconds since start
-	paths         pathMemory[string] // requested path -> path that answered
-	eras          pathMemory[string] // endpoint of the newer era -> its revision
-	checks        pathMemory[check]  // endpoint -> what it does without a key
+	proxied       atomic.Bool          // see UseProxy
+	drift         atomic.Int64         // of the wall clock against start's, in nanoseconds
+	looked        atomic.Int64         // when Look was called, in nanoseconds since start
+	paths         pathMemory[string]   // requested path -> path that answered
+	eras          pathMemory[string]   // endpoint of the newer era -> its revision
+	streams       pathMemory[struct{}] // hosts that speak HTTP/2
+	checks        pathMemory[check]    // endpoint -> what it does without a key
 }
 
 // idleTimeout is how long a connection may be idle, even if its peer allows more.
@@ -246,6 +247,9 @@ func (c *Client) follow(req *http.Request, t *Target, body repeater, asked pathK
 			}
 			return nil, err
 		}
+		if req.URL.Scheme == "https" {
+			c.noteProtocol(req.URL, resp.ProtoMajor)
+		}
 		if !isRedirect(resp) {
 			if hop > 0 && resp.StatusCode < 300 {
 				c.paths.learn(asked, req.URL.EscapedPath())
@@ -271,10 +275,27 @@ func (c *Client) follow(req *http.Request, t *Target, body repeater, asked pathK
 	}
 }
 
+// noteProtocol remembers which hosts speak HTTP/2: their connections need not be
+// watched.
+func (c *Client) noteProtocol(u *url.URL, major int) {
+	k := hostKey(u)
+	switch _, known := c.streams.get(k); {
+	case major == 2 && !known:
+		c.streams.learn(k, struct{}{})
+	case major != 2 && known:
+		c.streams.forget(k)
+	}
+}
+
+func hostKey(u *url.URL) pathKey { return pathKey{scheme: u.Scheme, host: u.Host} }
+
 // transport chooses the transport for req.
 func (c *Client) transport(req *http.Request) http.RoundTripper {
 	switch {
 	case req.URL.Scheme == "https":
+		if _, ok := c.streams.get(hostKey(req.URL)); ok {
+			return c.secure.Load()
+		}
 		return keptTransport{c.secure.Load()}
 	case wire.Fits(req) && (req.Body == nil || req.Context().Value(BodyKey{}) != nil):
 		return c.quick
