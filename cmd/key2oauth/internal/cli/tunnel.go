@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -58,11 +59,26 @@ off       Only apps on this computer can connect. The tunnel you used last is
 		}
 		raw, err := c.Call(cmd.Context(), http.MethodPut, "/api/tunnel", wish)
 		if err != nil {
-			return err
+			return withTunnelHint(err, wish)
 		}
 		return p.printTunnel(raw, *asJSON)
 	}
 	return cmd
+}
+
+// withTunnelHint says how to give a command what a wish lacks. The server's words
+// are about its page.
+func withTunnelHint(err error, wish api.TunnelChange) error {
+	if e, ok := errors.AsType[*apiError](err); !ok || e.status != http.StatusBadRequest {
+		return err
+	}
+	switch {
+	case wish.Provider == api.TunnelNgrok && wish.URL == "":
+		return Failed(err, "pass the authtoken on standard input: key2oauth tunnel ngrok < authtoken.txt")
+	case wish.Provider == api.TunnelExternal && wish.URL == "":
+		return Failed(err, "add --url with the public URL of your tunnel")
+	}
+	return err
 }
 
 // tunnelArgs takes the name of a tunnel or nothing. Other arguments are not
