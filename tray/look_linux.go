@@ -65,7 +65,7 @@ func forPanel(b []byte) []byte {
 // label escapes the character that marks an access key in menus.
 func label(s string) string { return strings.ReplaceAll(s, "_", "__") }
 
-// tapOpens reports whether a click on the icon opens the dashboard. On most
+// tapOpens reports whether a click on the icon opens the window. On most
 // desktops it opens the menu. LXQt opens the menu with the other button only,
 // and a click would do nothing.
 func tapOpens() bool { return strings.Contains(os.Getenv("XDG_CURRENT_DESKTOP"), "LXQt") }

@@ -32,6 +32,6 @@ func taskbar() icons.Variant {
 // label escapes the character that marks an access key in menus.
 func label(s string) string { return strings.ReplaceAll(s, "&", "&&") }
 
-// tapOpens reports whether a click on the icon opens the dashboard. Here it
+// tapOpens reports whether a click on the icon opens the window. Here it
 // opens the menu.
 func tapOpens() bool { return false }

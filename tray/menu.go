@@ -27,7 +27,7 @@ type panelMenu interface {
 	show(items []Item)
 }
 
-// Bounds on lines of which there may be hundreds. The dashboard shows the
+// Bounds on lines of which there may be hundreds. The window shows the
 // rest.
 const (
 	maxEndpoints = 12
@@ -152,7 +152,7 @@ func stopped(s State) []Item {
 }
 
 // limit replaces the items after the n-th with one line that leads to the
-// dashboard.
+// window.
 func limit(items []Item, n int, more string) []Item {
 	if len(items) <= n+1 { // the line would take the place of the item
 		return items

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A failure that only the owner can mend may be mended elsewhere: in an account,
+// A failure that only the owner can fix may be fixed elsewhere: in an account,
 // by another network, by a new month. So it is tried again when something of
 // that kind may have happened, and otherwise only once a day.
 const (
@@ -18,8 +18,8 @@ const (
 	renewedBy = 5 * time.Minute
 )
 
-// again is when to try once more what failed at a time and that nothing in
-// particular may have mended.
+// again is when to retry what failed at a time, if no event suggests that it was
+// fixed.
 func again(failed time.Time) time.Time {
 	next := failed.Add(daily)
 	y, m, _ := failed.UTC().Date()
@@ -30,7 +30,7 @@ func again(failed time.Time) time.Time {
 	return next
 }
 
-// await waits after a failure that is called permanent until it is to be tried
+// await waits after a failure that is called permanent until it is time to try
 // again. It returns true if the owner said so. What the owner ended elsewhere
 // is left alone until then.
 func (s *Supervisor) await(ctx context.Context, p Problem) (kicked bool) {

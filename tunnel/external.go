@@ -147,7 +147,7 @@ type Preset struct {
 // A Step is a command to run in a terminal, or a text to write into a file.
 type Step struct {
 	Words string // what it does
-	File  string // the file to write to; "" means that Text is to be run
+	File  string // the file to write to; "" means to run Text
 	Text  string // to copy
 }
 

@@ -44,7 +44,7 @@ type Supervisor struct {
 
 	once   sync.Once
 	poke   chan struct{} // holds one when Notify has news
-	kicks  chan struct{} // holds one when the tunnel is to be tried again now
+	kicks  chan struct{} // holds one when the tunnel must be tried again now
 	nets   chan struct{} // holds one when the network changed
 	sleeps chan struct{} // holds one when the computer slept
 	mu     sync.Mutex    // never held while Notify, Serve or a Tunnel runs

@@ -179,7 +179,7 @@ func (m *memory) show(n tray.Notice) {
 	})
 	id, err := m.desktop.show(n, old)
 	if err != nil && !m.failed {
-		m.log.Warn("cannot show notifications; the tray and the dashboard show the same", "err", err)
+		m.log.Warn("cannot show notifications; the tray and the Key2OAuth window show the same", "err", err)
 	}
 	m.failed = err != nil
 	if id != 0 {

@@ -241,7 +241,7 @@ func (l *listener) open(agent sdk.Agent) {
 
 // pump takes connections from the SDK until its listener ends, even after
 // Accept is no longer called: a connection that is not taken blocks the SDK's
-// Close for ever.
+// Close forever.
 func (l *listener) pump() {
 	defer l.endOnce.Do(func() { close(l.ended) })
 	for {
@@ -305,7 +305,7 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// Disconnect ends the session. The SDK's Disconnect may wait for ever, so it runs
+// Disconnect ends the session. The SDK's Disconnect may wait forever, so it runs
 // on its own goroutine, and after a while the connection under it is closed.
 func (l *listener) Disconnect() {
 	l.mu.Lock()

@@ -28,7 +28,7 @@ func (p *Pause) On() bool {
 	return p.paused
 }
 
-// running returns what is closed when a request that begins now is to be cut;
+// running returns what is closed when a request that begins now must be cut;
 // ok is false while paused. With GET, clients open streams that wait for
 // messages of the upstream.
 func (p *Pause) running(method string) (stop <-chan struct{}, ok bool) {

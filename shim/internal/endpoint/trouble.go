@@ -51,7 +51,7 @@ func (t Trouble) Words() string {
 	return ""
 }
 
-// Next says to the owner what to do; it is empty where nothing is to be done
+// Next says to the owner what to do; it is empty where nothing can be done
 // here.
 func (t Trouble) Next() string {
 	switch {

@@ -47,7 +47,7 @@ type Guard struct {
 //     write it: without needless escapes; with \/; with \u00xx for <>& or for
 //     <>&=' in lower case; for "&'+<>` or for <>/ or, with \/, for <>&'" in
 //     upper case;
-//   - and each of these once more in a JSON string, as where a tool returns JSON
+//   - and each of these again inside a JSON string, as where a tool returns JSON
 //     as text; but not a secret that is longer than 1 kB;
 //   - escaped for HTML as usual encoders do it, with its prefix and without.
 //

@@ -226,7 +226,7 @@ func (k *Keychain) rememberMode() error {
 	return k.save(p)
 }
 
-// noteMode is rememberMode for a run that goes on without.
+// noteMode is rememberMode for a run that continues without.
 func (k *Keychain) noteMode() {
 	k.making.Lock()
 	defer k.making.Unlock()

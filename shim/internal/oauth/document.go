@@ -61,9 +61,9 @@ func (s *Server) client(f form) (c Client, unresolved, ok bool) {
 
 const (
 	wordsUnknownClient = "Key2OAuth does not know the app that sent you here. " +
-		"Remove the connector in that app, add it again, then try once more."
+		"Remove the connector in that app, add it again, then try again."
 	wordsForeignRedirect = "The app that sent you here wants the answer at an address it did not register. " +
-		"Remove the connector in that app, add it again, then try once more."
+		"Remove the connector in that app, add it again, then try again."
 	wordsUnreachable = "The app that sent you here describes itself at %s, and Key2OAuth could not reach that website. " +
 		"Check that this computer is online and that its DNS finds the website, then reload this page."
 	wordsScheme = "The app that sent you here wants its answer in a link that starts a program. " +
@@ -79,7 +79,7 @@ const (
 // a document that is of no use, and nothing more: it must not reveal what is in
 // this computer's network.
 //
-// A client whose document cannot be reached goes on Unchecked if its answer goes
+// A client whose document cannot be reached continues Unchecked if its answer goes
 // to loopback. Such a request is resolved again when it is looked at again.
 func (s *Server) Resolve(ctx context.Context, req *Request) (*Request, error) {
 	if !req.Unresolved && !req.Client.Unchecked {

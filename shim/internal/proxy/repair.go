@@ -42,7 +42,7 @@ func (a *activeCall) replace(res *http.Response, status int, body []byte) {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 }
 
-// refusedKey reports whether the call is to be answered without asking the
+// refusedKey reports whether the call must be answered without asking the
 // upstream.
 func (a *activeCall) refusedKey() (refuse bool) {
 	if a.call.Rejected != nil {

@@ -229,7 +229,7 @@ func (f *File) CopyTo(name string) error {
 // Copy is CopyTo for a file that is not open.
 func Copy(path, name string, layout Layout) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return notAFile(path, info) // opening it may wait for ever
+		return notAFile(path, info) // opening it may wait forever
 	}
 	db, err := openDB(path, access{readOnly: true})
 	if err != nil {

@@ -150,7 +150,7 @@ func look(path string, c *Config) error {
 // are explained, except for those of fn.
 func Peek(path string, layout Layout, fn func(tx *bbolt.Tx) error) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return notAFile(path, info) // opening it may wait for ever
+		return notAFile(path, info) // opening it may wait forever
 	}
 	db, err := openDB(path, access{readOnly: true})
 	if err != nil {

@@ -257,7 +257,7 @@ func (l *Log) newest(fits func(*Attempt) bool) *Attempt {
 }
 
 // connected returns the attempt that led to a grant and whose client looks
-// again: many ask for metadata once more before their first call.
+// again: many ask for metadata again before their first call.
 func (l *Log) connected(fits func(*Attempt) bool) *Attempt {
 	for _, a := range l.grants {
 		if fits(a) {

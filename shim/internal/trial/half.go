@@ -47,7 +47,7 @@ func (s *Tester) other(t *upstream.Target, turns *turns) *otherHalf {
 	return &otherHalf{tester: s, key: keyOfHalf(t), target: t, turns: turns, begun: make(chan struct{}), done: make(chan struct{}), listed: make(chan bool, 1)}
 }
 
-// start begins to ask, and goes on in the background if the upstream is slow to
+// start begins to ask, and continues in the background if the upstream is slow to
 // refuse.
 func (o *otherHalf) start(ctx context.Context) (stop context.CancelFunc) {
 	if o.half = o.tester.seen.get(o.key, o.target.Key); o.half != unseen {

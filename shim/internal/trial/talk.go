@@ -185,7 +185,7 @@ var initializeParams = map[string]any{
 }
 
 // request sends a request and waits for its answer. An upstream that wants to
-// be asked less often is asked once more, when it says.
+// be asked less often is asked again, when it says.
 func (k *talk) request(ctx context.Context, method string, params map[string]any) answer {
 	k.lastID++
 	id := k.lastID

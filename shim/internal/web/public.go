@@ -46,7 +46,7 @@ func (p WaitingPage) view() view {
 	return view{template: "waiting", title: t("waiting.title"), public: true}
 }
 
-// Digits is the number as it is to be typed.
+// Digits is the number as the owner types it.
 func (p WaitingPage) Digits() string { return strconv.Itoa(p.Number) }
 
 // Seconds is Every for the template.

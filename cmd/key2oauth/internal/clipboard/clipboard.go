@@ -27,9 +27,9 @@ func CopyURL(ctx context.Context, address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil:
-		return errors.New("what is to be copied is no address") // err has it in it
+		return errors.New("only an address can be copied") // err has it in it
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return errors.New("what is to be copied is no web address")
+		return errors.New("only a web address can be copied")
 	case u.RawQuery != "", u.ForceQuery, u.Fragment != "", u.User != nil:
 		return errors.New("the address may hold a secret, and is not copied")
 	}
