@@ -249,6 +249,20 @@ func TestWrongKeyCost(t *testing.T) {
 	refused("the owner pastes it, after a good one", up, 1)
 }
 
+// TestHeaderSpelling: a header is shown as it was typed.
+func TestHeaderSpelling(t *testing.T) {
+	p := start(t)
+	for _, name := range []string{"CONTEXT7_API_KEY", "X-API-Key", "x-figma-token"} {
+		slug, _ := p.add("http://127.0.0.1:1/mcp", map[string]any{"auth_header_name": name, "auth_header_prefix": ""})
+		if _, obj := p.api("GET", "/api/slugs/"+slug, nil); obj["auth_header_name"] != name {
+			t.Errorf("%s is shown as %v", name, obj["auth_header_name"])
+		}
+		if page := p.owner().Open("/endpoints/" + slug); !strings.Contains(page.Body, name) {
+			t.Errorf("%s is not on the server's page (%d)", name, page.Status)
+		}
+	}
+}
+
 // TestHeaderLearnedAtConsent: the owner need not know in which header a server
 // wants the key.
 func TestHeaderLearnedAtConsent(t *testing.T) {

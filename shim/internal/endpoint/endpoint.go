@@ -25,7 +25,7 @@ type Endpoint struct {
 
 // A Header is how an upstream wants its key: Name: Prefix + key.
 type Header struct {
-	Name   string `json:"name"`   // canonical form
+	Name   string `json:"name"`   // as it was typed
 	Prefix string `json:"prefix"` // "" sends the bare key
 }
 

@@ -38,7 +38,12 @@ func ParseHeader(name, prefix string) (Header, error) {
 	case !isToken(name):
 		return Header{}, problem.Sentence("The header name may contain only letters, digits and hyphens, for example X-API-Key.")
 	}
-	name = textproto.CanonicalMIMEHeaderKey(name)
+	// The name stays as it was typed, on the wire and on the page: some servers
+	// read CONTEXT7_API_KEY and not Context7_api_key, whatever RFC 9110, Section
+	// 5.1 says.
+	if strings.EqualFold(name, DefaultHeader.Name) {
+		name = DefaultHeader.Name
+	}
 	// Servers behind CGI or WSGI can't distinguish '_' from '-'.
 	folded := textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
 	if slices.Contains(notForKeys, folded) || slices.ContainsFunc(notForKeysPrefix, func(p string) bool { return strings.HasPrefix(folded, p) }) {

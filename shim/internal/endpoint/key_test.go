@@ -16,11 +16,13 @@ func TestP20ParseHeader(t *testing.T) {
 		{"space forgotten", "Authorization", "Bearer", DefaultHeader},
 		{"other scheme", "Authorization", "Basic", Header{"Authorization", "Basic "}},
 		{"bare", "Authorization", "", Header{"Authorization", ""}},
-		{"X-API-Key", " X-API-Key: ", "", Header{"X-Api-Key", ""}},
+		{"X-API-Key", " X-API-Key: ", "", Header{"X-API-Key", ""}},
+		{"with underscores", "CONTEXT7_API_KEY", "", Header{"CONTEXT7_API_KEY", ""}},
+		{"in small letters", "x-figma-token", "", Header{"x-figma-token", ""}},
 		{"prefix elsewhere stays", "X-Auth", "Token", Header{"X-Auth", "Token"}},
 		{"prefix with an equals sign", "Authorization", "Token token=", Header{"Authorization", "Token token="}},
 		{"spaces in front of the prefix", "Authorization", "  Bearer ", DefaultHeader},
-		{"64 characters", strings.Repeat("X", 64), "", Header{"X" + strings.Repeat("x", 63), ""}},
+		{"64 characters", strings.Repeat("X", 64), "", Header{strings.Repeat("X", 64), ""}},
 		{"looks like a family", "Mcpkey", "", Header{"Mcpkey", ""}},
 	}
 	for _, tt := range good {
@@ -57,11 +59,11 @@ func FuzzParseHeader(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if h.Name == "" || len(h.Name) > maxHeader || h.Name != textproto.CanonicalMIMEHeaderKey(h.Name) || !isToken(h.Name) {
+		if h.Name == "" || len(h.Name) > maxHeader || !strings.EqualFold(h.Name, strings.TrimSuffix(clean(name), ":")) || !isToken(h.Name) {
 			t.Errorf("ParseHeader(%q) = %q", name, h.Name)
 		}
 		for _, family := range notForKeysPrefix {
-			if strings.HasPrefix(strings.ReplaceAll(h.Name, "_", "-"), family) {
+			if strings.HasPrefix(textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(h.Name, "_", "-")), family) {
 				t.Errorf("ParseHeader(%q) = %q, of %s", name, h.Name, family)
 			}
 		}

@@ -7,7 +7,7 @@ import (
 
 func TestParseSnippet(t *testing.T) {
 	bearer := DefaultHeader
-	apiKey := Header{Name: "X-Api-Key"}
+	apiKey := Header{Name: "X-API-Key"}
 	tests := []struct {
 		name, text string
 		want       Snippet
@@ -42,7 +42,7 @@ func TestParseSnippet(t *testing.T) {
 		{"npx mcp-remote", "npx mcp-remote https://a.example/mcp --header 'Authorization: Bearer k6'",
 			Snippet{Name: "a.example", URL: "https://a.example/mcp", Header: bearer}, "k6"},
 		{"curl", `curl -X POST https://a.example/mcp -H "Content-Type: application/json" -H "api-key: k7"`,
-			Snippet{Name: "a.example", URL: "https://a.example/mcp", Header: Header{Name: "Api-Key"}}, "k7"},
+			Snippet{Name: "a.example", URL: "https://a.example/mcp", Header: Header{Name: "api-key"}}, "k7"},
 		{"bare URL", " https://a.example/mcp\n", Snippet{Name: "a.example", URL: "https://a.example/mcp"}, ""},
 		{"placeholder", `{"url":"https://a.example/mcp","headers":{"Authorization":"Bearer YOUR_API_KEY"}}`,
 			Snippet{Name: "a.example", URL: "https://a.example/mcp", Header: bearer}, ""},

@@ -13,7 +13,7 @@ import (
 // 7.6.1). Everything else passes unchanged, for later protocol revisions. The
 // values are shared with in.
 func cleanRequest(in http.Header, key endpoint.Header) http.Header {
-	own := dashed(key.Name)
+	own := http.CanonicalHeaderKey(dashed(key.Name))
 	out := make(http.Header, len(in)+2) // with the key's and Accept-Encoding
 	for name, values := range in {
 		plain := dashed(name)

@@ -66,6 +66,8 @@ func (k *talk) refusal(x answer, msg message) (Outcome, string) {
 		return Rejected, fmt.Sprintf("%s asks for an API key.%s", host, said)
 	case x.status == http.StatusUnauthorized:
 		return Rejected, fmt.Sprintf("%s rejected the key.%s Check that you copied the whole key, that it is meant for this server, and that it has not expired.", host, said)
+	case x.status == http.StatusForbidden && (msg.html || upstream.BarsPlace(msg.text)):
+		return Barred, fmt.Sprintf("%s refused the request, and not the key: it answered 403, \"forbidden\".%s It may allow only certain computers or addresses. Look that up in its settings or documentation.", host, said)
 	case x.status == http.StatusForbidden:
 		return Rejected, fmt.Sprintf("%s refused the key: it answered 403, \"forbidden\".%s The key may be wrong, or it may lack permissions that this server needs.", host, said)
 	case !msg.html && upstream.MentionsKey(msg.text):

@@ -23,6 +23,18 @@ var aboutKey = regexp.MustCompile(`(?i)api[ _-]?key|unauthori[sz]ed|authenticat|
 // the key allows.
 func MentionsKey(text string) bool { return aboutKey.MatchString(text) }
 
+// An upstream may also refuse where a request comes from or was sent to, as
+// servers do that are meant for their own computer, firewalls and vendors that
+// serve some countries only.
+var (
+	aboutPlace = regexp.MustCompile(`(?i)\blocal ?host\b|127\.0\.0\.1|loopback|\bhosts?\b|\borigins?\b|rebinding|\bips?\b|\bip[ _-]address|allow[ _-]?list|white[ _-]?list|\bcountry|\bregion|firewall|captcha|\bbots?\b`)
+	keyItself  = regexp.MustCompile(`(?i)\bkeys?\b|[_-]key|token|credential|authenticat|unauthori[sz]ed`)
+)
+
+// BarsPlace reports whether an error message is about a place, and not about
+// the key.
+func BarsPlace(text string) bool { return aboutPlace.MatchString(text) && !keyItself.MatchString(text) }
+
 // A verdict is what an answer says about the key.
 type verdict uint8
 
@@ -47,6 +59,8 @@ func judge(status int, contentType string, body []byte) verdict {
 		case aboutKey.Match(text):
 			return refused
 		}
+		return unclear
+	case status == http.StatusForbidden && BarsPlace(string(body)):
 		return unclear
 	case status == http.StatusForbidden && len(bytes.TrimSpace(body)) == 0, aboutKey.Match(body):
 		return refused

@@ -44,9 +44,13 @@ func (x Trouble) heading() string {
 		return t("trouble.unreachable")
 	case "busy":
 		return t("trouble.busy")
-	case "odd", "not_mcp":
+	case "odd":
 		return t("trouble.odd")
-	case "redirect", "refused":
+	case "not_mcp":
+		return t("trouble.notmcp")
+	case "redirect":
+		return t("trouble.redirect")
+	case "refused":
 		return t("trouble.elsewhere")
 	}
 	return t("trouble.unknown")

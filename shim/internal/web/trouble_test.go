@@ -9,7 +9,7 @@ func TestTrouble(t *testing.T) {
 		TroubleIncomplete, TroubleKeyForm, TroubleLocked, TroubleUnreadable, TroubleHeader, TroubleGone, TroubleState,
 		"rejected", "keyless", "unproven", "barred", "unreachable", "busy", "odd", "not_mcp", "redirect", "refused", "later",
 	}
-	same := map[Trouble]Trouble{TroubleKeyForm: TroubleIncomplete, "not_mcp": "odd", "refused": "redirect"}
+	same := map[Trouble]Trouble{TroubleKeyForm: TroubleIncomplete}
 	seen := make(map[string]Trouble)
 	for _, x := range all {
 		h := x.heading()
