@@ -82,5 +82,34 @@ func TestTablesApply(t *testing.T) {
 		if n := strings.Count(string(src), unescape(m.old)); n != 1 {
 			t.Errorf("%s: %s holds %q %d times, want once", m.source, m.file, m.old, n)
 		}
+		if !hasTest(t, filepath.Join(root, m.pkg), m.test) {
+			t.Errorf("%s: no test of %s matches %s", m.source, m.pkg, m.test)
+		}
 	}
 }
+
+// hasTest reports whether a test in a folder matches a pattern up to its first
+// slash.
+func hasTest(t *testing.T, dir, pattern string) bool {
+	t.Helper()
+	top, _, _ := strings.Cut(pattern, "/")
+	match := regexp.MustCompile(top)
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range testFunc.FindAllSubmatch(src, -1) {
+			if match.Match(f[1]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
