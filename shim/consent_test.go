@@ -416,6 +416,18 @@ func TestConsentHeadings(t *testing.T) {
 		{"a wrong key", "sk-wrong", nil, "trouble.rejected"},
 		{"any key", "sk-wrong", func(up *shimtest.Upstream) { up.OpenTo("*") }, "trouble.keyless"},
 		{"an outage", "sk-x", down, "trouble.busy"},
+		{"any key that looks like one", "sk-wrong", func(up *shimtest.Upstream) {
+			up.OpenTo("*")
+			up.Break(func(w http.ResponseWriter, r *http.Request) bool {
+				return r.Header.Get("Authorization") == "" && shimtest.Status(http.StatusUnauthorized, "no key")(w, r)
+			})
+		}, "trouble.unproven"},
+		{"another computer", "sk-x", func(up *shimtest.Upstream) { up.Break(shimtest.Status(http.StatusForbidden, "only at localhost")) }, "trouble.barred"},
+		{"another address", "sk-x", func(up *shimtest.Upstream) { up.Break(shimtest.Redirect(http.StatusFound, "https://h.example/mcp")) }, "trouble.redirect"},
+		{"an odd answer", "sk-x", func(up *shimtest.Upstream) {
+			up.Break(shimtest.Status(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"1999-01-01"}}`))
+		}, "trouble.strange"},
+		{"nobody there", "sk-x", func(up *shimtest.Upstream) { up.Close() }, "trouble.unreachable"},
 		{"a web page", "sk-x", func(up *shimtest.Upstream) { up.Break(shimtest.HTML()) }, "trouble.odd"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

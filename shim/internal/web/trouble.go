@@ -45,9 +45,9 @@ func (x Trouble) heading() string {
 	case "busy":
 		return t("trouble.busy")
 	case "odd":
-		return t("trouble.odd")
+		return t("trouble.strange")
 	case "not_mcp":
-		return t("trouble.notmcp")
+		return t("trouble.odd")
 	case "redirect":
 		return t("trouble.redirect")
 	case "refused":
