@@ -336,11 +336,14 @@ func (p *program) sayTunnel(listener string) func(tunnel.Status, string) {
 		switch st.State {
 		case tunnel.Online:
 			words = "apps on the internet can connect at " + st.Origin
+			if test != "" {
+				words = "the public address is " + st.Origin
+			}
 			if st.Provider == tunnel.ProviderExternal {
 				words += ", through your tunnel to http://" + listener
 			}
 			if test != "" {
-				words += "; but: " + test
+				words += ", but: " + test
 			}
 		case tunnel.Failed, tunnel.Retrying:
 			words = "tunnel: " + strings.TrimSpace(st.Words+" "+st.Next)

@@ -11,8 +11,9 @@ import (
 // in RFC 9207, Section 2. The status must be 302 or 303: at 307 the browser
 // would send the consent form on to the client, RFC 9700, Section 4.12.
 //
-// began is kept with the grant; see [Grant]. When it returns nil the grant is durable. On an error nothing has changed,
-// and the caller may put the request back.
+// began is kept with the grant; see [Grant]. When it returns nil the grant is
+// durable. On an error nothing has changed, and the caller may put the request
+// back.
 func (s *Server) Approve(req *Request, slug, credentialID, grantID, began string) (location string, err error) {
 	if req.Issuer != s.Issuer {
 		return "", fmt.Errorf("the request was made to %s, not to %s", req.Issuer, s.Issuer)

@@ -1,8 +1,9 @@
 // Package web draws the pages of the loopback side, which are consent, the home
-// page and what surrounds them, and those few that a public origin has. It holds no state and decides nothing. Handlers fill in
-// a page's struct and call Render; forms post the field names that the structs
-// document. Every page works without JavaScript, fetches nothing from
-// elsewhere, and takes its words from the catalogue in text.go.
+// page and what surrounds them, and those few that a public origin has. It holds
+// no state and decides nothing. Handlers fill in a page's struct and call Render;
+// forms post the field names that the structs document. Every page works without
+// JavaScript, fetches nothing from elsewhere, and takes its words from the
+// catalogue in text.go.
 package web
 
 import (

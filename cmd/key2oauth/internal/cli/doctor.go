@@ -63,7 +63,7 @@ then the report says what keeps it from starting.`,
 				n++
 			}
 		}
-		return Failed(fmt.Errorf("%d of %d checks failed", n, len(report.Findings)), "see above what to do")
+		return Failed(fmt.Errorf("%d of %d checks failed", n, len(report.Findings)), "the report says what to do about each")
 	}
 	return cmd
 }
