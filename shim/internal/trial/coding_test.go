@@ -24,11 +24,14 @@ func TestUnknownCoding(t *testing.T) {
 	check(t, v, NotMCP, 200, upstream.Explain(&upstream.CodingError{Coding: "zstd"}))
 }
 
-// TestNoCoding: servers that name the coding "identity" work as others do.
+// TestNoCoding: servers that name a coding which is none work as others do, as
+// they do for apps.
 func TestNoCoding(t *testing.T) {
-	for _, opts := range []shimtest.Options{{}, {JSON: true}, {LegacySSE: true}} {
-		u := shimtest.NewUpstream(t, opts)
-		u.AddHeader("Content-Encoding", "identity")
-		check(t, newTester(t).Try(t.Context(), *target(t, u, endpoint.DefaultHeader)), OK, 200)
+	for _, coding := range []string{"identity", "none", "", "Identity, none"} {
+		for _, opts := range []shimtest.Options{{}, {JSON: true}, {Stateless: true}, {LegacySSE: true}} {
+			u := shimtest.NewUpstream(t, opts)
+			u.AddHeader("Content-Encoding", coding)
+			check(t, newTester(t).Try(t.Context(), *target(t, u, endpoint.DefaultHeader)), OK, 200)
+		}
 	}
 }
