@@ -101,6 +101,7 @@ var logLevels = map[string]slog.Level{
 	api.LogDebug: slog.LevelDebug, api.LogInfo: slog.LevelInfo, api.LogWarn: slog.LevelWarn, api.LogError: slog.LevelError,
 }
 
+// LogLevelName is the log level as the API names it.
 func (c *Control) LogLevelName() string {
 	if c.cfg.LogLevel == nil {
 		return ""

@@ -4,6 +4,7 @@ package keychain
 
 import "os/exec"
 
+// MayBeMissing says that there may be no keychain at all on such a system.
 const MayBeMissing = true
 
 func childEnv(func(string) string) (env []string, ok bool) { return nil, true }

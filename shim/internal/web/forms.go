@@ -31,16 +31,22 @@ func (f CreateForm) FieldError() bool { return isField(f.ErrorField) }
 // Problem is an error that belongs to no field.
 func (f CreateForm) Problem() problem { return problem{t("form.error"), f.Error, true} }
 
-// URLField and the functions below it are the fields of the form.
+// URLField is the field for the address of the server.
 func (f CreateForm) URLField() textField {
 	return urlField("create.url.label", "create.url.hint", f.UpstreamURL, f.Error, f.ErrorField)
 }
+
+// NameField is the field for the name.
 func (f CreateForm) NameField() textField {
 	return nameField(f.Name, "create.name.hint", f.Error, f.ErrorField)
 }
+
+// HeaderField is the field for the header.
 func (f CreateForm) HeaderField() textField {
 	return headerField(f.header().Name, "create.head.hint", f.Error, f.ErrorField)
 }
+
+// PrefixField is the field for the text in front of the key.
 func (f CreateForm) PrefixField() textField {
 	return prefixField(f.header().Prefix, f.Error, f.ErrorField)
 }
@@ -106,14 +112,20 @@ func (p EditEndpoint) FieldError() bool { return isField(p.ErrorField) }
 // Problem is an error that belongs to no field.
 func (p EditEndpoint) Problem() problem { return problem{t("form.error"), p.Error, true} }
 
-// URLField and the functions below it are the fields of the form.
+// URLField is the field for the address of the server.
 func (p EditEndpoint) URLField() textField {
 	return urlField("edit.url.label", "edit.url.hint", p.UpstreamURL, p.Error, p.ErrorField)
 }
+
+// NameField is the field for the name.
 func (p EditEndpoint) NameField() textField { return nameField(p.Name, "", p.Error, p.ErrorField) }
+
+// HeaderField is the field for the header.
 func (p EditEndpoint) HeaderField() textField {
 	return headerField(p.HeaderName, "edit.head.hint", p.Error, p.ErrorField)
 }
+
+// PrefixField is the field for the text in front of the key.
 func (p EditEndpoint) PrefixField() textField {
 	return prefixField(p.HeaderPrefix, p.Error, p.ErrorField)
 }

@@ -161,8 +161,10 @@ func (s *Session) Unlock(t testing.TB) {
 	s.wait(t, "unlocked", func(c *dbus.Conn) bool { return !locked(c) })
 }
 
-// Hang makes the keychain stop answering; Resume makes it continue.
-func (s *Session) Hang(t testing.TB)   { s.signal(t, syscall.SIGSTOP) }
+// Hang makes the keychain stop answering.
+func (s *Session) Hang(t testing.TB) { s.signal(t, syscall.SIGSTOP) }
+
+// Resume makes a keychain that hangs continue.
 func (s *Session) Resume(t testing.TB) { s.signal(t, syscall.SIGCONT) }
 
 func (s *Session) signal(t testing.TB, sig syscall.Signal) {
