@@ -248,7 +248,9 @@ func (m *menuTest) requests(t *testing.T) {
 	if !form.Has("number") {
 		t.Errorf("the page asks for no number:\n%s", page.Body)
 	}
-	if done := m.browser.Submit(form, map[string]string{"credential": m.saved(), "number": number, "confirmed": "1", "action": "approve"}); done.Status != http.StatusOK {
+	page = m.browser.Submit(form, map[string]string{"number": number})
+	form = m.browser.Form(page, "/consent/"+f.id)
+	if done := m.browser.Submit(form, map[string]string{"credential": m.saved(), "confirmed": "1", "action": "approve"}); done.Status != http.StatusOK {
 		t.Errorf("Approve = %d:\n%s", done.Status, done.Body)
 	}
 	m.newApp(t)

@@ -49,6 +49,12 @@ func (p *program) ask(from, redirect, mcpURL string) *phone {
 // look loads the waiting page again.
 func (ph *phone) look() *shimtest.Page { return ph.Open("/authorize/" + ph.id) }
 
+// review types the number and returns the page that it leads to.
+func (ph *phone) review(owner *shimtest.Browser) *shimtest.Page {
+	page := owner.Open("/consent/" + ph.id)
+	return owner.Submit(owner.Form(page, "/consent/"+ph.id), map[string]string{"number": ph.number})
+}
+
 func (ph *phone) wrongNumber() string {
 	n, _ := strconv.Atoi(ph.number)
 	return strconv.Itoa(10 + (n-10+1)%90)
@@ -88,21 +94,29 @@ func TestL10Number(t *testing.T) {
 	if !form.Has("number") || strings.Contains(page.Body, ">"+ph.number+"<") {
 		t.Fatalf("the page has no field for the number, or shows it:\n%s", page.Body)
 	}
+	if strings.Contains(page.Body, "claude.ai") || strings.Contains(page.Body, "Weather") || form.Has("credential") {
+		t.Errorf("the page shows the request before the number was typed:\n%s", page.Body)
+	}
+	for _, typed := range []string{"", "7", "abc", "4 7", "047"} {
+		page = owner.Submit(form, map[string]string{"api_key": up.Key(), "number": typed, "confirmed": "1", "action": "approve"})
+		if page.Status != http.StatusUnprocessableEntity || !owner.Form(page, "/consent/"+ph.id).Has("number") {
+			t.Fatalf("number %q = %d, want the page again", typed, page.Status)
+		}
+	}
+	page = owner.Submit(form, map[string]string{"number": ph.number})
+	form = owner.Form(page, "/consent/"+ph.id)
+	if page.Status != http.StatusOK || form.Has("number") || !strings.Contains(page.Body, web.Text("consent.number.ok")) {
+		t.Fatalf("the right number leads to %s (%d)", page.URL, page.Status)
+	}
 	var credential string
 	for _, f := range form.Fields {
 		if f.Name == "credential" && f.Value != "new" {
 			credential = f.Value
 		}
 	}
-	for _, typed := range []string{"", "7", "abc", "4 7", "047"} {
-		page = owner.Submit(form, map[string]string{"credential": credential, "number": typed, "action": "approve"})
-		if page.Status != http.StatusUnprocessableEntity {
-			t.Fatalf("number %q = %d, want the page again", typed, page.Status)
-		}
-	}
 	// After a wrong key nothing is lost, and the number need not be typed
 	// again.
-	page = owner.Submit(form, map[string]string{"credential": "new", "api_key": "wrong", "number": ph.number, "confirmed": "1", "action": "approve"})
+	page = owner.Submit(form, map[string]string{"credential": "new", "api_key": "wrong", "confirmed": "1", "action": "approve"})
 	if form = owner.Form(page, "/consent/"+ph.id); form.Has("number") {
 		t.Error("the right number must be typed again after a wrong key")
 	}
@@ -193,6 +207,74 @@ func TestL10WrongNumberEnds(t *testing.T) {
 	}
 }
 
+// TestNumberChooses: the number chooses among the requests that wait, whichever
+// of them the page was opened for, and one that fits none ends them all.
+func TestNumberChooses(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	_, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+	const redirect = "https://claude.ai/api/mcp/auth_callback"
+	stranger, mine := p.ask("192.0.2.1", redirect, mcpURL), p.ask(farAddr, redirect, mcpURL)
+	if stranger.number == mine.number {
+		t.Errorf("both show %s", mine.number)
+	}
+	owner := p.owner()
+	// A link to the stranger's request, and the number of the owner's own.
+	page := owner.Open("/consent/" + stranger.id)
+	page = owner.Submit(owner.Form(page, "/consent/"+stranger.id), map[string]string{"number": mine.number})
+	if page.URL.Path != "/consent/"+mine.id {
+		t.Fatalf("the number leads to %s, want the request that shows it", page.URL)
+	}
+	owner.Submit(owner.Form(page, page.URL.Path), map[string]string{"credential": "new", "api_key": up.Key(), "confirmed": "1", "action": "approve"})
+	mine.client.CodeFrom(redirectOf(t, mine.look()))
+	if page := stranger.look(); page.Location != "" || !strings.Contains(page.Body, stranger.number) {
+		t.Errorf("the other request = %d %q, want it to wait on", page.Status, page.Location)
+	}
+
+	other := p.ask("192.0.2.2", redirect, mcpURL)
+	page = owner.Open("/consent/" + other.id)
+	number := 10
+	for fmt.Sprint(number) == stranger.number || fmt.Sprint(number) == other.number {
+		number++
+	}
+	if page = owner.Submit(owner.Form(page, "/consent/"+other.id), map[string]string{"number": fmt.Sprint(number)}); page.Status != http.StatusForbidden {
+		t.Errorf("a number that fits none = %d, want 403", page.Status)
+	}
+	for _, ph := range []*phone{stranger, other} {
+		if page := ph.look(); page.Status != http.StatusGone || !strings.Contains(page.Body, web.MessageWrongNumber.Title) {
+			t.Errorf("a request that waited = %d, want it to be over", page.Status)
+		}
+	}
+	if n := len(p.shim.Status().Pending); n != 0 {
+		t.Errorf("%d requests wait", n)
+	}
+
+	t.Run("deny all", func(t *testing.T) {
+		all := []*phone{p.ask("192.0.2.3", redirect, mcpURL), p.ask("192.0.2.4", redirect, mcpURL)}
+		page := owner.Open("/consent/" + all[0].id)
+		owner.Submit(owner.Form(page, "/consent/"+all[0].id), map[string]string{"action": "deny"})
+		for _, ph := range all {
+			if page := ph.look(); !strings.Contains(page.Location, "error=access_denied") {
+				t.Errorf("a request that waited = %d %q, want access_denied", page.Status, page.Location)
+			}
+		}
+	})
+	t.Run("a retry replaces the first try of the same browser", func(t *testing.T) {
+		first := p.ask("192.0.2.5", redirect, mcpURL)
+		again := p.farClient(redirect, mcpURL)
+		page := first.Open(again.AuthorizeURL())
+		id := strings.TrimPrefix(continueLink(t, p, page), p.origin+"/consent/")
+		first.Submit(first.Form(page, "/authorize/"+id), nil)
+		pending := p.shim.Status().Pending
+		if len(pending) != 1 || !strings.HasSuffix(pending[0].URL, id) {
+			t.Errorf("status lists %+v, want the second try alone", pending)
+		}
+		if page := first.look(); page.Status != http.StatusGone {
+			t.Errorf("the first try = %d, want 410", page.Status)
+		}
+	})
+}
+
 // TestPhishedOwner: a stranger starts a sign-in, asks, and tricks the owner
 // into opening the page on the owner's own computer and approving it. The
 // stranger still gets no code.
@@ -270,7 +352,7 @@ func TestAnswerToAnotherDevice(t *testing.T) {
 			if home := owner.Open("/").Body; !strings.Contains(home, web.Text("home.pending.to", tt.returns)) || !strings.Contains(home, web.Text("home.pending.device.1", "Weather")) {
 				t.Errorf("the Servers page does not say that another device asks:\n%s", home)
 			}
-			page := owner.Open("/consent/" + ph.id)
+			page := ph.review(owner)
 			main, _, _ := strings.Cut(page.Body, "</main>")
 			for _, want := range []string{tt.shown, "that device", web.Text("consent.h1.device", "Weather")} {
 				if !strings.Contains(main, want) {
@@ -283,7 +365,7 @@ func TestAnswerToAnotherDevice(t *testing.T) {
 				}
 			}
 			form := owner.Form(page, "/consent/"+ph.id)
-			answer := map[string]string{"api_key": up.Key(), "credential": "new", "number": ph.number, "action": "approve"}
+			answer := map[string]string{"api_key": up.Key(), "credential": "new", "action": "approve"}
 			for _, box := range []string{"", "unset"} {
 				if box == "" {
 					answer["confirmed"] = ""
@@ -314,7 +396,7 @@ func TestAnswerToAnotherDevice(t *testing.T) {
 
 			// An approval for another device is none for this one, or for the next.
 			again := p.ask(farAddr, tt.redirect, mcpURL)
-			page = owner.Open("/consent/" + again.id)
+			page = again.review(owner)
 			if strings.Contains(page.Body, web.Text("consent.known")) || !owner.Form(page, "/consent/"+again.id).Has("confirmed") {
 				t.Error("the next request is taken for known")
 			}
@@ -408,10 +490,8 @@ func TestL09Prompts(t *testing.T) {
 		t.Errorf("the owner was told %+v, want one prompt", all)
 	}
 	owner := p.owner()
-	for _, q := range p.shim.Status().Pending {
-		page := owner.Open(q.URL)
-		owner.Submit(owner.Form(page, page.URL.Path), map[string]string{"action": "deny"})
-	}
+	page := owner.Open(p.shim.Status().Pending[0].URL)
+	owner.Submit(owner.Form(page, page.URL.Path), map[string]string{"action": "deny"}) // all of them
 	if all := told.list(); len(all) != 2 || all[1] != (api.Prompt{}) {
 		t.Errorf("after all were answered the owner was told %+v, want the prompt withdrawn", all)
 	}

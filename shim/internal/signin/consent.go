@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/display"
@@ -112,8 +111,12 @@ func (s *SignIns) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	s.cfg.Requests.MarkViewed(c.req.ID)
-	s.note(c.req, timeline.Shown, "")
 	c.browser = s.cfg.Owner.Browser(w, r)
+	if c.elsewhere() && !c.visit.told {
+		s.showNumber(w, http.StatusOK, c, "")
+		return nil
+	}
+	s.note(c.req, timeline.Shown, "")
 	s.cfg.Changes.Notify()
 	s.renderConsent(w, http.StatusOK, c, consentAnswer{})
 	return nil
@@ -133,7 +136,7 @@ func (s *SignIns) renderConsent(w http.ResponseWriter, status int, c *consentVie
 	req := c.req
 	p := web.Consent{
 		App: req.Client.App(), Unchecked: req.Client.Unchecked,
-		Answer: c.answer, NumberOK: c.elsewhere() && c.visit.told, Confirmed: a.confirmed, Trouble: a.trouble,
+		Answer: c.answer, Confirmed: a.confirmed, Trouble: a.trouble,
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.cfg.Owner.FormToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
 		KeyHeld: s.cfg.Control.FormKeys.Put(a.key, c.browser), Mode: web.ShownKeychain(s.cfg.Control.Keychain()).Mode,
@@ -201,6 +204,9 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 		}
 		return err
 	}
+	if c.elsewhere() && !c.visit.told {
+		return s.answerNumber(w, r, c)
+	}
 	if r.PostFormValue("action") == "deny" {
 		if _, ok := s.cfg.Requests.Take(c.req.ID); !ok {
 			return errAnswered
@@ -216,18 +222,7 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 			c.slug = picked
 		}
 	}
-	if c.elsewhere() && !c.visit.told {
-		typed, right := s.checkNumber(c, r.PostFormValue("number"))
-		if typed && !right {
-			web.Render(w, http.StatusForbidden, web.ErrorPage{Title: web.TextWrongNumberTitle, Words: web.TextWrongNumber, Next: web.TextWrongNumberNext})
-			return nil
-		}
-		if !typed {
-			a.problem, a.trouble = web.TextTypeNumber, web.TroubleIncomplete
-		}
-	}
 	switch {
-	case a.problem != "":
 	case c.slug == "":
 		a.problem, a.trouble = web.TextChooseServer, web.TroubleIncomplete
 	case c.answer.MustConfirm() && !a.confirmed:
@@ -243,27 +238,6 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return s.approve(w, r, c, a, key)
-}
-
-// checkNumber compares the number that the owner typed with the one on the
-// waiting screen. One wrong number ends the request, because there are only
-// ninety numbers.
-func (s *SignIns) checkNumber(c *consentView, number string) (typed, right bool) {
-	number = strings.TrimSpace(number)
-	n, err := strconv.Atoi(number)
-	if err != nil || len(number) != 2 {
-		return false, false
-	}
-	if n == c.visit.number {
-		s.visits.change(c.req.ID, func(v *visit) { v.told = true })
-		c.visit.told = true
-		return true, true
-	}
-	s.cfg.Requests.Take(c.req.ID)
-	s.note(c.req, timeline.Number, "wrong")
-	s.visits.change(c.req.ID, func(v *visit) { v.end = endNumber })
-	s.promptAgain()
-	return true, false
 }
 
 // answered hands the answer to the one browser that gets it: the one that

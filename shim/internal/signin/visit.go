@@ -144,7 +144,8 @@ var errTooManyAsk = errors.New("too many requests wait for the owner")
 // ask makes a request wait for the owner. A request keeps its number, so a
 // reload shows the same one. If there are too many, the oldest that the owner
 // has not opened has to go, since strangers could otherwise take all places and
-// keep them. It is returned, and the caller ends it.
+// keep them. A browser that waits already waits with its newest request alone.
+// What has to go is returned, and the caller ends it.
 func (v *visits) ask(id string) (gone string, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -154,12 +155,20 @@ func (v *visits) ask(id string) (gone string, err error) {
 		return "", nil // the page says how it ended, or shows the number
 	}
 	var waiting []string // oldest first
+	taken := make(map[int]bool)
 	of := make(map[string]int)
 	for other, y := range v.all {
 		if y.number != 0 && y.end == endOpen && v.alive(other) {
 			waiting = append(waiting, other)
 			of[y.from]++
+			taken[y.number] = true
+			if y.browser == x.browser && x.browser != ([sha256.Size]byte{}) {
+				gone = other // the same browser waits again
+			}
 		}
+	}
+	if gone != "" {
+		return gone, x.show(v.now(), taken)
 	}
 	slices.SortFunc(waiting, func(a, b string) int { return v.all[a].asked.Compare(v.all[b].asked) })
 	switch own := of[x.from]; {
@@ -173,12 +182,12 @@ func (v *visits) ask(id string) (gone string, err error) {
 			gone = v.unopened(waiting, func(string) bool { return true })
 		}
 	default:
-		return "", x.show(v.now())
+		return "", x.show(v.now(), taken)
 	}
 	if gone == "" {
 		return "", errTooManyAsk
 	}
-	return gone, x.show(v.now())
+	return gone, x.show(v.now(), taken)
 }
 
 // unopened finds the first request whose sender matches, and that the owner has
@@ -192,14 +201,47 @@ func (v *visits) unopened(ids []string, match func(from string) bool) string {
 	return ""
 }
 
-// show gives a request the number that its screen shows.
-func (x *visit) show(now time.Time) error {
-	n, err := rand.Int(rand.Reader, big.NewInt(90))
-	if err != nil {
-		return err
+// show gives a request the number that its screen shows. It differs from those
+// of all that wait, since it chooses among them.
+func (x *visit) show(now time.Time, taken map[int]bool) error {
+	for {
+		n, err := rand.Int(rand.Reader, big.NewInt(90))
+		if err != nil {
+			return err
+		}
+		if number := 10 + int(n.Int64()); !taken[number] {
+			x.number, x.asked = number, now
+			return nil
+		}
 	}
-	x.number, x.asked = 10+int(n.Int64()), now
-	return nil
+}
+
+// tell finds the request that shows a number, and records that the owner has
+// typed it.
+func (v *visits) tell(number int) (id string, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forget()
+	for id, x := range v.all {
+		if x.number == number && x.number != 0 && x.end == endOpen && v.alive(id) {
+			x.told = true
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// untold lists the requests that wait and whose number was not typed.
+func (v *visits) untold() (ids []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forget()
+	for id, x := range v.all {
+		if x.number != 0 && !x.told && x.end == endOpen && v.alive(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // waiting counts the requests that wait for the owner.

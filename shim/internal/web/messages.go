@@ -42,7 +42,7 @@ const (
 	TextOwnerPicks         = "The app did not say which of your servers it wants, and only the owner may see the list. Sign in as the owner, then reload this page."
 	TextOriginGone         = "It came to an address that is no longer yours."
 	TextWrongNumberTitle   = "Wrong number"
-	TextWrongNumber        = "The request was ended so that the number can't be guessed. Nobody got access."
+	TextWrongNumber        = "All waiting requests were ended so that a number can't be guessed. Nobody got access."
 	TextWrongNumberNext    = "If that was you, press Connect on the other device again and type the new number. If not, you don't have to do anything."
 	TextTunnelOnline       = "Apps on the internet can reach this computer at %s."
 	TextTestPassed         = "The public address leads to this computer."

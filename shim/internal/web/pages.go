@@ -76,8 +76,7 @@ type PickEndpoint struct {
 
 // Consent asks whether a client may use an endpoint. Its form posts
 // form_token, api_key, key_held, credential (a saved key's id, or "new"), slug
-// (only with Pick), number (only if another device asks), confirmed=1 (only
-// with a box to confirm), and one of action=approve, action=deny or
+// (only with Pick), confirmed=1 (only with a box to confirm), and one of action=approve, action=deny or
 // unverified=1.
 type Consent struct {
 	App       display.App
@@ -104,7 +103,6 @@ type Consent struct {
 	NeedUnlock string  // words about a locked keychain
 	Mode       string  // of the keychain: "os", "file" or "memory"
 
-	NumberOK  bool // the number that another device shows was typed
 	Confirmed bool // the box is checked
 }
 
@@ -168,6 +166,15 @@ func (p Consent) KeyField() KeyField {
 	}
 	return f
 }
+
+// NumberPage asks for the number that another device shows, before anything of
+// its request is shown. Its form posts form_token, and number or action=deny.
+type NumberPage struct {
+	Action, FormToken string
+	Error             string
+}
+
+func (p NumberPage) view() view { return view{template: "number", title: t("number.h1")} }
 
 // NeedOwner is shown to a browser that has not proven to be the owner's.
 type NeedOwner struct {

@@ -81,9 +81,12 @@ func consentStates() []state {
 		})},
 		{"consent-number-ok", consent(func(c *Consent) {
 			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
-			c.Answer, c.NumberOK, c.Confirmed = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, true, true
+			c.Answer, c.Confirmed = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, true
 			c.Error = "mcp.linear.app answered 401: \"invalid api key\"."
 		})},
+		{"number", NumberPage{"/consent/abc", token, ""}},
+		{"number-again", NumberPage{"/consent/abc", token, TextTypeNumber}},
+		{"number-hostile", NumberPage{"javascript:alert(1)", hostile, hostile}},
 		{"consent-custom", consent(func(c *Consent) {
 			c.Answer, c.UpstreamPlain, c.UpstreamHost = Answer{Kind: "custom", Host: "cursor:", Began: BeganLocal}, true, "nas.local:3000"
 		})},
@@ -101,7 +104,7 @@ func consentStates() []state {
 		})},
 		{"consent-device-unknown", consent(func(c *Consent) {
 			c.App.Name, c.Answer, c.Saved = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganElsewhere}, saved[:1]
-			c.NumberOK, c.Error, c.Trouble = true, TextSayYouPressed, TroubleIncomplete
+			c.Error, c.Trouble = TextSayYouPressed, TroubleIncomplete
 		})},
 		{"consent-device-pick", consent(func(c *Consent) {
 			c.Endpoint, c.Slug, c.UpstreamHost, c.Header, c.Pick = "", "", "", "", pick
