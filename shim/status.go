@@ -3,11 +3,9 @@ package shim
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
-	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
@@ -49,24 +47,17 @@ func (s *Shim) Status() api.Status {
 // Overview reports how things stand now.
 func (s *Shim) Overview() (api.Overview, error) {
 	o := api.Overview{Status: s.Status()}
-	endpoints, grants, err := s.control.Listed()
+	l, err := s.control.Listing()
 	if err != nil {
 		return o, err
 	}
-	o.Endpoints = endpoints
+	o.Endpoints, o.MoreClients = l.Servers, o.Status.Grants-len(l.Recent)
 	names := make(map[string]string)
-	for _, e := range endpoints {
+	for _, e := range l.Servers {
 		names[e.Slug] = e.DisplayName
 	}
-	recent := func(g control.Grant) time.Time {
-		if g.LastUsed != nil {
-			return *g.LastUsed
-		}
-		return g.Created
-	}
-	slices.SortStableFunc(grants, func(a, b control.Grant) int { return recent(b).Compare(recent(a)) })
-	for _, g := range grants {
-		sum := api.ClientSummary{Grant: g.ID, Name: g.Who.String(), Endpoint: names[g.Slug]}
+	for _, g := range l.Recent {
+		sum := api.ClientSummary{Grant: g.ID, Name: g.Who.String(), Endpoint: names[g.Slug], Old: time.Since(g.Created) > time.Hour}
 		if g.LastUsed != nil {
 			sum.LastUsed = *g.LastUsed
 		}

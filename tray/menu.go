@@ -132,7 +132,7 @@ func keys(s State) []Item {
 			items = append(items, Item{Text: t("key.needed", name(e.Name)), Action: Action{FixKey, e.Slug}})
 		}
 	}
-	return limit(items, maxKeys, "key.more")
+	return limit(items, maxKeys, 0, "key.more")
 }
 
 // stoppedFor is how long a failed attempt stays in the menu. The page shows it
@@ -151,13 +151,14 @@ func stopped(s State) []Item {
 	return []Item{{Text: t(cmp.Or(key, "stopped"), cmp.Or(a.Client, t("app"))), Action: Action{Verb: OpenCheck}}}
 }
 
-// limit replaces the items after the n-th with one line that leads to the
-// window.
-func limit(items []Item, n int, more string) []Item {
-	if len(items) <= n+1 { // the line would take the place of the item
+// limit replaces the items after the n-th, and others that were left out before,
+// with one line that leads to the window.
+func limit(items []Item, n, others int, more string) []Item {
+	if others == 0 && len(items) <= n+1 { // the line would take the place of the item
 		return items
 	}
-	return append(items[:n:n], Item{Text: t(more, len(items)-n), Action: Action{Verb: OpenDashboard}})
+	n = min(n, len(items))
+	return append(items[:n:n], Item{Text: t(more, len(items)-n+others), Action: Action{Verb: OpenDashboard}})
 }
 
 func endpoints(s State) []Item {
@@ -183,7 +184,7 @@ func endpoints(s State) []Item {
 		sub = append(sub, Item{Separator: true}, Item{Text: used})
 		items = append(items, Item{Text: name(e.Name), Items: sub})
 	}
-	return limit(items, maxEndpoints, "endpoints.more")
+	return limit(items, maxEndpoints, 0, "endpoints.more")
 }
 
 // clients returns the connected apps. Disconnecting one cannot be undone, so
@@ -208,7 +209,7 @@ func clients(s State) []Item {
 			}},
 		}})
 	}
-	return []Item{{Text: t("clients"), Items: limit(items, maxClients, "clients.more")}}
+	return []Item{{Text: t("clients"), Items: limit(items, maxClients, s.More, "clients.more")}}
 }
 
 // switches returns the items that start and stop calls.

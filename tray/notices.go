@@ -43,6 +43,9 @@ func Notices(s State) []Notice {
 		})
 	}
 	for _, c := range s.Clients {
+		if c.Old {
+			continue
+		}
 		all = append(all, Notice{
 			About: []string{"grant " + c.Grant}, Event: true,
 			Title: t("notice.client"), Body: t("notice.client.body", name(c.Name), name(c.Endpoint)),

@@ -16,6 +16,7 @@ type State struct {
 	Stopped   Attempt    // the last app that failed to connect; zero if none did
 	Endpoints []Endpoint // in display order
 	Clients   []Client   // most recently used first
+	More      int        // how many connected apps are not among Clients
 	Login     Login
 }
 
@@ -78,6 +79,7 @@ type Client struct {
 	Name     string
 	Endpoint string // name of the endpoint it uses
 	LastUsed time.Time
+	Old      bool // it was connected long ago, and is no news
 }
 
 // An Attempt is an app's failed attempt to connect.

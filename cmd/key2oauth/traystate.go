@@ -30,8 +30,9 @@ func trayState(o api.Overview) tray.State {
 		s.Endpoints = append(s.Endpoints, shown)
 	}
 	for _, c := range o.Clients {
-		s.Clients = append(s.Clients, tray.Client{Grant: c.Grant, Name: trayName(c.Name), Endpoint: trayName(c.Endpoint), LastUsed: c.LastUsed})
+		s.Clients = append(s.Clients, tray.Client{Grant: c.Grant, Name: trayName(c.Name), Endpoint: trayName(c.Endpoint), LastUsed: c.LastUsed, Old: c.Old})
 	}
+	s.More = o.MoreClients
 	return s
 }
 

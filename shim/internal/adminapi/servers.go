@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
@@ -88,16 +89,21 @@ func (a *API) putKey(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// grants lists the connected apps, oldest first. There may be very many, so they
+// are written one after the other. slug, offset and limit narrow the list.
 func (a *API) grants(w http.ResponseWriter, r *http.Request) error {
-	grants, err := a.cfg.Control.Grants()
-	if err != nil {
-		return err
+	q := r.URL.Query()
+	var offset, limit int
+	for name, n := range map[string]*int{"offset": &offset, "limit": &limit} {
+		if v := q.Get(name); v != "" {
+			var err error
+			if *n, err = strconv.Atoi(v); err != nil || *n < 0 {
+				return httpx.New(http.StatusBadRequest, name+" must be a number, not below 0")
+			}
+		}
 	}
-	all := []api.Grant{}
-	for _, g := range grants {
-		all = append(all, g.Grant)
-	}
-	return httpx.WriteJSON(w, http.StatusOK, api.Grants{Grants: all})
+	out := &listWriter{w: w, name: "grants"}
+	return out.end(a.cfg.Control.EachApp(q.Get("slug"), offset, limit, func(g control.Grant) error { return out.add(g.Grant) }))
 }
 
 func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {

@@ -147,16 +147,22 @@ func looksLikeKey(word string) bool {
 
 // UsersOf lists the grants that use a credential.
 func (c *Control) UsersOf(id string) ([]oauth.Grant, error) {
-	grants, err := c.cfg.Vault.Grants()
+	var ids []string
+	err := c.cfg.Vault.EachMark(func(m vault.Mark) {
+		if m.Uses(id) {
+			ids = append(ids, string(m.ID))
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
 	var users []oauth.Grant
-	for _, g := range grants {
-		if g.Credential == id {
+	for _, grant := range ids {
+		if g, err := c.cfg.Vault.Grant(grant); err == nil && g.Credential == id {
 			users = append(users, g)
 		}
 	}
+	slices.SortStableFunc(users, func(a, b oauth.Grant) int { return a.Created.Compare(b.Created) })
 	return users, nil
 }
 

@@ -102,23 +102,15 @@ func (c *Control) Servers() []api.Endpoint {
 	return all
 }
 
-// Grants lists all connected apps.
-func (c *Control) Grants() ([]Grant, error) {
-	grants, err := c.cfg.Vault.Grants()
-	if err != nil {
-		return nil, err
-	}
-	all := []Grant{}
-	for _, g := range grants {
-		who := c.App(&g)
-		all = append(all, Grant{api.Grant{
-			ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, App: who.Full(), RedirectHost: oauth.RedirectHost(g.RedirectURI),
-			ReturnsTo: web.ReturnsTo(oauth.RedirectKind(g.RedirectURI), oauth.RedirectHost(g.RedirectURI), c.began(g)),
-			Origin:    g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(c.cfg.Tokens.LastUsed(g)),
-			InTwoPlaces: whenSet(g.InTwoPlaces),
-		}, who})
-	}
-	return all, nil
+// describe describes a connected app.
+func (c *Control) describe(g oauth.Grant) Grant {
+	who := c.App(&g)
+	return Grant{api.Grant{
+		ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, App: who.Full(), RedirectHost: oauth.RedirectHost(g.RedirectURI),
+		ReturnsTo: web.ReturnsTo(oauth.RedirectKind(g.RedirectURI), oauth.RedirectHost(g.RedirectURI), c.began(g)),
+		Origin:    g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(c.cfg.Tokens.LastUsed(g)),
+		InTwoPlaces: whenSet(g.InTwoPlaces),
+	}, who}
 }
 
 // began is how the sign-in of a grant came. For one of an earlier version only
@@ -144,27 +136,4 @@ func (c *Control) TwoPlaces() []api.TwoPlaces {
 		}
 	}
 	return all
-}
-
-// Listed returns servers and grants. The last use of a server is saved a second
-// after a call, so here it is taken from its grants, where it is known at once.
-func (c *Control) Listed() ([]api.Endpoint, []Grant, error) {
-	slugs := c.Servers()
-	grants, err := c.Grants()
-	if err != nil {
-		return nil, nil, err
-	}
-	used := make(map[string]*time.Time)
-	for _, g := range grants {
-		if at := g.LastUsed; at != nil && (used[g.Slug] == nil || at.After(*used[g.Slug])) {
-			used[g.Slug] = at
-		}
-	}
-	for i := range slugs {
-		o := &slugs[i]
-		if at := used[o.Slug]; at != nil && (o.LastUsed == nil || at.After(*o.LastUsed)) {
-			o.LastUsed = at
-		}
-	}
-	return slugs, grants, nil
 }

@@ -81,6 +81,7 @@ func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("POST /endpoints", d.cfg.Owner.Form(d.createFromForm))
 	page("GET /endpoints/{slug}", d.cfg.Owner.Page(d.showEdit))
 	page("POST /endpoints/{slug}", d.cfg.Owner.Form(d.editFromForm))
+	page("GET /endpoints/{slug}/apps", d.cfg.Owner.Page(d.showApps))
 	page("GET /endpoints/{slug}/key", d.cfg.Owner.Page(d.showKey))
 	page("POST /endpoints/{slug}/key", d.cfg.Owner.Form(d.keyFromForm))
 	page("GET /endpoints/{slug}/delete", d.cfg.Owner.Page(d.showDelete))

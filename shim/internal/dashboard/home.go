@@ -31,24 +31,28 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 	for _, x := range st.Damaged {
 		p.Damaged = append(p.Damaged, web.DamageRow{Kind: x.Kind, ID: x.ID, Words: problem.Join(x.Words, x.Next)})
 	}
-	slugs, grants, err := d.cfg.Control.Listed()
+	l, err := d.cfg.Control.Listing()
 	if err != nil {
 		return err
 	}
-	for _, o := range slugs {
-		p.Endpoints = append(p.Endpoints, d.endpointRow(o, grants))
+	for _, o := range l.Servers {
+		row := d.endpointRow(o)
+		row.Grants, row.Apps = d.grantRows(l.Newest[o.Slug], o.Credentials), l.Apps[o.Slug]
+		p.Endpoints = append(p.Endpoints, row)
 	}
 	for _, q := range st.Pending {
 		e, _ := d.cfg.Control.Endpoint(q.Slug)
 		p.Pending = append(p.Pending, web.PendingRow{URL: q.URL, Client: q.App, ReturnsTo: q.ReturnsTo, Endpoint: e.Name, Age: web.Ago(q.Created), Asked: q.Asked})
 	}
-	d.showWays(&p)
-	p.Steps = d.firstSteps(st, slugs, grants)
+	p.Stopped = slices.ContainsFunc(d.cfg.Timeline.Failed(), func(a api.Attempt) bool {
+		return a.Diagnosis.Cause != api.CauseDenied // the owner denied it and knows
+	})
+	p.Steps = d.firstSteps(st, l.Servers, l.First)
 	web.Render(w, status, p)
 	return nil
 }
 
-func (d *Dashboard) endpointRow(o api.Endpoint, grants []control.Grant) web.EndpointRow {
+func (d *Dashboard) endpointRow(o api.Endpoint) web.EndpointRow {
 	e, _ := d.cfg.Control.Endpoint(o.Slug)
 	row := web.EndpointRow{
 		Slug: o.Slug, Name: o.DisplayName, UpstreamHost: e.UpstreamHost(), UpstreamURL: o.UpstreamURL,
@@ -58,25 +62,36 @@ func (d *Dashboard) endpointRow(o api.Endpoint, grants []control.Grant) web.Endp
 	if o.LastUsed != nil {
 		row.LastUsed = web.Ago(*o.LastUsed)
 	}
-	labels := make(map[string]string)
 	for _, c := range o.Credentials {
-		labels[c.ID] = c.Label
 		row.Credentials = append(row.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: c.State, For: c.For, Unwatched: c.Unwatched, Why: c.Words})
 	}
-	for _, g := range grants {
-		if g.Slug != o.Slug {
-			continue
+	return row
+}
+
+// grantRows shows connected apps, each with how it came to be connected.
+func (d *Dashboard) grantRows(grants []control.Grant, keys []api.Credential) []web.GrantRow {
+	labels := make(map[string]string)
+	if len(keys) > 1 { // else there is nothing to tell apart
+		for _, c := range keys {
+			labels[c.ID] = c.Label
 		}
-		gr := web.GrantRow{ID: g.ID, Client: g.Who.String(), Claim: g.Who.Claim(), ReturnsTo: g.ReturnsTo, Created: web.Ago(g.Created), Credential: labels[g.Credential]}
+	}
+	var rows []web.GrantRow
+	for _, g := range grants {
+		row := web.GrantRow{ID: g.ID, Client: g.Who.String(), Claim: g.Who.Claim(), ReturnsTo: g.ReturnsTo, Created: web.Ago(g.Created), Credential: labels[g.Credential]}
 		if g.InTwoPlaces != nil {
-			gr.TwoPlaces = web.Day(*g.InTwoPlaces)
+			row.TwoPlaces = web.Day(*g.InTwoPlaces)
 		}
 		if g.LastUsed != nil {
-			gr.LastUsed = web.Ago(*g.LastUsed)
+			row.LastUsed = web.Ago(*g.LastUsed)
 		}
-		row.Grants = append(row.Grants, gr)
+		if a, ok, err := d.cfg.Timeline.OfGrant(g.ID); err == nil && ok {
+			how := attemptRow(a)
+			row.How = &how
+		}
+		rows = append(rows, row)
 	}
-	return row
+	return rows
 }
 
 func (d *Dashboard) pauseFromForm(paused bool) httpx.HandlerFunc {
@@ -120,21 +135,4 @@ func (d *Dashboard) showLive(w http.ResponseWriter, r *http.Request) error {
 		return httpx.New(http.StatusUnauthorized, web.TextNeedOwner)
 	}
 	return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, nil)
-}
-
-// showWays adds to each connected app how it was connected.
-func (d *Dashboard) showWays(p *web.Home) {
-	ways := d.cfg.Timeline.OfGrants()
-	for i := range p.Endpoints {
-		for j := range p.Endpoints[i].Grants {
-			g := &p.Endpoints[i].Grants[j]
-			if a, ok := ways[g.ID]; ok {
-				row := attemptRow(a)
-				g.How = &row
-			}
-		}
-	}
-	p.Stopped = slices.ContainsFunc(d.cfg.Timeline.Failed(), func(a api.Attempt) bool {
-		return a.Diagnosis.Cause != api.CauseDenied // the owner denied it and knows
-	})
 }

@@ -195,15 +195,9 @@ func (d *Dashboard) showDelete(w http.ResponseWriter, r *http.Request) error {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
 	action := "/endpoints/" + e.Slug + "/delete"
-	grants, err := d.cfg.Control.Grants()
+	n, err := d.cfg.Control.NumApps(e.Slug)
 	if err != nil {
 		return err
-	}
-	n := 0
-	for _, g := range grants {
-		if g.Slug == e.Slug {
-			n++
-		}
 	}
 	web.Render(w, http.StatusOK, web.Confirm{
 		Title: fmt.Sprintf(web.TitleDelete, e.Name), Words: web.TextNoWayBack,

@@ -17,15 +17,15 @@ const stepsLast = 10 * time.Minute
 
 // firstSteps returns how far the owner is, or nil once all steps are done or
 // hidden.
-func (d *Dashboard) firstSteps(st api.Status, slugs []api.Endpoint, grants []control.Grant) *web.Steps {
-	if hidden := d.cfg.Control.Flag(control.StepsHidden); hidden || stepsOver(grants, time.Now()) {
+func (d *Dashboard) firstSteps(st api.Status, slugs []api.Endpoint, first *control.Grant) *web.Steps {
+	if hidden := d.cfg.Control.Flag(control.StepsHidden); hidden || stepsOver(first, time.Now()) {
 		return nil
 	}
 	local := d.cfg.Control.Flag(control.StepsLocal)
 	p := &web.Steps{
 		KeySafe: st.Keychain.Usable() && st.Keychain.State != api.KeychainMemory, Keychain: web.ShownKeychain(st.Keychain),
 		Local: local, Online: st.Tunnel.State == api.TunnelOnline, Tunnel: st.Tunnel.Provider != api.TunnelOff && st.Tunnel.Provider != "",
-		TunnelWords: st.Tunnel.Words, Asked: len(grants) > 0,
+		TunnelWords: st.Tunnel.Words, Asked: first != nil,
 	}
 	if len(slugs) > 0 {
 		p.Slug, p.Server, p.MCPURL = slugs[0].Slug, slugs[0].DisplayName, slugs[0].MCPEndpoint
@@ -37,9 +37,8 @@ func (d *Dashboard) firstSteps(st api.Status, slugs []api.Endpoint, grants []con
 			p.Asked, p.Review = true, q.URL
 		}
 	}
-	if len(grants) > 0 {
-		g := grants[0]
-		p.Connected, p.App = true, g.Who.String()
+	if first != nil {
+		p.Connected, p.App = true, first.Who.String()
 		on := d.cfg.Control.Settings().Login
 		p.OfferLogin = on != nil && !*on
 	}
@@ -47,13 +46,8 @@ func (d *Dashboard) firstSteps(st api.Status, slugs []api.Endpoint, grants []con
 }
 
 // stepsOver reports whether the first app was connected a while ago.
-func stepsOver(grants []control.Grant, now time.Time) bool {
-	for _, g := range grants {
-		if now.Sub(g.Created) > stepsLast {
-			return true
-		}
-	}
-	return false
+func stepsOver(first *control.Grant, now time.Time) bool {
+	return first != nil && now.Sub(first.Created) > stepsLast
 }
 
 func (d *Dashboard) stepsLocalFromForm(w http.ResponseWriter, r *http.Request) error {

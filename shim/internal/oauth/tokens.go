@@ -118,6 +118,22 @@ func (t *Tokens) LastUsed(g Grant) time.Time {
 	return last
 }
 
+// Uses returns when each grant was last used whose tokens are in memory, by its
+// id. It includes times that are not saved yet.
+func (t *Tokens) Uses() map[string]time.Time {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	all := make(map[string]time.Time, len(t.live))
+	for id, live := range t.live {
+		for _, a := range live {
+			if n := a.used.Load(); n > 0 && time.Unix(0, n).After(all[id]) {
+				all[id] = time.Unix(0, n)
+			}
+		}
+	}
+	return all
+}
+
 // Verify checks an access token. The error is ErrInvalidToken, or the store's.
 // It does not check origin and endpoint: see Server.Authenticate.
 func (t *Tokens) Verify(bearer string) (*Access, error) {

@@ -13,7 +13,6 @@ import (
 type Store interface {
 	SaveTimeline(grant string, record []byte, done bool)
 	OpenTimelines() (map[string][]byte, error) // of grants that have not used a tool
-	Timelines() (map[string][]byte, error)
 	Timeline(grant string) (record []byte, err error)
 }
 
@@ -111,23 +110,6 @@ func (r *Recorder) Failed() []api.Attempt {
 	for _, a := range r.Reports() {
 		if a.Diagnosis.State == Stopped && a.Diagnosis.Cause != "found" && !a.Over && len(all) < maxFailed {
 			all = append(all, a)
-		}
-	}
-	return all
-}
-
-// OfGrants returns how each grant came to be, by its id.
-func (r *Recorder) OfGrants() map[string]api.Attempt {
-	records, err := r.store.Timelines()
-	if err != nil {
-		r.log.Warn("cannot read how clients were connected", "err", err)
-	}
-	now := r.circumstances()
-	all := make(map[string]api.Attempt, len(records))
-	for grant, record := range records {
-		if a, ok := Parse(record); ok {
-			a.Grant = grant
-			all[grant] = r.report(a, now)
 		}
 	}
 	return all

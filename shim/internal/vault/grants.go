@@ -17,6 +17,9 @@ var _ oauth.Store = (*Vault)(nil)
 // A GrantedName is what connected clients have in common.
 type GrantedName = ledger.GrantedName
 
+// A Mark is what lists of grants are made of.
+type Mark = ledger.Mark
+
 // checkGrant reports an error unless there are the endpoint and the credential
 // of a new grant. They may have been deleted while the consent page was open.
 func checkGrant(tx *bbolt.Tx, g oauth.Grant) error {

@@ -57,7 +57,8 @@ type EndpointRow struct {
 	State, StateWords        string
 	Header                   string
 	Credentials              []CredentialRow
-	Grants                   []GrantRow
+	Grants                   []GrantRow // the newest
+	Apps                     int        // how many there are
 	Created, LastUsed        string
 	Struck                   int // calls whose answer held the key
 }
@@ -77,7 +78,7 @@ type GrantRow struct {
 	ReturnsTo         string // where its answer went
 	TwoPlaces         string // the day since when two parties use it; "" if one does
 	Created, LastUsed string
-	Credential        string      // label of the key that it uses
+	Credential        string      // label of the key that it uses, if there are several
 	How               *AttemptRow // it came to be connected; nil if that is not known
 }
 
@@ -160,8 +161,13 @@ func (e EndpointRow) LocalURL() string {
 	return e.MCPURL
 }
 
-// Several reports whether it needs saying which key a client uses.
-func (e EndpointRow) Several() bool { return len(e.Credentials) > 1 }
+// AllApps leads to those that are not shown; "" if all are.
+func (e EndpointRow) AllApps() string {
+	if e.Apps <= len(e.Grants) {
+		return ""
+	}
+	return t("card.grants.all", thousands(int64(e.Apps)))
+}
 
 // Badge is what the state looks like.
 func (e EndpointRow) Badge() string { return badge(e.State) }

@@ -283,6 +283,9 @@ func activityStates() []state {
 	nothing.Query, nothing.Rows, nothing.Older = "frobnicate", nil, ""
 	return []state{
 		{"activity", some}, {"activity-older", older}, {"activity-found", found}, {"activity-live", live}, {"activity-nothing", nothing},
+		{"apps", Apps{"1.0.0", "k3v9x0q2m7ab", "Linear", []GrantRow{{ID: "g1", Client: "claude.ai", ReturnsTo: "claude.ai", Created: "3 days ago", LastUsed: "just now"}}, 21, 100_000, 2, 5_000}},
+		{"apps-one", Apps{"1.0.0", "k3v9x0q2m7ab", "Linear", []GrantRow{{ID: "g1", Client: "Cursor", ReturnsTo: "an app on this computer"}}, 1, 1, 1, 1}}, {"apps-zero", Apps{}},
+		{"apps-hostile", Apps{hostile, hostile, hostile, []GrantRow{{hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, &hostileAttempt}}, -1, -1, 2, 3}},
 		{"activity-empty", Activity{Servers: servers}}, {"activity-first", Activity{}},
 		{"activity-end", Activity{Paged: true, Servers: servers, Newest: "/activity"}},
 		{"activity-hostile", Activity{hostile, hostile, hostile, []ServerOption{{hostile, hostile}},

@@ -17,7 +17,12 @@ import (
 // Grants adds copies of the only grant in a data folder until there are n,
 // each with its own tokens and as if its client had used a tool. The program
 // must not run. Each copy is a transaction, so the folder is best in memory.
-func Grants(dir string, n int) (err error) {
+func Grants(dir string, n int) (err error) { return grants(dir, n, true) }
+
+// More is like Grants, for a folder that Grants has filled before.
+func More(dir string, n int) error { return grants(dir, n, false) }
+
+func grants(dir string, n int, only bool) (err error) {
 	v, err := vault.Open(vault.Config{Dir: dir, Mode: keychain.ModeFile})
 	if err != nil {
 		return err
@@ -27,7 +32,7 @@ func Grants(dir string, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	if len(all) != 1 {
+	if len(all) != 1 && only || len(all) == 0 {
 		return fmt.Errorf("%s holds %d grants, want the one to copy", dir, len(all))
 	}
 	came, err := v.Timeline(all[0].ID)
@@ -35,7 +40,7 @@ func Grants(dir string, n int) (err error) {
 		return err
 	}
 	now := time.Now()
-	for range n - 1 {
+	for range n - len(all) {
 		g := all[0]
 		g.ID = rand.Text()
 		code := oauth.Token{Kind: oauth.Code, Expires: now.Add(5 * time.Minute), Used: true}

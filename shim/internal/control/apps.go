@@ -1,0 +1,212 @@
+package control
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
+)
+
+// PageSize is how many connected apps are shown at a time. There may be a
+// hundred thousand, and what is shown must not cost more for it.
+const PageSize = 20
+
+// A Listing is what the home page and the tray show of servers and apps.
+type Listing struct {
+	Servers []api.Endpoint     // oldest first
+	Apps    map[string]int     // how many each server has
+	Newest  map[string][]Grant // of each server, the newest first: a page
+	Recent  []Grant            // of all, the most recently used or approved first: a page
+	First   *Grant             // the oldest of all
+}
+
+// A ranking keeps the highest ids by time.
+type ranking []ranked
+
+type ranked struct {
+	at time.Time
+	id string
+}
+
+// newer orders from the newest to the oldest, and at the same time from the
+// lowest id to the highest, which is the order in which they are read.
+func (a ranked) newer(b ranked) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.id, b.id)) }
+
+// add adds an id, and drops the lowest if there are too many.
+func (r *ranking) add(at time.Time, id []byte) {
+	if len(*r) == PageSize {
+		last := (*r)[PageSize-1]
+		if c := at.Compare(last.at); c < 0 || c == 0 && string(id) > last.id {
+			return // without copying the id
+		}
+	}
+	x := ranked{at, string(id)}
+	i, _ := slices.BinarySearchFunc(*r, x, ranked.newer)
+	if *r = slices.Insert(*r, i, x); len(*r) > PageSize {
+		*r = (*r)[:PageSize]
+	}
+}
+
+// Listing lists servers and apps. The last use of a server is saved a second
+// after a call, so here it is taken from its apps, where it is known at once.
+func (c *Control) Listing() (Listing, error) {
+	l := Listing{Servers: c.Servers(), Apps: make(map[string]int), Newest: make(map[string][]Grant)}
+	uses := c.cfg.Tokens.Uses()
+	type server struct {
+		apps   int
+		newest ranking
+		used   time.Time
+	}
+	of := make(map[string]*server)
+	var recent ranking
+	var first ranked
+	err := c.cfg.Vault.EachMark(func(m vault.Mark) {
+		s := of[string(m.Slug)]
+		if s == nil {
+			s = new(server)
+			of[string(m.Slug)] = s
+		}
+		used := m.LastUsed
+		if at := uses[string(m.ID)]; at.After(used) {
+			used = at
+		}
+		s.apps++
+		s.newest.add(m.Created, m.ID)
+		if used.After(s.used) {
+			s.used = used
+		}
+		if used.IsZero() {
+			used = m.Created
+		}
+		recent.add(used, m.ID)
+		if first.id == "" || m.Created.Before(first.at) {
+			first = ranked{m.Created, string(m.ID)}
+		}
+	})
+	if err != nil {
+		return l, err
+	}
+	for i := range l.Servers {
+		o := &l.Servers[i]
+		s := of[o.Slug]
+		if s == nil {
+			continue
+		}
+		l.Apps[o.Slug], l.Newest[o.Slug] = s.apps, c.describeAll(s.newest)
+		if o.LastUsed == nil || s.used.After(*o.LastUsed) {
+			o.LastUsed = whenSet(s.used)
+		}
+	}
+	l.Recent = c.describeAll(recent)
+	if one := c.describeAll(ranking{first}); len(one) > 0 {
+		l.First = &one[0]
+	}
+	return l, nil
+}
+
+// describeAll describes the grants that have not ended meanwhile.
+func (c *Control) describeAll(ids []ranked) []Grant {
+	all := make([]Grant, 0, len(ids))
+	for _, x := range ids {
+		if g, err := c.cfg.Vault.Grant(x.id); err == nil {
+			all = append(all, c.describe(g))
+		}
+	}
+	return all
+}
+
+// An order is the ids of many apps, oldest first. They lie in one piece of
+// memory: a hundred thousand are no tens of megabytes.
+type order struct {
+	places []place
+	ids    []byte
+}
+
+type place struct {
+	at         int64 // in nanoseconds
+	begin, end uint32
+}
+
+func (o *order) id(i int) []byte { return o.ids[o.places[i].begin:o.places[i].end] }
+
+// order orders the apps of a server, or all for "".
+func (c *Control) order(slug string) (order, error) {
+	var o order
+	if n, err := c.cfg.Vault.NumGrants(); err == nil && slug == "" {
+		o.places = make([]place, 0, n)
+	}
+	err := c.cfg.Vault.EachMark(func(m vault.Mark) {
+		if slug == "" || string(m.Slug) == slug {
+			begin := uint32(len(o.ids))
+			o.ids = append(o.ids, m.ID...)
+			o.places = append(o.places, place{m.Created.UnixNano(), begin, uint32(len(o.ids))})
+		}
+	})
+	slices.SortFunc(o.places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(o.ids[b.begin:b.end], o.ids[a.begin:a.end]))
+	})
+	return o, err
+}
+
+// describeOrder describes the apps between two places.
+func (c *Control) describeOrder(o order, from, to int) []Grant {
+	var ids []ranked
+	for i := from; i < to; i++ {
+		ids = append(ids, ranked{id: string(o.id(i))})
+	}
+	return c.describeAll(ids)
+}
+
+// AppsPage lists a page of the apps of a server, the newest first, and says how
+// many it has. The first page is number 1.
+func (c *Control) AppsPage(slug string, page int) (apps []Grant, total int, err error) {
+	all, err := c.order(slug)
+	if err != nil {
+		return nil, 0, err
+	}
+	total = len(all.places)
+	if page < 1 || page > total/PageSize+1 {
+		return nil, total, nil
+	}
+	end := max(0, total-(page-1)*PageSize)
+	apps = c.describeOrder(all, max(0, end-PageSize), end)
+	slices.Reverse(apps)
+	return apps, total, nil
+}
+
+// EachApp calls fn with the apps of a server, or with all for "", oldest first,
+// until it returns an error. It leaves out offset of them, and ends after limit;
+// a limit of 0 is none.
+func (c *Control) EachApp(slug string, offset, limit int, fn func(Grant) error) error {
+	all, err := c.order(slug)
+	if err != nil {
+		return err
+	}
+	from, to := min(offset, len(all.places)), len(all.places)
+	if limit > 0 {
+		to = min(to-from, limit) + from
+	}
+	for i := from; i < to; i++ {
+		g, err := c.cfg.Vault.Grant(string(all.id(i)))
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		if err := fn(c.describe(g)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NumApps is how many apps a server has.
+func (c *Control) NumApps(slug string) (n int, err error) {
+	err = c.cfg.Vault.EachMark(func(m vault.Mark) {
+		if string(m.Slug) == slug {
+			n++
+		}
+	})
+	return n, err
+}
