@@ -31,6 +31,7 @@ func TestL05NothingLeaks(t *testing.T) {
 	c.commands()
 	c.strangers()
 	c.places.addFiles(t, c.a.dir, ", while all is there")
+	c.places.addFiles(t, c.backups, ", a backup")
 	c.end()
 
 	if runtime.GOOS == "linux" {
@@ -104,6 +105,7 @@ type canary struct {
 	client  *shimtest.OAuthClient
 	browser *shimtest.Browser
 	find    finder
+	backups string          // a folder with a backup
 	events  *testenv.Output // what /api/events has sent
 	stop    func()
 	*recorder
@@ -113,6 +115,7 @@ func newCanary(t *testing.T) *canary {
 	t.Helper()
 	c := &canary{t: t, up: shimtest.NewUpstream(t, shimtest.Options{Key: canaryKey, Stateless: true, JSON: true}), recorder: &recorder{places: make(places)}}
 	c.find.t = t
+	c.backups = t.TempDir()
 	edge := tunneltest.Start(t, tunneltest.Config{Accounts: map[string]tunneltest.Account{canaryAuthtoken: {}}})
 	ca, err := edge.CAFile(t.TempDir())
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -200,8 +201,8 @@ func (c *canary) manage() {
 	c.submit(c.open("/"), "/resume", nil)
 	c.submit(c.open("/"), "/pause", nil)
 	c.ask("POST", "/api/resume", nil)
-	// These are not offered while the keychain is a file.
-	for _, path := range []string{"/keychain/unlock", "/keychain/keep"} {
+	// These are not offered while the keychain is a file, and no record is damaged.
+	for _, path := range []string{"/keychain/unlock", "/keychain/keep", "/damaged"} {
 		c.browser.Submit(shimtest.Form{Action: path, Fields: []shimtest.Field{{Type: "hidden", Name: "form_token", Value: "x"}}}, nil)
 	}
 }
@@ -232,13 +233,17 @@ func (c *canary) settings() {
 			c.open(action + "/delete")
 		}
 	}
-	for _, action := range []string{"/settings/login", "/steps/login"} { // not offered without a desktop
+	// Not offered without a desktop, or a proxy in the environment.
+	for _, action := range []string{"/settings/login", "/steps/login", "/settings/proxy"} {
 		c.browser.Submit(shimtest.Form{Action: action, Fields: []shimtest.Field{{Type: "hidden", Name: "form_token", Value: "x"}}}, nil)
 	}
 	c.open("/settings/export")
 	c.ask("GET", "/api/export", nil)
 	c.ask("POST", "/api/import", map[string]any{"format": canaryKey})
 	form("/settings/import", map[string]string{"file": `{"format":"key2oauth endpoints 1","endpoints":[{"slug":"k3v9x2m7q4ab","display_name":"x","upstream_url":"https://a.example/?` + canaryQuery + `"}]}`})
+	c.ask("DELETE", "/api/damaged/grant/x", nil)
+	c.ask("POST", "/api/backup", map[string]any{"file": filepath.Join(c.backups, "backup.db")})
+	c.ask("POST", "/api/backup", map[string]any{"file": canaryKey})
 	c.ask("GET", "/api/settings", nil)
 	c.ask("PATCH", "/api/settings", map[string]any{"log_level": canaryWrong})
 }
