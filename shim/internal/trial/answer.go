@@ -112,7 +112,7 @@ func (x *answer) read(ctx context.Context, resp *http.Response, id int) {
 		x.err = errTooLong
 	default:
 		if x.take(body, id); x.rpc && x.odd == "" && x.media != "application/json" {
-			x.odd = fmt.Sprintf("its answers are labeled %q instead of application/json", x.media)
+			x.odd = fmt.Sprintf(oddMedia, x.media)
 		}
 	}
 }
@@ -211,9 +211,9 @@ func (x *answer) take(body []byte, id int) bool {
 			x.odd = ""
 			return true
 		case !sameID(m.ID, id):
-			x.odd = "its answer names another request than the one it answers"
+			x.odd = oddID
 		case m.Result == nil || string(m.Result) == "null":
-			x.odd = "its answer is empty"
+			x.odd = oddEmpty
 			return true
 		default:
 			x.result, x.odd = m.Result, ""

@@ -35,23 +35,23 @@ func (k *talk) verdict(x answer, listed bool) Verdict {
 		v.wants = readHint(x)
 	case v.Outcome != "":
 	case x.status == http.StatusTooManyRequests:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s says it gets too many requests, so the key could not be checked.%s Wait a minute and try again.", host, said)
+		v.Outcome, v.Words = Busy, fmt.Sprintf(TextTooMany, host, said)
 	case x.status >= 500:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s has a problem on its side (it answered %d), so the key could not be checked.%s Try again later.", host, x.status, said)
+		v.Outcome, v.Words = Busy, fmt.Sprintf(TextProblem, host, x.status, said)
 	case msg.html:
-		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered with a web page, not as an MCP server. Check the address: often only the end is missing, for example /mcp.", host)
+		v.Outcome, v.Words = NotMCP, fmt.Sprintf(TextPage, host)
 	case x.method == "tools/list" && msg.code == methodNotFound:
 		v.Outcome = OK
 	case x.odd != "":
-		v.Outcome, v.Words = Odd, fmt.Sprintf("%s is an MCP server, but most apps will not understand it: %s. Contact the people who run it.", host, x.odd)
+		v.Outcome, v.Words = Odd, fmt.Sprintf(TextOdd, host, printable(x.odd, k.target, maxMessage))
 	case listed && msg.rpc:
-		v.Outcome, v.Words = Busy, fmt.Sprintf("%s is an MCP server but could not list its tools.%s Try again later.", host, said)
+		v.Outcome, v.Words = Busy, fmt.Sprintf(TextNoList, host, said)
 	case x.rpc:
-		v.Outcome, v.Words = Odd, fmt.Sprintf("%s is an MCP server, but did not let an app connect.%s Check the address against the server's documentation.", host, said)
+		v.Outcome, v.Words = Odd, fmt.Sprintf(TextNoConnect, host, said)
 	case x.status == http.StatusNotFound:
-		v.Outcome, v.Words = NotMCP, fmt.Sprintf("There is no MCP server at this address: %s answered 404, \"not found\". Check the address: often only the end is missing, for example /mcp.", host)
+		v.Outcome, v.Words = NotMCP, fmt.Sprintf(TextNothing, host)
 	default:
-		v.Outcome, v.Words = NotMCP, fmt.Sprintf("%s answered, but not as an MCP server does.%s Check the address against the server's documentation.", host, said)
+		v.Outcome, v.Words = NotMCP, fmt.Sprintf(TextNotMCP, host, said)
 	}
 	return v
 }
@@ -63,15 +63,15 @@ func (k *talk) refusal(x answer, msg message) (Outcome, string) {
 	switch {
 	case x.status == http.StatusTooManyRequests, x.status >= 500:
 	case x.status == http.StatusUnauthorized && k.target.Key.IsZero():
-		return Rejected, fmt.Sprintf("%s asks for an API key.%s", host, said)
+		return Rejected, fmt.Sprintf(TextAsks, host, said)
 	case x.status == http.StatusUnauthorized:
-		return Rejected, fmt.Sprintf("%s rejected the key.%s Check that you copied the whole key, that it is meant for this server, and that it has not expired.", host, said)
+		return Rejected, fmt.Sprintf(TextRejected, host, said)
 	case x.status == http.StatusForbidden && (msg.html || upstream.BarsPlace(msg.text)):
-		return Barred, fmt.Sprintf("%s refused the request, and not the key: it answered 403, \"forbidden\".%s It may allow only certain computers or addresses. Look that up in its settings or documentation.", host, said)
+		return Barred, fmt.Sprintf(TextBarred, host, said)
 	case x.status == http.StatusForbidden:
-		return Rejected, fmt.Sprintf("%s refused the key: it answered 403, \"forbidden\".%s The key may be wrong, or it may lack permissions that this server needs.", host, said)
+		return Rejected, fmt.Sprintf(TextForbidden, host, said)
 	case !msg.html && upstream.MentionsKey(msg.text):
-		return Rejected, fmt.Sprintf("%s did not accept the key.%s Check that you copied the whole key and that it has not expired.", host, said)
+		return Rejected, fmt.Sprintf(TextNotAccepted, host, said)
 	}
 	return "", ""
 }
@@ -93,7 +93,7 @@ func failure(err error) Outcome {
 // explain is like upstream.Explain, and also knows the errors of a trial.
 func explain(err error) string {
 	if errors.Is(err, errTooLong) {
-		return "The server's answer is far longer than an MCP server's would be. Check the server's address."
+		return TextTooLong
 	}
 	return upstream.Explain(err)
 }
@@ -110,36 +110,36 @@ func nameOf(v Verdict, t *upstream.Target) string {
 func okWords(v Verdict, t *upstream.Target) string {
 	switch v.Tools {
 	case 0:
-		return fmt.Sprintf("The key works: %s answered.", nameOf(v, t))
+		return fmt.Sprintf(TextWorks, nameOf(v, t))
 	case 1:
-		return fmt.Sprintf("The key works: %s offers 1 tool.", nameOf(v, t))
+		return fmt.Sprintf(TextWorksOne, nameOf(v, t))
 	}
-	return fmt.Sprintf("The key works: %s offers %d tools.", nameOf(v, t), v.Tools)
+	return fmt.Sprintf(TextWorksMany, nameOf(v, t), v.Tools)
 }
 
 func keylessWords(v Verdict, t *upstream.Target) string {
-	words := fmt.Sprintf("%s answers without a key as well, so the key could not be checked. If calls fail later, replace the key.", nameOf(v, t))
+	words := fmt.Sprintf(TextKeyless, nameOf(v, t))
 	if t.URL.RawQuery != "" {
-		words += " (What stands after the ? in the address may be a key already.)"
+		words += TextQuery
 	}
 	return words
 }
 
 func worksKeyless(v Verdict, t *upstream.Target) string {
-	return fmt.Sprintf("%s answers without a key.", nameOf(v, t))
+	return fmt.Sprintf(TextOpen, nameOf(v, t))
 }
 
 func anyKeyWords(v Verdict, t *upstream.Target) string {
-	return fmt.Sprintf("%s accepted the key, but it accepts a wrong one as well, so this proves nothing. If calls fail later, replace the key.", nameOf(v, t))
+	return fmt.Sprintf(TextAnyKey, nameOf(v, t))
 }
 
 func unseenWords(v Verdict, t *upstream.Target) string {
-	return fmt.Sprintf("%s accepted the key, but gave no clear answer to a wrong one, so it is not proven that the key was checked. If calls fail later, replace the key.", nameOf(v, t))
+	return fmt.Sprintf(TextUnseen, nameOf(v, t))
 }
 
 func headerWords(h endpoint.Header) string {
 	if h.Prefix == "" {
-		return fmt.Sprintf(" It wants the bare key in the header %s.", h.Name)
+		return fmt.Sprintf(TextHeaderAlone, h.Name)
 	}
-	return fmt.Sprintf(" It wants the key in the header %s, after \"%s\".", h.Name, strings.TrimSpace(h.Prefix))
+	return fmt.Sprintf(TextHeaderAfter, h.Name, strings.TrimSpace(h.Prefix))
 }

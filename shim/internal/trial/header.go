@@ -126,5 +126,5 @@ func (s *Tester) takesOne(ctx context.Context, t upstream.Target, all []endpoint
 	if x.good() {
 		x, _ = k.list(ctx)
 	}
-	return x.good() || x.status == http.StatusTooManyRequests
+	return k.verdict(x, true).Outcome == OK || x.status == http.StatusTooManyRequests
 }

@@ -25,7 +25,7 @@ func (s message) quote() string {
 	if s.text == "" {
 		return ""
 	}
-	return fmt.Sprintf(" It said: \"%s\".", strings.TrimRight(s.text, "."))
+	return fmt.Sprintf(TextSaid, strings.TrimRight(s.text, "."))
 }
 
 // How many characters of an upstream's own words, and of its name, are shown.

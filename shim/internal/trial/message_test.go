@@ -8,11 +8,18 @@ import (
 	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
 func messageOf(media, body, key string) message {
 	k := &talk{target: &upstream.Target{URL: &url.URL{Scheme: "https", Host: "mcp.example"}, Key: endpoint.NewSecret(key)}}
 	return k.message(answer{media: media, excerpt: []byte(body)})
+}
+
+func TestWordsInCatalogue(t *testing.T) {
+	if n := shimtest.NoWords(t, ".", "text.go"); n < 5 {
+		t.Errorf("%d files were looked at", n)
+	}
 }
 
 func TestMessage(t *testing.T) {

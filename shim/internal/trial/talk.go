@@ -76,7 +76,7 @@ func (k *talk) initialized(ctx context.Context, x answer) answer {
 	k.session = x.header.Get("Mcp-Session-Id")
 	k.learn(x)
 	if !slices.Contains(revisions, k.revision) {
-		x.odd = fmt.Sprintf("it speaks a version of MCP that apps do not know (%q)", printable(k.revision, k.target, 20))
+		x.odd = fmt.Sprintf(oddRevision, printable(k.revision, k.target, 20))
 		return x
 	}
 	if k.events != nil || k.session != "" {
@@ -147,7 +147,7 @@ func (k *talk) list(ctx context.Context) (x answer, tools int) {
 			NextCursor any
 		}
 		if json.Unmarshal(x.result, &page) != nil {
-			x.odd = "its list of tools is not a list"
+			x.odd = oddTools
 			return x, tools
 		}
 		tools += len(page.Tools)

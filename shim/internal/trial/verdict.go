@@ -107,35 +107,44 @@ func (s *Tester) try(ctx context.Context, t upstream.Target) Verdict {
 		}
 		return v
 	}
-	other := s.other(&t, turns)
+	return s.prove(ctx, k)
+}
+
+// prove judges a key that the upstream took in its first request, by what it
+// does with a wrong one.
+func (s *Tester) prove(ctx context.Context, k *talk) Verdict {
+	t := k.target
+	other := s.other(t, k.turns)
 	stop := other.start(ctx)
 	x, tools := k.list(ctx)
 	v := k.verdict(x, true)
 	v.Tools = tools
 	other.listed <- v.Outcome == OK
-	slow := x.status == http.StatusTooManyRequests || x.err != nil && ctx.Err() != nil
-	if v.Outcome != OK && !slow {
-		stop()
-	}
 	if v.Outcome == Rejected {
 		s.seen.refuse(other.key, t.Key)
 	}
-	switch <-other.done; {
-	case v.Outcome != OK && (!slow || other.half != refusedFirst && other.half != unseen):
-		return v
-	case v.Outcome != OK:
-		// The first request was answered. That the list is slow, or was asked
-		// for too soon, takes nothing away from that.
+	if v.Outcome != OK {
+		// That the list is slow, or was asked for too soon, takes nothing away
+		// from what the first request has shown.
+		if x.status != http.StatusTooManyRequests && (x.err == nil || ctx.Err() == nil) {
+			stop()
+			<-other.done
+			return v
+		}
+		if <-other.done; other.half == refusedList || other.half == open {
+			return v // of an earlier trial: the first request shows nothing here
+		}
 		v = Verdict{Outcome: OK, Server: v.Server, Header: v.Header, LegacySSE: v.LegacySSE}
 	}
+	<-other.done
 	v.Status = http.StatusOK
 	switch other.half {
 	case refusedFirst, refusedList:
-		v.Words = okWords(v, &t)
+		v.Words = okWords(v, t)
 	case open:
-		v.Outcome, v.Words = s.withoutKey(ctx, v, &t, turns)
+		v.Outcome, v.Words = s.withoutKey(ctx, v, t, k.turns)
 	default:
-		v.Outcome, v.Words = Unproven, unseenWords(v, &t)
+		v.Outcome, v.Words = Unproven, unseenWords(v, t)
 	}
 	return v
 }
@@ -148,7 +157,7 @@ func (s *Tester) withoutKey(ctx context.Context, v Verdict, t *upstream.Target, 
 	if x.good() {
 		x, _ = k.list(ctx)
 	}
-	if x.good() {
+	if k.verdict(x, true).Outcome == OK {
 		return Keyless, keylessWords(v, t)
 	}
 	return Unproven, anyKeyWords(v, t)
