@@ -15,6 +15,9 @@ type Config struct {
 	Dir string
 	// Version is shown on pages and in the status; empty means "dev".
 	Version string
+	// RuntimeNote says what is wrong with the Go runtime that the program was
+	// built with, as the end of a sentence; mostly empty.
+	RuntimeNote string
 	// Keychain is where the master key is kept: api.ModeOS, api.ModeFile or
 	// api.ModeMemory. Empty means where it was kept in the last run, and on a
 	// first run api.ModeOS, or api.ModeMemory on a computer without a keychain.

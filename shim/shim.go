@@ -143,7 +143,7 @@ func (s *Shim) wire(cfg Config) error {
 		return err
 	}
 	doc := &doctor.Doctor{
-		Dir: cfg.Dir, Status: s.Status, Save: func() error { return s.control.Explain(s.vault.TryDisk()) },
+		RuntimeNote: cfg.RuntimeNote, Dir: cfg.Dir, Status: s.Status, Save: func() error { return s.control.Explain(s.vault.TryDisk()) },
 		Selfcheck: s.selfcheck, Nonce: s.selfTests.Begin, Outside: cfg.Outside,
 		Servers: s.vault, Keys: trials, Upstream: client,
 	}

@@ -182,6 +182,7 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		Rescue:         func() error { return renew() },
 		Dir:            p.DataDir,
 		Version:        version(),
+		RuntimeNote:    p.RuntimeNote,
 		Keychain:       o.keychain,
 		KeychainHelper: keychainHelper(),
 		Tunnel:         p.tunnelConfig(o, edge, log),

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
@@ -38,6 +39,11 @@ type Doctor struct {
 	// ask the system.
 	Free func(dir string) (int64, error)
 
+	// RuntimeNote says what is wrong with the Go runtime; mostly empty.
+	RuntimeNote string
+	// KeysTime bounds the trial of all keys; 0 means the usual time.
+	KeysTime time.Duration
+
 	Servers  Servers
 	Keys     *trial.Tester
 	Upstream *upstream.Client
@@ -53,7 +59,12 @@ type round struct {
 // Examine examines everything. It tells of each thing as api.FindingRunning when
 // it begins, and again when it is done.
 func (d *Doctor) Examine(ctx context.Context, tell func(api.Finding)) {
-	r := &round{d, ctx, tell}
+	var telling sync.Mutex // keys are tried side by side
+	r := &round{d, ctx, func(f api.Finding) {
+		telling.Lock()
+		defer telling.Unlock()
+		tell(f)
+	}}
 	r.computer()
 	r.origin(api.GroupLocal)
 	r.public()
@@ -101,8 +112,15 @@ func ofFault(f *tunnel.Fault) verdict {
 func (r *round) computer() {
 	st := r.Status()
 	r.look(api.GroupComputer, "version", whatApp, func() verdict {
-		return well(fmt.Sprintf(TextVersion, st.Version, runtime.GOOS, runtime.GOARCH))
+		words := fmt.Sprintf(TextVersion, st.Version, runtime.GOOS, runtime.GOARCH, runtime.Version())
+		if r.RuntimeNote != "" {
+			return warn(api.WhoseYours, words+" "+fmt.Sprintf(TextRuntime, r.RuntimeNote), NextRuntime)
+		}
+		return well(words)
 	})
+	if !st.SameUserCheck {
+		r.look(api.GroupComputer, "users", whatUsers, func() verdict { return warn(api.WhoseYours, TextUsers, NextUsers) })
+	}
 	r.look(api.GroupComputer, "paused", whatPaused, func() verdict {
 		if st.Paused {
 			return failed(api.WhoseYours, TextPaused, NextResume)

@@ -1,10 +1,12 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
@@ -48,32 +50,83 @@ func (r *round) servers() {
 		})
 		return
 	}
-	var clock *verdict
-	try := func(e endpoint.Endpoint, c endpoint.Credential) {
-		what := e.Name
-		if c.Label != "" {
-			what += ", " + c.Label
-		}
-		r.look(api.GroupServers, e.Slug+"."+c.ID, what, func() verdict {
-			t := r.try(e, c)
-			if t.clockKnown && (clock == nil || clock.state == api.FindingFailed) {
-				v := judgeClock(t.clock, e.UpstreamHost())
-				clock = &v
-			}
-			return judgeTrial(t)
-		})
-	}
+	ctx, cancel := context.WithTimeout(r.ctx, cmp.Or(r.KeysTime, keysTime))
+	defer cancel()
+	t := &tries{round: &round{r.Doctor, ctx, r.tell}}
+	var trying sync.WaitGroup
+	room := make(chan struct{}, atOnce)
 	for _, e := range all {
 		keys := r.Servers.Credentials(e.Slug)
-		for _, c := range keys {
-			try(e, c)
-		}
 		if len(keys) == 0 {
-			try(e, endpoint.Credential{})
+			keys = []endpoint.Credential{{}}
 		}
+		room <- struct{}{}
+		trying.Go(func() {
+			defer func() { <-room }()
+			for _, c := range keys { // a server is not asked for two at a time
+				t.try(e, c)
+			}
+		})
 	}
-	if clock != nil {
-		r.look(api.GroupServers, "clock", whatClock, func() verdict { return *clock })
+	trying.Wait()
+	if t.left > 0 {
+		r.look(api.GroupServers, "left", whatLeft, func() verdict {
+			return warn(api.WhoseYours, fmt.Sprintf(TextLeft, t.left), NextLeft)
+		})
+	}
+	if t.clock != nil {
+		r.look(api.GroupServers, "clock", whatClock, func() verdict { return *t.clock })
+	}
+}
+
+const (
+	// atOnce is how many servers are examined at the same time.
+	atOnce = 8
+	// keysTime bounds the trial of all keys. One server may take 20 seconds.
+	keysTime = 2 * time.Minute
+)
+
+// tries are the trials of all keys in a round.
+type tries struct {
+	*round
+
+	mu    sync.Mutex
+	clock *verdict // about our clock
+	left  int      // keys for which there was no time
+}
+
+// try tries a key, unless there is no time left, and reports that.
+func (t *tries) try(e endpoint.Endpoint, c endpoint.Credential) {
+	if t.ctx.Err() != nil {
+		t.mu.Lock()
+		t.left++
+		t.mu.Unlock()
+		return
+	}
+	what := e.Name
+	if c.Label != "" {
+		what += ", " + c.Label
+	}
+	t.look(api.GroupServers, e.Slug+"."+c.ID, what, func() verdict {
+		got := t.round.try(e, c)
+		if t.ctx.Err() != nil { // what it says is about us
+			return verdict{state: api.FindingSkipped, words: TextNoTime}
+		}
+		if got.clockKnown {
+			t.noteClock(got.clock, e.UpstreamHost())
+		}
+		return judgeTrial(got)
+	})
+}
+
+// noteClock judges our clock by that of a server. One server that agrees with it
+// is believed.
+func (t *tries) noteClock(ahead time.Duration, host string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.clock == nil || t.clock.state == api.FindingFailed {
+		v := judgeClock(ahead, host)
+		t.clock = &v
 	}
 }
 

@@ -43,6 +43,9 @@ func (r *round) public() {
 		})
 	}
 	if v.state == api.FindingOK && st.PublicOrigin != nil && r.reach(*st.PublicOrigin) {
+		if words := r.Status().Tunnel.Senders; words != "" { // reach has just learned it
+			r.look(api.GroupPublic, "senders", whatSenders, func() verdict { return warn(api.WhoseYours, words, "") })
+		}
 		r.origin(api.GroupPublic)
 	}
 }

@@ -10,6 +10,9 @@ const (
 	whatDamage    = "Saved data"
 	whatDisk      = "Disk space"
 	whatState     = "Saving"
+	whatUsers     = "Other users of this computer"
+	whatSenders   = "Who sends requests"
+	whatLeft      = "Other keys"
 	whatServers   = "Servers"
 	whatClock     = "Clock of this computer"
 	whatTunnel    = "Tunnel"
@@ -28,7 +31,11 @@ const (
 	WhatRevoke    = "Ends access"
 
 	// This computer.
-	TextVersion     = "Version %s, on %s/%s."
+	TextVersion     = "Version %s, on %s/%s, built with %s."
+	TextRuntime     = "This Go runtime is %s."
+	NextRuntime     = "Install the latest version of Key2OAuth."
+	TextUsers       = "This system doesn't tell which user's program connects. Only the cookie and the forms of the Key2OAuth window keep other users of this computer out."
+	NextUsers       = "If other people use this computer, quit Key2OAuth when you don't need it."
 	TextPaused      = "Key2OAuth is paused, so apps get no answers."
 	NextResume      = `Press Resume on the Servers tab, or run "key2oauth resume".`
 	TextState       = "Key2OAuth can't save its data: %s"
@@ -42,6 +49,9 @@ const (
 	TextDisk        = "%d GB are free."
 	TextClockAhead  = "The clock of this computer is %s ahead of the clock of %s. Sign-ins and certificates fail when clocks differ."
 	TextClockBehind = "The clock of this computer is %s behind the clock of %s. Sign-ins and certificates fail when clocks differ."
+	TextNoTime      = "There was no time left to test this key."
+	TextLeft        = "%d keys were not tested, because the others took too long."
+	NextLeft        = "Fix the servers that take long, then check again."
 	NextClock       = "Let the computer set its clock automatically. If it is right, the server's clock is wrong."
 
 	// The tunnel, and the way through it.

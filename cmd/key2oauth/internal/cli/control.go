@@ -56,6 +56,9 @@ func (p *Program) StatusCommand() *cobra.Command {
 			{"servers", strconv.Itoa(s.Endpoints)},
 			{"connected apps", strconv.Itoa(s.Grants)},
 		}...)
+		if !s.SameUserCheck {
+			rows = append(rows, []string{"other users", "this system does not tell which user's program connects; only the cookie and the forms of the window keep other users of this computer out"})
+		}
 		if s.Disk.Words != "" {
 			rows = append(rows, []string{"disk", s.Disk.Words + " " + s.Disk.Next})
 		}
