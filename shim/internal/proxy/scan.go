@@ -47,7 +47,7 @@ type scan struct {
 	batched bool
 	batch   []byte // of a batch: one entry per message, see endMessage
 	first   message
-	one     message       // the one that ended first, once another began
+	one     messageName   // the one that ended first, once another began
 	late    bool          // something begins or ends past scanWindow
 	ended   int           // messages that are whole
 	listed  []messageName // of two or more messages: the first ones
@@ -301,7 +301,7 @@ func (s *scan) open(c byte) {
 		s.push(inBatch)
 	case c == '{' && (s.depth == 0 || s.stack[s.depth-1] == inBatch):
 		if s.ended == 1 {
-			s.one = s.msg
+			s.one = s.msg.name()
 		}
 		s.msg = message{}
 		s.push(inMessage)
@@ -421,7 +421,7 @@ func (s *scan) endMessage() {
 	s.ended++
 	if s.ended > 1 && len(s.listed) < maxListed {
 		if s.listed == nil {
-			s.listed = append(s.listed, s.one.name())
+			s.listed = append(s.listed, s.one)
 		}
 		s.listed = append(s.listed, s.msg.name())
 	}
@@ -458,7 +458,7 @@ func (s *scan) messages() (all []messageName, more int, found bool) {
 	}
 	all = s.listed
 	if all == nil {
-		all = append(all, s.one.name())
+		all = append(all, s.one)
 	}
 	if open && len(all) < maxListed {
 		all = append(all, s.msg.name()) // the body broke off
