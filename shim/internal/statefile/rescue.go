@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
@@ -96,22 +97,27 @@ func (f *File) rewrite() error {
 // take puts the file next, which is complete, in the place of the open one, and
 // uses it from now on. The caller holds writing and using.
 func (f *File) take(next string) error {
-	if err := atomicfile.Rename(next, f.path); err != nil {
-		return err
+	old := f.db
+	if runtime.GOOS == "windows" { // where an open file keeps its name
+		f.cfg.closeDB(old)
+		old, f.db = nil, nil
+	}
+	renamed := atomicfile.Rename(next, f.path)
+	if renamed != nil && old != nil {
+		return renamed
 	}
 	db, err := openDB(f.path, access{})
 	if err != nil {
-		return err
+		return errors.Join(renamed, err)
 	}
 	info, err := os.Stat(f.path)
 	if err != nil {
 		f.cfg.closeDB(db)
-		return err
+		return errors.Join(renamed, err)
 	}
-	old := f.db
 	f.db, f.info = db, info
 	f.cfg.closeDB(old)
-	return nil
+	return renamed
 }
 
 // reorder rewrites the open file because keys in it are out of order: a bit
