@@ -527,3 +527,39 @@ func TestUnverifiedKeys(t *testing.T) {
 	page = ob.Submit(form, map[string]string{"unverified": "1"})
 	c.CodeFrom(page.Location)
 }
+
+// TestAuthorizeIsAPage: no page can send sign-ins as pictures, frames or
+// fetches, on either side, and of many that were opened only some are listed.
+func TestAuthorizeIsAPage(t *testing.T) {
+	p := startPublic(t)
+	slug, far := p.add("http://127.0.0.1:1/mcp", nil)
+	local, public := p.client(p.origin+"/"+slug+"/mcp"), p.farClient("http://127.0.0.1:3118/callback", far)
+	for dest, mode := range map[string]string{"image": "no-cors", "iframe": "navigate", "empty": "cors", "script": "no-cors", "document": "cors"} {
+		for b, u := range map[*shimtest.Browser]string{p.browser(): local.AuthorizeURL(), p.farBrowser(farAddr): public.AuthorizeURL()} {
+			req := must(http.NewRequest("GET", u, nil))
+			req.Header.Set("Sec-Fetch-Dest", dest)
+			req.Header.Set("Sec-Fetch-Mode", mode)
+			if page := b.Do(req); page.Status != http.StatusForbidden || page.Location != "" {
+				t.Errorf("%s as %s, %s = %d %q, want 403", u[:30], dest, mode, page.Status, page.Location)
+			}
+		}
+	}
+	b := p.browser()
+	var open *shimtest.Page
+	for i := range 150 {
+		page := b.Open(local.AuthorizeURL())
+		if i == 0 {
+			open = page
+			req := b.FormRequest(shimtest.Form{Action: page.URL.Path + "/open"}, nil)
+			if page := b.Do(req); page.Status != http.StatusNoContent {
+				t.Fatalf("the page says that it is open = %d", page.Status)
+			}
+		}
+	}
+	if n := len(p.shim.Status().Pending); n != 20 {
+		t.Errorf("%d requests are listed, want 20", n)
+	}
+	if page := b.Open(open.URL.String()); page.Status != http.StatusOK {
+		t.Errorf("the page that is open = %d, want it kept", page.Status)
+	}
+}

@@ -113,6 +113,7 @@ func (s *Shim) ownerRoutes() http.Handler {
 	s.dashboard.Routes(page)
 	page("GET /consent/{id}", s.signIns.ShowConsent)
 	page("POST /consent/{id}", s.signIns.AnswerConsent)
+	page("POST /consent/{id}/open", s.signIns.KeepOpen)
 	s.adminAPI.Routes(m)
 
 	show := func(w http.ResponseWriter, r *http.Request, e *httpx.Error) {

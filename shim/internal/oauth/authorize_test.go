@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -382,8 +383,8 @@ func TestRequestsAreBounded(t *testing.T) {
 		for range 10 * maxRequests {
 			q.Add(&Request{})
 		}
-		if n := len(q.pending); n != maxRequests {
-			t.Errorf("%d are kept, want %d", n, maxRequests)
+		if n := len(q.pending); n != maxLocal {
+			t.Errorf("%d of this computer are kept, want %d", n, maxLocal)
 		}
 		if _, ok := q.Get(owner.ID); !ok {
 			t.Error("a flood pushed out the request that the owner is viewing")
@@ -391,13 +392,64 @@ func TestRequestsAreBounded(t *testing.T) {
 		if _, ok := q.Get(old.ID); ok {
 			t.Error("the oldest request that was never viewed is kept")
 		}
+		for range 10 * maxRequests {
+			q.Add(&Request{From: FromUnknown})
+		}
+		if n := len(q.pending); n != maxRequests {
+			t.Errorf("%d are kept, want %d", n, maxRequests)
+		}
 		for _, p := range q.pending {
-			p.viewed = true
+			p.open = time.Now()
 		}
 		last := &Request{}
 		q.Add(last)
 		if _, ok := q.Get(last.ID); !ok || len(q.pending) != maxRequests {
-			t.Errorf("all viewed: new one kept: %v, %d in all", ok, len(q.pending))
+			t.Errorf("all open: new one kept: %v, %d in all", ok, len(q.pending))
+		}
+	})
+}
+
+// TestRequestsOfAScript: a page that has a window load one consent page after
+// the other pushes out no request whose page is open, and none that another
+// device waits for.
+func TestRequestsOfAScript(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := NewRequests(nil)
+		open, waits := &Request{}, &Request{From: "203.0.113.9"}
+		q.Add(open)
+		q.MarkViewed(open.ID)
+		q.Add(waits)
+		q.Hold(waits.ID)
+		time.Sleep(3 * time.Second)
+		q.MarkOpen(open.ID)
+		listed := func(id string) bool {
+			return slices.ContainsFunc(q.Viewed(), func(r *Request) bool { return r.ID == id })
+		}
+		for range 1005 {
+			r := &Request{}
+			q.Add(r)
+			q.MarkViewed(r.ID)
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := len(q.Viewed()); n > maxLocal+1 {
+			t.Errorf("%d are listed, want at most %d", n, maxLocal+1)
+		}
+		if !listed(open.ID) || !listed(waits.ID) {
+			t.Errorf("the request whose page is open is listed: %t, the one that waits: %t", listed(open.ID), listed(waits.ID))
+		}
+		for range 5 { // it stays open, and the others were closed long ago
+			time.Sleep(30 * time.Second)
+			q.MarkOpen(open.ID)
+		}
+		if n := len(q.Viewed()); n != 2 || !listed(open.ID) || !listed(waits.ID) {
+			t.Errorf("%d are listed, want the open one and the one that waits", n)
+		}
+		time.Sleep(seenFor)
+		if listed(open.ID) || !listed(waits.ID) {
+			t.Error("the page was closed and is listed, or the request that waits is not")
+		}
+		if _, ok := q.Get(open.ID); !ok {
+			t.Error("a request whose page was closed is gone")
 		}
 	})
 }

@@ -11,7 +11,9 @@ import (
 const (
 	requestTTL  = 15 * time.Minute
 	maxRequests = 1000
-	maxFromOne  = 50 // from one sender on the internet
+	maxFromOne  = 50  // from one sender on the internet
+	maxLocal    = 100 // from this computer
+	seenFor     = 90 * time.Second
 )
 
 // FromUnknown is the sender of a request from the internet whose route does
@@ -50,8 +52,23 @@ type Requests struct {
 }
 
 type waitingRequest struct {
-	req    *Request
-	viewed bool
+	req  *Request
+	seen time.Time // a browser of the owner's user loaded its page; zero if none did
+	open time.Time // that page last said that it is still open
+	held bool      // another device waits for it
+}
+
+// rank says how much somebody would miss the request: 2 while its page is open,
+// 1 if that page was loaded once. A script can load pages by the thousand, but
+// not keep them open.
+func (p *waitingRequest) rank(now time.Time) int {
+	switch {
+	case p.held, !p.open.IsZero() && now.Sub(p.open) < seenFor:
+		return 2
+	case !p.seen.IsZero():
+		return 1
+	}
+	return 0
 }
 
 // NewRequests returns an empty Requests. now may be nil.
@@ -71,11 +88,13 @@ func (q *Requests) Add(req *Request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.expire()
-	p := &waitingRequest{req: req, viewed: req.ID != ""}
+	p := &waitingRequest{req: req}
 	if req.ID == "" {
 		req.ID, req.Created = rand.Text(), q.now()
 	} else if q.find(req.ID) >= 0 {
 		return
+	} else {
+		p.seen, p.open = q.now(), q.now() // its page has just sent an answer
 	}
 	q.makeRoom(req.From)
 	i, _ := slices.BinarySearchFunc(q.pending, req.Created, func(p *waitingRequest, t time.Time) int {
@@ -88,17 +107,28 @@ func (q *Requests) Add(req *Request) {
 // makeRoom drops a request if there are too many to add another from this
 // sender.
 func (q *Requests) makeRoom(from string) {
-	first := func(match func(*waitingRequest) bool) int {
-		return slices.IndexFunc(q.pending, func(p *waitingRequest) bool { return !p.viewed && match(p) })
+	now := q.now()
+	// first finds the oldest of the lowest rank, up to a highest one.
+	first := func(highest int, match func(*waitingRequest) bool) int {
+		for rank := range highest + 1 {
+			if i := slices.IndexFunc(q.pending, func(p *waitingRequest) bool { return p.rank(now) == rank && match(p) }); i >= 0 {
+				return i
+			}
+		}
+		return -1
 	}
 	own := func(p *waitingRequest) bool { return p.req.From == from }
+	any := func(*waitingRequest) bool { return true }
 	i := -1
-	if from != "" && from != FromUnknown && count(q.pending, own) >= maxFromOne {
-		i = first(own)
+	switch n := count(q.pending, own); {
+	case from == "" && n >= maxLocal:
+		i = first(2, own)
+	case from != "" && from != FromUnknown && n >= maxFromOne:
+		i = first(0, own)
 	}
 	if i < 0 && len(q.pending) >= maxRequests {
-		if i = first(func(p *waitingRequest) bool { return p.req.From != "" }); i < 0 {
-			i = max(0, first(func(*waitingRequest) bool { return true }))
+		if i = first(0, func(p *waitingRequest) bool { return p.req.From != "" }); i < 0 {
+			i = first(2, any)
 		}
 	}
 	if i >= 0 {
@@ -126,12 +156,22 @@ func (q *Requests) Get(id string) (*Request, bool) {
 	return q.pending[i].req, true
 }
 
-// MarkViewed records that the owner's browser shows the request.
+// MarkViewed records that the owner's browser has loaded the page of a request.
 func (q *Requests) MarkViewed(id string) {
+	q.mark(id, func(p *waitingRequest) { p.seen = q.now() })
+}
+
+// MarkOpen records that this page is still open.
+func (q *Requests) MarkOpen(id string) { q.mark(id, func(p *waitingRequest) { p.open = q.now() }) }
+
+// Hold records that another device waits for the answer, with or without a page.
+func (q *Requests) Hold(id string) { q.mark(id, func(p *waitingRequest) { p.held = true }) }
+
+func (q *Requests) mark(id string, f func(*waitingRequest)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if i := q.find(id); i >= 0 {
-		q.pending[i].viewed = true
+		f(q.pending[i])
 	}
 }
 
@@ -189,15 +229,17 @@ func (q *Requests) expire() {
 	q.pending = slices.Delete(q.pending, 0, n)
 }
 
-// Viewed lists the requests that the owner's browser shows, oldest first. The
-// others are not shown: anyone may have sent them.
+// Viewed lists the requests that the owner's browser shows, or that another
+// device waits for, oldest first. The others are not shown: anyone may have sent
+// them. A page without scripts counts as closed after a while, which changes
+// nothing about it.
 func (q *Requests) Viewed() []*Request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.expire()
 	var all []*Request
 	for _, p := range q.pending {
-		if p.viewed {
+		if now := q.now(); p.rank(now) == 2 || !p.seen.IsZero() && now.Sub(p.seen) < seenFor {
 			all = append(all, p.req)
 		}
 	}

@@ -19,6 +19,10 @@ import (
 // from the internet gets a page with a choice. A GET consumes nothing, so a
 // reload, or a browser warning that repeats the request, does no harm.
 func (o *front) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
+	// A page could else send requests by the thousand, as pictures.
+	if err := owner.RequireNavigation(r); err != nil {
+		return err
+	}
 	if o.Loopback {
 		req, ok := o.authorize(w, r)
 		if !ok {
@@ -209,7 +213,7 @@ func (o *front) serveAsk(w http.ResponseWriter, r *http.Request) error {
 	case gone != "":
 		o.cfg.Requests.Take(gone) // its page says that it is over
 	}
-	o.cfg.Requests.MarkViewed(id)
+	o.cfg.Requests.Hold(id)
 	if req, ok := o.cfg.Requests.Get(id); ok {
 		o.note(req, timeline.Waiting, "")
 	}

@@ -122,6 +122,17 @@ func (s *SignIns) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// KeepOpen hears from a consent page that it is still open, at POST
+// /consent/{id}/open.
+func (s *SignIns) KeepOpen(w http.ResponseWriter, r *http.Request) error {
+	if err := owner.RequireSameOrigin(r); err != nil {
+		return err
+	}
+	s.cfg.Requests.MarkOpen(r.PathValue("id"))
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // A consentAnswer is what the form sent, and what is wrong with it.
 type consentAnswer struct {
 	credential string // id, "new", or ""

@@ -8,6 +8,7 @@ package signin
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func (s *SignIns) Pages(f Front) Pages {
 }
 
 // Pending lists the requests whose consent page was opened, or whose answer
-// another device waits for.
+// another device waits for, and of many the newest.
 func (s *SignIns) Pending() []api.Pending {
 	all := []api.Pending{}
 	for _, r := range s.cfg.Requests.Viewed() {
@@ -109,8 +110,19 @@ func (s *SignIns) Pending() []api.Pending {
 			RedirectHost: answer.Host, ReturnsTo: web.ReturnsTo(answer.Kind, answer.Host, answer.Began), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
 		})
 	}
+	// There are at most a few of other devices.
+	for i := 0; len(all) > maxPending && i < len(all); {
+		if all[i].Asked {
+			i++
+			continue
+		}
+		all = slices.Delete(all, i, i+1)
+	}
 	return all
 }
+
+// maxPending is how many requests are listed.
+const maxPending = 20
 
 // note records what happens to a request in the timeline.
 func (s *SignIns) note(req *oauth.Request, step timeline.Step, why string) {

@@ -97,6 +97,13 @@
     });
   });
 
+  // A request whose page is open is not pushed out by others.
+  var keep = document.querySelector("form[data-keep]");
+  if (keep) {
+    var tell = function () { navigator.sendBeacon(keep.dataset.keep); };
+    setTimeout(function () { tell(); setInterval(tell, 30000); }, 2000);
+  }
+
   // Trying a key may take seconds: say so, and send the form only once.
   each("form[method=post]", function (form) {
     var sent = false, undo = function () { };

@@ -107,7 +107,7 @@ type Consent struct {
 }
 
 func (p Consent) view() view {
-	return view{template: "consent", title: p.Heading(), script: true}
+	return view{template: "consent", title: p.Heading(), script: true, connect: true}
 }
 
 // Says is what the page says about where the answer goes.
@@ -174,7 +174,9 @@ type NumberPage struct {
 	Error             string
 }
 
-func (p NumberPage) view() view { return view{template: "number", title: t("number.h1")} }
+func (p NumberPage) view() view {
+	return view{template: "number", title: t("number.h1"), script: true, connect: true}
+}
 
 // NeedOwner is shown to a browser that has not proven to be the owner's.
 type NeedOwner struct {

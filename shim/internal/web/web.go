@@ -29,6 +29,7 @@ type view struct {
 	template string
 	title    string // of the browser's tab, without the product's name
 	script   bool   // the page has something that JavaScript improves
+	connect  bool   // it calls this origin
 	owner    bool   // a page of the owner's dashboard: its forms stay on this origin
 	public   bool   // a page that anyone may see, mostly on another computer
 	wide     bool
@@ -121,8 +122,11 @@ func setHeaders(h http.Header, v view, nonce string) {
 	if v.script {
 		csp = append(csp, "script-src 'nonce-"+nonce+"'")
 	}
+	if v.owner || v.connect {
+		csp = append(csp, "connect-src 'self'")
+	}
 	if v.owner {
-		csp = append(csp, "connect-src 'self'", "form-action 'self'")
+		csp = append(csp, "form-action 'self'")
 	}
 	h.Set("Content-Security-Policy", strings.Join(csp, "; "))
 	h.Set("Content-Type", "text/html; charset=utf-8")
