@@ -44,6 +44,9 @@ type dbusMenu struct {
 	click func(Action)
 	log   *slog.Logger
 
+	first  sync.Once
+	wanted chan struct{} // closed by first, when a panel reads the menu
+
 	mu       sync.Mutex
 	items    []Item
 	root     *menuNode
@@ -96,7 +99,7 @@ func newPanelMenu(items []Item, click func(Action), log *slog.Logger) (panelMenu
 			break
 		}
 	}
-	m := &dbusMenu{conn: conn, click: click, log: log, revision: 1000, read: make(map[dbus.Sender]uint32)}
+	m := &dbusMenu{conn: conn, click: click, log: log, wanted: make(chan struct{}), revision: 1000, read: make(map[dbus.Sender]uint32)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.build(items)
@@ -106,6 +109,8 @@ func newPanelMenu(items []Item, click func(Action), log *slog.Logger) (panelMenu
 	m.announce()
 	return m, nil
 }
+
+func (m *dbusMenu) asked() <-chan struct{} { return m.wanted }
 
 // show displays items as the menu.
 func (m *dbusMenu) show(items []Item) {
@@ -279,6 +284,7 @@ var errNoItem = dbus.NewError("com.canonical.dbusmenu.Error", []any{"there is no
 // GetLayout is part of the interface com.canonical.dbusmenu, like the methods
 // below.
 func (m *dbusMenu) GetLayout(panel dbus.Sender, parent, depth int32, _ []string) (uint32, menuLayout, *dbus.Error) {
+	m.first.Do(func() { close(m.wanted) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, ok := m.nodes[parent]

@@ -25,6 +25,8 @@ func (i Item) Enabled() bool { return i.Action != Action{} || len(i.Items) > 0 }
 // A panelMenu shows the menu where the systray package cannot do that well.
 type panelMenu interface {
 	show(items []Item)
+	// asked returns a channel that is closed once a panel has read the menu.
+	asked() <-chan struct{}
 }
 
 // Bounds on lines of which there may be hundreds. The window shows the

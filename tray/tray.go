@@ -157,12 +157,33 @@ func (d *drawer) tell(ctx context.Context, do func(context.Context, Action)) {
 // settle is how long changes are collected before drawing.
 const settle = 50 * time.Millisecond
 
+// redraw is how often "2 minutes ago" is updated; tests change it.
+var redraw = time.Minute
+
 // follow draws each state, and once a minute updates "2 minutes ago".
+//
+// The systray package loses an icon that is set while it connects to the panel,
+// and does not say so. So everything is drawn once more when a panel has read the
+// menu, which it does only after that, and for panels that never do, after the
+// first minute.
 func (d *drawer) follow(ctx context.Context, states *newest.Value[State]) {
-	minute := time.NewTicker(time.Minute)
+	minute := time.NewTicker(redraw)
 	defer minute.Stop()
+	var asked <-chan struct{}
+	if d.menu != nil {
+		asked = d.menu.asked()
+	}
+	sure := d.menu == nil
 	for {
 		select {
+		case <-asked:
+			asked = nil
+			d.forget()
+			select {
+			case <-time.After(settle):
+			case <-ctx.Done():
+				return
+			}
 		case <-states.Changed():
 			select {
 			case <-time.After(settle):
@@ -170,12 +191,19 @@ func (d *drawer) follow(ctx context.Context, states *newest.Value[State]) {
 				return
 			}
 		case <-minute.C:
+			if !sure {
+				sure = true
+				d.forget()
+			}
 		case <-ctx.Done():
 			return
 		}
 		d.draw(states.Get())
 	}
 }
+
+// forget has the next draw set everything, as if nothing had been drawn.
+func (d *drawer) forget() { d.icon, d.tooltip = "", "" }
 
 // draw updates what differs from s.
 func (d *drawer) draw(s State) {

@@ -27,6 +27,7 @@ import (
 	"testing"
 	"time"
 
+	"fyne.io/systray"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
@@ -36,7 +37,10 @@ import (
 
 // The systray package works only once in a process, so each test runs the test
 // binary again as a program with a tray.
-const asProgram = "KEY2OAUTH_TRAY_TEST_PROGRAM"
+const (
+	asProgram = "KEY2OAUTH_TRAY_TEST_PROGRAM"
+	unhurried = "KEY2OAUTH_TRAY_TEST_UNHURRIED" // draws nothing again by itself
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
@@ -51,6 +55,18 @@ func TestMain(m *testing.M) {
 func helper() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if os.Getenv(unhurried) != "" {
+		redraw = time.Hour
+	}
+	// An icon that the systray package has lost leaves an older one in its place.
+	lose := make(chan os.Signal, 1)
+	signal.Notify(lose, syscall.SIGUSR1)
+	go func() {
+		for range lose {
+			systray.SetIcon(picture(icons.Paused))
+			systray.SetTooltip("")
+		}
+	}()
 	states := make(chan State)
 	go func() {
 		for in := json.NewDecoder(os.Stdin); ; {
@@ -297,6 +313,34 @@ func TestEveryStateOnAPanel(t *testing.T) {
 			})
 		})
 	}
+	a.terminate()
+	a.end(nil)
+}
+
+// TestLostIcon: what was lost while the panel connected is drawn once the panel
+// reads the menu.
+func TestLostIcon(t *testing.T) {
+	bus := traytest.StartBus(t)
+	panel := bus.StartWatcher(t)
+	a := start(t, append(bus.Env(), unhurried+"=1"))
+	s := live()
+	a.show(s)
+	icon := panel.Icon(t)
+	hasPicture(t, icon, Icon(s))
+	traytest.Wait(t, "the loss of the icon", func() (bool, string) {
+		if err := a.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+		tip, err := icon.Tooltip()
+		return tip == "" && err == nil, fmt.Sprint(tip, err)
+	})
+	hasPicture(t, icon, icons.Paused)
+	icon.WaitMenu(t, "the menu", reads(s))
+	hasPicture(t, icon, Icon(s))
+	traytest.Wait(t, "the tooltip", func() (bool, string) {
+		got, err := icon.Tooltip()
+		return got == Tooltip(s), fmt.Sprint(got, err)
+	})
 	a.terminate()
 	a.end(nil)
 }
