@@ -64,7 +64,7 @@ var text = map[string]string{
 	"consent.claim":           "calls itself %s",
 	"consent.claim.2":         "Calls itself %s.",
 	"consent.unchecked":       "could not be checked",
-	"consent.unchecked.2":     "The app says it is %s. Key2OAuth could not reach that website to check it. Is this computer offline?",
+	"consent.unchecked.2":     "The app says it comes from %s, which could not be reached to check that. Is this computer offline?",
 	"consent.verified.2":      "The name comes from %s.",
 	"consent.where":           "Returns to",
 	"consent.loopback":        "No website gets access.",
