@@ -138,17 +138,24 @@ var layers = map[string][]string{
 		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/httpx",
 	},
 	"shim/internal/upstream": {
-		"shim/display", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/safedial", "shim/internal/sse", "shim/internal/wire", "github.com/andybalholm/brotli",
+		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/idle", "shim/internal/safedial",
+		"shim/internal/sse", "shim/internal/wire",
+	},
+	"shim/internal/coding": {
+		"github.com/andybalholm/brotli",
+	},
+	"shim/internal/idle": {
+		"shim/internal/wire",
 	},
 	"shim/internal/trial": {
-		"shim/display", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream",
+		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream",
 	},
 	"shim/internal/wire": {},
 	"shim/internal/guard": {
 		"shim/internal/sse",
 	},
 	"shim/internal/proxy": {
-		"shim/internal/endpoint", "shim/internal/guard", "shim/internal/sse", "shim/internal/upstream",
+		"shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/sse", "shim/internal/upstream",
 	},
 
 	// Checks of everything else.

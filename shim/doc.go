@@ -11,7 +11,7 @@
 //	signing in    origin (one issuer as the world sees it), signin (a request until
 //	              someone answers it), oauth, cimd
 //	a call        calls (from token to upstream), proxy, guard (keys in answers),
-//	              upstream, wire, trial
+//	              upstream, coding (compressed answers), idle (connections), wire, trial
 //	the outside   reach (how the internet reaches us), doctor, selfcheck, timeline,
 //	              activity
 //	state         vault (endpoints and keys), ledger (grants and tokens), keychain,

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/coding"
 	"github.com/key2oauth/key2oauth/shim/internal/guard"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
@@ -345,7 +346,7 @@ func (a *activeCall) receive(res *http.Response) error {
 		// A 401 would make the client discard a good token.
 		res.StatusCode = http.StatusForbidden
 	}
-	if err := upstream.Undecoded(res); err != nil {
+	if err := coding.Undecoded(res); err != nil {
 		return err
 	}
 	stream, dropped := copyAnswer(a.w.Header(), res.Header, res.ContentLength)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 
+	"github.com/key2oauth/key2oauth/shim/internal/coding"
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
@@ -97,7 +98,7 @@ func TestLegacyCompressed(t *testing.T) {
 // TestUnknownCoding: what cannot be read cannot be guarded, so it does not pass,
 // whatever its type and status.
 func TestUnknownCoding(t *testing.T) {
-	words := upstream.Explain(&upstream.CodingError{Coding: "zstd"})
+	words := upstream.Explain(&coding.Error{Coding: "zstd"})
 	if words == upstream.Explain(errors.New("anything else")) {
 		t.Error("the words do not say what is wrong")
 	}

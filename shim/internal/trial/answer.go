@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/coding"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
@@ -93,7 +94,7 @@ func (x *answer) read(ctx context.Context, resp *http.Response, id int) {
 	if id == 0 || resp.StatusCode/100 != 2 {
 		head, err := io.ReadAll(io.LimitReader(resp.Body, maxExcerpt)) // what came before an error is enough
 		x.excerpt = head
-		if _, coded := errors.AsType[*upstream.CodingError](err); coded {
+		if _, coded := errors.AsType[*coding.Error](err); coded {
 			x.err = err
 		}
 		_, x.rpc = parseRPC(x.text())

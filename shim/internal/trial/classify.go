@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/internal/coding"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
@@ -84,7 +85,7 @@ func failure(err error) Outcome {
 	if _, ok := errors.AsType[*safedial.RefusedError](err); ok {
 		return Refused
 	}
-	if _, coding := errors.AsType[*upstream.CodingError](err); coding || errors.Is(err, errTooLong) {
+	if _, ok := errors.AsType[*coding.Error](err); ok || errors.Is(err, errTooLong) {
 		return NotMCP
 	}
 	return Unreachable

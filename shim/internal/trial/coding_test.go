@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/key2oauth/key2oauth/shim/internal/coding"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
@@ -21,7 +22,7 @@ func TestUnknownCoding(t *testing.T) {
 		return true
 	})
 	v := newTester(t).Try(t.Context(), *target(t, u, endpoint.DefaultHeader))
-	check(t, v, NotMCP, 200, upstream.Explain(&upstream.CodingError{Coding: "zstd"}))
+	check(t, v, NotMCP, 200, upstream.Explain(&coding.Error{Coding: "zstd"}))
 }
 
 // TestNoCoding: servers that name a coding which is none work as others do, as

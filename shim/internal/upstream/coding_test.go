@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/andybalholm/brotli"
+	"github.com/key2oauth/key2oauth/shim/internal/coding"
 )
 
 // A packer is a writer that compresses.
@@ -122,13 +123,13 @@ func TestCodings(t *testing.T) {
 				}
 				b, err := io.ReadAll(resp.Body)
 				if tt.bad != "" {
-					e, ok := errors.AsType[*CodingError](err)
-					if !ok || e.Coding != tt.bad || Undecoded(resp) == nil || len(b) != 0 {
+					e, ok := errors.AsType[*coding.Error](err)
+					if !ok || e.Coding != tt.bad || coding.Undecoded(resp) == nil || len(b) != 0 {
 						t.Errorf("got %q, %v, want no byte and an error about %s", b, err, tt.bad)
 					}
 					return
 				}
-				if string(b) != packedText || err != nil || Undecoded(resp) != nil {
+				if string(b) != packedText || err != nil || coding.Undecoded(resp) != nil {
 					t.Errorf("got %q, %v", b, err)
 				}
 				if length := resp.Header.Get("Content-Length"); tt.packed != "" && (length != "" || resp.ContentLength != -1) {
@@ -141,15 +142,15 @@ func TestCodings(t *testing.T) {
 
 // TestCodingsWithoutBody: there is nothing to undo, and nothing to refuse.
 func TestCodingsWithoutBody(t *testing.T) {
-	for _, coding := range []string{"gzip", "br", "zstd"} {
+	for _, name := range []string{"gzip", "br", "zstd"} {
 		for method, status := range map[string]int{"HEAD": 200, "GET": 204, "DELETE": 304} {
 			resp := ask(t, method, false, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Encoding", coding)
+				w.Header().Set("Content-Encoding", name)
 				w.WriteHeader(status)
 			})
 			b, err := io.ReadAll(resp.Body)
-			if len(b) > 0 || err != nil || Undecoded(resp) != nil || resp.Header.Get("Content-Encoding") != "" {
-				t.Errorf("%s with %s and %d: got %q, %v, header %v", method, coding, status, b, err, resp.Header)
+			if len(b) > 0 || err != nil || coding.Undecoded(resp) != nil || resp.Header.Get("Content-Encoding") != "" {
+				t.Errorf("%s with %s and %d: got %q, %v, header %v", method, name, status, b, err, resp.Header)
 			}
 		}
 	}
@@ -157,11 +158,11 @@ func TestCodingsWithoutBody(t *testing.T) {
 
 // TestCodingsStream: an event arrives while the stream goes on.
 func TestCodingsStream(t *testing.T) {
-	for coding, kind := range map[string]string{"gzip": "gzip", "deflate": "zlib", "Deflate": "flate", "br": "br"} {
+	for name, kind := range map[string]string{"gzip": "gzip", "deflate": "zlib", "Deflate": "flate", "br": "br"} {
 		t.Run(kind, func(t *testing.T) {
 			release := make(chan struct{})
 			resp := ask(t, "GET", false, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Encoding", coding)
+				w.Header().Set("Content-Encoding", name)
 				http.NewResponseController(w).Flush() // the header alone comes first
 				z := packers[kind](w)
 				for range 2 {
@@ -185,11 +186,11 @@ func TestCodingsStream(t *testing.T) {
 // TestCodingsBroken: a body that is not what its field says, or ends early, is
 // an error and not an answer.
 func TestCodingsBroken(t *testing.T) {
-	for coding, kind := range map[string]string{"gzip": "gzip", "deflate": "zlib", "Deflate": "flate", "br": "br"} {
+	for applied, kind := range map[string]string{"gzip": "gzip", "deflate": "zlib", "Deflate": "flate", "br": "br"} {
 		whole := pack(kind, packedText)
 		for name, body := range map[string]string{"plain": packedText, "first byte": whole[:1], "first half": whole[:len(whole)/2]} {
 			resp := ask(t, "GET", false, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Encoding", coding)
+				w.Header().Set("Content-Encoding", applied)
 				io.WriteString(w, body)
 			})
 			if b, err := io.ReadAll(resp.Body); err == nil {
@@ -202,7 +203,7 @@ func TestCodingsBroken(t *testing.T) {
 // TestCodingsBomb: some kB become 32 MB, of which little is ever in memory.
 func TestCodingsBomb(t *testing.T) {
 	const size = 32 << 20
-	for coding, kind := range map[string]string{"gzip": "gzip", "br": "br", "gzip, gzip": "gzip gzip"} {
+	for name, kind := range map[string]string{"gzip": "gzip", "br": "br", "gzip, gzip": "gzip gzip"} {
 		t.Run(kind, func(t *testing.T) {
 			var packed bytes.Buffer
 			z := packers[strings.Fields(kind)[0]](&packed)
@@ -213,7 +214,7 @@ func TestCodingsBomb(t *testing.T) {
 				body = pack(more, body)
 			}
 			resp := ask(t, "GET", false, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Encoding", coding)
+				w.Header().Set("Content-Encoding", name)
 				io.WriteString(w, body)
 			})
 			runtime.GC()
@@ -248,7 +249,7 @@ func FuzzCodings(f *testing.F) {
 	kinds, names := []string{"gzip", "zlib", "flate", "br"}, []string{"gzip", "deflate", "deflate", "br"}
 	f.Fuzz(func(t *testing.T, body []byte, order uint8, packed bool) {
 		var applied, said []string
-		for n := order; n > 0 && len(said) < maxCodings; n /= 4 {
+		for n := order; n > 0 && len(said) < coding.Limit; n /= 4 {
 			applied, said = append(applied, kinds[n%4]), append(said, names[n%4])
 		}
 		text := string(body)
@@ -256,7 +257,7 @@ func FuzzCodings(f *testing.F) {
 			text = pack(strings.Join(applied, " "), text)
 		}
 		resp := &http.Response{Header: http.Header{"Content-Encoding": said}, Body: io.NopCloser(strings.NewReader(text)), ContentLength: -1}
-		decode(resp)
+		coding.Undo(resp)
 		got, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 		if packed && (err != nil || string(got) != string(body)) {
 			t.Errorf("%q in %q came back as %q, %v", body, applied, got, err)

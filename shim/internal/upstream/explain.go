@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/coding"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 )
 
@@ -77,7 +78,7 @@ func explain(err error) string {
 	if e, ok := errors.AsType[*ElsewhereError](err); ok {
 		return e.Explain("The server")
 	}
-	if e, ok := errors.AsType[*CodingError](err); ok {
+	if e, ok := errors.AsType[*coding.Error](err); ok {
 		return fmt.Sprintf("The server compressed its answer with a method that Key2OAuth did not ask for and does not know: %s. Turn that off at the server, or contact the people who run it.", display.Text(e.Coding, 40))
 	}
 	if e, ok := errors.AsType[*safedial.RefusedError](err); ok {

@@ -18,8 +18,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/coding"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/guard"
+	"github.com/key2oauth/key2oauth/shim/internal/idle"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
@@ -93,7 +95,7 @@ const idleTimeout = 90 * time.Second
 // UseProxy.
 func New(g *safedial.Guard) *Client {
 	plain := &http.Transport{
-		DialContext:            keptDial(g.DialContext("http")),
+		DialContext:            idle.Dial(g.DialContext("http"), idleTimeout),
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    256,
 		IdleConnTimeout:        idleTimeout,
@@ -102,7 +104,7 @@ func New(g *safedial.Guard) *Client {
 		MaxResponseHeaderBytes: 256 << 10,
 	}
 	secure := plain.Clone()
-	secure.DialContext = keptDial(g.DialContext("https"))
+	secure.DialContext = idle.Dial(g.DialContext("https"), idleTimeout)
 	secure.ForceAttemptHTTP2 = true
 	secure.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	// A laptop that wakes up holds connections that are dead. Without pings,
@@ -220,7 +222,7 @@ func (c *Client) Send(req *http.Request) (*http.Response, error) {
 	if known && resp.StatusCode == http.StatusNotFound {
 		c.paths.forget(asked)
 	}
-	decode(resp)
+	coding.Undo(resp)
 	return resp, nil
 }
 
@@ -296,11 +298,11 @@ func (c *Client) transport(req *http.Request) http.RoundTripper {
 		if _, ok := c.streams.get(hostKey(req.URL)); ok {
 			return c.secure.Load()
 		}
-		return keptTransport{c.secure.Load()}
+		return idle.Transport{c.secure.Load()}
 	case wire.Fits(req) && (req.Body == nil || req.Context().Value(BodyKey{}) != nil):
 		return c.quick
 	}
-	return keptTransport{c.plain.Load()}
+	return idle.Transport{c.plain.Load()}
 }
 
 // setKey sets the key header and removes the client's copies of it and its

@@ -1,4 +1,7 @@
-package upstream
+// Package idle gives up an idle HTTP/1.1 connection before its server does. A
+// request that crosses the server's FIN would be lost, and nothing would tell
+// whether it was done (RFC 9112, Section 9.5).
+package idle
 
 import (
 	"context"
@@ -18,11 +21,12 @@ import (
 // written to it, so http.Transport sends the request on another one.
 var errStale = errors.New("the connection was idle for too long")
 
-// A keptConn is a connection of an http.Transport that carries HTTP/1.1. It ends
+// A conn is a connection of an http.Transport that carries HTTP/1.1. It ends
 // before its peer would end it: http.Transport itself does not know how long
 // that is, and would lose the request that crosses the peer's FIN.
-type keptConn struct {
+type conn struct {
 	net.Conn
+	limit time.Duration // how long it may be idle if its server says nothing
 	stale atomic.Bool
 
 	mu    sync.Mutex
@@ -33,7 +37,7 @@ type keptConn struct {
 }
 
 // Write writes nothing to a connection that is stale.
-func (c *keptConn) Write(p []byte) (int, error) {
+func (c *conn) Write(p []byte) (int, error) {
 	if c.stale.Load() {
 		return 0, errStale
 	}
@@ -41,7 +45,7 @@ func (c *keptConn) Write(p []byte) (int, error) {
 }
 
 // Close also ends the timer.
-func (c *keptConn) Close() error {
+func (c *conn) Close() error {
 	c.mu.Lock()
 	if c.timer != nil {
 		c.timer.Stop()
@@ -52,7 +56,7 @@ func (c *keptConn) Close() error {
 
 // take gives the connection to a request. The request cannot use it if it was
 // idle for too long. It returns what free needs.
-func (c *keptConn) take() (use int) {
+func (c *conn) take() (use int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.since.IsZero() && time.Since(c.since) >= c.keep {
@@ -64,7 +68,7 @@ func (c *keptConn) take() (use int) {
 }
 
 // free makes the connection idle, unless another request has it already.
-func (c *keptConn) free(use int) {
+func (c *conn) free(use int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.uses != use {
@@ -75,7 +79,7 @@ func (c *keptConn) free(use int) {
 }
 
 // allow sets how long the connection may be idle.
-func (c *keptConn) allow(keep time.Duration) {
+func (c *conn) allow(keep time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keep = keep
@@ -84,7 +88,7 @@ func (c *keptConn) allow(keep time.Duration) {
 	}
 }
 
-func (c *keptConn) arm(d time.Duration) {
+func (c *conn) arm(d time.Duration) {
 	if c.timer == nil {
 		c.timer = time.AfterFunc(d, c.expire)
 		return
@@ -93,7 +97,7 @@ func (c *keptConn) arm(d time.Duration) {
 }
 
 // expire ends the connection if it was idle for too long.
-func (c *keptConn) expire() {
+func (c *conn) expire() {
 	c.mu.Lock()
 	due := !c.since.IsZero() && time.Since(c.since) >= c.keep
 	if due {
@@ -105,23 +109,26 @@ func (c *keptConn) expire() {
 	}
 }
 
-// keptDial makes keptConns of what dial returns.
-func keptDial(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
+// A DialFunc is the DialContext of an http.Transport.
+type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// Dial returns a DialFunc for the http.Transport of a Transport. A connection
+// may be idle for limit, or for less where its server says so.
+func Dial(dial DialFunc, limit time.Duration) DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		return &keptConn{Conn: c, keep: wire.Keep(nil, idleTimeout)}, nil
+		return &conn{Conn: c, limit: limit, keep: wire.Keep(nil, limit)}, nil
 	}
 }
 
-// A keptTransport sends requests through an http.Transport whose connections
-// are keptConns.
-type keptTransport struct{ *http.Transport }
+// A Transport sends requests through an http.Transport that dials with Dial.
+type Transport struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper.
-func (k keptTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (k Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	u := new(use)
 	u.trace.GotConn = u.got
 	u.trace.PutIdleConn = u.put
@@ -131,7 +138,7 @@ func (k keptTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if resp.ProtoMajor == 1 {
 		if l := u.now.Load(); l != nil {
-			l.conn.allow(wire.Keep(resp.Header, idleTimeout))
+			l.conn.allow(wire.Keep(resp.Header, l.conn.limit))
 		}
 	}
 	return resp, nil
@@ -146,7 +153,7 @@ type use struct {
 
 // A lease is a connection while it carries one request.
 type lease struct {
-	conn *keptConn
+	conn *conn
 	use  int
 }
 
@@ -158,7 +165,7 @@ func (u *use) got(info httptrace.GotConnInfo) {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
-	if k, ok := c.(*keptConn); ok {
+	if k, ok := c.(*conn); ok {
 		u.now.Store(&lease{k, k.take()})
 	}
 }

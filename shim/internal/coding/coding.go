@@ -1,4 +1,6 @@
-package upstream
+// Package coding undoes the content codings of answers (RFC 9110, Section 8.4)
+// that came in one although none was asked for.
+package coding
 
 import (
 	"bufio"
@@ -14,16 +16,16 @@ import (
 	"github.com/andybalholm/brotli"
 )
 
-// A CodingError reports an answer in a content coding that was not asked for
+// An Error reports an answer in a content coding that was not asked for
 // and cannot be undone.
-type CodingError struct{ Coding string }
+type Error struct{ Coding string }
 
-func (e *CodingError) Error() string {
+func (e *Error) Error() string {
 	return fmt.Sprintf("the upstream's answer has the content coding %q", e.Coding)
 }
 
-// maxCodings bounds how often one answer may be compressed.
-const maxCodings = 3
+// Limit is how often one answer may be compressed.
+const Limit = 3
 
 // A coding begins to undo a content coding.
 type coding func(io.Reader) (io.Reader, error)
@@ -55,11 +57,11 @@ func inflate(r io.Reader) (io.Reader, error) {
 	return flate.NewReader(in), nil
 }
 
-// decode undoes the content codings of an answer, none of which was asked for:
+// Undo undoes the content codings of an answer, none of which was asked for:
 // requests go out with "Accept-Encoding: identity". What cannot be undone makes
-// a body that gives a *CodingError; see Undecoded. The codings "identity" and
+// a body that gives an *Error; see Undecoded. The codings "identity" and
 // "none", which some servers name, and an empty field say that there is none.
-func decode(resp *http.Response) {
+func Undo(resp *http.Response) {
 	fields, ok := resp.Header["Content-Encoding"]
 	if !ok {
 		return
@@ -73,9 +75,9 @@ func decode(resp *http.Response) {
 			continue
 		}
 		open := codings[strings.ToLower(name)]
-		if open == nil || len(undo) == maxCodings {
+		if open == nil || len(undo) == Limit {
 			if hasBody(resp) {
-				resp.Body = &undecodedBody{src: resp.Body, err: &CodingError{name}}
+				resp.Body = &undecodedBody{src: resp.Body, err: &Error{name}}
 			}
 			return
 		}
@@ -95,7 +97,7 @@ func decode(resp *http.Response) {
 
 func hasBody(resp *http.Response) bool { return resp.Body != http.NoBody && resp.ContentLength != 0 }
 
-// Undecoded returns the *CodingError of an answer that cannot be decoded, nil of
+// Undecoded returns the *Error of an answer that cannot be decoded, nil of
 // any other.
 func Undecoded(resp *http.Response) error {
 	if u, ok := resp.Body.(*undecodedBody); ok {
