@@ -298,11 +298,11 @@ func (c *Client) transport(req *http.Request) http.RoundTripper {
 		if _, ok := c.streams.get(hostKey(req.URL)); ok {
 			return c.secure.Load()
 		}
-		return idle.Transport{c.secure.Load()}
+		return idle.Transport{Transport: c.secure.Load()}
 	case wire.Fits(req) && (req.Body == nil || req.Context().Value(BodyKey{}) != nil):
 		return c.quick
 	}
-	return idle.Transport{c.plain.Load()}
+	return idle.Transport{Transport: c.plain.Load()}
 }
 
 // setKey sets the key header and removes the client's copies of it and its
