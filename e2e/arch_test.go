@@ -170,9 +170,11 @@ var layers = map[string][]string{
 	"shim/internal/datadir": {
 		"golang.org/x/sys",
 	},
+	"shim/internal/ring": {
+		"shim/internal/endpoint", "github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
+	},
 	"shim/internal/keychain": {
-		"shim/atomicfile", "shim/internal/datadir", "shim/internal/endpoint",
-		"github.com/godbus/dbus/v5", "github.com/zalando/go-keyring",
+		"shim/atomicfile", "shim/internal/datadir", "shim/internal/endpoint", "shim/internal/ring",
 	},
 	"shim/internal/statefile": {
 		"shim/atomicfile", "shim/internal/datadir", "go.etcd.io/bbolt",

@@ -14,8 +14,9 @@
 //	              upstream, coding (compressed answers), idle (connections), wire, trial
 //	the outside   reach (how the internet reaches us), doctor, selfcheck, timeline,
 //	              activity
-//	state         vault (endpoints and keys), ledger (grants and tokens), keychain,
-//	              statefile, datadir, atomicfile
+//	state         vault (endpoints and keys), ledger (grants and tokens), keychain
+//	              (the master key), ring (the system's keychain), statefile, datadir,
+//	              atomicfile
 //	small         api, web (looks and words), endpoint (what an owner may add), httpx,
 //	              sse, safedial, problem, limits, changes, display
 //

@@ -12,6 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/ring"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 )
 
@@ -130,4 +131,4 @@ func (s *Shim) rescue(cfg Config) error {
 
 // RunKeychainHelper answers one request about the keychain, read from in, on
 // out. It is what Config.KeychainHelper runs.
-func RunKeychainHelper(in io.Reader, out io.Writer) error { return keychain.RunHelper(in, out) }
+func RunKeychainHelper(in io.Reader, out io.Writer) error { return ring.RunHelper(in, out) }

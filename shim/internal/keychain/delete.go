@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
+	"github.com/key2oauth/key2oauth/shim/internal/ring"
 )
 
 // deleteTimeout leaves the owner, who has just asked for it, time to unlock the
@@ -47,12 +48,12 @@ func (k *Keychain) Delete() (left []string, err error) {
 
 // Delete deletes the master key of a data folder that is not in use.
 func Delete(cfg Config) (left []string, err error) {
-	return remove(cfg, readPlace(cfg.Dir, cfg.Remembered), newRing(cfg.Helper))
+	return remove(cfg, readPlace(cfg.Dir, cfg.Remembered), ring.New(cfg.Helper))
 }
 
-func remove(cfg Config, p place, r ring) (left []string, err error) {
+func remove(cfg Config, p place, r ring.Ring) (left []string, err error) {
 	for _, name := range p.own() {
-		if why := r.remove(name); why != "" {
+		if why := removeItem(r, name); why != "" {
 			left = append(left, fmt.Sprintf(leftInKeychain, name, why))
 		}
 	}
@@ -66,16 +67,16 @@ func remove(cfg Config, p place, r ring) (left []string, err error) {
 	return left, err
 }
 
-// remove deletes an item, or says why that was not possible.
-func (g ring) remove(name string) (why string) {
-	switch a := g.call(context.Background(), deleteTimeout, ringRequest{Op: opDelete, Account: name}); a.Status {
-	case ringMissing, ringNotSetUp:
+// removeItem deletes an item, or says why that was not possible.
+func removeItem(r ring.Ring, name string) (why string) {
+	switch a := r.Call(context.Background(), deleteTimeout, ring.Request{Op: ring.Delete, Account: name}); a.Status {
+	case ring.Missing, ring.NotSetUp:
 		return ""
-	case ringUnavailable:
+	case ring.Unavailable:
 		return "no keychain can be reached from here"
-	case ringLocked:
+	case ring.Locked:
 		return "it is locked"
-	case ringSlow:
+	case ring.Slow:
 		return "it does not answer"
 	}
 	return "it did not allow it"
@@ -84,18 +85,18 @@ func (g ring) remove(name string) (why string) {
 // leftShared speaks of the item that all folders of earlier versions shared, if
 // it opens the records of this one. Another folder may need it too, and nothing
 // tells whether there is one.
-func leftShared(cfg Config, p place, r ring) string {
+func leftShared(cfg Config, p place, r ring.Ring) string {
 	if !p.Shared && (p.Item != "" || cfg.Sealed == nil || !cfg.Sealed(nil)) {
 		return ""
 	}
-	a := r.call(context.Background(), probeTimeout, ringRequest{Op: opLook, Account: legacyAccount})
+	a := r.Call(context.Background(), probeTimeout, ring.Request{Op: ring.Look, Account: legacyAccount})
 	switch a.Status {
-	case ringFound:
-		m, err := parseMasterKey(a.key.Reveal())
+	case ring.Found:
+		m, err := parseMasterKey(a.Key.Reveal())
 		if p.Shared || err == nil && cfg.Sealed(m) {
 			return leftForOthers
 		}
-	case ringLocked:
+	case ring.Locked:
 		return leftForOthers
 	}
 	return ""

@@ -3,11 +3,13 @@ package keychain
 import (
 	"context"
 	"crypto/rand"
+
+	"github.com/key2oauth/key2oauth/shim/internal/ring"
 )
 
 // A finding is what the search for the master key came to.
 type finding struct {
-	ringAnswer
+	ring.Answer
 	account string
 	master  *MasterKey // nil in an answer "found" that is no master key
 }
@@ -35,19 +37,19 @@ func (k *Keychain) ask(ctx context.Context) *question {
 // for the items that may.
 func (k *Keychain) find(ctx context.Context) finding {
 	p := k.remembered()
-	f := finding{ringAnswer: ringAnswer{Status: ringMissing}, account: account(p.Item)}
+	f := finding{Answer: ring.Answer{Status: ring.Missing}, account: account(p.Item)}
 	if p.Item != "" || !k.sealed(nil) {
 		// Without an item and without records there is nothing to find. Asking
 		// unlocks the keychain all the same, for what is saved later.
 		f = k.get(ctx, account(p.Item))
 	}
 	switch {
-	case f.Status != ringMissing && f.master == nil, !k.sealed(nil), f.master != nil && k.sealed(f.master):
+	case f.Status != ring.Missing && f.master == nil, !k.sealed(nil), f.master != nil && k.sealed(f.master):
 		return f
 	}
 	for _, name := range p.candidates() {
 		switch c := k.get(ctx, name); {
-		case c.Status == ringLocked, c.Status == ringSlow, c.Status == ringUnavailable, c.Status == ringNotSetUp:
+		case c.Status == ring.Locked, c.Status == ring.Slow, c.Status == ring.Unavailable, c.Status == ring.NotSetUp:
 			return c
 		case c.master != nil && k.sealed(c.master):
 			return k.adopt(ctx, c, f.master != nil)
@@ -57,9 +59,9 @@ func (k *Keychain) find(ctx context.Context) finding {
 }
 
 func (k *Keychain) get(ctx context.Context, name string) finding {
-	f := finding{ringAnswer: k.ring.call(ctx, askTimeout, ringRequest{Op: opGet, Account: name}), account: name}
-	if f.Status == ringFound {
-		f.master, _ = parseMasterKey(f.key.Reveal())
+	f := finding{Answer: k.ring.Call(ctx, askTimeout, ring.Request{Op: ring.Get, Account: name}), account: name}
+	if f.Status == ring.Found {
+		f.master, _ = parseMasterKey(f.Key.Reveal())
 	}
 	return f
 }
@@ -91,12 +93,12 @@ func (k *Keychain) adopt(ctx context.Context, c finding, taken bool) finding {
 		return c
 	}
 	own := account(p.Item)
-	a := k.ring.call(ctx, setTimeout, ringRequest{Op: opSet, Account: own, Key: c.key.Reveal()})
-	m, err := parseMasterKey(a.key.Reveal())
-	if a.Status != ringFound || err != nil || !m.Same(c.master) {
+	a := k.ring.Call(ctx, setTimeout, ring.Request{Op: ring.Set, Account: own, Key: c.Key.Reveal()})
+	m, err := parseMasterKey(a.Key.Reveal())
+	if a.Status != ring.Found || err != nil || !m.Same(c.master) {
 		k.log.Warn("the encryption key could not be copied into an item of this folder's own", "status", a.Status, "err", a.Words)
 		return c
 	}
 	k.log.Info("copied the encryption key into an item of this folder's own", "from", c.account, "to", own)
-	return finding{ringAnswer: a, account: own, master: m}
+	return finding{Answer: a, account: own, master: m}
 }

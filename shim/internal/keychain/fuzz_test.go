@@ -1,7 +1,6 @@
 package keychain
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"testing"
@@ -62,20 +61,6 @@ func FuzzSeal(f *testing.F) {
 		}
 		if _, err := m.Open(kind2, id2, url2, sealed); err == nil {
 			t.Errorf("sealed as %q %q %q, opens as %q %q %q", kind, id, url, kind2, id2, url2)
-		}
-	})
-}
-
-// FuzzHelper: for any input there is at most one answer.
-func FuzzHelper(f *testing.F) {
-	f.Add([]byte(`{"op":"probe"}`))
-	f.Add([]byte(`{"op":"nothing","key":"x"}`))
-	f.Add([]byte(`{"op":`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
-		var out bytes.Buffer
-		if err := RunHelper(bytes.NewReader(b), &out); err != nil && out.Len() > 0 {
-			t.Errorf("RunHelper = %v, and wrote %q", err, out.Bytes())
 		}
 	})
 }

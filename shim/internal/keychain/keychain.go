@@ -17,7 +17,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/ring"
 )
+
+// MayBeMissing says that there may be no keychain at all on such a system.
+const MayBeMissing = ring.MayBeMissing
 
 // A Mode says where the master key is kept.
 type Mode string
@@ -66,7 +71,7 @@ var (
 type Config struct {
 	Dir  string // the data folder
 	Mode Mode   // "" means ModeOS
-	// Helper is the command line of a child process that calls RunHelper. On
+	// Helper is the command line of a child process that calls ring.RunHelper. On
 	// Linux the keychain is accessed only in such a child, since a locked one
 	// blocks forever and a child can be killed. nil, and any other system, means
 	// in process.
@@ -100,7 +105,7 @@ type Config struct {
 type Keychain struct {
 	cfg     Config
 	log     *slog.Logger
-	ring    ring
+	ring    ring.Ring
 	decided chan struct{} // closed when it is known whether this run keeps anything
 
 	mu      sync.Mutex
@@ -136,7 +141,7 @@ func Open(cfg Config) (*Keychain, error) {
 	k := &Keychain{
 		cfg:     cfg,
 		log:     cfg.Log,
-		ring:    newRing(cfg.Helper),
+		ring:    ring.New(cfg.Helper),
 		place:   readPlace(cfg.Dir, cfg.Remembered),
 		decided: make(chan struct{}),
 		changed: make(chan struct{}),

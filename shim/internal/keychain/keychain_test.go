@@ -13,34 +13,6 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
-// TestMain lets the test binary stand in for a helper that never answers.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "hanging-helper" {
-		time.Sleep(time.Hour)
-	}
-	os.Exit(m.Run())
-}
-
-// A child that hangs is killed at its timeout.
-func TestCallTimesOut(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		testenv.Skip(t, "needs the helper process, which only Linux has")
-	}
-	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := newRing([]string{exe, "hanging-helper"})
-	begin := time.Now()
-	if a := g.call(t.Context(), 300*time.Millisecond, ringRequest{Op: opGet, Account: "x"}); a.Status != ringSlow {
-		t.Errorf("call = %+v, want %q", a, ringSlow)
-	}
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("a call with a timeout of 300ms took %v", took)
-	}
-}
-
 // In mode "file" the key is made when it is first needed, and read later.
 func TestFileMode(t *testing.T) {
 	dir := t.TempDir()

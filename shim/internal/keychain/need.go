@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/ring"
 )
 
 // decideWithin is how long a change waits until it is known whether this run
@@ -104,12 +106,12 @@ func (k *Keychain) store(m *MasterKey, timeout time.Duration) (*MasterKey, error
 	if err != nil {
 		return nil, err
 	}
-	a := k.ring.call(context.Background(), timeout, ringRequest{Op: opSet, Account: own, Key: m.text.Reveal()})
-	if a.Status != ringFound {
+	a := k.ring.Call(context.Background(), timeout, ring.Request{Op: ring.Set, Account: own, Key: m.text.Reveal()})
+	if a.Status != ring.Found {
 		k.log.Info("the keychain did not take the master key", "status", a.Status, "err", a.Words)
 		return nil, ErrLocked
 	}
-	if m, err = parseMasterKey(a.key.Reveal()); err != nil {
+	if m, err = parseMasterKey(a.Key.Reveal()); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	return m, nil
@@ -137,17 +139,17 @@ func (k *Keychain) assure(m *MasterKey) error {
 	}
 	p := k.remembered()
 	if p.Item != "" {
-		a := k.ring.call(context.Background(), probeTimeout, ringRequest{Op: opLook, Account: account(p.Item)})
+		a := k.ring.Call(context.Background(), probeTimeout, ring.Request{Op: ring.Look, Account: account(p.Item)})
 		switch a.Status {
-		case ringFound:
-			if kept, err := parseMasterKey(a.key.Reveal()); err == nil && kept.Same(m) {
+		case ring.Found:
+			if kept, err := parseMasterKey(a.Key.Reveal()); err == nil && kept.Same(m) {
 				return nil
 			}
 			p.Former, p.Item = appendNew(p.Former, p.Item), ""
 			k.mu.Lock()
 			k.place = p
 			k.mu.Unlock()
-		case ringMissing:
+		case ring.Missing:
 		default:
 			return nil
 		}
@@ -160,7 +162,7 @@ func (k *Keychain) assure(m *MasterKey) error {
 		k.setStatus(Status{State: StateReady, Words: wordsItemLost})
 		return err
 	}
-	k.log.Warn("the keychain's item was missing or had changed; the encryption key was stored again", "service", ringService)
+	k.log.Warn("the keychain's item was missing or had changed; the encryption key was stored again", "service", ring.Service)
 	k.setStatus(Status{State: StateReady})
 	if k.cfg.Restored != nil {
 		k.cfg.Restored()

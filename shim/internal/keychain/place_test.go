@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/ring"
 )
 
 // A memoryRing is a keychain that is unlocked, and in memory.
@@ -17,23 +19,23 @@ type memoryRing struct {
 	items map[string]string
 }
 
-func (r *memoryRing) serve(req ringRequest) ringReply {
+func (r *memoryRing) serve(req ring.Request) ring.Reply {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key, ok := r.items[req.Account]
 	switch {
-	case req.Op == opProbe:
-		return ringReply{Status: ringUnlocked}
-	case req.Op == opDelete:
+	case req.Op == ring.Probe:
+		return ring.Reply{Status: ring.Unlocked}
+	case req.Op == ring.Delete:
 		delete(r.items, req.Account)
-		return ringReply{Status: ringMissing}
-	case !ok && req.Op == opSet:
+		return ring.Reply{Status: ring.Missing}
+	case !ok && req.Op == ring.Set:
 		r.items[req.Account] = req.Key
-		return ringReply{Status: ringFound, Key: req.Key}
+		return ring.Reply{Status: ring.Found, Key: req.Key}
 	case !ok:
-		return ringReply{Status: ringMissing}
+		return ring.Reply{Status: ring.Missing}
 	}
-	return ringReply{Status: ringFound, Key: key}
+	return ring.Reply{Status: ring.Found, Key: key}
 }
 
 // openOn opens a Keychain on a ring, with one record that is sealed under a
@@ -47,7 +49,7 @@ func openOn(t *testing.T, r *memoryRing, dir string, under *MasterKey) *Keychain
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.ring = ring{serve: r.serve}
+	k.ring = ring.Of(r.serve)
 	k.Start(t.Context())
 	t.Cleanup(k.Close)
 	for deadline := time.Now().Add(time.Minute); k.Status().State != StateReady; time.Sleep(time.Millisecond) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/ring"
 )
 
 // How long the keychain may take. askTimeout gives a person time to find a
@@ -24,7 +26,7 @@ type seeker struct {
 	k      *Keychain
 	ask    *question // under way, or nil
 	mayAsk bool
-	last   ringStatus
+	last   ring.Status
 	looks  int    // that found the same
 	why    string // the last answer was of no use, in words; "" if nothing is known
 }
@@ -47,7 +49,7 @@ func (s *seeker) run(ctx context.Context) {
 // look looks at the keychain once and says what it saw.
 func (s *seeker) look(ctx context.Context) {
 	k := s.k
-	status := k.ring.call(ctx, probeTimeout, ringRequest{Op: opProbe}).Status
+	status := k.ring.Call(ctx, probeTimeout, ring.Request{Op: ring.Probe}).Status
 	if ctx.Err() != nil {
 		return
 	}
@@ -57,7 +59,7 @@ func (s *seeker) look(ctx context.Context) {
 		s.looks = 0
 		k.log.Debug("looked at the keychain", "status", status)
 	}
-	if status == ringUnlocked && s.last != ringUnlocked {
+	if status == ring.Unlocked && s.last != ring.Unlocked {
 		// It may have been unlocked elsewhere, and a prompt that still waits
 		// is of no use.
 		s.drop()
@@ -67,31 +69,31 @@ func (s *seeker) look(ctx context.Context) {
 
 	k.decide(status)
 	if k.keepsNothing() {
-		k.setStatus(Status{State: StateMemory, CanKeep: status == ringUnlocked || status == ringLocked})
+		k.setStatus(Status{State: StateMemory, CanKeep: status == ring.Unlocked || status == ring.Locked})
 		return
 	}
-	if s.mayAsk && s.ask == nil && (status == ringUnlocked || status == ringLocked) {
+	if s.mayAsk && s.ask == nil && (status == ring.Unlocked || status == ring.Locked) {
 		s.ask, s.mayAsk = k.ask(ctx), false
 	}
 	waiting := waitingFor(status, s.ask != nil)
-	if s.why != "" && s.ask == nil && status == ringUnlocked {
+	if s.why != "" && s.ask == nil && status == ring.Unlocked {
 		waiting.Words = s.why
 	}
 	k.setStatus(waiting)
 }
 
 // waitingFor says what is waited for.
-func waitingFor(status ringStatus, asked bool) Status {
+func waitingFor(status ring.Status, asked bool) Status {
 	switch {
-	case status == ringUnlocked && asked:
+	case status == ring.Unlocked && asked:
 		return Status{State: StateWaiting}
-	case status == ringUnlocked:
+	case status == ring.Unlocked:
 		return Status{State: StateLocked, Words: "The keychain did not give out the master key. Ask it again, and allow Key2OAuth to read its own item."}
-	case status == ringLocked:
+	case status == ring.Locked:
 		return Status{State: StateLocked}
-	case status == ringNotSetUp:
+	case status == ring.NotSetUp:
 		return Status{State: StateNotSetUp}
-	case status == ringUnavailable:
+	case status == ring.Unavailable:
 		return Status{State: StateUnavailable}
 	}
 	return Status{State: StateWaiting, Words: "The keychain does not answer. Waiting for it."}
@@ -103,7 +105,7 @@ func (s *seeker) wait(ctx context.Context) bool {
 	var poll <-chan time.Time
 	if !s.k.settled() {
 		every := s.k.cfg.PollEvery
-		if s.last == ringUnavailable || s.k.keepsNothing() {
+		if s.last == ring.Unavailable || s.k.keepsNothing() {
 			// A session without a keychain rarely gets one.
 			every *= time.Duration(1 + min(s.looks/10, 5))
 		}
@@ -143,12 +145,12 @@ func (s *seeker) drop() {
 // it may say why; what was merely refused, the next look puts into words.
 func (k *Keychain) takeAnswer(f finding) (why string) {
 	switch {
-	case f.Status == ringMissing:
+	case f.Status == ring.Missing:
 		k.setMaster(nil, Status{State: StateReady})
-	case f.Status == ringFound && f.master == nil:
-		k.log.Error("the keychain's item cannot be used", "service", ringService, "account", f.account)
+	case f.Status == ring.Found && f.master == nil:
+		k.log.Error("the keychain's item cannot be used", "service", ring.Service, "account", f.account)
 		return fmt.Sprintf(badItem, f.account)
-	case f.Status == ringFound:
+	case f.Status == ring.Found:
 		k.setMaster(f.master, Status{State: StateReady})
 	default:
 		k.log.Info("the keychain did not give out the master key", "status", f.Status, "err", f.Words)
@@ -161,13 +163,13 @@ const badItem = `The item "key2oauth" (%s) in the keychain is not a master key. 
 // decide settles whether an undecided run keeps anything. A keychain that is
 // locked, slow or not set up is waited for; only where there is none, nothing
 // is kept.
-func (k *Keychain) decide(status ringStatus) {
+func (k *Keychain) decide(status ring.Status) {
 	select {
 	case <-k.decided:
 		return
 	default:
 	}
-	if status == ringUnavailable {
+	if status == ring.Unavailable {
 		k.setMaster(newMasterKey(), Status{State: StateMemory})
 		k.log.Debug("nothing is kept", "meaning", k.Status().Words)
 	} else if err := k.cfg.Keep(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/ring"
 )
 
 // TestMain lets the test binary stand in for the program: as the keychain's
@@ -43,7 +44,7 @@ func helperProcess(notes string) error {
 	if err != nil {
 		return err
 	}
-	return keychain.RunHelper(io.TeeReader(os.Stdin, f), os.Stdout)
+	return ring.RunHelper(io.TeeReader(os.Stdin, f), os.Stdout)
 }
 
 // open opens a vault that is closed with the test.

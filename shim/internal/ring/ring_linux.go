@@ -1,4 +1,4 @@
-package keychain
+package ring
 
 import (
 	"errors"
@@ -64,30 +64,30 @@ func ownGroup(cmd *exec.Cmd) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }
 
-// probeRing looks at the Secret Service on a connection of its own, since the
+// probe looks at the Secret Service on a connection of its own, since the
 // shared one of the D-Bus library is go-keyring's. It reads properties only,
 // which raises no prompt.
-func probeRing() ringStatus {
+func probe() Status {
 	address := busAddress(os.Getenv)
 	if address == "" {
-		return ringUnavailable
+		return Unavailable
 	}
 	conn, err := dbus.Connect(address)
 	if err != nil {
-		return ringUnavailable
+		return Unavailable
 	}
 	defer conn.Close()
 
 	var owned bool
 	bus := conn.BusObject()
 	if err := bus.Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned); err != nil {
-		return ringUnavailable
+		return Unavailable
 	}
 	if !owned {
 		var names []string
 		err := bus.Call("org.freedesktop.DBus.ListActivatableNames", 0).Store(&names)
 		if err != nil || !slices.Contains(names, secretsName) {
-			return ringUnavailable
+			return Unavailable
 		}
 	}
 
@@ -96,16 +96,16 @@ func probeRing() ringStatus {
 		return probeError(err)
 	}
 	if collection == "/" {
-		return ringNotSetUp
+		return NotSetUp
 	}
 	locked, err := conn.Object(secretsName, collection).GetProperty(secretsCollection + ".Locked")
 	if err != nil {
 		return probeError(err)
 	}
 	if locked.Value() == false {
-		return ringUnlocked
+		return Unlocked
 	}
-	return ringLocked
+	return Locked
 }
 
 // defaultCollection chooses as go-keyring does. "/" means that there is none.
@@ -124,12 +124,12 @@ func defaultCollection(conn *dbus.Conn) (dbus.ObjectPath, error) {
 }
 
 // probeError tells a service that cannot be had from one that is slow.
-func probeError(err error) ringStatus {
+func probeError(err error) Status {
 	if e, ok := errors.AsType[dbus.Error](err); ok {
 		switch e.Name {
 		case "org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Timeout", "org.freedesktop.DBus.Error.TimedOut":
-			return ringSlow
+			return Slow
 		}
 	}
-	return ringUnavailable
+	return Unavailable
 }

@@ -1,4 +1,4 @@
-package keychain
+package ring
 
 import (
 	"errors"
@@ -16,22 +16,22 @@ func childEnv(func(string) string) (env []string, ok bool) { return nil, true }
 
 func ownGroup(*exec.Cmd) {}
 
-// probeRing looks for an item that does not exist. Storing first would raise a
+// probe looks for an item that does not exist. Storing first would raise a
 // window with a destructive default button where there is no keychain.
 //
 // The exit status of /usr/bin/security is the last byte of an OSStatus.
-func probeRing() ringStatus {
-	_, err := gokeyring.Get(ringService, "probe")
+func probe() Status {
+	_, err := gokeyring.Get(Service, "probe")
 	if err == nil || errors.Is(err, gokeyring.ErrNotFound) {
-		return ringUnlocked
+		return Unlocked
 	}
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok {
-		return ringUnavailable
+		return Unavailable
 	}
 	switch exit.ExitCode() {
 	case 37, 50: // errSecNoDefaultKeychain, errSecNoSuchKeychain
-		return ringNotSetUp
+		return NotSetUp
 	}
-	return ringLocked
+	return Locked
 }

@@ -1,6 +1,6 @@
 //go:build !linux && !darwin && !windows
 
-package keychain
+package ring
 
 import "os/exec"
 
@@ -11,5 +11,5 @@ func childEnv(func(string) string) (env []string, ok bool) { return nil, true }
 
 func ownGroup(*exec.Cmd) {}
 
-// probeRing: go-keyring's Secret Service is only used where it was tried.
-func probeRing() ringStatus { return ringUnavailable }
+// probe: go-keyring's Secret Service is only used where it was tried.
+func probe() Status { return Unavailable }

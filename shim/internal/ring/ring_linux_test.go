@@ -1,4 +1,4 @@
-package keychain
+package ring
 
 import (
 	"bytes"
@@ -56,8 +56,8 @@ func TestNoBusIsStarted(t *testing.T) {
 		if busAddress(os.Getenv) != "" {
 			testenv.Skip(t, "needs to have no session bus at its usual place")
 		}
-		if r := serveRing(ringRequest{Op: opGet}); r.Status != ringUnavailable {
-			t.Errorf("with address %q the keychain answers %+v, want %q", address, r, ringUnavailable)
+		if r := serve(Request{Op: Get}); r.Status != Unavailable {
+			t.Errorf("with address %q the keychain answers %+v, want %q", address, r, Unavailable)
 		}
 	}
 	if _, err := os.Stat(marker); err == nil {

@@ -1,4 +1,4 @@
-package keychain
+package ring
 
 import "os/exec"
 
@@ -10,5 +10,5 @@ func childEnv(func(string) string) (env []string, ok bool) { return nil, true }
 
 func ownGroup(*exec.Cmd) {}
 
-// probeRing: the Credential Manager is unlocked while its user is logged in.
-func probeRing() ringStatus { return ringUnlocked }
+// probe: the Credential Manager is unlocked while its user is logged in.
+func probe() Status { return Unlocked }
