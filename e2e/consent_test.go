@@ -14,6 +14,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
 
@@ -293,7 +294,7 @@ func TestA13RedirectsInChromium(t *testing.T) {
 		b.run(chromedp.Navigate(c.AuthorizeURL()))
 		b.shoot("consent-cursor")
 		b.paste(up.Key())
-		b.waitFor(shimtest.Text("return.button", "Cursor"))
+		b.waitFor(shimtest.Text("return.button", display.Quote("Cursor")))
 		b.shoot("return-to-cursor")
 		link := value(b, chromedp.AttributeValue(chromedp.CSS(`a[href^="cursor:"]`), "href"))
 		u, err := url.Parse(link.Value)

@@ -259,11 +259,9 @@ func (m *menuTest) requests(t *testing.T) {
 
 // hundred sends requests from a hundred phones. The owner is notified once.
 func (m *menuTest) hundred(t *testing.T) {
-	waiting := 0
+	const waiting = 5 // each further one pushes out the oldest
 	for i := range 100 {
-		if m.phone(fmt.Sprintf("127.0.3.%d", i+1)).ask(t) != "" {
-			waiting++
-		}
+		m.phone(fmt.Sprintf("127.0.3.%d", i+1)).ask(t)
 	}
 	m.note(t, tray.Text("notice.request"))
 	m.icon.WaitMenu(t, "all requests in one item", func(i *traytest.Item) bool { return first(i) == tray.Text("review.many", waiting) })
@@ -283,8 +281,10 @@ func (m *menuTest) hundred(t *testing.T) {
 	m.status(&status)
 	for _, q := range status.Pending {
 		if q.Asked {
+			// Without a number from a screen, Deny is for all that wait.
 			page := m.browser.Open(q.URL)
 			m.browser.Submit(m.browser.Form(page, page.URL.Path), map[string]string{"action": "deny"})
+			break
 		}
 	}
 	m.noNotes(t)
