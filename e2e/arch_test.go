@@ -35,6 +35,9 @@ var layers = map[string][]string{
 		"cmd/key2oauth/internal/browser", "cmd/key2oauth/internal/instance", "cmd/key2oauth/internal/listen", "cmd/key2oauth/internal/userpath",
 		"shim", "shim/api", "shim/display", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term",
 	},
+	"cmd/key2oauth/internal/manual": {
+		"cmd/key2oauth/internal/cli", "github.com/spf13/cobra", "github.com/spf13/pflag",
+	},
 	"cmd/key2oauth/internal/listen": {
 		"shim/display",
 	},

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/manual"
 	"github.com/key2oauth/key2oauth/shim"
 )
 
@@ -91,7 +92,7 @@ to the Key2OAuth that is running on the same data folder.`,
 	add(groupServers, p.AddCommand(), p.ListCommand(), p.URLCommand(), p.KeyCommand(), p.RemoveCommand())
 	add(groupGrants, p.GrantsCommand(), p.DisconnectCommand())
 	add(groupAbout, p.TokenCommand(), p.backupCommand(), p.restoreCommand(), p.deleteCommand(), p.versionCommand())
-	root.AddCommand(p.keychainHelperCommand(), p.ManualCommand())
+	root.AddCommand(p.keychainHelperCommand(), manual.Command(&p.Program))
 	root.AddCommand(p.InstallerCommands()...)
 	root.SetHelpCommand(helpCommand(root))
 	return root

@@ -1,4 +1,6 @@
-package cli
+// Package manual prints the manual page, key2oauth(1), from the help of the
+// commands, so that there is one text to keep true.
+package manual
 
 import (
 	"fmt"
@@ -7,16 +9,18 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 )
 
-// ManualCommand prints the manual page, for packages. There is one page for all
+// Command prints the manual page, for packages. There is one page for all
 // commands, since their help is short.
-func (p *Program) ManualCommand() *cobra.Command {
+func Command(p *cli.Program) *cobra.Command {
 	return &cobra.Command{
 		Use:    "manual",
 		Short:  "Print the manual page, key2oauth(1)",
 		Hidden: true,
-		Args:   Wants(),
+		Args:   cli.Wants(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return writeManual(p.Stdout, cmd.Root(), p.Version)
 		},
