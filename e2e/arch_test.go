@@ -22,7 +22,7 @@ const module = "github.com/key2oauth/key2oauth"
 // decision to make.
 var layers = map[string][]string{
 	"cmd/key2oauth": {
-		"cmd/key2oauth/internal/...", "shim", "shim/api", "shim/display", "tray", "tray/notify", "tunnel", "tunnel/ngrok",
+		"cmd/key2oauth/internal/...", "shim", "shim/api", "shim/display", "tray", "tray/notify", "tunnel", "tunnel/external", "tunnel/ngrok",
 		"github.com/spf13/cobra", "github.com/spf13/pflag",
 	},
 	"cmd/key2oauth/internal/autostart": {
@@ -97,7 +97,7 @@ var layers = map[string][]string{
 		"shim/display", "shim/internal/problem", "shim/internal/safedial",
 	},
 	"shim/internal/reach": {
-		"shim/api", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/problem", "shim/internal/vault", "shim/internal/web", "tunnel",
+		"shim/api", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/problem", "shim/internal/vault", "shim/internal/web", "tunnel", "tunnel/external",
 	},
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
@@ -193,6 +193,9 @@ var layers = map[string][]string{
 	},
 
 	"tunnel": {},
+	"tunnel/external": {
+		"tunnel",
+	},
 	"tunnel/ngrok": {
 		"tunnel", "golang.ngrok.com/ngrok/v2",
 	},

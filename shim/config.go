@@ -56,13 +56,13 @@ type TunnelConfig struct {
 	// URL is the public URL, with Mode tunnel.ProviderExternal or
 	// tunnel.ProviderNgrok.
 	URL string
-	// Preset is the ID of the program that makes the owner's own tunnel, as
-	// tunnel.Presets has it; "" means what was last chosen.
+	// Preset is the ID of the program that makes the owner's own tunnel, one of
+	// those in package tunnel/external; "" means what was last chosen.
 	Preset string
 	// Authtoken is for ngrok. It turns nothing on, and is kept once it worked.
 	Authtoken tunnel.Authtoken
-	// Listener is the address where the owner's own tunnel leads; "" means
-	// tunnel.DefaultAddr.
+	// Listener is the address where the owner's own tunnel leads; "" means the
+	// default one of package tunnel/external.
 	Listener string
 	// Tell is told each status of the tunnel, and what the last self-test found if
 	// that was trouble. It may be nil.

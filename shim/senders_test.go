@@ -18,6 +18,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/tunnel"
+	"github.com/key2oauth/key2oauth/tunnel/external"
 )
 
 // ownOrigin has a name for which httptest has a certificate.
@@ -82,7 +83,7 @@ func (x *ownProxy) start(t *testing.T, preset string) *program {
 	p := startConfig(t, shim.Config{Dir: t.TempDir(), Outside: x.client, Tunnel: shim.TunnelConfig{
 		Mode: api.TunnelExternal, URL: ownOrigin, Preset: preset, Listener: x.to,
 		New: func(w tunnel.Wish) tunnel.Tunnel {
-			return &tunnel.External{URL: w.URL, Addr: x.to, Preset: w.Preset}
+			return &external.Tunnel{URL: w.URL, Addr: x.to, Preset: w.Preset}
 		},
 	}}, "127.0.0.1:0")
 	p.waitOnline()

@@ -10,5 +10,4 @@ const (
 	errNoNetwork = syscall.ENETUNREACH
 	errNoRoute   = syscall.EHOSTUNREACH
 	errReset     = syscall.ECONNRESET
-	errInUse     = syscall.EADDRINUSE
 )

@@ -9,5 +9,4 @@ const (
 	errNoNetwork = syscall.Errno(10051) // WSAENETUNREACH
 	errNoRoute   = syscall.Errno(10065) // WSAEHOSTUNREACH
 	errReset     = syscall.Errno(10054) // WSAECONNRESET
-	errInUse     = syscall.Errno(10048) // WSAEADDRINUSE
 )

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/key2oauth/key2oauth/tunnel"
+	"github.com/key2oauth/key2oauth/tunnel/external"
 )
 
 // A Supervisor opens the tunnel it is told to, and serves what comes through
@@ -29,7 +30,7 @@ func ExampleSupervisor() {
 		fmt.Printf("%s %q\n", st.State, st.Origin)
 		fmt.Println(st.Words)
 	}
-	show(tunnel.Want{Tunnel: &tunnel.External{URL: "https://mcp.example.com/", Addr: "127.0.0.1:0"}})
+	show(tunnel.Want{Tunnel: &external.Tunnel{URL: "https://mcp.example.com/", Addr: "127.0.0.1:0"}})
 	show(tunnel.Want{})
 	cancel()
 	<-done

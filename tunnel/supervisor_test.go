@@ -168,7 +168,10 @@ func TestServeAgain(t *testing.T) {
 		<-ctx.Done()
 		return nil
 	}
-	s.Set(Want{Tunnel: &External{URL: "https://MCP.example.com/", Addr: "127.0.0.1:0"}})
+	s.Set(Want{Tunnel: &fake{open: func(ctx context.Context, _ int64) (net.Listener, string, error) {
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		return ln, "https://mcp.example.com", err
+	}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan bool)
 	go func() { s.Run(ctx); close(done) }()

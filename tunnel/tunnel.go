@@ -3,7 +3,8 @@
 // the Tunnel open that the owner wants: it serves by a callback, reopens the
 // tunnel when it breaks, and says in words what is wrong and who can fix it.
 // It imports the standard library alone; what speaks to ngrok is package
-// tunnel/ngrok, and what is served is the caller's.
+// tunnel/ngrok, what waits for a tunnel that the owner runs is package
+// tunnel/external, and what is served is the caller's.
 package tunnel
 
 import (
@@ -36,6 +37,16 @@ type Front struct {
 	Origin       string // https, host, without a slash at the end
 	ClientHeader ClientHeader
 }
+
+// A ClientHeader is the request header that names the client's address.
+type ClientHeader string
+
+// The headers of known tunnels. They serve rate limits and hints only.
+const (
+	NoClientHeader   ClientHeader = ""                 // unknown
+	LastForwardedFor ClientHeader = "X-Forwarded-For"  // the last element
+	CfConnectingIP   ClientHeader = "Cf-Connecting-Ip" // the only element
+)
 
 // A Link is a listener with a connection to a service behind it, which can
 // break and come back while the listener stays open.

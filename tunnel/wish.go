@@ -26,13 +26,8 @@ func (w Wish) Same(v Wish) bool {
 }
 
 // Check returns the wish with its URL in the one form that issuers have, or a
-// *WishError.
+// *WishError. Which presets there are is for package tunnel/external to say.
 func (w Wish) Check() (Wish, error) {
-	if w.Provider == ProviderExternal {
-		if err := CheckPreset(w.Preset); err != nil {
-			return w, &WishError{Field: "preset", Err: err}
-		}
-	}
 	raw := strings.TrimSpace(w.URL)
 	switch {
 	case raw == "" && w.Provider == ProviderExternal:

@@ -24,6 +24,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tunnel"
+	"github.com/key2oauth/key2oauth/tunnel/external"
 )
 
 // appOptions are the flags of the program itself, as opposed to its commands.
@@ -46,7 +47,7 @@ func (o *appOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.tunnel, "tunnel", "auto", "how apps on the internet connect: `auto|ngrok|external|off`\n(auto is what you last turned on)")
 	fs.StringVar(&o.publicURL, "public-url", "", "the public `URL` of your own tunnel, or the ngrok domain to use")
 	fs.StringVar(&o.publicPreset, "public-preset", "", "the program that makes your own tunnel: `tailscale|cloudflared|caddy`\n(default what you last chose)")
-	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` your own tunnel leads to\n(default "+tunnel.DefaultAddr+")")
+	fs.StringVar(&o.publicAddr, "public-addr", "", "the loopback `address` your own tunnel leads to\n(default "+external.DefaultAddr+")")
 	fs.StringVar(&o.logLevel, "log-level", api.LogInfo, "log level: `debug|info|warn|error`")
 	cli.WithEnv(fs, "addr", "keychain", "tunnel", "public-url", "public-preset", "public-addr", "log-level")
 }
@@ -87,13 +88,13 @@ func (o *appOptions) checkTunnel() error {
 		if o.tunnel != api.TunnelExternal {
 			return cli.Usage("add --tunnel external", "--public-preset needs --tunnel external")
 		}
-		if err := tunnel.CheckPreset(o.publicPreset); err != nil {
+		if err := external.CheckPreset(o.publicPreset); err != nil {
 			return cli.Usage("leave --public-preset out if your tunnel's program is not among them", "--public-preset: %w", err)
 		}
 	}
 	if o.publicAddr != "" {
-		if err := tunnel.CheckAddr(o.publicAddr); err != nil {
-			return cli.Usage("for example: --public-addr "+tunnel.DefaultAddr, "--public-addr: %w", err)
+		if err := external.CheckAddr(o.publicAddr); err != nil {
+			return cli.Usage("for example: --public-addr "+external.DefaultAddr, "--public-addr: %w", err)
 		}
 	}
 	return nil
@@ -106,7 +107,7 @@ func (o *appOptions) checkApart(addr string) error {
 	if o.publicAddr == "" || err != nil || public.String() != addr {
 		return nil
 	}
-	return cli.Usage("choose another one, for example: --public-addr "+tunnel.DefaultAddr, "--public-addr %s is the address that Key2OAuth serves for you and for apps on this computer", o.publicAddr)
+	return cli.Usage("choose another one, for example: --public-addr "+external.DefaultAddr, "--public-addr %s is the address that Key2OAuth serves for you and for apps on this computer", o.publicAddr)
 }
 
 var logLevels = map[string]slog.Level{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/tunnel"
+	"github.com/key2oauth/key2oauth/tunnel/external"
 	"github.com/key2oauth/key2oauth/tunnel/ngrok"
 )
 
@@ -21,10 +22,10 @@ func (p *program) tunnelConfig(o appOptions, edge testEdge, log *slog.Logger) sh
 		Preset:    o.publicPreset,
 		Listener:  o.publicAddr,
 		Authtoken: tunnel.NewAuthtoken(strings.TrimSpace(os.Getenv("NGROK_AUTHTOKEN"))),
-		Tell:      p.sayTunnel(cmp.Or(o.publicAddr, tunnel.DefaultAddr)),
+		Tell:      p.sayTunnel(cmp.Or(o.publicAddr, external.DefaultAddr)),
 		New: func(w tunnel.Wish) tunnel.Tunnel {
 			if w.Provider == tunnel.ProviderExternal {
-				return &tunnel.External{URL: w.URL, Addr: o.publicAddr, Preset: w.Preset}
+				return &external.Tunnel{URL: w.URL, Addr: o.publicAddr, Preset: w.Preset}
 			}
 			return &ngrok.Tunnel{Authtoken: w.Authtoken, URL: w.URL, Log: log, ConnectAddr: edge.addr, ConnectCAs: edge.cas}
 		},

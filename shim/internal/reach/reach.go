@@ -19,6 +19,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/tunnel"
+	"github.com/key2oauth/key2oauth/tunnel/external"
 )
 
 // Config is what a Reach is made from.
@@ -69,7 +70,7 @@ type Start struct {
 	// Authtoken is for ngrok. It turns nothing on, and is kept once it worked.
 	Authtoken tunnel.Authtoken
 	// Listener is the address where the owner's own tunnel leads; "" means
-	// tunnel.DefaultAddr.
+	// external.DefaultAddr.
 	Listener string
 	// Tell is told each status of the tunnel, and what the last self-test found if
 	// that was trouble. It may be nil.
@@ -108,7 +109,7 @@ type Reach struct {
 // It opens nothing before Run. A Start that cannot be satisfied is a
 // *tunnel.WishError.
 func New(c Config) (*Reach, error) {
-	c.Listener = cmp.Or(c.Listener, tunnel.DefaultAddr)
+	c.Listener = cmp.Or(c.Listener, external.DefaultAddr)
 	r := &Reach{c: c, env: c.Authtoken, noted: make(chan struct{}, 1), retestEvery: retestTime}
 	if c.New != nil {
 		r.supervisor = &tunnel.Supervisor{Serve: c.Serve, Log: c.Log, Watch: c.Watch}
@@ -127,7 +128,7 @@ func New(c Config) (*Reach, error) {
 		if c.Mode == tunnel.ProviderExternal && c.URL == "" {
 			w.URL = r.settings.URL
 		}
-		w, err := w.Check()
+		w, err := checked(w)
 		if err != nil {
 			return nil, err
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/tunnel"
+	"github.com/key2oauth/key2oauth/tunnel/external"
 )
 
 const publicOrigin = "https://calm-heron-42.ngrok-free.dev"
@@ -218,11 +219,11 @@ func TestStates(t *testing.T) {
 // saved neither counts nor keeps the program from starting.
 func TestPresets(t *testing.T) {
 	var ids []string
-	for _, p := range tunnel.Presets("", "") {
+	for _, p := range external.Presets("", "") {
 		ids = append(ids, p.ID)
 	}
 	if !slices.Equal(ids, api.TunnelPresets) {
-		t.Errorf("package tunnel has presets %q, the API %q", ids, api.TunnelPresets)
+		t.Errorf("package external has presets %q, the API %q", ids, api.TunnelPresets)
 	}
 	for _, tt := range []struct{ saved, start, want string }{
 		{"", "", ""}, {"caddy", "", "caddy"}, {"", "tailscale", "tailscale"}, {"caddy", "cloudflared", "cloudflared"},

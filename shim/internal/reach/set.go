@@ -53,7 +53,7 @@ func (r *Reach) check(w tunnel.Wish) (tunnel.Wish, error) {
 	default:
 		return w, problem.Invalid("provider", errNoSuchProvider)
 	}
-	w, err := w.Check()
+	w, err := checked(w)
 	if e, ok := errors.AsType[*tunnel.WishError](err); ok {
 		return w, problem.Invalid(cmp.Or(e.Field, "url"), e)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/tunnel"
+	"github.com/key2oauth/key2oauth/tunnel/external"
 )
 
 // settings are what is kept of the owner's wish.
@@ -38,7 +39,7 @@ func (r *Reach) loadSettings() {
 		r.c.Log.Warn("what is kept about the tunnel cannot be read; turn it on again", "err", err)
 		r.settings = settings{}
 	}
-	if tunnel.CheckPreset(r.settings.Preset) != nil {
+	if external.CheckPreset(r.settings.Preset) != nil {
 		r.settings.Preset = "" // earlier versions took any
 	}
 }
@@ -96,6 +97,17 @@ func (r *Reach) wish() (w tunnel.Wish, trouble *tunnel.Status) {
 		w.Authtoken = tunnel.NewAuthtoken(kept.Reveal())
 	}
 	return w, nil
+}
+
+// checked is a wish with its URL in the one form that issuers have, and with a
+// preset that there is, or a *tunnel.WishError.
+func checked(w tunnel.Wish) (tunnel.Wish, error) {
+	if w.Provider == tunnel.ProviderExternal {
+		if err := external.CheckPreset(w.Preset); err != nil {
+			return w, &tunnel.WishError{Field: "preset", Err: err}
+		}
+	}
+	return w.Check()
 }
 
 // saveAuthtoken seals an authtoken.
@@ -159,6 +171,6 @@ func (r *Reach) External() (publicURL, preset string) {
 
 // Presets lists the programs that can make an external tunnel from a public URL
 // to us. The URL may be "".
-func (r *Reach) Presets(publicURL string) []tunnel.Preset {
-	return tunnel.Presets(publicURL, r.c.Listener)
+func (r *Reach) Presets(publicURL string) []external.Preset {
+	return external.Presets(publicURL, r.c.Listener)
 }
