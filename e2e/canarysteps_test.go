@@ -224,6 +224,7 @@ func (c *canary) settings() {
 	form("/settings/log-level", map[string]string{"log_level": canaryWrong})
 	form("/settings/log-level", map[string]string{"log_level": "debug"})
 	for _, e := range c.endpoints() {
+		c.open("/endpoints/" + e.Slug + "/apps")
 		for _, k := range e.Credentials {
 			action := "/endpoints/" + e.Slug + "/keys/" + k.ID
 			page := c.open(action)
