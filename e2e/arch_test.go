@@ -179,16 +179,20 @@ var layers = map[string][]string{
 	"shim/internal/keychain": {
 		"shim/atomicfile", "shim/internal/datadir", "shim/internal/endpoint", "shim/internal/ring",
 	},
+	"shim/internal/dbpages": {},
+	"shim/internal/records": {
+		"shim/internal/dbpages", "go.etcd.io/bbolt",
+	},
 	"shim/internal/statefile": {
-		"shim/atomicfile", "shim/internal/datadir", "go.etcd.io/bbolt",
+		"shim/atomicfile", "shim/internal/datadir", "shim/internal/dbpages", "shim/internal/records", "go.etcd.io/bbolt",
 	},
 	"shim/internal/ledger": {
-		"shim/internal/activity", "shim/internal/oauth", "shim/internal/statefile",
+		"shim/internal/activity", "shim/internal/oauth", "shim/internal/records", "shim/internal/statefile",
 		"go.etcd.io/bbolt",
 	},
 	"shim/internal/vault": {
 		"shim/atomicfile", "shim/internal/datadir", "shim/internal/endpoint",
-		"shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/statefile",
+		"shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/records", "shim/internal/statefile",
 		"go.etcd.io/bbolt",
 	},
 

@@ -15,8 +15,8 @@
 //	the outside   reach (how the internet reaches us), doctor, selfcheck, timeline,
 //	              activity
 //	state         vault (endpoints and keys), ledger (grants and tokens), keychain
-//	              (the master key), ring (the system's keychain), statefile, datadir,
-//	              atomicfile
+//	              (the master key), ring (the system's keychain), statefile (one bbolt
+//	              file), records (what is in it), dbpages, datadir, atomicfile
 //	small         api, web (looks and words), endpoint (what an owner may add), httpx,
 //	              sse, safedial, problem, limits, changes, display
 //

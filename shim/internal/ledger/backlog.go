@@ -9,6 +9,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -109,7 +110,7 @@ func (l *Ledger) Flush() {
 func (l *Ledger) saveUsed(t *statefile.Tx, used map[string]time.Time) error {
 	latest := make(map[string]time.Time)
 	for id, at := range used {
-		r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
+		r, ok, err := records.Get[grantRecord](t.Tx, bucketGrants, id)
 		if err != nil {
 			l.cfg.Damaged(err) // the others are saved
 			continue
@@ -118,7 +119,7 @@ func (l *Ledger) saveUsed(t *statefile.Tx, used map[string]time.Time) error {
 			continue
 		}
 		r.LastUsed = at.UTC()
-		if err := statefile.Put(t.Tx, bucketGrants, id, r); err != nil {
+		if err := records.Put(t.Tx, bucketGrants, id, r); err != nil {
 			return err
 		}
 		if at.After(latest[r.Slug]) {

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -50,7 +51,7 @@ func (l *Ledger) Activity() ([]activity.Call, error) {
 		}
 		all = make([]activity.Call, 0, min(b.Sequence(), activity.Keep+batchSize))
 		words := make(map[string]string) // a few words repeat in most calls
-		return statefile.EachBytes(tx, bucketCalls, func(_, batch []byte) error {
+		return records.EachBytes(tx, bucketCalls, func(_, batch []byte) error {
 			calls, err := parseCalls(batch, words)
 			if err != nil {
 				unreadable++ // not a reason to fail
@@ -81,7 +82,7 @@ func saveCalls(tx *bbolt.Tx, calls []activity.Call, now time.Time) error {
 	for batch := range slices.Chunk(calls[max(0, len(calls)-activity.Keep):], batchSize) {
 		last += uint64(len(batch))
 		key := binary.BigEndian.AppendUint64(nil, last)
-		if err := statefile.PutBytes(tx, bucketCalls, key, appendCalls(make([]byte, 0, 128*len(batch)), batch)); err != nil {
+		if err := records.PutBytes(tx, bucketCalls, key, appendCalls(make([]byte, 0, 128*len(batch)), batch)); err != nil {
 			return err
 		}
 	}
@@ -110,7 +111,7 @@ func droppable(b *bbolt.Bucket, k, batch []byte, now time.Time) bool {
 	if len(k) != 8 || binary.BigEndian.Uint64(k)+activity.Keep <= b.Sequence() {
 		return true
 	}
-	batch, err := statefile.Check(bucketCalls, k, batch)
+	batch, err := records.Check(bucketCalls, k, batch)
 	if err != nil {
 		return true
 	}

@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -61,7 +62,7 @@ func batches(t testing.TB, l *testLedger) (n, calls int) {
 			return nil
 		}
 		return b.ForEach(func(k, batch []byte) error {
-			if batch, _ = statefile.Check(bucketCalls, k, batch); batch == nil {
+			if batch, _ = records.Check(bucketCalls, k, batch); batch == nil {
 				n++
 				return nil
 			}

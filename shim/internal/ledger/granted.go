@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // Some properties of grants are counted: the answer to "is there such a grant?"
@@ -47,7 +47,7 @@ func grantedKeys(g grantRecord) [][]byte {
 // that was deleted out with -1. If a count is damaged, everything is counted again.
 func countGranted(tx *bbolt.Tx, g grantRecord, by int64) error {
 	for _, k := range grantedKeys(g) {
-		b, err := statefile.GetBytes(tx, bucketGranted, k)
+		b, err := records.GetBytes(tx, bucketGranted, k)
 		if err != nil {
 			return countAllGranted(tx)
 		}
@@ -65,7 +65,7 @@ func recount(tx *bbolt.Tx, old, now grantRecord) error {
 		return nil
 	}
 	for _, k := range append(grantedKeys(old), grantedKeys(now)...) {
-		if _, err := statefile.GetBytes(tx, bucketGranted, k); err != nil {
+		if _, err := records.GetBytes(tx, bucketGranted, k); err != nil {
 			return countAllGranted(tx)
 		}
 	}
@@ -79,7 +79,7 @@ func putGranted(tx *bbolt.Tx, k []byte, n int64) error {
 	if n <= 0 {
 		return tx.Bucket(bucketGranted).Delete(k)
 	}
-	return statefile.PutBytes(tx, bucketGranted, k, binary.AppendVarint(nil, n))
+	return records.PutBytes(tx, bucketGranted, k, binary.AppendVarint(nil, n))
 }
 
 // HasRedirect reports whether there is a grant with exactly this redirect URI.
@@ -91,7 +91,7 @@ func (l *Ledger) HasClient(id string) bool { return l.hasGranted(digestKey(grant
 func (l *Ledger) hasGranted(k []byte) (has bool) {
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		// A count that cannot be read is none: then the owner is asked.
-		b, err := statefile.GetBytes(tx, bucketGranted, k)
+		b, err := records.GetBytes(tx, bucketGranted, k)
 		has = b != nil
 		return err
 	})
@@ -134,7 +134,7 @@ func (l *Ledger) GrantedNames() ([]GrantedName, error) {
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketGranted).Cursor()
 		for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
-			if _, err := statefile.Check(bucketGranted, k, b); err != nil {
+			if _, err := records.Check(bucketGranted, k, b); err != nil {
 				l.cfg.Damaged(err)
 				continue
 			}
@@ -156,7 +156,7 @@ func countAllGranted(tx *bbolt.Tx) error {
 		return err
 	}
 	counts := make(map[string]int64)
-	err := statefile.Each(tx, bucketGrants, func(g grantRecord) error {
+	err := records.Each(tx, bucketGrants, func(g grantRecord) error {
 		for _, k := range grantedKeys(g) {
 			counts[string(k)]++
 		}

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -63,7 +64,7 @@ func (l *Ledger) CreateGrant(g oauth.Grant, code oauth.Digest, token oauth.Token
 
 // PutGrant saves a new grant.
 func PutGrant(tx *bbolt.Tx, g oauth.Grant) error {
-	if err := statefile.Put(tx, bucketGrants, g.ID, grantRecord(g)); err != nil {
+	if err := records.Put(tx, bucketGrants, g.ID, grantRecord(g)); err != nil {
 		return err
 	}
 	if err := addGrants(tx.Bucket(bucketGrants), 1); err != nil {
@@ -76,7 +77,7 @@ func PutGrant(tx *bbolt.Tx, g oauth.Grant) error {
 func (l *Ledger) Grant(id string) (oauth.Grant, error) {
 	var g oauth.Grant
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
-		r, ok, err := statefile.Get[grantRecord](tx, bucketGrants, id)
+		r, ok, err := records.Get[grantRecord](tx, bucketGrants, id)
 		if err == nil && !ok {
 			err = oauth.ErrNotFound
 		}
@@ -91,7 +92,7 @@ func (l *Ledger) Grant(id string) (oauth.Grant, error) {
 func (l *Ledger) Grants() ([]oauth.Grant, error) {
 	var all []oauth.Grant
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
-		return statefile.Each(tx, bucketGrants, func(r grantRecord) error {
+		return records.Each(tx, bucketGrants, func(r grantRecord) error {
 			all = append(all, l.backlog.overlay(oauth.Grant(r)))
 			return nil
 		})
@@ -111,13 +112,13 @@ func (l *Ledger) Token(grant string, d oauth.Digest) (token oauth.Token, ok bool
 
 func getToken(tx *bbolt.Tx, grant string, d oauth.Digest) (token oauth.Token, ok bool, err error) {
 	k := tokenKey(grant, d)
-	b, err := statefile.GetBytes(tx, bucketTokens, k)
+	b, err := records.GetBytes(tx, bucketTokens, k)
 	if err != nil || b == nil {
 		return token, false, err
 	}
 	token, err = parseToken(b)
 	if err != nil {
-		return oauth.Token{}, false, statefile.DamagedRecord(bucketTokens, k, err)
+		return oauth.Token{}, false, records.Damaged(bucketTokens, k, err)
 	}
 	return token, true, nil
 }
@@ -126,7 +127,7 @@ func getToken(tx *bbolt.Tx, grant string, d oauth.Digest) (token oauth.Token, ok
 // holds such a token, or the token of such a grant, can only sign in again: to
 // try later would not help it.
 func (l *Ledger) missing(err error) error {
-	if !statefile.IsDamagedRecord(err) {
+	if !records.IsDamaged(err) {
 		return err
 	}
 	l.cfg.Damaged(err)
@@ -136,7 +137,7 @@ func (l *Ledger) missing(err error) error {
 // UpdateGrant implements oauth.Store.
 func (l *Ledger) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
 	return l.cfg.Update(func(t *statefile.Tx) error {
-		r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
+		r, ok, err := records.Get[grantRecord](t.Tx, bucketGrants, id)
 		if err != nil {
 			return l.missing(err)
 		}
@@ -154,7 +155,7 @@ func (l *Ledger) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
 			return l.endGrant(t, gt.grant)
 		case gt.changed:
 			now := grantRecord(gt.grant)
-			if err := statefile.Put(t.Tx, bucketGrants, id, now); err != nil {
+			if err := records.Put(t.Tx, bucketGrants, id, now); err != nil {
 				return err
 			}
 			return recount(t.Tx, r, now)
@@ -185,7 +186,7 @@ func (g *grantTx) SetGrant(n oauth.Grant) {
 func (g *grantTx) Token(d oauth.Digest) (token oauth.Token, ok bool) {
 	g.do(func() (err error) {
 		token, ok, err = getToken(g.t.Tx, g.grant.ID, d)
-		if statefile.IsDamagedRecord(err) {
+		if records.IsDamaged(err) {
 			g.damaged(err)
 			return nil // it is as if it had expired
 		}
@@ -220,7 +221,7 @@ func (l *Ledger) DeleteGrant(id string) error {
 		if !HasGrant(t.Tx, id) && !hasTokens(t.Tx, id) {
 			return oauth.ErrNotFound
 		}
-		r, _, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
+		r, _, err := records.Get[grantRecord](t.Tx, bucketGrants, id)
 		if err != nil {
 			r = grantRecord{ID: id}
 		}
@@ -251,10 +252,10 @@ func HasGrant(tx *bbolt.Tx, id string) bool {
 func DropGrantsOf(tx *bbolt.Tx, slug string) error {
 	var grants []string
 	err := tx.Bucket(bucketGrants).ForEach(func(id, _ []byte) error {
-		r, _, err := statefile.Get[grantRecord](tx, bucketGrants, string(id))
+		r, _, err := records.Get[grantRecord](tx, bucketGrants, string(id))
 		if err != nil {
 			// It is of no use. What it seems to be decides only whether it goes now.
-			r = statefile.Guess[grantRecord](tx, bucketGrants, string(id))
+			r = records.Guess[grantRecord](tx, bucketGrants, string(id))
 		}
 		if r.Slug == slug {
 			grants = append(grants, string(id))
@@ -280,8 +281,8 @@ func dropGrant(tx *bbolt.Tx, id string) error {
 			return err
 		}
 	}
-	r, ok, damaged := statefile.Get[grantRecord](tx, bucketGrants, id)
-	seemed := statefile.Guess[grantRecord](tx, bucketGrants, id).ID
+	r, ok, damaged := records.Get[grantRecord](tx, bucketGrants, id)
+	seemed := records.Guess[grantRecord](tx, bucketGrants, id).ID
 	if err := grants.Delete([]byte(id)); err != nil {
 		return err
 	}
@@ -341,14 +342,14 @@ func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live
 	prefix := tokensOf(grant)
 	c := tx.Bucket(bucketTokens).Cursor()
 	for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
-		value, err := statefile.Check(bucketTokens, k, b)
+		value, err := records.Check(bucketTokens, k, b)
 		if err != nil {
 			live++ // the owner is told, and may disconnect the app
 			continue
 		}
 		kind, at, err := tokenExpires(value)
 		if err != nil {
-			return nil, 0, statefile.DamagedRecord(bucketTokens, k, err)
+			return nil, 0, records.Damaged(bucketTokens, k, err)
 		}
 		if keptUntil(kind, at).Before(now) {
 			expired = append(expired, bytes.Clone(k))
@@ -362,7 +363,7 @@ func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live
 // sweepGrant deletes the expired tokens of a grant, and the grant if no token is
 // left. It reads them again, since the grant may have changed since due.
 func (l *Ledger) sweepGrant(t *statefile.Tx, id string, now time.Time) error {
-	r, ok, err := statefile.Get[grantRecord](t.Tx, bucketGrants, id)
+	r, ok, err := records.Get[grantRecord](t.Tx, bucketGrants, id)
 	if err != nil {
 		l.cfg.Damaged(err) // it stays until its owner deletes it
 		return nil

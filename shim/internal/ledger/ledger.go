@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -72,7 +73,7 @@ var (
 // Buckets are those of the ledger in every state file.
 //
 // What is due has no checksums: a bit that is lost there delays a sweep.
-var Buckets = []statefile.Bucket{
+var Buckets = []records.Bucket{
 	{Name: bucketGrants, Checked: true}, {Name: bucketTokens, Checked: true},
 	{Name: bucketDue, Since: 2}, {Name: bucketGranted, Since: 3, Checked: true},
 	{Name: bucketCalls, Checked: true, Optional: true},
@@ -90,7 +91,7 @@ func Migrate(tx *bbolt.Tx, from int) error {
 		{bucketGrants, json.Valid}, {bucketTokens, isToken},
 		{bucketCalls, any}, {bucketTimeline, any}, {bucketTimelineDone, any},
 	} {
-		if err := statefile.AddChecksums(tx, b.name, b.sound); err != nil {
+		if err := records.AddChecksums(tx, b.name, b.sound); err != nil {
 			return err
 		}
 	}
@@ -105,7 +106,7 @@ func Migrate(tx *bbolt.Tx, from int) error {
 
 // DamagedGrant says which grant a damaged record belongs to, and what that seems
 // to be called. ok is false for records that say nothing about a grant.
-func DamagedGrant(tx *bbolt.Tx, e *statefile.RecordError) (id, name, slug string, ok bool) {
+func DamagedGrant(tx *bbolt.Tx, e *records.Error) (id, name, slug string, ok bool) {
 	switch e.Bucket {
 	case string(bucketGrants):
 		id = e.Key
@@ -114,13 +115,13 @@ func DamagedGrant(tx *bbolt.Tx, e *statefile.RecordError) (id, name, slug string
 	default:
 		return "", "", "", false
 	}
-	r := statefile.Guess[grantRecord](tx, bucketGrants, id)
+	r := records.Guess[grantRecord](tx, bucketGrants, id)
 	return id, r.ClientName, r.Slug, true
 }
 
 // Expendable reports whether a damaged record is one that Heal removes: nothing
 // depends on it, or it can be rebuilt.
-func Expendable(e *statefile.RecordError) bool {
+func Expendable(e *records.Error) bool {
 	switch e.Bucket {
 	case string(bucketGranted), string(bucketCalls), string(bucketTimeline), string(bucketTimelineDone):
 		return true
@@ -129,7 +130,7 @@ func Expendable(e *statefile.RecordError) bool {
 }
 
 // Heal removes an expendable record, or rebuilds it.
-func Heal(tx *bbolt.Tx, e *statefile.RecordError) error {
+func Heal(tx *bbolt.Tx, e *records.Error) error {
 	if e.Bucket == string(bucketGranted) {
 		return countAllGranted(tx)
 	}

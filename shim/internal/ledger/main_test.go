@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -24,7 +25,7 @@ type testLedger struct {
 func openLedger(t testing.TB, dir string) *testLedger {
 	t.Helper()
 	file, err := statefile.Open(filepath.Join(dir, stateFile), statefile.Config{
-		Layout: statefile.Layout{Version: 4, Buckets: Buckets, Migrate: Migrate},
+		Layout: records.Layout{Version: 4, Buckets: Buckets, Migrate: Migrate},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // A Mark is what lists of grants are made of. Its bytes are good only until the
@@ -30,7 +30,7 @@ func (l *Ledger) EachMark(fn func(Mark)) error {
 	}
 	l.backlog.mu.Unlock()
 	return l.cfg.View(func(tx *bbolt.Tx) error {
-		return statefile.EachBytes(tx, bucketGrants, func(id, value []byte) error {
+		return records.EachBytes(tx, bucketGrants, func(id, value []byte) error {
 			m, ok := readMark(value)
 			if !ok {
 				return nil

@@ -7,7 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // Timelines are in two buckets: a start reads only those that are not complete,
@@ -50,7 +50,7 @@ func (l *Ledger) timelines(buckets ...[]byte) (map[string][]byte, error) {
 			if tx.Bucket(name) == nil {
 				continue
 			}
-			err := statefile.EachBytes(tx, name, func(id, record []byte) error {
+			err := records.EachBytes(tx, name, func(id, record []byte) error {
 				all[string(id)] = bytes.Clone(record)
 				return nil
 			})
@@ -81,7 +81,7 @@ func (l *Ledger) Timeline(grant string) (record []byte, err error) {
 		}
 		for _, name := range [][]byte{bucketTimeline, bucketTimelineDone} {
 			if b := tx.Bucket(name); b != nil && record == nil {
-				known, err := statefile.GetBytes(tx, name, []byte(grant))
+				known, err := records.GetBytes(tx, name, []byte(grant))
 				if err != nil {
 					l.cfg.Damaged(err) // as if it had none
 				}
@@ -120,7 +120,7 @@ func saveTimelines(tx *bbolt.Tx, timelines map[string]timeline) error {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
-		if err := statefile.PutBytes(tx, name, []byte(id), timelines[id].record); err != nil {
+		if err := records.PutBytes(tx, name, []byte(id), timelines[id].record); err != nil {
 			return err
 		}
 	}

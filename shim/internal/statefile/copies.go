@@ -17,6 +17,8 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
+	"github.com/key2oauth/key2oauth/shim/internal/dbpages"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // Copies of a file lie beside it. Their names begin with that of the file, and
@@ -184,7 +186,7 @@ func copyRecord(to *bbolt.Bucket, name, key, record []byte) error {
 		return to.Put(key, record)
 	}
 	aside := append(bytes.Clone(key), '~')
-	if _, err := Check(name, key, record); err != nil {
+	if _, err := records.Check(name, key, record); err != nil {
 		return to.Put(aside, record)
 	}
 	if err := to.Put(aside, bytes.Clone(known)); err != nil {
@@ -227,7 +229,7 @@ func (f *File) CopyTo(name string) error {
 }
 
 // Copy is CopyTo for a file that is not open.
-func Copy(path, name string, layout Layout) error {
+func Copy(path, name string, layout records.Layout) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return notAFile(path, info) // opening it may wait forever
 	}
@@ -237,7 +239,7 @@ func Copy(path, name string, layout Layout) error {
 	}
 	c := &Config{Layout: layout, CloseWithin: closeWithin}
 	defer c.closeDB(db)
-	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil && !errors.Is(err, errDisorder) {
+	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil && !errors.Is(err, dbpages.ErrDisorder) {
 		return explain(path, err)
 	}
 	return writeCopy(db, name)
@@ -263,7 +265,7 @@ func Restore(path, from string, cfg Config, edit func(tx *bbolt.Tx) error) (kept
 	db, err := openDB(next, access{})
 	if err == nil {
 		err = guard(nil, func() error {
-			return errors.Join(cfg.Layout.migrate(db), db.Update(edit), db.Sync())
+			return errors.Join(cfg.Layout.Upgrade(db), db.Update(edit), db.Sync())
 		})
 		err = errors.Join(err, cfg.closeDB(db))
 	}

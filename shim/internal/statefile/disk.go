@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // A DiskState says whether changes can be saved.
@@ -141,7 +142,7 @@ func (f *File) tryDisk() error {
 	if err := f.usable(); err != nil {
 		return err
 	}
-	return f.judge(guard(nil, func() error { return f.commit(f.db, touch) }))
+	return f.judge(guard(nil, func() error { return f.commit(f.db, records.Touch) }))
 }
 
 // askForRoom writes a file that needs more room than any one change, and removes

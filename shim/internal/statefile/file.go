@@ -18,6 +18,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // ErrClosed says that the file was closed.
@@ -39,7 +40,7 @@ func (e *SaveError) Unwrap() error { return e.Err }
 
 // Config is what a file needs to know. Only Layout is required.
 type Config struct {
-	Layout Layout
+	Layout records.Layout
 	// Temporary says that nothing in the file is to outlive this run. What an
 	// earlier run left is removed, nothing is synced, and Close removes the
 	// file. Keep ends this.
@@ -239,16 +240,10 @@ func (f *File) afterFailure(id int) (unsure *bool) {
 	if err != nil || !made {
 		return nil
 	}
-	err = guard(nil, func() error { return f.commit(f.db, touch) })
+	err = guard(nil, func() error { return f.commit(f.db, records.Touch) })
 	f.log.Warn("the disk failed at the end of a change", "made_sure", err == nil)
 	is := err != nil
 	return &is
-}
-
-// touch is a change that changes nothing.
-func touch(tx *bbolt.Tx) error {
-	meta, key := tx.Bucket(bucketMeta), []byte("room")
-	return errors.Join(meta.Put(key, nil), meta.Delete(key))
 }
 
 // runAfter runs what was given to Then.
@@ -325,7 +320,7 @@ func (f *File) usable() error {
 // judge remembers that the file turned out to be damaged. bbolt may then hold a
 // lock forever, so it is not called again. The caller holds using.
 func (f *File) judge(err error) error {
-	if e, ok := errors.AsType[*RecordError](err); ok {
+	if e, ok := errors.AsType[*records.Error](err); ok {
 		f.noteDamaged(e)
 		return err
 	}

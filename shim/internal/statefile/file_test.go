@@ -12,15 +12,16 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 var bucketA, bucketB = []byte("a"), []byte("b")
 
 // testLayout is a layout with one bucket, or with two from version 2 on.
-func testLayout(version int) Layout {
-	l := Layout{Version: version, Buckets: []Bucket{{Name: bucketA}}}
+func testLayout(version int) records.Layout {
+	l := records.Layout{Version: version, Buckets: []records.Bucket{{Name: bucketA}}}
 	if version > 1 {
-		l.Buckets = append(l.Buckets, Bucket{Name: bucketB, Since: 2})
+		l.Buckets = append(l.Buckets, records.Bucket{Name: bucketB, Since: 2})
 		l.Migrate = func(tx *bbolt.Tx, from int) error {
 			b, err := tx.CreateBucket(bucketB)
 			if err != nil {

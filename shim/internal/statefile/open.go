@@ -14,14 +14,12 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
+	"github.com/key2oauth/key2oauth/shim/internal/dbpages"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
-var (
-	// ErrDamaged says that something in the file cannot be read.
-	ErrDamaged = errors.New("damaged")
-
-	errNewer = errors.New("newer layout")
-)
+// ErrDamaged says that something in the file cannot be read.
+var ErrDamaged = dbpages.ErrDamaged
 
 // explain puts err, which came from the file at path, into words.
 func explain(path string, err error) error {
@@ -33,7 +31,7 @@ func explain(path string, err error) error {
 	}
 	words := ""
 	switch {
-	case errors.Is(err, errNewer):
+	case errors.Is(err, records.ErrNewer):
 		words = fmt.Sprintf("%s was written by a newer version of Key2OAuth; install that version, or name another folder with --data-dir", path)
 	case errors.Is(err, berrors.ErrTimeout):
 		words = fmt.Sprintf("%s is in use by another Key2OAuth; quit that one, or name another folder with --data-dir", path)
@@ -103,7 +101,7 @@ func openFile(path string, c *Config, temporary bool) (*bbolt.DB, error) {
 	// The first look is read-only: a file that turns out to be damaged or newer
 	// than we are must keep every byte.
 	err = look(path, c)
-	if errors.Is(err, errDisorder) {
+	if errors.Is(err, dbpages.ErrDisorder) {
 		if err = rebuild(path, c); err == nil {
 			err = look(path, c)
 		}
@@ -115,7 +113,7 @@ func openFile(path string, c *Config, temporary bool) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, explain(path, err)
 	}
-	if err := guard(nil, func() error { return c.Layout.migrate(db) }); err != nil {
+	if err := guard(nil, func() error { return c.Layout.Upgrade(db) }); err != nil {
 		c.closeDB(db)
 		return nil, explain(path, err)
 	}
@@ -136,7 +134,7 @@ func look(path string, c *Config) error {
 		}
 		var from int
 		err := db.View(func(tx *bbolt.Tx) (err error) {
-			from, err = versionOf(tx.Bucket(bucketMeta))
+			from, err = records.VersionOf(tx)
 			return err
 		})
 		if err != nil || from == c.Layout.Version {
@@ -148,7 +146,7 @@ func look(path string, c *Config) error {
 
 // Peek reads a file that is not open, and changes nothing in it. Its errors
 // are explained, except for those of fn.
-func Peek(path string, layout Layout, fn func(tx *bbolt.Tx) error) error {
+func Peek(path string, layout records.Layout, fn func(tx *bbolt.Tx) error) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return notAFile(path, info) // opening it may wait forever
 	}
@@ -158,7 +156,7 @@ func Peek(path string, layout Layout, fn func(tx *bbolt.Tx) error) error {
 	}
 	c := &Config{Layout: layout, CloseWithin: closeWithin}
 	defer c.closeDB(db)
-	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil && !errors.Is(err, errDisorder) {
+	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil && !errors.Is(err, dbpages.ErrDisorder) {
 		return explain(path, err)
 	}
 	return guard(nil, func() error { return db.View(fn) })
@@ -203,7 +201,7 @@ func createFile(path string, c *Config, temporary bool) error {
 	}
 	db, err := openDB(next, access{create: true, noSync: temporary})
 	if err == nil {
-		err = db.Update(c.Layout.create)
+		err = db.Update(c.Layout.Create)
 		err = errors.Join(err, c.closeDB(db))
 	}
 	if err != nil {
@@ -258,7 +256,7 @@ func openDB(path string, a access) (db *bbolt.DB, err error) {
 
 // inspect reports an error unless the file is sound and has our layout.
 // In one whose keys are out of order, that cannot be told.
-func inspect(db *bbolt.DB, path string, l *Layout) error {
+func inspect(db *bbolt.DB, path string, l *records.Layout) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -268,10 +266,10 @@ func inspect(db *bbolt.DB, path string, l *Layout) error {
 	if err != nil {
 		return err
 	}
-	if err := checkPages(f, info.Size(), db.Info().PageSize); err != nil {
+	if err := dbpages.Check(f, info.Size(), db.Info().PageSize); err != nil {
 		return err
 	}
-	return db.View(l.check)
+	return db.View(l.Check)
 }
 
 // closeDB closes db, but waits only so long: after a panic inside bbolt, one of

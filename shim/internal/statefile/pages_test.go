@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/dbpages"
 )
 
 // FuzzCheckPages: an accepted file can be read to its end.
@@ -21,7 +23,7 @@ func FuzzCheckPages(f *testing.F) {
 		b := bytes.Clone(sound)
 		b[int(at)%len(b)] = value
 		b[int(at2)%len(b)] = value2
-		if checkPages(bytes.NewReader(b), int64(len(b)), pageSize) != nil {
+		if dbpages.Check(bytes.NewReader(b), int64(len(b)), pageSize) != nil {
 			return
 		}
 		if err := os.WriteFile(path, b, 0o600); err != nil {

@@ -12,6 +12,8 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/internal/dbpages"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // TestLostFile: whatever happens to the name of an open file, nothing that was
@@ -93,7 +95,7 @@ func TestReorder(t *testing.T) {
 	f := open(t, path, Config{Layout: layout})
 	err := f.Update(func(t *Tx) error {
 		for i := range 3000 {
-			if err := PutBytes(t.Tx, bucketA, fmt.Appendf(nil, "key%06d", i), bytes.Repeat([]byte("x"), 400)); err != nil {
+			if err := records.PutBytes(t.Tx, bucketA, fmt.Appendf(nil, "key%06d", i), bytes.Repeat([]byte("x"), 400)); err != nil {
 				return err
 			}
 		}
@@ -104,7 +106,7 @@ func TestReorder(t *testing.T) {
 	}
 	f.Close()
 	b, _ := os.ReadFile(path)
-	if len(b) <= smallFile {
+	if len(b) <= dbpages.SmallFile {
 		t.Fatalf("a file of %d bytes is small", len(b))
 	}
 	at := bytes.LastIndex(b, []byte("key001503x"))

@@ -9,12 +9,14 @@ import (
 	"sync"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // damage holds the records that were found to be damaged.
 type damage struct {
 	mu      sync.Mutex
-	records map[[2]string]*RecordError // by bucket and key
+	records map[[2]string]*records.Error // by bucket and key
 }
 
 // maxDamaged bounds how many damaged records are remembered. A disk that has
@@ -53,7 +55,7 @@ func (f *File) scrub() (disorder bool, err error) {
 		// The bound is for keys that are out of order.
 		for looks := 0; !done && looks < maxLooks; looks++ {
 			err := f.View(func(tx *bbolt.Tx) error {
-				var bad []*RecordError
+				var bad []*records.Error
 				var mixed bool
 				after, done, mixed, bad = scrub(tx, b.Name, after)
 				disorder = disorder || mixed
@@ -71,7 +73,7 @@ func (f *File) scrub() (disorder bool, err error) {
 }
 
 // scrub checks some records of a bucket, from the one after a key on.
-func scrub(tx *bbolt.Tx, bucket, after []byte) (last []byte, done, disorder bool, bad []*RecordError) {
+func scrub(tx *bbolt.Tx, bucket, after []byte) (last []byte, done, disorder bool, bad []*records.Error) {
 	b := tx.Bucket(bucket)
 	if b == nil {
 		return nil, true, false, nil
@@ -85,8 +87,8 @@ func scrub(tx *bbolt.Tx, bucket, after []byte) (last []byte, done, disorder bool
 	}
 	n := 0
 	for ; k != nil && n < scrubAtOnce; k, record = c.Next() {
-		if _, err := Check(bucket, k, record); err != nil {
-			bad = append(bad, &RecordError{string(bucket), string(k), errChecksum})
+		if _, err := records.Check(bucket, k, record); err != nil {
+			bad = append(bad, &records.Error{Bucket: string(bucket), Key: string(k), Err: records.ErrChecksum})
 		}
 		if found := b.Get(k); len(found) != len(record) || len(found) > 0 && &found[0] != &record[0] {
 			disorder = true
@@ -100,19 +102,19 @@ func scrub(tx *bbolt.Tx, bucket, after []byte) (last []byte, done, disorder bool
 // NoteDamaged remembers the record that err, from a read of this package, is
 // about.
 func (f *File) NoteDamaged(err error) {
-	if e, ok := errors.AsType[*RecordError](err); ok {
+	if e, ok := errors.AsType[*records.Error](err); ok {
 		f.noteDamaged(e)
 	}
 }
 
 // noteDamaged remembers a damaged record.
-func (f *File) noteDamaged(e *RecordError) {
+func (f *File) noteDamaged(e *records.Error) {
 	d := &f.found
 	d.mu.Lock()
 	key := [2]string{e.Bucket, e.Key}
 	_, known := d.records[key]
 	if d.records == nil {
-		d.records = make(map[[2]string]*RecordError)
+		d.records = make(map[[2]string]*records.Error)
 	}
 	if !known && len(d.records) < maxDamaged {
 		d.records[key] = e
@@ -126,7 +128,7 @@ func (f *File) noteDamaged(e *RecordError) {
 
 // Damaged lists the damaged records that were found and are still there, by
 // bucket and key.
-func (f *File) Damaged() []*RecordError {
+func (f *File) Damaged() []*records.Error {
 	d := &f.found
 	d.mu.Lock()
 	all := slices.Collect(maps.Values(d.records))
@@ -134,9 +136,9 @@ func (f *File) Damaged() []*RecordError {
 	if len(all) == 0 {
 		return nil
 	}
-	var gone []*RecordError
+	var gone []*records.Error
 	f.View(func(tx *bbolt.Tx) error {
-		all = slices.DeleteFunc(all, func(e *RecordError) bool {
+		all = slices.DeleteFunc(all, func(e *records.Error) bool {
 			if stillDamaged(tx, e) {
 				return false
 			}
@@ -150,7 +152,7 @@ func (f *File) Damaged() []*RecordError {
 		delete(d.records, [2]string{e.Bucket, e.Key})
 	}
 	d.mu.Unlock()
-	slices.SortFunc(all, func(a, b *RecordError) int {
+	slices.SortFunc(all, func(a, b *records.Error) int {
 		return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Key, b.Key))
 	})
 	return all
@@ -163,7 +165,7 @@ func (f *File) anyDamage() bool {
 }
 
 // stillDamaged reports whether a record is there, and damaged.
-func stillDamaged(tx *bbolt.Tx, e *RecordError) bool {
+func stillDamaged(tx *bbolt.Tx, e *records.Error) bool {
 	b := tx.Bucket([]byte(e.Bucket))
 	if b == nil {
 		return false
@@ -172,6 +174,6 @@ func stillDamaged(tx *bbolt.Tx, e *RecordError) bool {
 	if record == nil {
 		return false
 	}
-	_, err := Check([]byte(e.Bucket), []byte(e.Key), record)
-	return err != nil || e.Err != errChecksum
+	_, err := records.Check([]byte(e.Bucket), []byte(e.Key), record)
+	return err != nil || e.Err != records.ErrChecksum
 }

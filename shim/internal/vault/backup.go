@@ -10,6 +10,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -54,7 +55,7 @@ func Restore(dir, from string, keepApps bool) (kept string, err error) {
 // endAll ends all grants, with what belongs to them alone.
 func endAll(tx *bbolt.Tx) error {
 	var own []string
-	err := statefile.Each(tx, bucketCreds, func(r credentialRecord) error {
+	err := records.Each(tx, bucketCreds, func(r credentialRecord) error {
 		if r.Grant != "" {
 			own = append(own, r.ID)
 		}

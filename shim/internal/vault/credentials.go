@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // Credentials lists the credentials of an endpoint, oldest first, including
@@ -148,7 +148,7 @@ func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state en
 // working.
 func (v *Vault) ReplaceKey(id string, key endpoint.Secret, state endpoint.CredentialState) error {
 	return v.sealKey(key, func(t *transaction) (*endpoint.Credential, error) {
-		r, ok, err := statefile.Get[credentialRecord](t.Tx, bucketCreds, id)
+		r, ok, err := records.Get[credentialRecord](t.Tx, bucketCreds, id)
 		if err == nil && !ok {
 			err = ErrNotFound
 		}
@@ -239,7 +239,7 @@ func (v *Vault) LabelCredential(id, label string) error {
 
 func (v *Vault) changeCredential(id string, f func(c *endpoint.Credential)) error {
 	return v.update(func(t *transaction) error {
-		r, ok, err := statefile.Get[credentialRecord](t.Tx, bucketCreds, id)
+		r, ok, err := records.Get[credentialRecord](t.Tx, bucketCreds, id)
 		if err != nil {
 			return err
 		}

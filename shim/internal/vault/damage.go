@@ -8,7 +8,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // A DamageKind says what a damaged record was.
@@ -36,13 +36,13 @@ type Damage struct {
 // Damages lists what was found to be damaged, each once.
 func (v *Vault) Damages() []Damage {
 	all := v.incomplete()
-	records := v.file.Damaged()
-	if len(records) == 0 {
+	found := v.file.Damaged()
+	if len(found) == 0 {
 		return all
 	}
 	seen := make(map[Damage]bool)
 	v.view(func(tx *bbolt.Tx) error {
-		for _, e := range records {
+		for _, e := range found {
 			d := v.damageOf(tx, e)
 			if d.Kind == DamagedHistory {
 				continue
@@ -70,13 +70,13 @@ func (v *Vault) incomplete() (all []Damage) {
 }
 
 // damageOf says what a damaged record means.
-func (v *Vault) damageOf(tx *bbolt.Tx, e *statefile.RecordError) Damage {
+func (v *Vault) damageOf(tx *bbolt.Tx, e *records.Error) Damage {
 	switch e.Bucket {
 	case string(bucketEndpoints):
-		r := statefile.Guess[endpointRecord](tx, bucketEndpoints, e.Key)
+		r := records.Guess[endpointRecord](tx, bucketEndpoints, e.Key)
 		return Damage{DamagedServer, e.Key, r.Name, e.Key}
 	case string(bucketCreds):
-		r := statefile.Guess[credentialRecord](tx, bucketCreds, e.Key)
+		r := records.Guess[credentialRecord](tx, bucketCreds, e.Key)
 		return Damage{DamagedKey, e.Key, r.Label, r.Slug}
 	case string(bucketSealed):
 		if kind, id, _ := strings.Cut(e.Key, "/"); kind == kindSecret {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -69,9 +70,9 @@ func peek(dir string) (remembered []byte, sealedUnder func(m *keychain.MasterKey
 	path := filepath.Join(dir, stateFile)
 	if _, err := os.Lstat(path); err == nil {
 		statefile.Peek(path, layout, func(tx *bbolt.Tx) error {
-			place, _ := statefile.GetBytes(tx, bucketSettings, []byte(settingPlace))
+			place, _ := records.GetBytes(tx, bucketSettings, []byte(settingPlace))
 			remembered = bytes.Clone(place)
-			return statefile.EachBytes(tx, bucketSealed, func(_, b []byte) error {
+			return records.EachBytes(tx, bucketSealed, func(_, b []byte) error {
 				sealed = append(sealed, bytes.Clone(b))
 				return nil
 			})

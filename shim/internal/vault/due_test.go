@@ -18,6 +18,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -56,8 +57,8 @@ func openOlder(t *testing.T, dir string) *Vault {
 	return open(t, Config{Dir: dir, Mode: keychain.ModeFile, Now: func() time.Time { return olderNow }})
 }
 
-// records returns everything in a state file.
-func records(t *testing.T, dir string) map[string]string {
+// allRecords returns everything in a state file.
+func allRecords(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(dir, stateFile), 0o600, nil)
 	if err != nil {
@@ -84,9 +85,9 @@ func records(t *testing.T, dir string) map[string]string {
 // what it was is kept.
 func TestOlderFile(t *testing.T) {
 	dir := older(t)
-	before, file := records(t, dir), contents(t, dir, stateFile)
+	before, file := allRecords(t, dir), contents(t, dir, stateFile)
 	closeVault(t, openOlder(t, dir))
-	after := records(t, dir)
+	after := allRecords(t, dir)
 	version := `meta/"schema"`
 	if n, err := strconv.Atoi(after[version]); before[version] != "1" || n != schema || err != nil {
 		t.Errorf("the version was %q and is %q, want 1 and %d", before[version], after[version], schema)
@@ -97,7 +98,7 @@ func TestOlderFile(t *testing.T) {
 		for _, b := range layout.Buckets {
 			if b.Checked && string(b.Name) == bucket {
 				name, err := strconv.Unquote(key)
-				sound, err2 := statefile.Check(b.Name, []byte(name), []byte(value))
+				sound, err2 := records.Check(b.Name, []byte(name), []byte(value))
 				if err != nil || err2 != nil {
 					t.Errorf("%s: %v, %v", k, err, err2)
 				}
@@ -110,7 +111,7 @@ func TestOlderFile(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, stateFile+".before-schema-4"), copied); err != nil {
 		t.Fatal(err)
 	}
-	if !maps.Equal(records(t, filepath.Dir(copied)), before1(before)) {
+	if !maps.Equal(allRecords(t, filepath.Dir(copied)), before1(before)) {
 		t.Errorf("the copy has other records than the %d bytes that it was made of", len(file))
 	}
 	maps.DeleteFunc(after, func(k, _ string) bool { return strings.HasPrefix(k, "due/") || strings.HasPrefix(k, "granted/") })

@@ -12,13 +12,13 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // load reads everything that is kept in memory.
 func (v *Vault) load() error {
 	return v.view(func(tx *bbolt.Tx) error {
-		err := statefile.Each(tx, bucketEndpoints, func(r endpointRecord) error {
+		err := records.Each(tx, bucketEndpoints, func(r endpointRecord) error {
 			v.endpoints[r.Slug] = &endpointState{
 				Endpoint: r.endpoint(),
 				sealed:   getSealed(tx, kindQuery, r.Slug),
@@ -28,7 +28,7 @@ func (v *Vault) load() error {
 		if err != nil {
 			return err
 		}
-		err = statefile.Each(tx, bucketCreds, func(r credentialRecord) error {
+		err = records.Each(tx, bucketCreds, func(r credentialRecord) error {
 			v.creds[r.ID] = &credState{
 				Credential: r.credential(),
 				sealed:     getSealed(tx, kindKey, r.ID),
@@ -45,7 +45,7 @@ func (v *Vault) load() error {
 		return tx.Bucket(bucketSettings).ForEach(func(k, b []byte) error {
 			// A setting that cannot be read has its default, but is there: most say
 			// by that alone what they say, such as that calls are paused.
-			value, _ := statefile.Check(bucketSettings, k, b)
+			value, _ := records.Check(bucketSettings, k, b)
 			v.settings[string(k)] = bytes.Clone(value)
 			return nil
 		})
@@ -140,7 +140,7 @@ func (v *Vault) AddEndpoints(all ...NewEndpoint) error {
 
 // putEndpoint saves an endpoint and seals its query.
 func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) error {
-	if err := statefile.Put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
+	if err := records.Put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
 		return err
 	}
 	var sealed []byte
@@ -162,7 +162,7 @@ func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) e
 // keys at no risk. SetUpstream changes its URL.
 func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) error {
 	return v.update(func(t *transaction) error {
-		r, ok, err := statefile.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		r, ok, err := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
 		if err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 			return errors.New("an update cannot move an endpoint")
 		}
 		r.Name, r.Header, r.Prefix, r.Known = e.Name, e.Header.Name, e.Header.Prefix, e.HeaderKnown
-		if err := statefile.Put(t.Tx, bucketEndpoints, slug, r); err != nil {
+		if err := records.Put(t.Tx, bucketEndpoints, slug, r); err != nil {
 			return err
 		}
 		t.Then(func() {
@@ -200,7 +200,7 @@ func (v *Vault) SetUpstream(slug, baseURL, query string, also func(e *endpoint.E
 		}
 	}
 	return v.update(func(t *transaction) error {
-		r, ok, err := statefile.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		r, ok, err := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
 		if err != nil {
 			return err
 		}
@@ -245,8 +245,8 @@ func (v *Vault) DeleteEndpoint(slug string) error {
 		if b.Get([]byte(slug)) == nil {
 			return ErrNotFound
 		}
-		_, _, damaged := statefile.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
-		seemed := statefile.Guess[endpointRecord](t.Tx, bucketEndpoints, slug).Slug
+		_, _, damaged := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		seemed := records.Guess[endpointRecord](t.Tx, bucketEndpoints, slug).Slug
 		if err := b.Delete([]byte(slug)); err != nil {
 			return err
 		}
@@ -268,9 +268,9 @@ func (v *Vault) dropPartsOf(t *transaction, slug string) error {
 	}
 	var ids []string
 	err := t.Bucket(bucketCreds).ForEach(func(id, _ []byte) error {
-		r, _, err := statefile.Get[credentialRecord](t.Tx, bucketCreds, string(id))
+		r, _, err := records.Get[credentialRecord](t.Tx, bucketCreds, string(id))
 		if err != nil {
-			r = statefile.Guess[credentialRecord](t.Tx, bucketCreds, string(id)) // it is of no use
+			r = records.Guess[credentialRecord](t.Tx, bucketCreds, string(id)) // it is of no use
 		}
 		if r.Slug == slug {
 			ids = append(ids, string(id))

@@ -174,7 +174,7 @@ func TestEveryRecordFlipped(t *testing.T) {
 	master := contents(t, w.dir, keychain.KeyFile)
 	base := t.TempDir()
 	n := 0
-	for name := range records(t, w.dir) {
+	for name := range allRecords(t, w.dir) {
 		bucket, quoted, _ := strings.Cut(name, "/")
 		var key string
 		fmt.Sscanf(quoted, "%q", &key)

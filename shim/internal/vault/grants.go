@@ -9,7 +9,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 var _ oauth.Store = (*Vault)(nil)
@@ -47,7 +47,7 @@ func (v *Vault) dropCredentialOf(t *transaction, g oauth.Grant) error {
 
 // touchEndpoint notes when an endpoint was used last.
 func (v *Vault) touchEndpoint(t *transaction, slug string, at time.Time) error {
-	r, ok, err := statefile.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
+	r, ok, err := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
 	if err != nil {
 		v.file.NoteDamaged(err)
 		return nil // it is only about when it was used
@@ -61,7 +61,7 @@ func (v *Vault) touchEndpoint(t *transaction, slug string, at time.Time) error {
 			e.LastUsed = at
 		}
 	})
-	return statefile.Put(t.Tx, bucketEndpoints, slug, r)
+	return records.Put(t.Tx, bucketEndpoints, slug, r)
 }
 
 // orphanAge is how long a credential may wait for the grant that it was pasted

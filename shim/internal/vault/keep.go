@@ -5,7 +5,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // Keep ends a run that keeps nothing. The master key goes into the keychain
@@ -18,7 +18,7 @@ func (v *Vault) Keep() error {
 				return err
 			}
 			for k, value := range resealed {
-				if err := statefile.PutBytes(t.Tx, bucketSealed, []byte(k), value); err != nil {
+				if err := records.PutBytes(t.Tx, bucketSealed, []byte(k), value); err != nil {
 					return err
 				}
 			}

@@ -6,7 +6,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // The buckets of the state file, besides those of the ledger.
@@ -22,9 +22,9 @@ var (
 const schema = 4
 
 // layout is what every state file has in it.
-var layout = statefile.Layout{
+var layout = records.Layout{
 	Version: schema,
-	Buckets: append([]statefile.Bucket{
+	Buckets: append([]records.Bucket{
 		{Name: bucketSettings, Checked: true}, {Name: bucketEndpoints, Checked: true}, {Name: bucketCreds, Checked: true},
 		{Name: bucketSealed, Checked: true}, // its records are authenticated too, but that takes the master key
 		{Name: bucketSessions, Checked: true},
@@ -40,7 +40,7 @@ func migrate(tx *bbolt.Tx, from int) error {
 		if &b[0] == &bucketEndpoints[0] || &b[0] == &bucketCreds[0] {
 			sound = json.Valid
 		}
-		if err := statefile.AddChecksums(tx, b, sound); err != nil {
+		if err := records.AddChecksums(tx, b, sound); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // The kinds of sealed records.
@@ -25,13 +25,13 @@ const (
 func sealedKey(kind, id string) []byte { return []byte(kind + "/" + id) }
 
 func putSealed(tx *bbolt.Tx, kind, id string, sealed []byte) error {
-	return statefile.PutBytes(tx, bucketSealed, sealedKey(kind, id), sealed)
+	return records.PutBytes(tx, bucketSealed, sealedKey(kind, id), sealed)
 }
 
 // getSealed returns a sealed record, or nil if there is none that can be read:
 // then what it held has to be pasted again.
 func getSealed(tx *bbolt.Tx, kind, id string) []byte {
-	sealed, _ := statefile.GetBytes(tx, bucketSealed, sealedKey(kind, id))
+	sealed, _ := records.GetBytes(tx, bucketSealed, sealedKey(kind, id))
 	return bytes.Clone(sealed)
 }
 

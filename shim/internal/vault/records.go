@@ -6,7 +6,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // The records of the state file. They are types of their own: a change to a type
@@ -56,7 +56,7 @@ func (r credentialRecord) credential() endpoint.Credential {
 }
 
 func putCredential(tx *bbolt.Tx, c endpoint.Credential) error {
-	return statefile.Put(tx, bucketCreds, c.ID, credentialRecord{
+	return records.Put(tx, bucketCreds, c.ID, credentialRecord{
 		ID: c.ID, Slug: c.Slug, Label: c.Label, State: c.State, Grant: c.Grant, Created: c.Created,
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // secretState is a secret of the program itself.
@@ -68,7 +68,7 @@ func (v *Vault) loadSecrets(tx *bbolt.Tx) {
 	prefix := sealedKey(kindSecret, "")
 	c := tx.Bucket(bucketSealed).Cursor()
 	for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
-		b, _ = statefile.Check(bucketSealed, k, b) // a damaged one is there, and does not open
+		b, _ = records.Check(bucketSealed, k, b) // a damaged one is there, and does not open
 		v.secrets[strings.TrimPrefix(string(k), string(prefix))] = &secretState{sealed: bytes.Clone(b)}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // Setting returns a small value that the program keeps, such as the address
@@ -33,7 +33,7 @@ func (v *Vault) putSetting(t *transaction, name string, value []byte) error {
 		return b.Delete([]byte(name))
 	}
 	t.Then(func() { v.settings[name] = value })
-	return statefile.PutBytes(t.Tx, bucketSettings, []byte(name), value)
+	return records.PutBytes(t.Tx, bucketSettings, []byte(name), value)
 }
 
 // Random returns a setting of n random bytes, which it creates on first use.
@@ -43,7 +43,7 @@ func (v *Vault) Random(name string, n int) ([]byte, error) {
 	}
 	var value []byte
 	err := v.write(func(t *transaction) error {
-		known, _ := statefile.GetBytes(t.Tx, bucketSettings, []byte(name)) // a damaged one is replaced
+		known, _ := records.GetBytes(t.Tx, bucketSettings, []byte(name)) // a damaged one is replaced
 		value = bytes.Clone(known)
 		if len(value) == n {
 			return nil
@@ -99,7 +99,7 @@ func (v *Vault) AddSession(d Digest, expires time.Time) error {
 			}
 			v.sessions[d] = expires
 		})
-		return statefile.PutBytes(t.Tx, bucketSessions, d[:], value)
+		return records.PutBytes(t.Tx, bucketSessions, d[:], value)
 	})
 }
 
@@ -122,7 +122,7 @@ func (v *Vault) EndSession(d Digest) error {
 }
 
 func (v *Vault) loadSessions(tx *bbolt.Tx) error {
-	return statefile.EachBytes(tx, bucketSessions, func(k, b []byte) error {
+	return records.EachBytes(tx, bucketSessions, func(k, b []byte) error {
 		var end time.Time
 		if err := end.UnmarshalBinary(b); err == nil && len(k) == len(Digest{}) {
 			v.sessions[Digest(k)] = end

@@ -12,7 +12,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
-	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
 // edit changes a closed state file, as a person with an editor could.
@@ -33,18 +33,18 @@ func edit(t *testing.T, dir string, fn func(tx *bbolt.Tx) error) {
 func TestNoEditMovesKey(t *testing.T) {
 	const slugA, slugB = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
 	replace := func(tx *bbolt.Tx, bucket []byte, key, old, new string) error {
-		b, err := statefile.GetBytes(tx, bucket, []byte(key))
+		b, err := records.GetBytes(tx, bucket, []byte(key))
 		changed := bytes.ReplaceAll(b, []byte(old), []byte(new))
 		if err != nil || bytes.Equal(b, changed) {
 			return fmt.Errorf("%q has no %q, %v", b, old, err)
 		}
-		return statefile.PutBytes(tx, bucket, []byte(key), changed) // who edits a file makes the checksum too
+		return records.PutBytes(tx, bucket, []byte(key), changed) // who edits a file makes the checksum too
 	}
 	swap := func(tx *bbolt.Tx, x, y []byte) error {
-		bx, err := statefile.GetBytes(tx, bucketSealed, x)
-		by, err2 := statefile.GetBytes(tx, bucketSealed, y)
+		bx, err := records.GetBytes(tx, bucketSealed, x)
+		by, err2 := records.GetBytes(tx, bucketSealed, y)
 		bx, by = bytes.Clone(bx), bytes.Clone(by)
-		return errors.Join(err, err2, statefile.PutBytes(tx, bucketSealed, x, by), statefile.PutBytes(tx, bucketSealed, y, bx))
+		return errors.Join(err, err2, records.PutBytes(tx, bucketSealed, x, by), records.PutBytes(tx, bucketSealed, y, bx))
 	}
 	for _, tt := range []struct {
 		name string

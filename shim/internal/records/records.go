@@ -1,4 +1,6 @@
-package statefile
+// Package records is what a state file holds: records with checksums, in the
+// buckets of a layout that has a version.
+package records
 
 import (
 	"bytes"
@@ -35,33 +37,35 @@ func checksum(bucket, key, value []byte) uint32 {
 	return crc32.Update(sum, castagnoli, value)
 }
 
-// A RecordError says that one record cannot be read. The rest of the file is
+// An Error says that one record cannot be read. The rest of the file is
 // sound.
-type RecordError struct {
+type Error struct {
 	Bucket, Key string
 	Err         error
 }
 
-func (e *RecordError) Error() string {
+func (e *Error) Error() string {
 	return fmt.Sprintf("record %q of %s cannot be read: %v", e.Key, e.Bucket, e.Err)
 }
 
 // Unwrap returns what is wrong with the record.
-func (e *RecordError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 var (
-	errChecksum = errors.New("its checksum is wrong")
-	errFuture   = errors.New("a newer version of Key2OAuth wrote it")
+	// ErrChecksum says that a record is not as it was saved.
+	ErrChecksum = errors.New("its checksum is wrong")
+
+	errFuture = errors.New("a newer version of Key2OAuth wrote it")
 )
 
-// DamagedRecord returns an error that names a record that cannot be read.
-func DamagedRecord(bucket, key []byte, err error) error {
-	return &RecordError{string(bucket), string(key), err}
+// Damaged returns an error that names a record that cannot be read.
+func Damaged(bucket, key []byte, err error) error {
+	return &Error{string(bucket), string(key), err}
 }
 
-// IsDamagedRecord reports whether err is about one record alone.
-func IsDamagedRecord(err error) bool {
-	_, ok := errors.AsType[*RecordError](err)
+// IsDamaged reports whether err is about one record alone.
+func IsDamaged(err error) bool {
+	_, ok := errors.AsType[*Error](err)
 	return ok
 }
 
@@ -71,11 +75,11 @@ func Seal(bucket, key, value []byte) []byte {
 }
 
 // Check returns the value of a record, which is good until the transaction ends.
-// Its error is a *RecordError.
+// Its error is a *Error.
 func Check(bucket, key, record []byte) (value []byte, err error) {
 	n := len(record) - checksumSize
 	if n < 0 || checksum(bucket, key, record[:n]) != binary.LittleEndian.Uint32(record[n:]) {
-		return nil, DamagedRecord(bucket, key, errChecksum)
+		return nil, Damaged(bucket, key, ErrChecksum)
 	}
 	return record[:n:n], nil
 }
@@ -170,14 +174,14 @@ func Get[T any](tx *bbolt.Tx, bucket []byte, key string) (record T, ok bool, err
 // version that knows what it stands for: there, fields are not merely added.
 func parse[T any](bucket, key, value []byte) (record T, err error) {
 	if err := json.Unmarshal(value, &record); err != nil {
-		return *new(T), DamagedRecord(bucket, key, err)
+		return *new(T), Damaged(bucket, key, err)
 	}
 	if bytes.Contains(value, []byte(`"v":`)) { // in a string, the quotes would be escaped
 		var v struct {
 			V int `json:"v"`
 		}
 		if json.Unmarshal(value, &v) != nil || v.V > 0 {
-			return *new(T), DamagedRecord(bucket, key, errFuture)
+			return *new(T), Damaged(bucket, key, errFuture)
 		}
 	}
 	return record, nil

@@ -1,4 +1,5 @@
-package statefile
+// Package dbpages checks the pages of a bbolt file before bbolt follows them.
+package dbpages
 
 import (
 	"bytes"
@@ -50,21 +51,21 @@ type pageCheck struct {
 // is no bound.
 type keyRange struct{ low, high []byte }
 
-// smallFile is the size up to which the order of keys is looked at before a file
+// SmallFile is the size up to which the order of keys is looked at before a file
 // is used.
-const smallFile = 1 << 20
+const SmallFile = 1 << 20
 
 // readAhead is how much is read at once.
 const readAhead = 256 << 10
 
-// checkPages reports an error unless every page of a database file is reached
+// Check reports an error unless every page of a database file is reached
 // at most once, is what it says it is, and holds only what lies within it.
-func checkPages(r io.ReaderAt, size int64, pageSize int) error {
+func Check(r io.ReaderAt, size int64, pageSize int) error {
 	// In a large file the order of the keys would take as long as all the rest.
-	// There, Scrub looks at it, while the file is in use: bbolt does not depend on
-	// it.
+	// There, Scrub of statefile looks at it, while the file is in use: bbolt does
+	// not depend on it.
 	c := &pageCheck{r: r, pageSize: pageSize}
-	if size <= smallFile {
+	if size <= SmallFile {
 		c.bounds = make(map[uint64]keyRange)
 	}
 	root, free, err := c.meta()
@@ -101,13 +102,17 @@ func checkPages(r io.ReaderAt, size int64, pageSize int) error {
 		}
 	}
 	if c.disorder {
-		return errDisorder
+		return ErrDisorder
 	}
 	return nil
 }
 
-// errDisorder says that keys of an otherwise sound file are not in their order.
-var errDisorder = errors.New("keys are out of order")
+var (
+	// ErrDamaged says that something in the file cannot be read.
+	ErrDamaged = errors.New("damaged")
+	// ErrDisorder says that keys of an otherwise sound file are not in their order.
+	ErrDisorder = errors.New("keys are out of order")
+)
 
 func damagedPage(id uint64) error { return fmt.Errorf("%w: page %d", ErrDamaged, id) }
 

@@ -1,11 +1,17 @@
-package statefile
+package records
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/key2oauth/key2oauth/shim/internal/dbpages"
 )
+
+// ErrNewer says that a file was written by a newer version of the program.
+var ErrNewer = errors.New("newer layout")
 
 // A Layout says what the caller keeps in the file.
 type Layout struct {
@@ -43,8 +49,8 @@ var (
 // versionSize is how many digits a version has that is written twice.
 const versionSize = 6
 
-// create makes all buckets in an empty file.
-func (l *Layout) create(tx *bbolt.Tx) error {
+// Create makes all buckets in an empty file.
+func (l *Layout) Create(tx *bbolt.Tx) error {
 	meta, err := tx.CreateBucket(bucketMeta)
 	if err != nil {
 		return err
@@ -68,6 +74,15 @@ func (l *Layout) stamp(meta *bbolt.Bucket) error {
 	return meta.Put(keyChecked, Seal(bucketMeta, keyChecked, version))
 }
 
+// VersionOf reads the version of the layout of a file that Check accepts.
+func VersionOf(tx *bbolt.Tx) (int, error) { return versionOf(tx.Bucket(bucketMeta)) }
+
+// Touch is a change that changes nothing.
+func Touch(tx *bbolt.Tx) error {
+	meta, key := tx.Bucket(bucketMeta), []byte("room")
+	return errors.Join(meta.Put(key, nil), meta.Delete(key))
+}
+
 // versionOf reads the version of a file's layout.
 func versionOf(meta *bbolt.Bucket) (int, error) {
 	text := meta.Get(keyVersion)
@@ -80,37 +95,37 @@ func versionOf(meta *bbolt.Bucket) (int, error) {
 		}
 	}
 	if err != nil || version < 1 {
-		return 0, fmt.Errorf("%w: its version cannot be read", ErrDamaged)
+		return 0, fmt.Errorf("%w: its version cannot be read", dbpages.ErrDamaged)
 	}
 	return version, nil
 }
 
-// check reports an error unless the file has this layout or an older one.
-func (l *Layout) check(tx *bbolt.Tx) error {
+// Check reports an error unless the file has this layout or an older one.
+func (l *Layout) Check(tx *bbolt.Tx) error {
 	meta := tx.Bucket(bucketMeta)
 	if meta == nil {
-		return fmt.Errorf("%w: it holds something else", ErrDamaged)
+		return fmt.Errorf("%w: it holds something else", dbpages.ErrDamaged)
 	}
 	version, err := versionOf(meta)
 	if err != nil {
 		return err
 	}
 	if version > l.Version {
-		return errNewer
+		return ErrNewer
 	}
 	for _, b := range l.Buckets {
 		if tx.Bucket(b.Name) == nil && version >= b.Since && !b.Optional {
-			return fmt.Errorf("%w: it has no %s", ErrDamaged, b.Name)
+			return fmt.Errorf("%w: it has no %s", dbpages.ErrDamaged, b.Name)
 		}
 	}
 	return nil
 }
 
-// migrate brings a file that check accepts up to this layout.
-func (l *Layout) migrate(db *bbolt.DB) error {
+// Upgrade brings a file that Check accepts up to this layout.
+func (l *Layout) Upgrade(db *bbolt.DB) error {
 	var from int
 	err := db.View(func(tx *bbolt.Tx) (err error) {
-		from, err = versionOf(tx.Bucket(bucketMeta))
+		from, err = VersionOf(tx)
 		return err
 	})
 	if err != nil || from == l.Version {
