@@ -22,7 +22,7 @@ const module = "github.com/key2oauth/key2oauth"
 // decision to make.
 var layers = map[string][]string{
 	"cmd/key2oauth": {
-		"cmd/key2oauth/internal/...", "shim", "shim/api", "shim/display", "tray", "tray/notify", "tunnel", "tunnel/external", "tunnel/ngrok",
+		"cmd/key2oauth/internal/...", "shim", "shim/api", "tunnel", "tunnel/external", "tunnel/ngrok",
 		"github.com/spf13/cobra", "github.com/spf13/pflag",
 	},
 	"cmd/key2oauth/internal/autostart": {
@@ -37,6 +37,10 @@ var layers = map[string][]string{
 	},
 	"cmd/key2oauth/internal/manual": {
 		"cmd/key2oauth/internal/cli", "github.com/spf13/cobra", "github.com/spf13/pflag",
+	},
+	"cmd/key2oauth/internal/desktop": {
+		"cmd/key2oauth/internal/autostart", "cmd/key2oauth/internal/browser", "cmd/key2oauth/internal/clipboard",
+		"shim", "shim/api", "shim/display", "tray", "tray/notify",
 	},
 	"cmd/key2oauth/internal/listen": {
 		"shim/display",

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -48,14 +46,4 @@ func TestLoginCommand(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestLoginIsQuiet checks that no window opens at login: greet returns at once
-// and asks nothing.
-func TestLoginIsQuiet(t *testing.T) {
-	t.Setenv("DISPLAY", ":99")
-	d := &desk{atLogin: true} // has no shim, so any question would panic
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	d.greet(ctx)
 }
