@@ -93,7 +93,7 @@ func (c *canary) signIn() {
 	consent := c.open(c.client.AuthorizeURL())
 	action := consent.URL.Path
 	c.note(c.browser.Do(c.browser.FormRequest(shimtest.Form{Action: action + "/open"}, nil))) // as its script does
-	c.ask("GET", "/api/status", nil) // the status names the waiting client
+	c.ask("GET", "/api/status", nil)                                                          // the status names the waiting client
 	c.open("/")
 	wrong := c.submit(consent, action, map[string]string{"credential": "new", "api_key": canaryWrong, "action": "approve"})
 	done := c.submit(wrong, action, map[string]string{"credential": "new", "api_key": canaryKey, "action": "approve"})
