@@ -67,7 +67,11 @@ var layers = map[string][]string{
 	"tray": {
 		"icons", "tray/internal/...", "fyne.io/systray", "github.com/godbus/dbus/v5", "golang.org/x/sys",
 	},
+	"tray/internal/dbusmenu": {
+		"github.com/godbus/dbus/v5",
+	},
 	"tray/internal/newest": {},
+	"tray/internal/pixels": {},
 	"tray/internal/sessionbus": {
 		"github.com/godbus/dbus/v5",
 	},

@@ -10,6 +10,7 @@ import (
 	"github.com/godbus/dbus/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/key2oauth/key2oauth/tray/internal/dbusmenu"
 	"github.com/key2oauth/key2oauth/tray/traytest"
 )
 
@@ -26,9 +27,9 @@ func readMenu(t *testing.T, bus *traytest.Bus, a *app) *menuReader {
 	t.Helper()
 	conn := bus.Connect(t)
 	r := &menuReader{t: t, signals: make(chan *dbus.Signal, 1000)}
-	r.menu = conn.Object(fmt.Sprintf("org.kde.StatusNotifierItem-%d-1", a.cmd.Process.Pid), menuPath)
+	r.menu = conn.Object(fmt.Sprintf("org.kde.StatusNotifierItem-%d-1", a.cmd.Process.Pid), dbusmenu.Path)
 	conn.Signal(r.signals)
-	if err := conn.AddMatchSignal(dbus.WithMatchInterface(menuInterface)); err != nil {
+	if err := conn.AddMatchSignal(dbus.WithMatchInterface(dbusmenu.Interface)); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -36,7 +37,7 @@ func readMenu(t *testing.T, bus *traytest.Bus, a *app) *menuReader {
 
 // updated returns the revision in a signal, if the signal has one.
 func updated(s *dbus.Signal) (revision uint32, ok bool) {
-	if s.Name != menuInterface+".LayoutUpdated" || len(s.Body) != 2 {
+	if s.Name != dbusmenu.Interface+".LayoutUpdated" || len(s.Body) != 2 {
 		return 0, false
 	}
 	revision, ok = s.Body[0].(uint32)
@@ -44,10 +45,10 @@ func updated(s *dbus.Signal) (revision uint32, ok bool) {
 }
 
 // layout requests everything below an item.
-func (r *menuReader) layout(parent, depth int32) (l menuLayout) {
+func (r *menuReader) layout(parent, depth int32) (l dbusmenu.Layout) {
 	r.t.Helper()
 	var revision uint32
-	if err := r.menu.Call(menuInterface+".GetLayout", 0, parent, depth, []string{}).Store(&revision, &l); err != nil {
+	if err := r.menu.Call(dbusmenu.Interface+".GetLayout", 0, parent, depth, []string{}).Store(&revision, &l); err != nil {
 		r.t.Fatal(err)
 	}
 	return l
@@ -61,7 +62,7 @@ func (r *menuReader) changes() (n int) {
 	for {
 		var calm <-chan time.Time
 		if n > 0 {
-			calm = time.After(3 * reveal)
+			calm = time.After(3 * dbusmenu.Reveal)
 		}
 		select {
 		case s := <-r.signals:
@@ -78,15 +79,15 @@ func (r *menuReader) changes() (n int) {
 }
 
 // count counts the lines on each level, and those that have a submenu.
-func (r *menuReader) count(l menuLayout) (levels []int, submenus int) {
+func (r *menuReader) count(l dbusmenu.Layout) (levels []int, submenus int) {
 	r.t.Helper()
-	var walk func(menuLayout, int)
-	walk = func(l menuLayout, depth int) {
+	var walk func(dbusmenu.Layout, int)
+	walk = func(l dbusmenu.Layout, depth int) {
 		if depth == len(levels) {
 			levels = append(levels, 0)
 		}
 		for _, child := range l.Children {
-			var c menuLayout
+			var c dbusmenu.Layout
 			if err := child.Store(&c); err != nil {
 				r.t.Fatal(err)
 			}
@@ -142,7 +143,7 @@ func TestPanelIsReminded(t *testing.T) {
 	for len(r.signals) > 0 {
 		<-r.signals
 	}
-	time.Sleep(6 * overdue) // the next reminder would come after four, and must not
+	time.Sleep(6 * dbusmenu.Overdue) // the next reminder would come after four, and must not
 	for len(r.signals) > 0 {
 		if got, ok := updated(<-r.signals); ok {
 			t.Errorf("the panel has read %d and is told of %d", revision, got)
@@ -192,7 +193,7 @@ func TestMenuByLevels(t *testing.T) {
 			asked := time.Now()
 			for again := range 2 { // also if it asks again at once
 				got, marked := r.count(r.layout(0, -1))
-				if again > 0 && time.Since(asked) > reveal/2 {
+				if again > 0 && time.Since(asked) > dbusmenu.Reveal/2 {
 					break // on a busy machine this is not at once
 				}
 				if diff := cmp.Diff(want[:depth], got); diff != "" || marked != all {
@@ -221,7 +222,7 @@ func TestMenuByLevels(t *testing.T) {
 	// A panel that requests one submenu after another gets each at once.
 	root := r.layout(0, 1)
 	for _, child := range root.Children {
-		var c menuLayout
+		var c dbusmenu.Layout
 		if err := child.Store(&c); err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +231,7 @@ func TestMenuByLevels(t *testing.T) {
 			t.Errorf("%v has %d lines", c.Properties["label"], got)
 		}
 	}
-	if call := r.menu.Call(menuInterface+".GetLayout", 0, int32(1_000_000), int32(-1), []string{}); call.Err == nil {
+	if call := r.menu.Call(dbusmenu.Interface+".GetLayout", 0, int32(1_000_000), int32(-1), []string{}); call.Err == nil {
 		t.Error("an item that there never was has a layout")
 	}
 	a.terminate()

@@ -1,4 +1,6 @@
-package tray
+// Package dbusmenu is the menu of a tray icon in the form that Linux panels read,
+// com.canonical.dbusmenu.
+package dbusmenu
 
 import (
 	"fmt"
@@ -11,23 +13,35 @@ import (
 )
 
 const (
-	// The path at which the systray package announces the menu.
-	menuPath      = dbus.ObjectPath("/StatusNotifierItem/menu")
-	menuInterface = "com.canonical.dbusmenu"
+	// Path is where the systray package announces the menu.
+	Path = dbus.ObjectPath("/StatusNotifierItem/menu")
+	// Interface is what panels read the menu by.
+	Interface = "com.canonical.dbusmenu"
 )
 
-// reveal is how long panels have for one level of the menu before they learn
+// Reveal is how long panels have for one level of the menu before they learn
 // of the next.
-const reveal = 100 * time.Millisecond
+const Reveal = 100 * time.Millisecond
 
-// overdue is how long a panel has to read a menu before it is reminded; the
-// time doubles with each of the reminders.
+// Overdue is how long a panel has to read a menu before it is reminded; the time
+// doubles with each of the reminders.
 const (
-	overdue   = time.Second
+	Overdue   = time.Second
 	reminders = 5
 )
 
-// A dbusMenu is the menu that panels read, in place of the systray package's.
+// An Item is one line of the menu.
+type Item struct {
+	Label     string // with its underscores doubled
+	Click     func() // may be nil
+	Enabled   bool   // else it is grayed
+	Checkable bool   // has a check mark, set or not
+	Checked   bool
+	Separator bool
+	Items     []Item // a submenu
+}
+
+// A Menu is the menu that panels read, in place of the systray package's.
 // That package announces each added item, and panels that draw with
 // libdbusmenu (XFCE, Cinnamon, Ubuntu) then lose lines: they ask for the
 // properties of a submenu's lines at the same time as for those of the
@@ -39,23 +53,21 @@ const (
 // libdbusmenu also misses a change that is announced while it reads the menu
 // before, and then shows the old one forever. So a panel that has read a menu,
 // and does not read the next, is reminded.
-type dbusMenu struct {
-	conn  *dbus.Conn
-	click func(Action)
-	log   *slog.Logger
+type Menu struct {
+	conn *dbus.Conn
+	log  *slog.Logger
 
 	first  sync.Once
 	wanted chan struct{} // closed by first, when a panel reads the menu
 
 	mu       sync.Mutex
-	items    []Item
 	root     *menuNode
 	nodes    map[int32]*menuNode
 	lastID   int32 // ids are never reused: a click on a removed item does nothing
 	revision uint32
 	read     map[dbus.Sender]uint32 // the revision each panel has read
 	known    map[dbus.Sender]int    // how many levels each panel may read
-	curious  map[dbus.Sender]bool   // panels that may read one more level after reveal
+	curious  map[dbus.Sender]bool   // panels that may read one more level after Reveal
 }
 
 // A menuNode is a line of the menu, or the root.
@@ -65,24 +77,23 @@ type menuNode struct {
 	children []*menuNode
 }
 
-// menuLayout and menuProperties are a line in the form that the interface
-// sends.
-type (
-	menuLayout struct {
-		ID         int32
-		Properties map[string]dbus.Variant
-		Children   []dbus.Variant
-	}
-	menuProperties struct {
-		ID         int32
-		Properties map[string]dbus.Variant
-	}
-)
+// A Layout is a line with those below it, in the form that the interface sends.
+type Layout struct {
+	ID         int32
+	Properties map[string]dbus.Variant
+	Children   []dbus.Variant
+}
 
-// newPanelMenu replaces the systray package's menu. It is called while that
-// package starts, which answers panels only once it is done: panels that asked
-// before get nothing, and an older revision.
-func newPanelMenu(items []Item, click func(Action), log *slog.Logger) (panelMenu, error) {
+// menuProperties are a line in the form that the interface sends.
+type menuProperties struct {
+	ID         int32
+	Properties map[string]dbus.Variant
+}
+
+// New replaces the systray package's menu. It is called while that package
+// starts, which answers panels only once it is done: panels that asked before
+// get nothing, and an older revision.
+func New(items []Item, log *slog.Logger) (*Menu, error) {
 	conn, err := dbus.SessionBus() // the systray package's connection
 	if err != nil {
 		return nil, err
@@ -99,40 +110,37 @@ func newPanelMenu(items []Item, click func(Action), log *slog.Logger) (panelMenu
 			break
 		}
 	}
-	m := &dbusMenu{conn: conn, click: click, log: log, wanted: make(chan struct{}), revision: 1000, read: make(map[dbus.Sender]uint32)}
+	m := &Menu{conn: conn, log: log, wanted: make(chan struct{}), revision: 1000, read: make(map[dbus.Sender]uint32)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.build(items)
-	if err := conn.Export(m, menuPath, menuInterface); err != nil {
+	if err := conn.Export(m, Path, Interface); err != nil {
 		return nil, err
 	}
 	m.announce()
 	return m, nil
 }
 
-func (m *dbusMenu) asked() <-chan struct{} { return m.wanted }
+// Asked returns a channel that is closed once a panel has read the menu.
+func (m *Menu) Asked() <-chan struct{} { return m.wanted }
 
-// show displays items as the menu.
-func (m *dbusMenu) show(items []Item) {
+// Replace shows another menu.
+func (m *Menu) Replace(items []Item) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if alike(m.items, items) {
-		m.retitle(items)
-		return
-	}
 	m.build(items)
 	m.announce()
 }
 
 // build replaces the menu.
-func (m *dbusMenu) build(items []Item) {
-	m.nodes, m.items = make(map[int32]*menuNode), items
+func (m *Menu) build(items []Item) {
+	m.nodes = make(map[int32]*menuNode)
 	m.known, m.curious = make(map[dbus.Sender]int), make(map[dbus.Sender]bool)
 	m.root = &menuNode{children: m.nodesOf(items)}
 	m.nodes[0] = m.root
 }
 
-func (m *dbusMenu) nodesOf(items []Item) []*menuNode {
+func (m *Menu) nodesOf(items []Item) []*menuNode {
 	var all []*menuNode
 	for _, i := range items {
 		m.lastID++
@@ -144,15 +152,17 @@ func (m *dbusMenu) nodesOf(items []Item) []*menuNode {
 	return all
 }
 
-// retitle changes the texts of the existing lines.
-func (m *dbusMenu) retitle(items []Item) {
-	m.items = items
+// Retitle changes the labels of the lines. The menu must have the same lines as
+// before otherwise.
+func (m *Menu) Retitle(items []Item) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	changed := []menuProperties{}
 	var pair func([]*menuNode, []Item)
 	pair = func(nodes []*menuNode, items []Item) {
 		for i, n := range nodes {
-			if n.item.Text != items[i].Text {
-				changed = append(changed, menuProperties{n.id, map[string]dbus.Variant{"label": dbus.MakeVariant(label(items[i].Text))}})
+			if n.item.Label != items[i].Label {
+				changed = append(changed, menuProperties{n.id, map[string]dbus.Variant{"label": dbus.MakeVariant(items[i].Label)}})
 			}
 			n.item = items[i]
 			pair(n.children, items[i].Items)
@@ -171,14 +181,14 @@ func (m *dbusMenu) retitle(items []Item) {
 }
 
 // announce makes the panels read the menu.
-func (m *dbusMenu) announce() {
+func (m *Menu) announce() {
 	m.revision++
-	m.tell(m.revision, overdue, reminders)
+	m.tell(m.revision, Overdue, reminders)
 }
 
 // tell announces a revision to the panels, and reminds those that do not read
 // it after wait.
-func (m *dbusMenu) tell(revision uint32, wait time.Duration, again int) {
+func (m *Menu) tell(revision uint32, wait time.Duration, again int) {
 	m.emit("LayoutUpdated", revision, int32(0))
 	time.AfterFunc(wait, func() {
 		m.mu.Lock()
@@ -202,21 +212,21 @@ func (m *dbusMenu) tell(revision uint32, wait time.Duration, again int) {
 	})
 }
 
-func (m *dbusMenu) emit(signal string, args ...any) {
-	if err := m.conn.Emit(menuPath, menuInterface+"."+signal, args...); err != nil {
+func (m *Menu) emit(signal string, args ...any) {
+	if err := m.conn.Emit(Path, Interface+"."+signal, args...); err != nil {
 		m.log.Debug("the panels were not told of the menu", "signal", signal, "err", err)
 	}
 }
 
 // allow returns how many levels from the root a panel may read now, and
 // arranges that it learns of the next.
-func (m *dbusMenu) allow(panel dbus.Sender) int {
+func (m *Menu) allow(panel dbus.Sender) int {
 	levels := max(m.known[panel], 1)
 	m.known[panel] = levels
 	if levels < m.root.height() {
 		if len(m.curious) == 0 {
 			root := m.root
-			time.AfterFunc(reveal, func() { m.revealMore(root) })
+			time.AfterFunc(Reveal, func() { m.revealMore(root) })
 		}
 		m.curious[panel] = true
 	}
@@ -224,7 +234,7 @@ func (m *dbusMenu) allow(panel dbus.Sender) int {
 }
 
 // revealMore allows one more level to the panels that have read one.
-func (m *dbusMenu) revealMore(root *menuNode) {
+func (m *Menu) revealMore(root *menuNode) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.root != root {
@@ -247,8 +257,8 @@ func (n *menuNode) height() int {
 }
 
 // layout returns n with that many levels below it.
-func (n *menuNode) layout(levels int) menuLayout {
-	l := menuLayout{n.id, n.properties(), []dbus.Variant{}}
+func (n *menuNode) layout(levels int) Layout {
+	l := Layout{n.id, n.properties(), []dbus.Variant{}}
 	if levels > 0 {
 		for _, c := range n.children {
 			l.Children = append(l.Children, dbus.MakeVariant(c.layout(levels-1)))
@@ -264,8 +274,8 @@ func (n *menuNode) properties() map[string]dbus.Variant {
 	case n.item.Separator:
 		p["type"] = dbus.MakeVariant("separator")
 	default:
-		p["label"] = dbus.MakeVariant(label(n.item.Text))
-		p["enabled"] = dbus.MakeVariant(n.item.Enabled())
+		p["label"] = dbus.MakeVariant(n.item.Label)
+		p["enabled"] = dbus.MakeVariant(n.item.Enabled)
 	}
 	if n.item.Checkable {
 		p["toggle-type"], p["toggle-state"] = dbus.MakeVariant("checkmark"), dbus.MakeVariant(int32(0))
@@ -283,13 +293,13 @@ var errNoItem = dbus.NewError("com.canonical.dbusmenu.Error", []any{"there is no
 
 // GetLayout is part of the interface com.canonical.dbusmenu, like the methods
 // below.
-func (m *dbusMenu) GetLayout(panel dbus.Sender, parent, depth int32, _ []string) (uint32, menuLayout, *dbus.Error) {
+func (m *Menu) GetLayout(panel dbus.Sender, parent, depth int32, _ []string) (uint32, Layout, *dbus.Error) {
 	m.first.Do(func() { close(m.wanted) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, ok := m.nodes[parent]
 	if !ok {
-		return 0, menuLayout{}, errNoItem
+		return 0, Layout{}, errNoItem
 	}
 	if n == m.root {
 		m.read[panel] = m.revision
@@ -307,7 +317,7 @@ func (m *dbusMenu) GetLayout(panel dbus.Sender, parent, depth int32, _ []string)
 	return m.revision, n.layout(levels), nil
 }
 
-func (m *dbusMenu) GetGroupProperties(ids []int32, _ []string) ([]menuProperties, *dbus.Error) {
+func (m *Menu) GetGroupProperties(ids []int32, _ []string) ([]menuProperties, *dbus.Error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := []menuProperties{}
@@ -319,7 +329,7 @@ func (m *dbusMenu) GetGroupProperties(ids []int32, _ []string) ([]menuProperties
 	return all, nil
 }
 
-func (m *dbusMenu) GetProperty(id int32, name string) (dbus.Variant, *dbus.Error) {
+func (m *Menu) GetProperty(id int32, name string) (dbus.Variant, *dbus.Error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n, ok := m.nodes[id]; ok {
@@ -332,19 +342,19 @@ func (m *dbusMenu) GetProperty(id int32, name string) (dbus.Variant, *dbus.Error
 
 // Event handles clicks, including those on grayed lines. A click on a removed
 // line does nothing, and the panel learns that it is gone.
-func (m *dbusMenu) Event(id int32, event string, _ dbus.Variant, _ uint32) *dbus.Error {
+func (m *Menu) Event(id int32, event string, _ dbus.Variant, _ uint32) *dbus.Error {
 	m.mu.Lock()
 	n, ok := m.nodes[id]
-	var a Action
+	var click func()
 	if ok {
-		a = n.item.Action
+		click = n.item.Click
 	}
 	m.mu.Unlock()
 	if !ok {
 		return errNoItem
 	}
-	if event == "clicked" && a != (Action{}) {
-		m.click(a)
+	if event == "clicked" && click != nil {
+		click()
 	}
 	return nil
 }
@@ -356,7 +366,7 @@ type menuEvent struct {
 	Timestamp uint32
 }
 
-func (m *dbusMenu) EventGroup(events []menuEvent) (unknown []int32, _ *dbus.Error) {
+func (m *Menu) EventGroup(events []menuEvent) (unknown []int32, _ *dbus.Error) {
 	unknown = []int32{}
 	for _, e := range events {
 		if err := m.Event(e.ID, e.Event, e.Data, e.Timestamp); err != nil {
@@ -366,8 +376,8 @@ func (m *dbusMenu) EventGroup(events []menuEvent) (unknown []int32, _ *dbus.Erro
 	return unknown, nil
 }
 
-func (m *dbusMenu) AboutToShow(int32) (needUpdate bool, _ *dbus.Error) { return false, nil }
+func (m *Menu) AboutToShow(int32) (needUpdate bool, _ *dbus.Error) { return false, nil }
 
-func (m *dbusMenu) AboutToShowGroup([]int32) (needUpdate, unknown []int32, _ *dbus.Error) {
+func (m *Menu) AboutToShowGroup([]int32) (needUpdate, unknown []int32, _ *dbus.Error) {
 	return []int32{}, []int32{}, nil
 }
