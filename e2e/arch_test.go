@@ -159,7 +159,7 @@ var layers = map[string][]string{
 		"shim/internal/wire",
 	},
 	"shim/internal/trial": {
-		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream",
+		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream",
 	},
 	"shim/internal/wire": {},
 	"shim/internal/guard": {
@@ -174,7 +174,8 @@ var layers = map[string][]string{
 		"shim/internal/endpoint", "shim/internal/oauth", "shim/internal/proxy", "shim/internal/upstream",
 	},
 	"shim/internal/doctor": {
-		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/selfcheck", "shim/internal/trial", "shim/internal/upstream", "shim/internal/web", "tunnel", "golang.org/x/sys",
+		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/selfcheck", "shim/internal/sse", "shim/internal/trial",
+		"shim/internal/upstream", "shim/internal/web", "tunnel", "golang.org/x/sys",
 	},
 
 	// Storage.

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
@@ -431,17 +431,16 @@ func (v *visitor) stream() verdict {
 		b, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 		return v.strange(res, b)
 	}
-	lines := bufio.NewScanner(io.LimitReader(res.Body, maxAnswer))
+	events := sse.NewReader(res.Body, maxAnswer)
 	var last string
-	for lines.Scan() {
-		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-			last = data
-			v.check.Seen()
-		}
+	_, data, err := events.Next()
+	for ; err == nil; _, data, err = events.Next() {
+		last = string(data)
+		v.check.Seen()
 	}
 	switch {
-	case lines.Err() != nil:
-		return v.broken(lines.Err())
+	case !errors.Is(err, io.EOF):
+		return v.broken(err)
 	case strings.Contains(last, selfcheck.Streamed):
 		return verdict{}
 	case v.group == api.GroupLocal:

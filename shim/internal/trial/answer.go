@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/coding"
+	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
@@ -27,7 +28,7 @@ const (
 
 var (
 	errCut     = fmt.Errorf("the upstream broke off in the middle of its answer: %w", io.ErrUnexpectedEOF)
-	errTooLong = errors.New("the answer is too long")
+	errTooLong = sse.ErrTooLong // of other answers too
 )
 
 // An answer is what an upstream answered to one message.
@@ -101,7 +102,7 @@ func (x *answer) read(ctx context.Context, resp *http.Response, id int) {
 		return
 	}
 	if x.media == "text/event-stream" {
-		x.readEvents(ctx, newEvents(resp.Body), id)
+		x.readEvents(ctx, sse.NewReader(resp.Body, maxAnswer), id)
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -123,15 +124,15 @@ func (x *answer) text() []byte {
 	if x.media != "text/event-stream" {
 		return x.excerpt
 	}
-	e := newEvents(bytes.NewReader(append(bytes.Clone(x.excerpt), "\n\n"...)))
-	_, data, _ := e.next()
+	e := sse.NewReader(bytes.NewReader(append(bytes.Clone(x.excerpt), "\n\n"...)), maxAnswer)
+	_, data, _ := e.Next()
 	return data
 }
 
 // readEvents reads events up to the answer to the request with the given id.
-func (x *answer) readEvents(ctx context.Context, events *events, id int) {
+func (x *answer) readEvents(ctx context.Context, events *sse.Reader, id int) {
 	for {
-		_, data, err := events.next()
+		_, data, err := events.Next()
 		if err == nil {
 			x.excerpt = data[:min(len(data), maxExcerpt)]
 			x.media = "application/json"

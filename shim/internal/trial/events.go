@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,73 +10,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
 )
 
-// events reads an event stream, event by event.
-type events struct {
-	src    io.Reader
-	parser sse.Parser
-	buf    []byte // read and not yet parsed
-	event  []byte // the present event so far
-	first  bool   // nothing has been parsed yet
-	err    error
-}
-
-func newEvents(r io.Reader) *events { return &events{src: r, first: true} }
-
-// next returns the next event that has data.
-func (e *events) next() (name string, data []byte, err error) {
-	for {
-		for len(e.buf) > 0 {
-			n, token := e.parser.Next(e.buf)
-			e.event = append(e.event, e.buf[:n]...)
-			e.buf = e.buf[n:]
-			if len(e.event) > maxAnswer {
-				return "", nil, errTooLong
-			}
-			if token != sse.Blank {
-				continue
-			}
-			whole := e.event
-			e.event = nil
-			if e.first {
-				whole, e.first = bytes.TrimPrefix(whole, []byte("\uFEFF")), false
-			}
-			if name, data := fields(whole); len(data) > 0 {
-				return name, data, nil
-			}
-		}
-		if e.err != nil {
-			return "", nil, e.err
-		}
-		chunk := make([]byte, 16<<10)
-		var n int
-		n, e.err = e.src.Read(chunk)
-		e.buf = chunk[:n]
-	}
-}
-
-// fields returns name and data of an event.
-func fields(event []byte) (name string, data []byte) {
-	event = bytes.ReplaceAll(event, []byte("\r\n"), []byte("\n"))
-	event = bytes.ReplaceAll(event, []byte("\r"), []byte("\n"))
-	for line := range bytes.SplitSeq(event, []byte("\n")) {
-		field, value, _ := bytes.Cut(line, []byte(":"))
-		value = bytes.TrimPrefix(value, []byte(" "))
-		switch string(field) {
-		case "event":
-			name = string(value)
-		case "data":
-			if data != nil {
-				data = append(data, '\n')
-			}
-			data = append(data, value...)
-		}
-	}
-	return name, data
-}
-
 // A feed is the stream of revision 2024-11-05, on which all answers come.
 type feed struct {
-	events *events
+	events *sse.Reader
 	to     string // where messages go
 	close  context.CancelFunc
 }
@@ -103,8 +38,8 @@ func (k *talk) beginLegacy(ctx context.Context) (x answer, is bool) {
 		x.excerpt, _ = io.ReadAll(io.LimitReader(resp.Body, maxExcerpt)) // what came before an error is enough
 		return x, x.status == http.StatusUnauthorized || x.status == http.StatusForbidden
 	}
-	events := newEvents(resp.Body)
-	name, data, err := events.next()
+	events := sse.NewReader(resp.Body, maxAnswer)
+	name, data, err := events.Next()
 	if err != nil || name != "endpoint" {
 		end()
 		x.err = ctx.Err()

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/guard"
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
@@ -99,24 +100,11 @@ func jsonMessage(v any, depth int) string {
 
 // printable makes one line of at most limit characters out of s, without the
 // target's secrets, that can stand in quotation marks. Secrets are looked for
-// in what is left, since invisible characters could split them.
+// in what is left, since invisible characters could split them. Upstreams repeat
+// keys in their errors whole or shortened, in any encoding.
 func printable(s string, t *upstream.Target, limit int) string {
-	s = t.Guard().Words(scrub(display.Text(s, display.NoLimit), t))
+	s = t.Guard().Words(guard.Scrub(display.Text(s, display.NoLimit), secrets(t)...))
 	return strings.ReplaceAll(display.Text(s, limit), `"`, "'")
-}
-
-// gram is the length from which a piece of a key is hidden. Shorter pieces are
-// often a prefix that all keys of a vendor share, or its name.
-const gram = 8
-
-// scrub hides in s everything that could be a piece of the target's secrets.
-// Upstreams repeat keys in their errors: whole or shortened, in any case and
-// encoding.
-func scrub(s string, t *upstream.Target) string {
-	for _, secret := range secrets(t) {
-		s = scrubOne(s, secret)
-	}
-	return s
 }
 
 // secrets are the key and the values of the target's query.
@@ -139,43 +127,4 @@ func secrets(t *upstream.Target) []string {
 		}
 	}
 	return all
-}
-
-func scrubOne(s, secret string) string {
-	n := min(gram, len(secret))
-	pieces := make(map[string]bool, len(secret))
-	low := lower(secret)
-	for i := 0; i+n <= len(low); i++ {
-		pieces[low[i:i+n]] = true
-	}
-	text := lower(s)
-	var b strings.Builder
-	done := 0 // bytes of s that were written or hidden
-	for i := 0; i+n <= len(text); {
-		if !pieces[text[i:i+n]] {
-			i++
-			continue
-		}
-		end := i + n
-		for j := i + 1; j <= end && j+n <= len(text); j++ {
-			if pieces[text[j:j+n]] {
-				end = j + n
-			}
-		}
-		b.WriteString(s[done:i])
-		b.WriteString("[hidden]")
-		done, i = end, end
-	}
-	return b.String() + s[done:]
-}
-
-// lower is strings.ToLower for ASCII only; it keeps the length.
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c | 0x20
-		}
-	}
-	return string(b)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/guard"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -78,7 +79,7 @@ func FuzzMessage(f *testing.F) {
 			t.Errorf("%q is not clean: %q", got, clean)
 		}
 		// Shorter keys are parts of ordinary words, and of "[hidden]".
-		if k := key.Reveal(); len(k) >= gram && strings.Contains(got, k) && !strings.Contains("[hidden]", k) {
+		if k := key.Reveal(); len(k) >= guard.Piece && strings.Contains(got, k) && !strings.Contains("[hidden]", k) {
 			t.Errorf("%q holds the key %q", got, k)
 		}
 	})
