@@ -2,10 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
-	"errors"
-	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -52,7 +49,7 @@ func (l *Ledger) Activity() ([]activity.Call, error) {
 		all = make([]activity.Call, 0, min(b.Sequence(), activity.Keep+batchSize))
 		words := make(map[string]string) // a few words repeat in most calls
 		return records.EachBytes(tx, bucketCalls, func(_, batch []byte) error {
-			calls, err := parseCalls(batch, words)
+			calls, err := activity.ParseBatch(batch, words)
 			if err != nil {
 				unreadable++ // not a reason to fail
 			}
@@ -82,7 +79,7 @@ func saveCalls(tx *bbolt.Tx, calls []activity.Call, now time.Time) error {
 	for batch := range slices.Chunk(calls[max(0, len(calls)-activity.Keep):], batchSize) {
 		last += uint64(len(batch))
 		key := binary.BigEndian.AppendUint64(nil, last)
-		if err := records.PutBytes(tx, bucketCalls, key, appendCalls(make([]byte, 0, 128*len(batch)), batch)); err != nil {
+		if err := records.PutBytes(tx, bucketCalls, key, activity.AppendBatch(make([]byte, 0, 128*len(batch)), batch)); err != nil {
 			return err
 		}
 	}
@@ -115,7 +112,7 @@ func droppable(b *bbolt.Bucket, k, batch []byte, now time.Time) bool {
 	if err != nil {
 		return true
 	}
-	newest, _, err := batchHead(batch)
+	newest, err := activity.Newest(batch)
 	return err != nil || newest.Before(now.Add(-activity.MaxAge))
 }
 
@@ -133,107 +130,4 @@ func (l *Ledger) sweepCalls(now time.Time) error {
 		return err
 	}
 	return l.cfg.Update(func(t *statefile.Tx) error { return dropCalls(t.Bucket(bucketCalls), now) })
-}
-
-// The versions of a batch. The first has no count of struck secrets.
-const (
-	batchVersion1 = 1
-	batchVersion  = 2
-)
-
-// noteMark stands between a method and a note about it. Records without notes
-// are as old versions wrote them, and those with one can be read by them. No
-// method has it, because package activity takes out what cannot be printed.
-const noteMark = "\x1f"
-
-var errBatch = errors.New("not a batch of calls")
-
-// appendCalls appends the record of a batch, which is not empty: a version, the
-// time of the newest call, and for each call its time, its numbers and its
-// words.
-func appendCalls(b []byte, calls []activity.Call) []byte {
-	newest := calls[0].Time
-	for _, c := range calls {
-		if c.Time.After(newest) {
-			newest = c.Time
-		}
-	}
-	b = append(b, batchVersion)
-	b = binary.BigEndian.AppendUint64(b, nanos(newest))
-	for _, c := range calls {
-		b = binary.BigEndian.AppendUint64(b, nanos(c.Time))
-		b = binary.AppendUvarint(b, uint64(max(c.Status, 0)))
-		b = binary.AppendUvarint(b, uint64(max(c.MS, 0)))
-		b = binary.AppendUvarint(b, uint64(max(c.Struck, 0)))
-		method := c.Method
-		if c.Note != "" {
-			method += noteMark + c.Note
-		}
-		for _, s := range []string{c.Slug, c.Grant, c.Client, method, c.Tool} {
-			b = binary.AppendUvarint(b, uint64(len(s)))
-			b = append(b, s...)
-		}
-	}
-	return b
-}
-
-// batchHead reads what comes before the calls.
-func batchHead(b []byte) (newest time.Time, calls []byte, err error) {
-	if len(b) < 1+8 || b[0] != batchVersion && b[0] != batchVersion1 {
-		return newest, nil, errBatch
-	}
-	return fromNanos(binary.BigEndian.Uint64(b[1:])), b[1+8:], nil
-}
-
-// parseCalls reads the record of a batch as far as possible. words holds the
-// strings read so far, which are shared between calls.
-func parseCalls(b []byte, words map[string]string) (calls []activity.Call, err error) {
-	whole := b
-	if _, b, err = batchHead(b); err != nil {
-		return nil, err
-	}
-	counted := whole[0] != batchVersion1
-	for len(b) > 0 {
-		if len(b) < 8 {
-			return calls, errBatch
-		}
-		c := activity.Call{Time: fromNanos(binary.BigEndian.Uint64(b))}
-		b = b[8:]
-		status, n := binary.Uvarint(b)
-		if n <= 0 || status > 999 {
-			return calls, errBatch
-		}
-		b = b[n:]
-		ms, n := binary.Uvarint(b)
-		if n <= 0 || ms > math.MaxInt64 {
-			return calls, errBatch
-		}
-		b = b[n:]
-		c.Status, c.MS = int(status), int64(ms)
-		if counted {
-			struck, n := binary.Uvarint(b)
-			if n <= 0 || struck > math.MaxInt32 {
-				return calls, errBatch
-			}
-			b = b[n:]
-			c.Struck = int(struck)
-		}
-		for _, s := range []*string{&c.Slug, &c.Grant, &c.Client, &c.Method, &c.Tool} {
-			size, n := binary.Uvarint(b)
-			if n <= 0 || size > uint64(len(b)-n) {
-				return calls, errBatch
-			}
-			word := b[n : n+int(size)]
-			b = b[n+int(size):]
-			known, ok := words[string(word)]
-			if !ok {
-				known = string(word)
-				words[known] = known
-			}
-			*s = known
-		}
-		c.Method, c.Note, _ = strings.Cut(c.Method, noteMark)
-		calls = append(calls, c)
-	}
-	return calls, nil
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,25 +21,6 @@ func testCall(n int, at time.Time) activity.Call {
 	return activity.Call{
 		Time: at.UTC().Round(0), Slug: "abcdefghijkl", Grant: "g1", Client: "Claude Code", Method: "tools/call",
 		Tool: fmt.Sprint("tool", n), Status: 200, MS: int64(n), Struck: n % 300,
-	}
-}
-
-// TestActivityOfEarlierVersion: batches without a count of struck secrets are
-// still read.
-func TestActivityOfEarlierVersion(t *testing.T) {
-	at := time.Now()
-	want := testCall(7, at)
-	batch := []byte{batchVersion1}
-	batch = binary.BigEndian.AppendUint64(batch, nanos(at))
-	batch = binary.BigEndian.AppendUint64(batch, nanos(at))
-	batch = append(batch, 0xC8, 1, 7) // 200 and 7
-	for _, word := range []string{want.Slug, want.Grant, want.Client, want.Method, want.Tool} {
-		batch = append(append(batch, byte(len(word))), word...)
-	}
-	got, err := parseCalls(batch, make(map[string]string))
-	want.Struck = 0
-	if diff := cmp.Diff([]activity.Call{want}, got); err != nil || diff != "" {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -66,7 +46,7 @@ func batches(t testing.TB, l *testLedger) (n, calls int) {
 				n++
 				return nil
 			}
-			all, err := parseCalls(batch, make(map[string]string))
+			all, err := activity.ParseBatch(batch, make(map[string]string))
 			n, calls = n+1, calls+len(all)
 			return err
 		})
@@ -235,29 +215,6 @@ func TestActivityDamaged(t *testing.T) {
 	if n, calls := batches(t, l); n != 3 || calls != 3 {
 		t.Errorf("got %d calls in %d batches, want 3 in 3", calls, n)
 	}
-}
-
-// FuzzParseCalls: everything parsed is within its bounds, and everything
-// written can be parsed.
-func FuzzParseCalls(f *testing.F) {
-	sound := appendCalls(nil, []activity.Call{testCall(1, time.Unix(1, 2)), testCall(2, time.Unix(3, 4))})
-	f.Add(sound)
-	f.Add(sound[:len(sound)-1])
-	noted := testCall(3, time.Unix(5, 6))
-	noted.Note = "differs"
-	f.Add(appendCalls(nil, []activity.Call{noted}))
-	f.Add([]byte{batchVersion})
-	f.Add(append(bytes.Clone(sound[:9]), bytes.Repeat([]byte{0xff}, 40)...))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		calls, err := parseCalls(b, make(map[string]string))
-		if len(calls) == 0 {
-			return
-		}
-		again, err2 := parseCalls(appendCalls(nil, calls), make(map[string]string))
-		if err2 != nil || !cmp.Equal(calls, again) {
-			t.Errorf("%x: read %v, %v, and then %v, %v", b, calls, err, again, err2)
-		}
-	})
 }
 
 // BenchmarkAppendActivity measures how long a call waits.
