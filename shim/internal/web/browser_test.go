@@ -227,11 +227,12 @@ func TestLiveActivity(t *testing.T) {
 		calls = append(calls, CallRow{Time: now.Add(time.Duration(i)), Client: "Cursor", Server: "Linear", Method: "tools/call", Tool: "search", Status: status,
 			MS: []int64{0, 999, 1000, 59_949, 60_000, 3_599_999, 7_200_000}[i%7], now: now})
 	}
-	calls = append(calls, CallRow{Time: now, Method: "GET", Status: 200, now: now}, CallRow{Time: now, Client: "<b>", Method: "<i>", Tool: "&amp;", now: now})
+	calls = append(calls, CallRow{Time: now, Method: "GET", Status: 200, now: now}, CallRow{Time: now, Client: "<b>", Method: "<i>", Tool: "&amp;", now: now},
+		CallRow{Time: now, Client: "Cursor", Server: "Linear", Method: "tools/call", Tool: "search", Status: 200, Struck: 2, now: now})
 	send := func(t *testing.T, c CallRow) {
 		t.Helper()
 		slug := map[string]string{"Linear": "k3v9x2m7q4ab"}[c.Server]
-		b, err := json.Marshal(map[string]any{"time": c.Stamp(), "slug": slug, "grant": "g1", "client": c.Client, "method": c.Method, "tool": c.Tool, "status": c.Status, "ms": c.MS})
+		b, err := json.Marshal(map[string]any{"time": c.Stamp(), "slug": slug, "grant": "g1", "client": c.Client, "app": c.Client, "method": c.Method, "tool": c.Tool, "status": c.Status, "ms": c.MS, "struck": c.Struck})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,9 +276,13 @@ func TestLiveActivity(t *testing.T) {
 		for i, c := range calls {
 			send(t, c)
 			waitText(t, count, strconv.Itoa(i+1))
-			row := `[...document.querySelector("#calls tr").querySelectorAll("time, .mono, .what .hint, .who, .server, .badge, .took")].map(e => e.textContent).join("|") +
+			row := `[...document.querySelector("#calls tr").querySelectorAll("time, .mono, .what .hint, .who, .server, .badge:not([hidden]), .took")].map(e => e.textContent).join("|") +
 				"|" + document.querySelector("#calls .badge").className + "|" + document.querySelector("#calls time").dateTime`
-			want := strings.Join([]string{c.When(), c.What(), c.How(), c.ClientName(), c.ServerName(), c.Outcome(), c.Took(), "badge " + c.Badge(), c.Stamp()}, "|")
+			outcome := c.Outcome()
+			if c.Struck > 0 {
+				outcome += "|" + Text("activity.struck")
+			}
+			want := strings.Join([]string{c.When(), c.What(), c.How(), c.ClientName(), c.ServerName(), outcome, c.Took(), "badge " + c.Badge(), c.Stamp()}, "|")
 			if got := text(t, row); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
