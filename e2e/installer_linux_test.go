@@ -163,9 +163,10 @@ func (w *wine) begin(name string, args ...string) (ended chan struct{}) {
 
 // TestWineInstallerWindow clicks through the installer, and keeps screenshots
 // of its pages.
+// It runs alone: beside other tests, Wine may need more than a minute for its
+// first window.
 func TestWineInstallerWindow(t *testing.T) {
 	testenv.Slow(t)
-	t.Parallel()
 	m := released(t)
 	w := startWine(t)
 	windows, linux := w.home()
