@@ -24,7 +24,7 @@ func TestKeyThatNobodyChecks(t *testing.T) {
 	stranger := shimtest.NewOAuthClient(t, a.origin, "http://127.0.0.1:1/callback") // nothing listens there
 	stranger.Resource = a.url(e)
 	if p := shimtest.NewBrowser(t, a.origin).Consent(stranger.AuthorizeURL(), rubbish); p.Location != "" {
-		t.Errorf("a stranger got in with a key that nobody checked: %s", p.Location)
+		t.Errorf("a stranger got in with a key that was never checked: %s", p.Location)
 	}
 	if n := len(a.grants()); n != 0 {
 		t.Errorf("there are %d connected apps, want none", n)

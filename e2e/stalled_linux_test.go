@@ -83,7 +83,7 @@ func (s stall) hold(t *testing.T, dialers int, dial func() (net.Conn, error)) (l
 				if tcp, ok := c.(*net.TCPConn); ok {
 					tcp.SetReadBuffer(4 << 10)
 				}
-				// Nobody reads the answers, so a write may not end either.
+				// The answers are not read, so a write may not end either.
 				c.SetWriteDeadline(time.Now().Add(2 * time.Second))
 				io.WriteString(c, s.sent)
 				mu.Lock()

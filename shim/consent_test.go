@@ -358,7 +358,7 @@ func TestA18SavedKeysAreTheOwners(t *testing.T) {
 	toolCount(t, session(t, mcpURL, c.Access))
 }
 
-// TestUnprovenKeys: a key that nobody checked opens nothing to strangers. The
+// TestUnprovenKeys: a key that was never checked opens nothing to strangers. The
 // owner is told, and may go on.
 func TestUnprovenKeys(t *testing.T) {
 	takes := func(key string) bool { return strings.HasPrefix(key, "Bearer ghp_") && len(key) > 20 }

@@ -12,7 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// TestDataFolderRemoved: apps that connected before and after somebody removed
+// TestDataFolderRemoved: apps that connected before and after someone removed
 // the data folder go on working after a restart, with the same admin token, and
 // the owner is told.
 func TestDataFolderRemoved(t *testing.T) {

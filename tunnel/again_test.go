@@ -63,7 +63,7 @@ func (f *failing) moves() {
 
 func (f *failing) sleeps() { f.mu.Lock(); f.asleep += 8 * time.Hour; f.mu.Unlock() }
 
-// A pipe is a listener to which nobody connects.
+// A pipe is a listener to which nothing connects.
 type pipe struct{ closed chan struct{} }
 
 func newPipe() *pipe { return &pipe{make(chan struct{})} }

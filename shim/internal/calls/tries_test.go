@@ -49,7 +49,7 @@ func TestTries(t *testing.T) {
 				t.Errorf("try %d came after %d s, want %d", 3+i, got, want[3+i])
 			}
 		}
-		// Nobody called for a day: one call tries, the others wait.
+		// No call came for a day: one call tries, the others wait.
 		time.Sleep(24 * time.Hour)
 		if _, retry := way.refuses(); !retry {
 			t.Error("after a day the key is not tried")

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 )
 
@@ -214,7 +215,7 @@ func FuzzParseName(f *testing.F) {
 // is not called public.
 func TestParseUpstreamShared(t *testing.T) {
 	if safedial.Judge(netip.MustParseAddr("100.101.102.103"), "http") == "" {
-		t.Skip("this computer is in such a network")
+		testenv.Skip(t, "is in a network of 100.64.0.0/10, and the test needs one that is not")
 	}
 	_, _, err := ParseUpstream("http://100.101.102.103:8000/mcp")
 	if err == nil || strings.Contains(err.Error(), TextUseHTTPS) || !strings.Contains(err.Error(), "Tailscale") {

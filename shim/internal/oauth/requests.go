@@ -58,7 +58,7 @@ type waitingRequest struct {
 	held bool      // another device waits for it
 }
 
-// rank says how much somebody would miss the request: 2 while its page is open,
+// rank says how much the request would be missed: 2 while its page is open,
 // 1 if that page was loaded once. A script can load pages by the thousand, but
 // not keep them open.
 func (p *waitingRequest) rank(now time.Time) int {

@@ -61,8 +61,8 @@ var stalls = []struct{ name, sent string }{
 	{"a token that is not valid, and no body", "POST /aaaaaaaaaaaa/mcp HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k2o_at_bad\r\nContent-Length: 1000\r\n\r\n"},
 }
 
-// Whoever holds more connections than there is room for takes the room only
-// from others who do: apps with a token notice nothing.
+// A sender that holds more connections than there is room for takes the room
+// only from others who do the same: apps with a token notice nothing.
 func TestStrangersTakeNoRoomFromApps(t *testing.T) {
 	for _, tt := range stalls {
 		t.Run(tt.name, func(t *testing.T) {

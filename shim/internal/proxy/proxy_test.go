@@ -182,7 +182,7 @@ func TestQuery(t *testing.T) {
 
 func TestP19BadUpstreams(t *testing.T) {
 	t.Run("P19 down", func(t *testing.T) {
-		// Nobody takes port 1, unlike a port that a closed server had.
+		// Nothing takes port 1, unlike a port that a closed server had.
 		b := newBench(t, "http://127.0.0.1:1/mcp")
 		res, body := b.post(t, callBody)
 		if res.StatusCode != 502 || !strings.HasPrefix(body, `{"jsonrpc":"2.0","error":{"code":-32000,"message":"Linear: `) || !strings.HasSuffix(body, `"},"id":null}`) {

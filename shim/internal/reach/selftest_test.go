@@ -29,8 +29,8 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// TestRetest: what a self-test found is not said any longer than it is true,
-// whoever finds out: the next test of ours, or the owner's click.
+// TestRetest: what a self-test found is said only as long as it is true. Our next
+// test finds out, or the owner's click.
 func TestRetest(t *testing.T) {
 	external := Start{Mode: tunnel.ProviderExternal, URL: "https://k2o.example.com"}
 	ngrok := Start{Mode: tunnel.ProviderNgrok, Authtoken: tunnel.NewAuthtoken("2abc")}

@@ -11,7 +11,7 @@ import (
 
 // A request of another device shows nothing of itself before the owner has typed
 // the number from a screen. The number chooses among those that wait, whichever
-// of them the page was opened for: a link that somebody sent leads to the
+// of them the page was opened for: a link that someone sent leads to the
 // owner's own request too, or to none.
 
 // showNumber asks for the number.

@@ -131,7 +131,7 @@ func TestReorder(t *testing.T) {
 	}
 }
 
-// A lost file that cannot be written anew makes changes fail, until it can.
+// A lost file that cannot be written again makes changes fail, until it can.
 func TestLostFileWithoutRoom(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		testenv.Skip(t, "needs to remove an open file, which Windows does not allow")

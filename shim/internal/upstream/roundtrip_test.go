@@ -273,7 +273,7 @@ func TestP10SameOriginRedirect(t *testing.T) {
 				}
 				select {
 				case begun <- struct{}{}:
-				default: // nobody waits
+				default: // nothing waits
 				}
 				return redirected
 			})
@@ -563,7 +563,7 @@ func TestBodyIsClosedOnce(t *testing.T) {
 			u.Break(tt.fault)
 			at := u.URL
 			if tt.down {
-				at = "http://127.0.0.1:1/mcp" // nobody takes this port
+				at = "http://127.0.0.1:1/mcp" // nothing takes this port
 			}
 			body := &closeCounter{Reader: tt.body}
 			resp, err := post(t, newClient(t), target(t, u, endpoint.DefaultHeader), at, nil, body)

@@ -81,7 +81,7 @@ func TestUseProxy(t *testing.T) {
 	for _, on := range []bool{false, true, true, false} {
 		c.UseProxy(on)
 		before := len(p.asks)
-		// The certificate of httptest is valid for this name, and nobody resolves it.
+		// The certificate of httptest is valid for this name, and it is never resolved.
 		if on {
 			tg.URL.Host = "example.com"
 		} else {

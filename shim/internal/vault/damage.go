@@ -124,7 +124,7 @@ func (v *Vault) scrub() {
 const smallState = 1 << 20
 
 // KeyTrouble says why the key of a credential cannot be used, for an endpoint
-// that is there. It asks nobody, and is not meant for every call.
+// that is there. It asks no one, and is not meant for every call.
 func (v *Vault) KeyTrouble(slug, credential string) endpoint.Trouble {
 	damaged := make(map[string]bool)
 	for _, e := range v.file.Damaged() {

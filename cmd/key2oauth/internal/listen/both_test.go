@@ -2,6 +2,7 @@ package listen
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -14,7 +15,7 @@ func at(t *testing.T, network, addr string) net.Listener {
 	t.Helper()
 	ln, err := net.Listen(network, addr)
 	if err != nil {
-		t.Skip(err) // a computer without IPv6
+		testenv.Skip(t, fmt.Sprintf("cannot listen on %s, as without IPv6: %v", addr, err))
 	}
 	t.Cleanup(func() { ln.Close() })
 	return ln
