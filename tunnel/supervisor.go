@@ -223,7 +223,7 @@ func (s *Supervisor) notify(ctx context.Context) {
 	}
 }
 
-// show changes the status by f.
+// show changes the status by f, which is called with mu held.
 func (s *Supervisor) show(f func(*Status)) {
 	s.mu.Lock()
 	last := s.status
@@ -253,6 +253,16 @@ func (s *Supervisor) settle(state State, words string, t Tunnel) {
 	})
 }
 
+// begin shows the first state of the Want that Set numbered asked. Status and
+// number change together: with the new number and the old status, Settled would
+// take the end of the Want before for the outcome of this one.
+func (s *Supervisor) begin(asked int, state State, words string, t Tunnel) {
+	s.show(func(st *Status) {
+		s.shown = asked
+		*st = Status{Provider: provider(t), State: state, Words: words, Since: st.Since}
+	})
+}
+
 // showProblem shows what is wrong.
 func (s *Supervisor) showProblem(state State, p Problem, retry time.Time) {
 	s.show(func(st *Status) {
@@ -269,20 +279,17 @@ func provider(t Tunnel) string {
 
 // keep carries out w until ctx ends.
 func (s *Supervisor) keep(ctx context.Context, w Want, asked int) {
-	s.mu.Lock()
-	s.shown = asked
-	s.mu.Unlock()
 	switch {
 	case w.Tunnel == nil:
-		s.settle(Off, WordsOff, nil)
+		s.begin(asked, Off, WordsOff, nil)
 		<-ctx.Done()
 		return
 	case w.Paused:
-		s.settle(Paused, WordsPaused, w.Tunnel)
+		s.begin(asked, Paused, WordsPaused, w.Tunnel)
 		<-ctx.Done()
 		return
 	}
-	s.settle(Connecting, connectingWords, w.Tunnel)
+	s.begin(asked, Connecting, connectingWords, w.Tunnel)
 	drop(s.kicks, s.nets, s.sleeps) // they came before this Want
 	wait := s.Pace.MinWait
 	s.held = time.Time{}

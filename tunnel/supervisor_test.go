@@ -197,3 +197,25 @@ func TestLimits(t *testing.T) {
 		t.Error("a plan that is not known has limits")
 	}
 }
+
+// Settled never takes how the Want before ended for the outcome of the last
+// one, however close Settled and the change of Want are.
+func TestSettledIsAboutTheLastWant(t *testing.T) {
+	s := &Supervisor{}
+	ctx, cancel := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() { s.Run(ctx) })
+	defer run.Wait()
+	defer cancel()
+	for round := range 5000 {
+		s.Set(Want{})
+		if st := s.Settled(ctx); st.State != Off {
+			t.Fatalf("round %d: no tunnel is wanted, and the outcome is %q", round, st.State)
+		}
+		refused := &fake{open: func(context.Context, int64) (net.Listener, string, error) { return nil, "", NewFault("107", nil) }}
+		s.Set(Want{Tunnel: refused})
+		if st := s.Settled(ctx); st.State != Failed {
+			t.Fatalf("round %d: the tunnel was refused, and the outcome is %q", round, st.State)
+		}
+	}
+}
