@@ -159,7 +159,7 @@ type Call struct {
 	Struck int       `json:"struck,omitempty"` // how often the server's answer held the key, which the app did not get
 	// Note is "differs" if the request's headers name something else than its
 	// body, "headers" if only they name it, "odd" if the body can be read in two
-	// ways, and else absent.
+	// ways, "malformed" if it is no message, and else absent.
 	Note string `json:"note,omitempty"`
 }
 

@@ -55,7 +55,10 @@ func (c *Calls) record(g *oauth.Grant, out proxy.Outcome) {
 	for _, m := range out.Rest {
 		add(m.Method, m.Tool, 0)
 	}
-	if out.Untold > 0 {
+	switch {
+	case out.UntoldCalls > 0:
+		add(fmt.Sprintf(textUntoldCalls, out.Untold, out.UntoldCalls), "", 0)
+	case out.Untold > 0:
 		add(fmt.Sprintf(textUntold, out.Untold), "", 0)
 	}
 }

@@ -148,29 +148,36 @@ func (a *activeCall) finish() {
 	}
 }
 
-// names returns the JSON-RPC method and the tool, as method returns. note says
-// what is strange about them, and rest names the other messages of a batch.
-func (a *activeCall) names() (first messageName, note string, rest []messageName, untold int) {
+// method is the JSON-RPC method of the request, the first one of a batch.
+func (a *activeCall) method() string {
 	a.scanMu.Lock()
-	all, untold, found := a.scan.messages()
-	first = a.scan.msg.name()
+	first, found := a.scan.firstName(), a.scan.messages().found
 	a.scanMu.Unlock()
-	if len(all) > 1 {
-		first, rest = all[0], all[1:]
-	}
+	first, _ = checked(first, found, a.in.Header)
+	return bounded(cmp.Or(first.method, a.in.Method))
+}
+
+// names sets what an outcome says of the request's messages.
+func (a *activeCall) names(o *Outcome) {
 	if a.in.Method != http.MethodPost {
-		return messageName{method: a.in.Method}, "", nil, 0
+		o.Method = a.in.Method
+		return
 	}
-	first, note = checked(first, found, a.in.Header)
-	for _, m := range rest {
-		if m.odd && note == "" {
-			note = NoteOdd
+	a.scanMu.Lock()
+	list, first := a.scan.messages(), a.scan.firstName()
+	a.scanMu.Unlock()
+	first, o.Note = checked(first, list.found, a.in.Header)
+	for _, m := range list.all[min(1, len(list.all)):] {
+		if m.odd && o.Note == "" {
+			o.Note = NoteOdd
 		}
+		o.Rest = append(o.Rest, MessageName{bounded(cmp.Or(m.method, a.in.Method)), bounded(m.tool)})
 	}
-	if first.method == "" {
-		first.method = a.in.Method
+	if list.malformed && o.Note != NoteHeaders {
+		o.Note = NoteMalformed
 	}
-	return first, note, rest, untold
+	o.Method, o.Tool = bounded(cmp.Or(first.method, a.in.Method)), bounded(first.tool)
+	o.Untold, o.UntoldCalls = list.more, list.moreCalls
 }
 
 // checked compares what a body says with the headers that repeat it (MCP
@@ -201,11 +208,7 @@ func (a *activeCall) outcome() Outcome {
 		Success: a.success, Confirmed401: a.confirmed,
 	}
 	o.Struck = a.struck + a.guard.Struck
-	first, note, rest, untold := a.names()
-	o.Method, o.Tool, o.Note, o.Untold = bounded(first.method), bounded(first.tool), note, untold
-	for _, m := range rest {
-		o.Rest = append(o.Rest, MessageName{bounded(cmp.Or(m.method, a.in.Method)), bounded(m.tool)})
-	}
+	a.names(&o)
 	switch {
 	case a.dead:
 		o.Status = http.StatusUnauthorized

@@ -173,8 +173,7 @@ func (a *activeCall) confirm() bool {
 	}
 	x := strike{method: noStrike, session: a.inSession()}
 	if a.in.Method == http.MethodPost {
-		first, _, _, _ := a.names()
-		x.method = bounded(first.method)
+		x.method = a.method()
 	}
 	if x.session {
 		x.given = a.proxy.sessions.given(a.call.Slug, a.in.Header[sessionHeader][0])

@@ -59,6 +59,16 @@ func TestNames(t *testing.T) {
 		{"batch with padding", "[" + ping + "," + pad + del + "]", nil, []MessageName{{"ping", ""}, call}, ""},
 		{"batch that breaks off", "[" + ping + "," + strings.TrimSuffix(del, "}"), nil, []MessageName{{"ping", ""}, call}, ""},
 
+		{"batch in a batch", "[[" + del + "]]", nil, []MessageName{call}, NoteMalformed},
+		{"batch deep in a batch", "[" + ping + ",[[" + del + "],3]]", header("ping", ""), []MessageName{{"ping", ""}, call}, NoteMalformed},
+		{"message after a batch in a batch", "[[],[" + ping + "]," + del + "]", nil, []MessageName{{"ping", ""}, call}, NoteMalformed},
+		{"empty batch", "[]", nil, []MessageName{{"POST", ""}}, NoteMalformed},
+		{"batch of no messages", `[1,"tools/call"]`, nil, []MessageName{{"POST", ""}}, NoteMalformed},
+		{"no message", `{"id":1}`, nil, []MessageName{{"POST", ""}}, NoteMalformed},
+		{"no JSON and no header", "tools/call", nil, []MessageName{{"POST", ""}}, NoteMalformed},
+		{"batch in a batch, and only headers", "[[]]", header("ping", ""), []MessageName{{"ping", ""}}, NoteHeaders},
+		{"nothing", "", nil, []MessageName{{"POST", ""}}, ""},
+
 		{"two methods", `{"method":"tools/call","params":{"name":"delete_repository"},"method":"ping"}`, nil, []MessageName{{"ping", ""}}, NoteOdd},
 		{"two tools", `{"method":"tools/call","params":{"name":"echo","name":"delete_repository"}}`, nil, []MessageName{call}, NoteOdd},
 		{"two params", `{"method":"tools/call","params":{"name":"echo"},"params":{"name":"delete_repository"}}`, nil, []MessageName{call}, NoteOdd},
@@ -96,6 +106,50 @@ func TestNamesOfALongBatch(t *testing.T) {
 	b.post(t, "["+strings.Repeat(`{"method":"ping"},`, 5000)+`{"method":"ping"}]`)
 	if out := b.last(t, 1); len(out.Rest) != maxListed-1 || out.Untold != 5001-maxListed {
 		t.Errorf("got %d more messages and %d untold, want %d and %d", len(out.Rest), out.Untold, maxListed-1, 5001-maxListed)
+	}
+}
+
+// What a batch makes the upstream do does not hide behind many messages that do
+// nothing, or behind many calls of another tool.
+func TestNamesOfCallsInALongBatch(t *testing.T) {
+	call := func(tool string) string { return `{"method":"tools/call","params":{"name":"` + tool + `"}},` }
+	const ping = `{"method":"ping"},`
+	var each strings.Builder
+	for i := range maxListed + 5 {
+		each.WriteString(call(fmt.Sprint("t", i)))
+	}
+	for _, tt := range []struct {
+		name, body string
+		listed     int // calls
+		hidden     int // calls
+	}{
+		{"after pings", strings.Repeat(ping, maxListed) + call("delete"), 1, 0},
+		{"among pings", strings.Repeat(ping, maxListed) + call("delete") + strings.Repeat(ping, maxListed), 1, 0},
+		{"after calls of another tool", strings.Repeat(call("echo"), 2*maxListed) + call("delete"), maxListed, maxListed + 1},
+		{"after pings and calls of another tool", strings.Repeat(ping, maxListed) + strings.Repeat(call("echo"), 2*maxListed) + call("delete"), maxListed - 1, maxListed + 2},
+		{"after as many calls as are listed", strings.Repeat(call("echo"), maxListed-2) + ping + ping + call("delete"), maxListed - 1, 0},
+		{"before many other tools", call("delete") + each.String(), maxListed, 6},
+		{"broken off", strings.Repeat(ping, maxListed) + strings.TrimSuffix(call("delete"), "},"), 1, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := newOrigin(t, nil)
+			b := newBench(t, o.URL+"/mcp")
+			b.post(t, "["+strings.TrimSuffix(tt.body, ",")+"]")
+			out := b.last(t, 1)
+			all := append([]MessageName{{out.Method, out.Tool}}, out.Rest...)
+			calls := 0
+			for _, m := range all {
+				if m.Method == "tools/call" {
+					calls++
+				}
+			}
+			if !slices.Contains(all, MessageName{"tools/call", "delete"}) || len(all) != maxListed || calls != tt.listed {
+				t.Errorf("got %d of %d messages that call a tool, want %d of %d with the delete", calls, len(all), tt.listed, maxListed)
+			}
+			if total := strings.Count(tt.body, `"method"`); out.Untold != total-maxListed || out.UntoldCalls != tt.hidden {
+				t.Errorf("got %d untold with %d calls, want %d with %d", out.Untold, out.UntoldCalls, total-maxListed, tt.hidden)
+			}
+		})
 	}
 }
 

@@ -72,10 +72,11 @@ type Outcome struct {
 	Tool   string // of tools/call
 	// Note says what is strange about them; "" if nothing is.
 	Note string
-	// Rest names the other messages of a batch, Untold counts those that are
-	// left out.
-	Rest   []MessageName
-	Untold int
+	// Rest names the other messages of a batch. Untold counts those that are
+	// left out, and UntoldCalls those of them that call a tool: such are named
+	// first, so there are none unless more call one than can be listed.
+	Rest                []MessageName
+	Untold, UntoldCalls int
 	// Status is what the client got, except: 401 if the key is rejected, where
 	// the client got 200, 202 or 503; 502 if its stream was ended because the
 	// upstream wanted messages sent to another origin; 499 if the client left
@@ -101,6 +102,9 @@ const (
 	NoteDiffers = "differs" // the request's headers name something else
 	NoteHeaders = "headers" // only the headers say so, and the upstream need not look at them
 	NoteOdd     = "odd"     // the body can be read in two ways
+	// The body is no JSON-RPC message and no batch of them. What a server makes
+	// of it is not known.
+	NoteMalformed = "malformed"
 )
 
 // A Client sends requests to upstreams: *upstream.Client.

@@ -9,10 +9,6 @@ import (
 // key is dead.
 const scanWindow = 64 << 10
 
-// maxListed is how many messages of one body are listed. A batch must not push
-// everything else out of the log.
-const maxListed = 100
-
 // maxValue bounds the raw length of a method, a tool's name and a version that
 // are kept.
 const maxValue = 1 << 10
@@ -45,12 +41,15 @@ type scan struct {
 	msg     message
 	idSpace [24]byte
 	batched bool
+	inner   int    // depth inside a batch within the batch, which JSON-RPC has not
+	nested  bool   // there was one
 	batch   []byte // of a batch: one entry per message, see endMessage
 	first   message
-	one     messageName   // the one that ended first, once another began
-	late    bool          // something begins or ends past scanWindow
-	ended   int           // messages that are whole
-	listed  []messageName // of two or more messages: the first ones
+	one     messageName // the one that ended first, once another began
+	late    bool        // something begins or ends past scanWindow
+	ended   int         // messages that are whole
+	calls   int         // of them, those that call a tool
+	list    messageList // of two or more messages
 }
 
 // A messageName is what the log says of a message.
@@ -299,6 +298,10 @@ func (s *scan) open(c byte) {
 	case s.depth == 0 && c == '[':
 		s.batched = true
 		s.push(inBatch)
+	case c == '[' && s.stack[s.depth-1] == inBatch:
+		// Some servers flatten it.
+		s.inner++
+		s.nested = true
 	case c == '{' && (s.depth == 0 || s.stack[s.depth-1] == inBatch):
 		if s.ended == 1 {
 			s.one = s.msg.name()
@@ -328,6 +331,10 @@ func (s *scan) close() {
 	}
 	if s.depth == 0 {
 		return // no JSON
+	}
+	if s.inner > 0 && s.stack[s.depth-1] == inBatch {
+		s.inner--
+		return
 	}
 	s.depth--
 	if s.stack[s.depth] == inMessage {
@@ -419,13 +426,14 @@ const (
 // message.
 func (s *scan) endMessage() {
 	s.ended++
-	if s.ended > 1 && len(s.listed) < maxListed {
-		if s.listed == nil {
-			s.listed = append(s.listed, s.one)
-		}
-		s.listed = append(s.listed, s.msg.name())
+	s.calls += count(s.msg.method == methodCall)
+	if s.ended == 2 {
+		s.list.add(s.one)
 	}
-	if !s.batched {
+	if s.ended > 1 {
+		s.list.add(s.msg.name())
+	}
+	if !s.batched || s.inner > 0 {
 		return
 	}
 	if s.first.method == "" {
@@ -444,26 +452,6 @@ func (s *scan) endMessage() {
 	s.batch = append(s.batch, flags)
 	s.batch = binary.BigEndian.AppendUint16(s.batch, uint16(len(s.msg.id)))
 	s.batch = append(s.batch, s.msg.id...)
-}
-
-// messages returns the messages of the body, how many there are besides, and
-// whether the first one was not looked for in vain: an answer has no method.
-func (s *scan) messages() (all []messageName, more int, found bool) {
-	open := s.depth > 0 && s.stack[s.depth-1] != inBatch
-	switch {
-	case s.ended == 0:
-		return nil, 0, open && (s.msg.method != "" || s.msg.answer)
-	case s.ended == 1 && !open:
-		return nil, 0, s.msg.answer || s.msg.method != ""
-	}
-	all = s.listed
-	if all == nil {
-		all = append(all, s.one)
-	}
-	if open && len(all) < maxListed {
-		all = append(all, s.msg.name()) // the body broke off
-	}
-	return all, max(0, s.ended-len(all)), true
 }
 
 // meant returns the field that a key stands for, and notes where servers may

@@ -55,11 +55,7 @@ func (s *stream) begin() {
 // now on. Such a stream ends with the token. The answer to a call does not: it
 // was asked for in time, and half an answer is none.
 func (a *activeCall) listens() bool {
-	if a.in.Method != http.MethodPost {
-		return true
-	}
-	first, _, _, _ := a.names()
-	return first.method == methodListen
+	return a.in.Method != http.MethodPost || a.method() == methodListen
 }
 
 // keep sends a comment if the stream was silent for long enough.
