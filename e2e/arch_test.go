@@ -199,10 +199,17 @@ var layers = map[string][]string{
 		"shim/internal/activity", "shim/internal/oauth", "shim/internal/records", "shim/internal/statefile",
 		"go.etcd.io/bbolt",
 	},
+	"shim/internal/settings": {
+		"shim/internal/records", "shim/internal/statefile", "go.etcd.io/bbolt",
+	},
+	"shim/internal/sealed": {
+		"shim/internal/endpoint", "shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/records",
+		"shim/internal/statefile", "go.etcd.io/bbolt",
+	},
 	"shim/internal/vault": {
-		"shim/atomicfile", "shim/internal/datadir", "shim/internal/endpoint",
-		"shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/records", "shim/internal/statefile",
-		"go.etcd.io/bbolt",
+		"shim/atomicfile", "shim/internal/datadir",
+		"shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/records", "shim/internal/sealed", "shim/internal/settings",
+		"shim/internal/statefile", "go.etcd.io/bbolt",
 	},
 
 	"tunnel": {},

@@ -14,9 +14,10 @@
 //	              upstream, coding (compressed answers), idle (connections), wire, trial
 //	the outside   reach (how the internet reaches us), doctor, selfcheck, timeline,
 //	              activity
-//	state         vault (endpoints and keys), ledger (grants and tokens), keychain
-//	              (the master key), ring (the system's keychain), statefile (one bbolt
-//	              file), records (what is in it), dbpages, datadir, atomicfile
+//	state         vault (all of it as one), sealed (endpoints and keys), settings,
+//	              ledger (grants and tokens), keychain (the master key), ring (the
+//	              system's keychain), statefile (one bbolt file), records (what is in
+//	              it), dbpages, datadir, atomicfile
 //	small         api, web (looks and words), endpoint (what an owner may add), httpx,
 //	              sse, safedial, problem, limits, changes, display
 //
@@ -33,7 +34,7 @@
 //
 // A pasted key: the consent form comes to signin, through owner's checks. It asks
 // control to try the key, which is trial's, over the same upstream client; then
-// vault seals it, oauth makes the grant and ledger keeps it, and signin hands the
+// sealed seals it, oauth makes the grant and ledger keeps it, and signin hands the
 // code to one browser.
 //
 // A change of the status: vault, reach, calls, signin or control tell changes,
@@ -86,7 +87,7 @@
 // # State
 //
 // One bbolt file. What a client is told is on disk before it is told. See package
-// vault for what is sealed and how. Activity is the exception: calls are written
+// sealed for what is sealed and how. Activity is the exception: calls are written
 // once a second, so a crash or a full disk may lose the last ones, and no call
 // ever waits for the disk.
 //

@@ -10,7 +10,8 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
-	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/sealed"
+	"github.com/key2oauth/key2oauth/shim/internal/settings"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -44,38 +45,10 @@ func Restore(dir, from string, keepApps bool) (kept string, err error) {
 	}
 	path := filepath.Join(dir, stateFile)
 	kept, err = statefile.Restore(path, from, statefile.Config{Layout: layout}, func(tx *bbolt.Tx) error {
-		if err := emptyBucket(tx, bucketSessions); err != nil || keepApps {
+		if err := settings.EndSessions(tx); err != nil || keepApps {
 			return err
 		}
-		return endAll(tx)
+		return errors.Join(sealed.DropGranted(tx), ledger.EndAll(tx))
 	})
 	return kept, datadir.Explain(path, err)
-}
-
-// endAll ends all grants, with what belongs to them alone.
-func endAll(tx *bbolt.Tx) error {
-	var own []string
-	err := records.Each(tx, bucketCreds, func(r credentialRecord) error {
-		if r.Grant != "" {
-			own = append(own, r.ID)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, id := range own {
-		if err := errors.Join(tx.Bucket(bucketCreds).Delete([]byte(id)), tx.Bucket(bucketSealed).Delete(sealedKey(kindKey, id))); err != nil {
-			return err
-		}
-	}
-	return ledger.EndAll(tx)
-}
-
-func emptyBucket(tx *bbolt.Tx, name []byte) error {
-	if err := tx.DeleteBucket(name); err != nil {
-		return err
-	}
-	_, err := tx.CreateBucket(name)
-	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/settings"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -93,7 +94,7 @@ func TestRestore(t *testing.T) {
 		v, own := withGrant(t, dir) // the key of g1 alone
 		saved := saveKey(t, v, testSlug, "", "saved key")
 		addGrant(t, v, "g2", testSlug, saved.ID)
-		if err := errors.Join(v.SetSetting("address", []byte("x")), v.AddSession(Digest{1}, time.Now().Add(time.Hour))); err != nil {
+		if err := errors.Join(v.SetSetting("address", []byte("x")), v.AddSession(settings.Digest{1}, time.Now().Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}
 		name := filepath.Join(t.TempDir(), "backup.db")
@@ -120,7 +121,7 @@ func TestRestore(t *testing.T) {
 		if b, _ := v.Setting("address"); string(b) != "x" {
 			t.Errorf("the setting is %q", b)
 		}
-		if v.HasSession(Digest{1}) {
+		if v.HasSession(settings.Digest{1}) {
 			t.Error("a browser is signed in again")
 		}
 		want := 0

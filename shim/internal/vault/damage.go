@@ -1,14 +1,14 @@
 package vault
 
 import (
-	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
 
-	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/sealed"
+	"github.com/key2oauth/key2oauth/shim/internal/settings"
 )
 
 // A DamageKind says what a damaged record was.
@@ -35,7 +35,10 @@ type Damage struct {
 
 // Damages lists what was found to be damaged, each once.
 func (v *Vault) Damages() []Damage {
-	all := v.incomplete()
+	var all []Damage
+	for _, e := range v.Incomplete() {
+		all = append(all, Damage{DamagedServer, e.Slug, e.Name, e.Slug})
+	}
 	found := v.file.Damaged()
 	if len(found) == 0 {
 		return all
@@ -43,7 +46,7 @@ func (v *Vault) Damages() []Damage {
 	seen := make(map[Damage]bool)
 	v.view(func(tx *bbolt.Tx) error {
 		for _, e := range found {
-			d := v.damageOf(tx, e)
+			d := damageOf(tx, e)
 			if d.Kind == DamagedHistory {
 				continue
 			}
@@ -57,36 +60,19 @@ func (v *Vault) Damages() []Damage {
 	return all
 }
 
-// incomplete lists the endpoints whose address has lost its query.
-func (v *Vault) incomplete() (all []Damage) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	for slug, e := range v.endpoints {
-		if e.HasQuery && len(e.sealed) == 0 {
-			all = append(all, Damage{DamagedServer, slug, e.Name, slug})
-		}
-	}
-	return all
-}
-
 // damageOf says what a damaged record means.
-func (v *Vault) damageOf(tx *bbolt.Tx, e *records.Error) Damage {
-	switch e.Bucket {
-	case string(bucketEndpoints):
-		r := records.Guess[endpointRecord](tx, bucketEndpoints, e.Key)
-		return Damage{DamagedServer, e.Key, r.Name, e.Key}
-	case string(bucketCreds):
-		r := records.Guess[credentialRecord](tx, bucketCreds, e.Key)
-		return Damage{DamagedKey, e.Key, r.Label, r.Slug}
-	case string(bucketSealed):
-		if kind, id, _ := strings.Cut(e.Key, "/"); kind == kindSecret {
-			return Damage{Kind: DamagedSecret, ID: id, Name: id}
-		}
-		// A credential says itself that its key is needed; for an endpoint without
-		// its query, see incomplete.
-		return Damage{Kind: DamagedHistory}
-	case string(bucketSettings):
-		return Damage{Kind: DamagedSetting, ID: e.Key, Name: e.Key}
+func damageOf(tx *bbolt.Tx, e *records.Error) Damage {
+	if slug, name, ok := sealed.DamagedEndpoint(tx, e); ok {
+		return Damage{DamagedServer, slug, name, slug}
+	}
+	if id, label, slug, ok := sealed.DamagedCredential(tx, e); ok {
+		return Damage{DamagedKey, id, label, slug}
+	}
+	if name, ok := sealed.DamagedSecret(e); ok {
+		return Damage{Kind: DamagedSecret, ID: name, Name: name}
+	}
+	if name, ok := settings.Damaged(e); ok {
+		return Damage{Kind: DamagedSetting, ID: name, Name: name}
 	}
 	if grant, name, slug, ok := ledger.DamagedGrant(tx, e); ok {
 		return Damage{DamagedApp, grant, name, slug}
@@ -104,15 +90,16 @@ func (v *Vault) scrub() {
 	}
 	v.log.Debug("searched the state for damage", "took", time.Since(begin))
 	for _, e := range v.file.Damaged() {
-		if e.Bucket != string(bucketSessions) && !ledger.Expendable(e) {
+		var heal func(tx *bbolt.Tx, e *records.Error) error
+		switch {
+		case settings.Expendable(e):
+			heal = settings.Heal
+		case ledger.Expendable(e):
+			heal = ledger.Heal
+		default:
 			continue
 		}
-		err := v.write(func(t *transaction) error {
-			if e.Bucket == string(bucketSessions) {
-				return t.Bucket(bucketSessions).Delete([]byte(e.Key))
-			}
-			return ledger.Heal(t.Tx, e)
-		})
+		err := v.write(func(t *transaction) error { return heal(t.Tx, e) })
 		if err != nil {
 			v.log.Warn("a damaged record was not removed", "bucket", e.Bucket, "err", err)
 		}
@@ -122,30 +109,3 @@ func (v *Vault) scrub() {
 // smallState is how large a file may be to be searched for damage before it is
 // used, which then takes less than a millisecond.
 const smallState = 1 << 20
-
-// KeyTrouble says why the key of a credential cannot be used, for an endpoint
-// that is there. It asks no one, and is not meant for every call.
-func (v *Vault) KeyTrouble(slug, credential string) endpoint.Trouble {
-	damaged := make(map[string]bool)
-	for _, e := range v.file.Damaged() {
-		damaged[e.Bucket+"/"+e.Key] = true
-	}
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	s, ok := v.creds[credential]
-	e := v.endpoints[slug]
-	switch {
-	case damaged[string(bucketCreds)+"/"+credential], damaged[string(bucketSealed)+"/"+string(sealedKey(kindKey, credential))]:
-		return endpoint.TroubleDamaged
-	case !ok:
-		return endpoint.TroubleGone
-	case s.refused != nil, e != nil && e.HasQuery && len(e.sealed) == 0:
-		return endpoint.TroubleDamaged
-	case len(s.sealed) == 0:
-		return endpoint.TroubleAddress
-	}
-	if master, known := v.keys.Master(); !known || master == nil || !master.Sealed(s.sealed) || e != nil && e.HasQuery && !master.Sealed(e.sealed) {
-		return endpoint.TroubleKeychain
-	}
-	return endpoint.NoTrouble
-}

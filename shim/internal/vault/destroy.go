@@ -1,19 +1,17 @@
 package vault
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
-	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/sealed"
+	"github.com/key2oauth/key2oauth/shim/internal/settings"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -28,11 +26,8 @@ func (v *Vault) Destroy() (left []string, err error) {
 	err = v.Close()
 	left, removed := v.keys.Delete()
 	v.mu.Lock()
-	v.endpoints = make(map[string]*endpointState)
-	v.creds = make(map[string]*credState)
-	v.secrets = make(map[string]*secretState)
-	v.sessions = make(map[Digest]time.Time)
-	v.settings = make(map[string][]byte)
+	v.Store.Clear()
+	v.Settings.Clear()
 	v.notify()
 	v.mu.Unlock()
 	return left, errors.Join(err, removed, removeFiles(v.cfg.Dir))
@@ -66,21 +61,16 @@ func Owned(dir string) Own {
 // what its records are sealed under. Of a file that cannot be read it says
 // nothing.
 func peek(dir string) (remembered []byte, sealedUnder func(m *keychain.MasterKey) bool) {
-	var sealed [][]byte
+	sealedUnder = func(*keychain.MasterKey) bool { return false }
 	path := filepath.Join(dir, stateFile)
 	if _, err := os.Lstat(path); err == nil {
-		statefile.Peek(path, layout, func(tx *bbolt.Tx) error {
-			place, _ := records.GetBytes(tx, bucketSettings, []byte(settingPlace))
-			remembered = bytes.Clone(place)
-			return records.EachBytes(tx, bucketSealed, func(_, b []byte) error {
-				sealed = append(sealed, bytes.Clone(b))
-				return nil
-			})
+		statefile.Peek(path, layout, func(tx *bbolt.Tx) (err error) {
+			remembered = settings.Read(tx, settingPlace)
+			sealedUnder, err = sealed.UnderIn(tx)
+			return err
 		})
 	}
-	return remembered, func(m *keychain.MasterKey) bool {
-		return slices.ContainsFunc(sealed, func(b []byte) bool { return m == nil || m.Sealed(b) })
-	}
+	return remembered, sealedUnder
 }
 
 func removeFiles(dir string) (err error) {

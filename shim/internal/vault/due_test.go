@@ -19,6 +19,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/settings"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -154,7 +155,7 @@ func TestOlderFileWorks(t *testing.T) {
 		t.Errorf("the endpoint was used %v, want a minute after %v", e.LastUsed, olderNow)
 	}
 	checkSecret(t, v, testToken)
-	if !v.HasSession(Digest{1, 2, 3}) {
+	if !v.HasSession(settings.Digest{1, 2, 3}) {
 		t.Error("the owner's session is gone")
 	}
 	if b, _ := v.Setting("port"); string(b) != "7450" {

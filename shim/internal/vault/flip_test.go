@@ -17,6 +17,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/settings"
 )
 
 // A flipWorld is a state with several of everything.
@@ -57,7 +58,7 @@ func newFlipWorld(t *testing.T, servers int) *flipWorld {
 	}
 	err := errors.Join(
 		v.SetSetting("address", []byte("127.0.0.1:7450")), v.SetSetting("paused", []byte{1}),
-		v.AddSession(Digest{1}, time.Now().Add(time.Hour)), v.SaveSecret("ngrok", endpoint.NewSecret(testToken)))
+		v.AddSession(settings.Digest{1}, time.Now().Add(time.Hour)), v.SaveSecret("ngrok", endpoint.NewSecret(testToken)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -8,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/ring"
 )
 
@@ -69,6 +73,28 @@ func closeVault(t testing.TB, v *Vault) {
 	if err := v.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// The names of the buckets and of the kinds of sealed records, as files have
+// them.
+var (
+	bucketEndpoints = []byte("endpoints")
+	bucketCreds     = []byte("credentials")
+	bucketSealed    = []byte("sealed")
+	bucketSettings  = []byte("settings")
+)
+
+const kindKey, kindQuery, kindSecret = "key", "query", "secret"
+
+func sealedKey(kind, id string) []byte { return []byte(kind + "/" + id) }
+
+func putSealed(tx *bbolt.Tx, kind, id string, sealed []byte) error {
+	return records.PutBytes(tx, bucketSealed, sealedKey(kind, id), sealed)
+}
+
+func getSealed(tx *bbolt.Tx, kind, id string) []byte {
+	sealed, _ := records.GetBytes(tx, bucketSealed, sealedKey(kind, id))
+	return bytes.Clone(sealed)
 }
 
 // The endpoint and the key of most tests.

@@ -1,38 +1,31 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
-	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
-// The kinds of sealed records.
-const (
-	kindKey    = "key"    // an API key; its id is the credential's
-	kindQuery  = "query"  // the query of an upstream URL; its id is the slug
-	kindSecret = "secret" // a credential of the program itself, such as an authtoken; its id is a name
-)
-
-// sealedKey is the name of a sealed record in its bucket.
-func sealedKey(kind, id string) []byte { return []byte(kind + "/" + id) }
-
-func putSealed(tx *bbolt.Tx, kind, id string, sealed []byte) error {
-	return records.PutBytes(tx, bucketSealed, sealedKey(kind, id), sealed)
-}
-
-// getSealed returns a sealed record, or nil if there is none that can be read:
-// then what it held has to be pasted again.
-func getSealed(tx *bbolt.Tx, kind, id string) []byte {
-	sealed, _ := records.GetBytes(tx, bucketSealed, sealedKey(kind, id))
-	return bytes.Clone(sealed)
+// Keep ends a run that keeps nothing. The master key goes into the keychain
+// that has appeared, and everything else into the data folder.
+func (v *Vault) Keep() error {
+	return v.keys.Keep(func(kept *keychain.MasterKey, adopt func()) error {
+		err := v.file.Keep(v.path, func(t *transaction) error {
+			if err := v.Reseal(t, kept); err != nil {
+				return err
+			}
+			t.Then(adopt)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%w: %w", oauth.ErrUnavailable, err)
+		}
+		return nil
+	})
 }
 
 // settingPlace is what the keychain remembers.
@@ -49,34 +42,10 @@ func (v *Vault) chooseMode() {
 	v.cfg.Mode = keychain.RememberedMode(v.cfg.Dir, remembered)
 	if v.cfg.Mode == "" {
 		v.cfg.Mode = keychain.ModeOS
-		if m := keychain.ReadKeyFile(v.cfg.Dir); m != nil && v.sealedUnder(m) {
+		if m := keychain.ReadKeyFile(v.cfg.Dir); m != nil && v.SealedUnder(m) {
 			v.cfg.Mode = keychain.ModeFile
 		}
 	}
-}
-
-// sealedUnder reports whether any record is sealed under m, or, for nil, whether
-// there is a sealed record at all.
-func (v *Vault) sealedUnder(m *keychain.MasterKey) bool {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	is := func(sealed []byte) bool { return len(sealed) > 0 && (m == nil || m.Sealed(sealed)) }
-	for _, e := range v.endpoints {
-		if is(e.sealed) {
-			return true
-		}
-	}
-	for _, c := range v.creds {
-		if is(c.sealed) {
-			return true
-		}
-	}
-	for _, s := range v.secrets {
-		if is(s.sealed) {
-			return true
-		}
-	}
-	return false
 }
 
 // Start begins to look for the master key, and looks after the file. It ends with
@@ -168,11 +137,4 @@ func (v *Vault) haveMaster() error {
 	default:
 		return fmt.Errorf("%w: %w", oauth.ErrUnavailable, err)
 	}
-}
-
-// sealer returns the master key. Inside a transaction, after haveMaster, it is
-// there, and it is the one that all records are under.
-func (v *Vault) sealer() *keychain.MasterKey {
-	m, _ := v.keys.Master()
-	return m
 }

@@ -1,12 +1,10 @@
-// Package vault keeps everything that outlives the program: endpoints and their
-// credentials, grants and token digests, settings and activity.
+// Package vault is the state as a whole: one file in the data folder, the master
+// key that opens what is secret in it, and all that looks after the two.
 //
-// All of it is in one bbolt file in the data folder (statefile). What is not
-// needed on the way of every call is there only (ledger); the rest is in memory
-// too. API keys, the query of an upstream URL and the tunnel's authtoken are
-// sealed under a master key that is not in that file (keychain). The kind, the
-// id and the full upstream URL of a record are authenticated with it: no edit of
-// the file sends key A to place B.
+// What is in the file belongs to three rooms, which share the file's transactions
+// and one lock: sealed (endpoints and their keys), settings (small values, the
+// owner's sessions) and ledger (grants, tokens, activity). The first two are in
+// memory too.
 //
 // This protects the keys on a stolen disk, in a backup, and from other users of
 // the computer. It does not protect them from programs that run as the same
@@ -20,16 +18,19 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
-	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
+	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/sealed"
+	"github.com/key2oauth/key2oauth/shim/internal/settings"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -39,21 +40,17 @@ const (
 	memoryFile = "state.memory.db" // a run that keeps nothing; removed at its end
 )
 
+// The errors of the rooms.
 var (
-	// ErrLocked says that the master key is not there yet: the keychain is
-	// locked, slow, or not set up. Trying again later may work.
-	ErrLocked = keychain.ErrLocked
-	// ErrKeyNeeded says that a record cannot be opened: it is sealed under
-	// another master key, was deleted with its upstream URL, or was edited. The
-	// owner has to paste the key again.
-	ErrKeyNeeded = errors.New("the API key has to be pasted again")
-	// ErrNotFound says that there is no such endpoint, credential or session.
-	ErrNotFound = errors.New("not found")
-	// ErrExists says that the id of a new record is taken.
-	ErrExists = ledger.ErrExists
-	// ErrClosed says that the vault was closed.
-	ErrClosed = statefile.ErrClosed
+	ErrLocked    = sealed.ErrLocked
+	ErrKeyNeeded = sealed.ErrKeyNeeded
+	ErrNotFound  = sealed.ErrNotFound
+	ErrExists    = ledger.ErrExists
+	ErrClosed    = statefile.ErrClosed
 )
+
+// A NewEndpoint is an endpoint to add.
+type NewEndpoint = sealed.NewEndpoint
 
 // Config is what a vault needs to know. Only Dir is required.
 type Config struct {
@@ -72,7 +69,9 @@ type Config struct {
 
 // A Vault is open state. It is safe for concurrent use.
 type Vault struct {
-	*ledger.Ledger // grants and their tokens, timelines, activity
+	*sealed.Store      // endpoints, credentials, secrets of the program
+	*settings.Settings // settings and the owner's sessions
+	*ledger.Ledger     // grants and their tokens, timelines, activity
 
 	cfg  Config
 	log  *slog.Logger
@@ -80,39 +79,17 @@ type Vault struct {
 
 	existed bool // state.db was there before this run
 
-	// The maps below mu change only in a transaction of file, of which there is
-	// one at a time, so a transaction may read them without mu. Locks are taken
-	// in this order: the file's, mu, the keychain's.
+	// Locks are taken in this order: the file's, mu, the keychain's.
 	file *statefile.File
 	keys *keychain.Keychain
 
-	mu        sync.RWMutex
-	endpoints map[string]*endpointState
-	creds     map[string]*credState
-	secrets   map[string]*secretState
-	sessions  map[Digest]time.Time
-	settings  map[string][]byte
-	notes     []Note
-	changed   chan struct{}
-	closed    bool
-	stop      context.CancelFunc // ends tend; nil before Start
+	mu      sync.RWMutex // also of the Store and the Settings
+	notes   []Note
+	changed chan struct{}
+	closed  bool
+	stop    context.CancelFunc // ends tend; nil before Start
 
 	running sync.WaitGroup
-}
-
-// endpointState is an endpoint with its query and its parsed URL.
-type endpointState struct {
-	endpoint.Endpoint
-	sealed []byte // its query, if it has one
-	url    *url.URL
-}
-
-// credState is a credential with its key.
-type credState struct {
-	endpoint.Credential
-	sealed  []byte              // nil after its endpoint's upstream URL was changed
-	opened  endpoint.Secret     // zero until the key was asked for
-	refused *keychain.MasterKey // the key that sealed names, if it did not open with that
 }
 
 // Exists reports whether a run that keeps something has been in this folder.
@@ -138,22 +115,25 @@ func Open(cfg Config) (*Vault, error) {
 		cfg.PollEvery = 5 * time.Second
 	}
 	v := &Vault{
-		cfg:       cfg,
-		log:       cfg.Log,
-		path:      filepath.Join(cfg.Dir, stateFile),
-		endpoints: make(map[string]*endpointState),
-		creds:     make(map[string]*credState),
-		secrets:   make(map[string]*secretState),
-		sessions:  make(map[Digest]time.Time),
-		settings:  make(map[string][]byte),
-		changed:   make(chan struct{}),
+		cfg:     cfg,
+		log:     cfg.Log,
+		path:    filepath.Join(cfg.Dir, stateFile),
+		changed: make(chan struct{}),
 	}
 	if err := datadir.Prepare(cfg.Dir, cfg.Log); err != nil {
 		return nil, err
 	}
+	v.Store = sealed.New(sealed.Config{
+		View: v.view, Update: v.update, Lock: &v.mu, Notify: v.notify,
+		Master:  func() (*keychain.MasterKey, bool) { return v.keys.Master() },
+		Need:    v.haveMaster,
+		Damaged: func() []*records.Error { return v.file.Damaged() }, NoteDamaged: func(err error) { v.file.NoteDamaged(err) },
+		Log: cfg.Log, Now: v.now,
+	})
+	v.Settings = settings.New(settings.Config{Write: v.write, Lock: &v.mu, Now: v.now})
 	v.Ledger = ledger.New(ledger.Config{
 		View: v.view, Update: v.update, Write: v.write,
-		Check: checkGrant, Ended: v.dropCredentialOf, Used: v.touchEndpoint,
+		Check: sealed.CheckGrant, Ended: v.DropCredentialOf, Used: v.Touch,
 		Damaged: func(err error) { v.file.NoteDamaged(err) },
 		Log:     cfg.Log, Now: v.now,
 	})
@@ -168,7 +148,7 @@ func Open(cfg Config) (*Vault, error) {
 		Undecided:  temporary && v.cfg.Mode == keychain.ModeOS,
 		Keep:       func() error { return v.file.Keep(v.path, nil) },
 		Changed:    v.tellChanged,
-		Sealed:     v.sealedUnder,
+		Sealed:     v.SealedUnder,
 		Restored:   func() { v.note(Note{Kind: NoteItemLost}) },
 		Remembered: remembered,
 		Remember:   func(place []byte) error { return v.SetSetting(settingPlace, place) },
@@ -208,7 +188,8 @@ func (v *Vault) openState() (temporary bool, err error) {
 	if info, err := os.Stat(path); err == nil && info.Size() <= smallState {
 		v.file.Scrub()
 	}
-	if err := v.load(); err != nil {
+	err = v.view(func(tx *bbolt.Tx) error { return errors.Join(v.Store.Load(tx), v.Settings.Load(tx)) })
+	if err != nil {
 		err = v.file.Explain(err)
 		v.file.Close()
 		return temporary, err

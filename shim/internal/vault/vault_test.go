@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
-	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
@@ -314,47 +312,6 @@ func TestSettings(t *testing.T) {
 	}
 	if _, ok := v.Setting("addr"); ok {
 		t.Error("a deleted setting is there")
-	}
-}
-
-func TestSessions(t *testing.T) {
-	dir := t.TempDir()
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	cfg := Config{Dir: dir, Mode: keychain.ModeFile, Now: func() time.Time { return now }}
-	v := open(t, cfg)
-	session := func(n int) Digest { return Digest(digestOf("session", fmt.Sprint(n))) }
-	if err := v.AddSession(session(0), now.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	closeVault(t, v)
-	v = open(t, cfg)
-	if !v.HasSession(session(0)) || v.HasSession(session(1)) {
-		t.Error("after a restart the session is not known, or another one is")
-	}
-	// The number of sessions is limited; the one that expires first makes room.
-	for n := 1; n <= maxSessions; n++ {
-		if err := v.AddSession(session(n), now.Add(time.Hour+time.Duration(n)*time.Second)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if v.HasSession(session(0)) || !v.HasSession(session(1)) || len(v.sessions) != maxSessions {
-		t.Errorf("%d sessions, want %d without the first", len(v.sessions), maxSessions)
-	}
-	if err := v.EndSession(session(1)); err != nil {
-		t.Fatal(err)
-	}
-	if v.HasSession(session(1)) {
-		t.Error("an ended session still works")
-	}
-	now = now.Add(2 * time.Hour)
-	if v.HasSession(session(2)) {
-		t.Error("an expired session still works")
-	}
-	if err := v.AddSession(session(1), now.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if len(v.sessions) != 1 {
-		t.Errorf("%d sessions, want the expired ones to be gone", len(v.sessions))
 	}
 }
 

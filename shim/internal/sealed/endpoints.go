@@ -1,63 +1,24 @@
-package vault
+package sealed
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// load reads everything that is kept in memory.
-func (v *Vault) load() error {
-	return v.view(func(tx *bbolt.Tx) error {
-		err := records.Each(tx, bucketEndpoints, func(r endpointRecord) error {
-			v.endpoints[r.Slug] = &endpointState{
-				Endpoint: r.endpoint(),
-				sealed:   getSealed(tx, kindQuery, r.Slug),
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		err = records.Each(tx, bucketCreds, func(r credentialRecord) error {
-			v.creds[r.ID] = &credState{
-				Credential: r.credential(),
-				sealed:     getSealed(tx, kindKey, r.ID),
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if err := v.loadSessions(tx); err != nil {
-			return err
-		}
-		v.loadSecrets(tx)
-		return tx.Bucket(bucketSettings).ForEach(func(k, b []byte) error {
-			// A setting that cannot be read has its default, but is there: most say
-			// by that alone what they say, such as that calls are paused.
-			value, _ := records.Check(bucketSettings, k, b)
-			v.settings[string(k)] = bytes.Clone(value)
-			return nil
-		})
-	})
-}
-
 // Endpoints lists all endpoints, oldest first.
-func (v *Vault) Endpoints() []endpoint.Endpoint {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	all := make([]endpoint.Endpoint, 0, len(v.endpoints))
-	for _, e := range v.endpoints {
+func (s *Store) Endpoints() []endpoint.Endpoint {
+	s.cfg.Lock.RLock()
+	defer s.cfg.Lock.RUnlock()
+	all := make([]endpoint.Endpoint, 0, len(s.endpoints))
+	for _, e := range s.endpoints {
 		all = append(all, e.Endpoint)
 	}
 	slices.SortFunc(all, func(a, b endpoint.Endpoint) int {
@@ -70,14 +31,14 @@ func (v *Vault) Endpoints() []endpoint.Endpoint {
 }
 
 // Endpoint returns one endpoint. It only reads memory.
-func (v *Vault) Endpoint(slug string) (e endpoint.Endpoint, ok bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	s, ok := v.endpoints[slug]
+func (s *Store) Endpoint(slug string) (e endpoint.Endpoint, ok bool) {
+	s.cfg.Lock.RLock()
+	defer s.cfg.Lock.RUnlock()
+	state, ok := s.endpoints[slug]
 	if !ok {
 		return e, false
 	}
-	return s.Endpoint, true
+	return state.Endpoint, true
 }
 
 // A NewEndpoint is an endpoint to add.
@@ -89,13 +50,13 @@ type NewEndpoint struct {
 }
 
 // AddEndpoint saves a new endpoint; see AddEndpoints.
-func (v *Vault) AddEndpoint(e endpoint.Endpoint, query string) error {
-	return v.AddEndpoints(NewEndpoint{Endpoint: e, Query: query})
+func (s *Store) AddEndpoint(e endpoint.Endpoint, query string) error {
+	return s.AddEndpoints(NewEndpoint{Endpoint: e, Query: query})
 }
 
 // AddEndpoints saves new endpoints and their keys: all, or none. Created is set
 // where it is zero.
-func (v *Vault) AddEndpoints(all ...NewEndpoint) error {
+func (s *Store) AddEndpoints(all ...NewEndpoint) error {
 	seals := false
 	for i := range all {
 		e := &all[i]
@@ -104,21 +65,21 @@ func (v *Vault) AddEndpoints(all ...NewEndpoint) error {
 		}
 		e.HasQuery = e.Query != ""
 		if e.Created.IsZero() {
-			e.Created = v.now()
+			e.Created = s.cfg.Now()
 		}
 		seals = seals || e.HasQuery || !e.Key.IsZero()
 	}
 	if seals {
-		if err := v.haveMaster(); err != nil {
+		if err := s.cfg.Need(); err != nil {
 			return err
 		}
 	}
-	return v.update(func(t *transaction) error {
+	return s.cfg.Update(func(t *statefile.Tx) error {
 		for _, e := range all {
 			if t.Bucket(bucketEndpoints).Get([]byte(e.Slug)) != nil {
 				return ErrExists
 			}
-			if err := v.putEndpoint(t, e.Endpoint, e.Query); err != nil {
+			if err := s.putEndpoint(t, e.Endpoint, e.Query); err != nil {
 				return err
 			}
 			if e.Key.IsZero() {
@@ -130,7 +91,7 @@ func (v *Vault) AddEndpoints(all ...NewEndpoint) error {
 			}
 			c := newCredential(e.Slug, "", e.State, e.Created)
 			c.Label = firstLabel
-			if err := v.putKey(t, c, whole, e.Key); err != nil {
+			if err := s.putKey(t, c, whole, e.Key); err != nil {
 				return err
 			}
 		}
@@ -139,7 +100,7 @@ func (v *Vault) AddEndpoints(all ...NewEndpoint) error {
 }
 
 // putEndpoint saves an endpoint and seals its query.
-func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) error {
+func (s *Store) putEndpoint(t *statefile.Tx, e endpoint.Endpoint, query string) error {
 	if err := records.Put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
 		return err
 	}
@@ -149,19 +110,19 @@ func (v *Vault) putEndpoint(t *transaction, e endpoint.Endpoint, query string) e
 			return err
 		}
 	} else {
-		sealed = v.sealer().Seal(kindQuery, e.Slug, e.BaseURL, query)
+		sealed = s.sealer().Seal(kindQuery, e.Slug, e.BaseURL, query)
 		if err := putSealed(t.Tx, kindQuery, e.Slug, sealed); err != nil {
 			return err
 		}
 	}
-	t.Then(func() { v.endpoints[e.Slug] = &endpointState{Endpoint: e, sealed: sealed} })
+	t.Then(func() { s.endpoints[e.Slug] = &endpointState{Endpoint: e, sealed: sealed} })
 	return nil
 }
 
 // UpdateEndpoint changes the name or the header of an endpoint, which puts its
 // keys at no risk. SetUpstream changes its URL.
-func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) error {
-	return v.update(func(t *transaction) error {
+func (s *Store) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) error {
+	return s.cfg.Update(func(t *statefile.Tx) error {
 		r, ok, err := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
 		if err != nil {
 			return err
@@ -181,8 +142,8 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 			return err
 		}
 		t.Then(func() {
-			if s := v.endpoints[slug]; s != nil {
-				s.Name, s.Header, s.HeaderKnown = e.Name, e.Header, e.HeaderKnown
+			if state := s.endpoints[slug]; state != nil {
+				state.Name, state.Header, state.HeaderKnown = e.Name, e.Header, e.HeaderKnown
 			}
 		})
 		return nil
@@ -193,13 +154,13 @@ func (v *Vault) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 // old one, so they are deleted in the same transaction. Grants and the names of
 // the credentials stay; the state of these is KeyNeeded until ReplaceKey. also may
 // change the name and the header with it; it may be nil.
-func (v *Vault) SetUpstream(slug, baseURL, query string, also func(e *endpoint.Endpoint)) error {
+func (s *Store) SetUpstream(slug, baseURL, query string, also func(e *endpoint.Endpoint)) error {
 	if query != "" {
-		if err := v.haveMaster(); err != nil {
+		if err := s.cfg.Need(); err != nil {
 			return err
 		}
 	}
-	return v.update(func(t *transaction) error {
+	return s.cfg.Update(func(t *statefile.Tx) error {
 		r, ok, err := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
 		if err != nil {
 			return err
@@ -213,11 +174,11 @@ func (v *Vault) SetUpstream(slug, baseURL, query string, also func(e *endpoint.E
 			t.Foreign(func() error { also(&e); return nil })
 		}
 		e.Slug, e.BaseURL, e.HasQuery = slug, baseURL, query != ""
-		if err := v.putEndpoint(t, e, query); err != nil {
+		if err := s.putEndpoint(t, e, query); err != nil {
 			return err
 		}
 		var ids []string
-		for id, c := range v.creds { // changed by transactions only
+		for id, c := range s.creds { // changed by transactions only
 			if c.Slug == slug {
 				ids = append(ids, id)
 			}
@@ -229,18 +190,18 @@ func (v *Vault) SetUpstream(slug, baseURL, query string, also func(e *endpoint.E
 		}
 		t.Then(func() {
 			for _, id := range ids {
-				c := v.creds[id]
+				c := s.creds[id]
 				c.sealed, c.opened = nil, endpoint.Secret{}
 			}
-			v.notify()
+			s.cfg.Notify()
 		})
 		return nil
 	})
 }
 
 // DeleteEndpoint deletes an endpoint with its credentials and grants.
-func (v *Vault) DeleteEndpoint(slug string) error {
-	return v.update(func(t *transaction) error {
+func (s *Store) DeleteEndpoint(slug string) error {
+	return s.cfg.Update(func(t *statefile.Tx) error {
 		b := t.Bucket(bucketEndpoints)
 		if b.Get([]byte(slug)) == nil {
 			return ErrNotFound
@@ -250,19 +211,19 @@ func (v *Vault) DeleteEndpoint(slug string) error {
 		if err := b.Delete([]byte(slug)); err != nil {
 			return err
 		}
-		t.Then(func() { delete(v.endpoints, slug) })
+		t.Then(func() { delete(s.endpoints, slug) })
 		if damaged != nil && seemed != slug && seemed != "" && b.Get([]byte(seemed)) == nil {
 			// Its slug lost a bit, so what belongs to it is under the one it had.
-			if err := v.dropPartsOf(t, seemed); err != nil {
+			if err := s.dropPartsOf(t, seemed); err != nil {
 				return err
 			}
 		}
-		return v.dropPartsOf(t, slug)
+		return s.dropPartsOf(t, slug)
 	})
 }
 
 // dropPartsOf deletes what belongs to an endpoint.
-func (v *Vault) dropPartsOf(t *transaction, slug string) error {
+func (s *Store) dropPartsOf(t *statefile.Tx, slug string) error {
 	if err := t.Bucket(bucketSealed).Delete(sealedKey(kindQuery, slug)); err != nil {
 		return err
 	}
@@ -281,7 +242,7 @@ func (v *Vault) dropPartsOf(t *transaction, slug string) error {
 		return err
 	}
 	for _, id := range ids {
-		if err := v.dropCredential(t, id); err != nil {
+		if err := s.dropCredential(t, id); err != nil {
 			return err
 		}
 	}
@@ -291,24 +252,24 @@ func (v *Vault) dropPartsOf(t *transaction, slug string) error {
 // UpstreamURL returns the upstream URL of an endpoint with its query. The caller
 // must not change it. It answers ErrLocked while we wait for the master key, and
 // ErrKeyNeeded if the query cannot be opened with it.
-func (v *Vault) UpstreamURL(slug string) (*url.URL, error) {
-	v.mu.RLock()
-	e, ok := v.endpoints[slug]
+func (s *Store) UpstreamURL(slug string) (*url.URL, error) {
+	s.cfg.Lock.RLock()
+	e, ok := s.endpoints[slug]
 	if ok && e.url != nil {
-		defer v.mu.RUnlock()
+		defer s.cfg.Lock.RUnlock()
 		return e.url, nil
 	}
-	v.mu.RUnlock()
+	s.cfg.Lock.RUnlock()
 	if !ok {
 		return nil, ErrNotFound
 	}
 
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if e = v.endpoints[slug]; e == nil {
+	s.cfg.Lock.Lock()
+	defer s.cfg.Lock.Unlock()
+	if e = s.endpoints[slug]; e == nil {
 		return nil, ErrNotFound
 	}
-	whole, err := v.fullURL(e)
+	whole, err := s.fullURL(e)
 	if err != nil {
 		return nil, err
 	}
@@ -320,12 +281,12 @@ func (v *Vault) UpstreamURL(slug string) (*url.URL, error) {
 	return u, nil
 }
 
-// fullURL returns the upstream URL with its query. The caller holds v.mu.
-func (v *Vault) fullURL(e *endpointState) (string, error) {
+// fullURL returns the upstream URL with its query. The caller holds s.cfg.Lock.
+func (s *Store) fullURL(e *endpointState) (string, error) {
 	if !e.HasQuery {
 		return e.BaseURL, nil
 	}
-	master, known := v.keys.Master()
+	master, known := s.cfg.Master()
 	if !known {
 		return "", ErrLocked
 	}

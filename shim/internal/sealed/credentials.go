@@ -1,4 +1,4 @@
-package vault
+package sealed
 
 import (
 	"cmp"
@@ -10,17 +10,18 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // Credentials lists the credentials of an endpoint, oldest first, including
 // those that only one grant may use.
-func (v *Vault) Credentials(slug string) []endpoint.Credential {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
+func (s *Store) Credentials(slug string) []endpoint.Credential {
+	s.cfg.Lock.RLock()
+	defer s.cfg.Lock.RUnlock()
 	var all []endpoint.Credential
-	for _, c := range v.creds {
+	for _, c := range s.creds {
 		if c.Slug == slug {
-			all = append(all, v.shown(c))
+			all = append(all, s.shown(c))
 		}
 	}
 	slices.SortFunc(all, func(a, b endpoint.Credential) int {
@@ -31,96 +32,96 @@ func (v *Vault) Credentials(slug string) []endpoint.Credential {
 
 // Counts returns how many endpoints there are, and how many credentials their
 // upstreams reject.
-func (v *Vault) Counts() (endpoints, rejected int) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	for _, c := range v.creds {
-		if v.shown(c).State == endpoint.Rejected {
+func (s *Store) Counts() (endpoints, rejected int) {
+	s.cfg.Lock.RLock()
+	defer s.cfg.Lock.RUnlock()
+	for _, c := range s.creds {
+		if s.shown(c).State == endpoint.Rejected {
 			rejected++
 		}
 	}
-	return len(v.endpoints), rejected
+	return len(s.endpoints), rejected
 }
 
 // Credential returns what may be shown of one credential. It only reads
 // memory.
-func (v *Vault) Credential(id string) (c endpoint.Credential, ok bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	s, ok := v.creds[id]
+func (s *Store) Credential(id string) (c endpoint.Credential, ok bool) {
+	s.cfg.Lock.RLock()
+	defer s.cfg.Lock.RUnlock()
+	state, ok := s.creds[id]
 	if !ok {
 		return c, false
 	}
-	return v.shown(s), true
+	return s.shown(state), true
 }
 
 // shown returns a credential as it may be shown: its state says if its key
 // cannot be opened. While we wait for the master key, the key counts as good.
-// The caller holds v.mu.
-func (v *Vault) shown(s *credState) endpoint.Credential {
-	c := s.Credential
-	if !v.mayOpen(s) {
-		c.State = endpoint.KeyNeeded
+// The caller holds s.cfg.Lock.
+func (s *Store) shown(c *credState) endpoint.Credential {
+	shown := c.Credential
+	if !s.mayOpen(c) {
+		shown.State = endpoint.KeyNeeded
 	}
-	return c
+	return shown
 }
 
-func (v *Vault) mayOpen(s *credState) bool {
-	if len(s.sealed) == 0 {
+func (s *Store) mayOpen(c *credState) bool {
+	if len(c.sealed) == 0 {
 		return false
 	}
-	master, known := v.keys.Master()
-	return !known || master != s.refused && master.Sealed(s.sealed)
+	master, known := s.cfg.Master()
+	return !known || master != c.refused && master.Sealed(c.sealed)
 }
 
 // Key returns the key of a credential. Once opened, it only reads memory. It
 // answers ErrLocked while we wait for the master key, and ErrKeyNeeded if the
 // record cannot be opened with it.
-func (v *Vault) Key(id string) (endpoint.Secret, error) {
-	v.mu.RLock()
-	s, ok := v.creds[id]
-	if ok && !s.opened.IsZero() {
-		defer v.mu.RUnlock()
-		return s.opened, nil
+func (s *Store) Key(id string) (endpoint.Secret, error) {
+	s.cfg.Lock.RLock()
+	c, ok := s.creds[id]
+	if ok && !c.opened.IsZero() {
+		defer s.cfg.Lock.RUnlock()
+		return c.opened, nil
 	}
-	v.mu.RUnlock()
+	s.cfg.Lock.RUnlock()
 	if !ok {
 		return endpoint.Secret{}, ErrNotFound
 	}
 
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	s, ok = v.creds[id]
-	master, known := v.keys.Master()
+	s.cfg.Lock.Lock()
+	defer s.cfg.Lock.Unlock()
+	c, ok = s.creds[id]
+	master, known := s.cfg.Master()
 	switch {
 	case !ok:
 		return endpoint.Secret{}, ErrNotFound
-	case !s.opened.IsZero():
-		return s.opened, nil
-	case !v.mayOpen(s):
+	case !c.opened.IsZero():
+		return c.opened, nil
+	case !s.mayOpen(c):
 		return endpoint.Secret{}, ErrKeyNeeded
 	case !known:
 		return endpoint.Secret{}, ErrLocked
 	}
-	e := v.endpoints[s.Slug]
+	e := s.endpoints[c.Slug]
 	if e == nil {
 		return endpoint.Secret{}, ErrKeyNeeded
 	}
 	var key string
-	whole, err := v.fullURL(e)
+	whole, err := s.fullURL(e)
 	if err == nil {
-		key, err = master.Open(kindKey, id, whole, s.sealed)
+		key, err = master.Open(kindKey, id, whole, c.sealed)
 	}
 	if err != nil {
 		// The file was edited, or the disk lost a bit. Either way the key must not
 		// be sent anywhere.
-		s.refused = master
-		v.log.Warn("a sealed key does not open for its endpoint", "endpoint", s.Slug, "credential", id)
-		v.notify()
+		c.refused = master
+		s.cfg.Log.Warn("a sealed key does not open for its endpoint", "endpoint", c.Slug, "credential", id)
+		s.cfg.Notify()
 		return endpoint.Secret{}, ErrKeyNeeded
 	}
-	s.opened = endpoint.NewSecret(key)
-	return s.opened, nil
+	c.opened = endpoint.NewSecret(key)
+	return c.opened, nil
 }
 
 func newCredential(slug, grant string, state endpoint.CredentialState, created time.Time) endpoint.Credential {
@@ -135,10 +136,10 @@ func newCredential(slug, grant string, state endpoint.CredentialState, created t
 
 // SaveCredential seals a key for an endpoint. grant is the grant that alone may
 // use it, or "" for a key of the owner.
-func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state endpoint.CredentialState) (endpoint.Credential, error) {
-	c := newCredential(slug, grant, state, v.now())
-	err := v.sealKey(key, func(t *transaction) (*endpoint.Credential, error) {
-		c.Label = v.nextLabel(slug)
+func (s *Store) SaveCredential(slug, grant string, key endpoint.Secret, state endpoint.CredentialState) (endpoint.Credential, error) {
+	c := newCredential(slug, grant, state, s.cfg.Now())
+	err := s.sealKey(key, func(t *statefile.Tx) (*endpoint.Credential, error) {
+		c.Label = s.nextLabel(slug)
 		return &c, nil
 	})
 	return c, err
@@ -146,8 +147,8 @@ func (v *Vault) SaveCredential(slug, grant string, key endpoint.Secret, state en
 
 // ReplaceKey puts another key into a credential. The grants that use it keep
 // working.
-func (v *Vault) ReplaceKey(id string, key endpoint.Secret, state endpoint.CredentialState) error {
-	return v.sealKey(key, func(t *transaction) (*endpoint.Credential, error) {
+func (s *Store) ReplaceKey(id string, key endpoint.Secret, state endpoint.CredentialState) error {
+	return s.sealKey(key, func(t *statefile.Tx) (*endpoint.Credential, error) {
 		r, ok, err := records.Get[credentialRecord](t.Tx, bucketCreds, id)
 		if err == nil && !ok {
 			err = ErrNotFound
@@ -159,34 +160,34 @@ func (v *Vault) ReplaceKey(id string, key endpoint.Secret, state endpoint.Creden
 }
 
 // sealKey saves the credential that fn returns, with key sealed in it.
-func (v *Vault) sealKey(key endpoint.Secret, fn func(t *transaction) (*endpoint.Credential, error)) error {
-	if err := v.haveMaster(); err != nil {
+func (s *Store) sealKey(key endpoint.Secret, fn func(t *statefile.Tx) (*endpoint.Credential, error)) error {
+	if err := s.cfg.Need(); err != nil {
 		return err
 	}
-	return v.update(func(t *transaction) error {
+	return s.cfg.Update(func(t *statefile.Tx) error {
 		c, err := fn(t)
 		if err != nil {
 			return err
 		}
-		v.mu.RLock()
-		e := v.endpoints[c.Slug]
+		s.cfg.Lock.RLock()
+		e := s.endpoints[c.Slug]
 		var whole string
 		if e == nil {
 			err = fmt.Errorf("endpoint %s: %w", c.Slug, ErrNotFound)
 		} else {
-			whole, err = v.fullURL(e)
+			whole, err = s.fullURL(e)
 		}
-		v.mu.RUnlock()
+		s.cfg.Lock.RUnlock()
 		if err != nil {
 			return err
 		}
-		return v.putKey(t, *c, whole, key)
+		return s.putKey(t, *c, whole, key)
 	})
 }
 
 // putKey saves a credential and seals its key for the full upstream URL.
-func (v *Vault) putKey(t *transaction, c endpoint.Credential, whole string, key endpoint.Secret) error {
-	sealed := v.sealer().Seal(kindKey, c.ID, whole, key.Reveal())
+func (s *Store) putKey(t *statefile.Tx, c endpoint.Credential, whole string, key endpoint.Secret) error {
+	sealed := s.sealer().Seal(kindKey, c.ID, whole, key.Reveal())
 	if err := putCredential(t.Tx, c); err != nil {
 		return err
 	}
@@ -194,8 +195,8 @@ func (v *Vault) putKey(t *transaction, c endpoint.Credential, whole string, key 
 		return err
 	}
 	t.Then(func() {
-		v.creds[c.ID] = &credState{Credential: c, sealed: sealed, opened: key}
-		v.notify()
+		s.creds[c.ID] = &credState{Credential: c, sealed: sealed, opened: key}
+		s.cfg.Notify()
 	})
 	return nil
 }
@@ -205,9 +206,9 @@ const firstLabel = "key 1"
 
 // nextLabel returns the first of "key 1", "key 2", ... that the endpoint does
 // not have yet.
-func (v *Vault) nextLabel(slug string) string {
+func (s *Store) nextLabel(slug string) string {
 	taken := make(map[string]bool)
-	for _, c := range v.creds {
+	for _, c := range s.creds {
 		if c.Slug == slug {
 			taken[c.Label] = true
 		}
@@ -221,24 +222,24 @@ func (v *Vault) nextLabel(slug string) string {
 
 // SetCredentialState saves how the upstream answered a key. KeyNeeded is never
 // saved: it follows from the master key.
-func (v *Vault) SetCredentialState(id string, state endpoint.CredentialState) error {
-	v.mu.RLock()
-	c, ok := v.creds[id]
+func (s *Store) SetCredentialState(id string, state endpoint.CredentialState) error {
+	s.cfg.Lock.RLock()
+	c, ok := s.creds[id]
 	same := ok && c.State == state
-	v.mu.RUnlock()
+	s.cfg.Lock.RUnlock()
 	if same || ok && state == endpoint.KeyNeeded {
 		return nil
 	}
-	return v.changeCredential(id, func(c *endpoint.Credential) { c.State = state })
+	return s.changeCredential(id, func(c *endpoint.Credential) { c.State = state })
 }
 
 // LabelCredential renames a credential.
-func (v *Vault) LabelCredential(id, label string) error {
-	return v.changeCredential(id, func(c *endpoint.Credential) { c.Label = label })
+func (s *Store) LabelCredential(id, label string) error {
+	return s.changeCredential(id, func(c *endpoint.Credential) { c.Label = label })
 }
 
-func (v *Vault) changeCredential(id string, f func(c *endpoint.Credential)) error {
-	return v.update(func(t *transaction) error {
+func (s *Store) changeCredential(id string, f func(c *endpoint.Credential)) error {
+	return s.cfg.Update(func(t *statefile.Tx) error {
 		r, ok, err := records.Get[credentialRecord](t.Tx, bucketCreds, id)
 		if err != nil {
 			return err
@@ -252,10 +253,10 @@ func (v *Vault) changeCredential(id string, f func(c *endpoint.Credential)) erro
 			return err
 		}
 		t.Then(func() {
-			if s := v.creds[id]; s != nil {
-				s.Credential = c
+			if state := s.creds[id]; state != nil {
+				state.Credential = c
 			}
-			v.notify()
+			s.cfg.Notify()
 		})
 		return nil
 	})
@@ -263,17 +264,17 @@ func (v *Vault) changeCredential(id string, f func(c *endpoint.Credential)) erro
 
 // DeleteCredential deletes a credential with its key. Grants that use it stay
 // and find no key.
-func (v *Vault) DeleteCredential(id string) error {
-	return v.update(func(t *transaction) error {
+func (s *Store) DeleteCredential(id string) error {
+	return s.cfg.Update(func(t *statefile.Tx) error {
 		if t.Bucket(bucketCreds).Get([]byte(id)) == nil {
 			return ErrNotFound
 		}
-		return v.dropCredential(t, id)
+		return s.dropCredential(t, id)
 	})
 }
 
 // dropCredential deletes a credential within a transaction.
-func (v *Vault) dropCredential(t *transaction, id string) error {
+func (s *Store) dropCredential(t *statefile.Tx, id string) error {
 	if err := t.Bucket(bucketCreds).Delete([]byte(id)); err != nil {
 		return err
 	}
@@ -281,7 +282,7 @@ func (v *Vault) dropCredential(t *transaction, id string) error {
 		return err
 	}
 	t.Then(func() {
-		delete(v.creds, id)
+		delete(s.creds, id)
 	})
 	return nil
 }
