@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"debug/buildinfo"
 	"debug/elf"
 	"debug/macho"
 	"debug/pe"
@@ -18,6 +19,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -77,7 +79,7 @@ func TestReleaseArchives(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			files := unpack(t, m.file("key2oauth_"+m.version+"_"+tt.name))
-			for _, name := range []string{"LICENSE", "README.md", "CHANGELOG.md", "key2oauth.1", "completions/key2oauth",
+			for _, name := range []string{"LICENSE", "THIRD_PARTY_LICENSES", "README.md", "CHANGELOG.md", "key2oauth.1", "completions/key2oauth",
 				"completions/_key2oauth", "completions/key2oauth.fish", "completions/key2oauth.ps1"} {
 				if len(files[name]) == 0 {
 					t.Errorf("%s is missing", name)
@@ -89,6 +91,7 @@ func TestReleaseArchives(t *testing.T) {
 			if !bytes.Contains(files[tt.program], []byte(m.version)) {
 				t.Errorf("%s does not name version %s", tt.program, m.version)
 			}
+			checkLicenses(t, files[tt.program], string(files["THIRD_PARTY_LICENSES"]), tt.name)
 			if page := string(files["key2oauth.1"]); !strings.Contains(page, "key2oauth "+strings.ReplaceAll(m.version, "-", `\-`)) {
 				t.Errorf("the manual page is not of version %s", m.version)
 			}
@@ -100,6 +103,38 @@ func TestReleaseArchives(t *testing.T) {
 	}
 	if out, err := exec.Command(program, "version").Output(); err != nil || !strings.HasPrefix(string(out), "key2oauth "+m.version+" ") {
 		t.Errorf("key2oauth version = %q, %v, want %s", out, err, m.version)
+	}
+}
+
+// checkLicenses compares the modules that are linked into a program, as "go
+// version -m" prints them, with those that the text beside it names.
+func checkLicenses(t *testing.T, program []byte, text, archive string) {
+	t.Helper()
+	info, err := buildinfo.Read(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "  ") && strings.Contains(line, " v") {
+			named++
+		}
+		if strings.HasPrefix(line, "====") {
+			break
+		}
+	}
+	for _, m := range info.Deps {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		if !strings.Contains(text, "\n  "+m.Path+" "+m.Version+"\n") {
+			t.Errorf("THIRD_PARTY_LICENSES does not name %s %s", m.Path, m.Version)
+		}
+	}
+	// Made on Linux, the program for macOS has no tray, so its list names more.
+	tray := strings.HasPrefix(archive, "macos") && runtime.GOOS != "darwin"
+	if named != len(info.Deps) && !tray {
+		t.Errorf("THIRD_PARTY_LICENSES names %d modules, %d are linked", named, len(info.Deps))
 	}
 }
 

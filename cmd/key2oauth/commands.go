@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/licenses"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/manual"
 	"github.com/key2oauth/key2oauth/shim"
 )
@@ -91,7 +92,7 @@ to the Key2OAuth that is running on the same data folder.`,
 	add(groupApp, p.serveCommand(), p.OpenCommand(), p.StatusCommand(), p.DoctorCommand(), p.PauseCommand(), p.ResumeCommand(), p.QuitCommand(), p.TunnelCommand(), p.demoCommand())
 	add(groupServers, p.AddCommand(), p.ListCommand(), p.URLCommand(), p.KeyCommand(), p.RemoveCommand())
 	add(groupGrants, p.GrantsCommand(), p.DisconnectCommand())
-	add(groupAbout, p.TokenCommand(), p.backupCommand(), p.restoreCommand(), p.deleteCommand(), p.versionCommand())
+	add(groupAbout, p.TokenCommand(), p.backupCommand(), p.restoreCommand(), p.deleteCommand(), p.versionCommand(), licenses.Command(&p.Program))
 	root.AddCommand(p.keychainHelperCommand(), manual.Command(&p.Program))
 	root.AddCommand(p.InstallerCommands()...)
 	root.SetHelpCommand(helpCommand(root))

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"time"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/licenses"
 )
 
 // The folders, from the root of the repository. Git ignores them.
@@ -85,6 +87,9 @@ func run(r release) error {
 	if err := os.RemoveAll(filepath.Dir(exe)); err != nil {
 		return err
 	}
+	if err := r.licenses(); err != nil {
+		return err
+	}
 	if r.snapshot {
 		if err := selfSigned(); err != nil {
 			return err
@@ -98,6 +103,26 @@ func run(r release) error {
 		return err
 	}
 	return r.resources()
+}
+
+// licenses writes what each system's packages say of the code of others.
+func (r release) licenses() error {
+	for _, system := range licenses.Systems {
+		var b bytes.Buffer
+		if err := licenses.Write(&b, system); err != nil {
+			return err
+		}
+		if err := write("licenses/"+system+"/THIRD_PARTY_LICENSES", b.Bytes()); err != nil {
+			return err
+		}
+		if system != "linux" {
+			continue
+		}
+		if err := write("licenses/linux/THIRD_PARTY_LICENSES.gz", r.compress(b.Bytes())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func write(name string, content []byte) error {

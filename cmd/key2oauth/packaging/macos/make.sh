@@ -42,6 +42,7 @@ cp "$program" "$app/Contents/MacOS/key2oauth"
 chmod 755 "$app/Contents/MacOS/key2oauth"
 cp "$root/icons/app/key2oauth.icns" "$app/Contents/Resources/key2oauth.icns"
 cp "$root/LICENSE" "$app/Contents/Resources/LICENSE"
+cp "$root/cmd/key2oauth/packaging/out/licenses/darwin/THIRD_PARTY_LICENSES" "$app/Contents/Resources/THIRD_PARTY_LICENSES"
 ln -s /Applications "$folder/Applications"
 sign "$app"
 

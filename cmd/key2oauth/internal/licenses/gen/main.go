@@ -1,0 +1,126 @@
+// Gen writes list.json and texts from the modules that "go list" says are linked
+// into the program. "go generate" runs it.
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/licenses"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/licenses/golist"
+)
+
+// notGenerated is the text of what is part of a package without being a module:
+// the installer's own program.
+const notGenerated = "nsis.txt"
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	if err := clear(); err != nil {
+		return err
+	}
+	modules := map[string]*licenses.Module{}
+	dirs := map[string]string{}
+	for _, system := range licenses.Systems {
+		linked, err := golist.Linked(system)
+		if err != nil {
+			return err
+		}
+		for _, l := range linked {
+			if modules[l.Path] == nil {
+				modules[l.Path] = &licenses.Module{Path: l.Path, Version: l.Version}
+				dirs[l.Path] = l.Dir
+			}
+			modules[l.Path].Systems = append(modules[l.Path].Systems, system)
+		}
+	}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return err
+	}
+	const runtime = "Go runtime and standard library"
+	modules[runtime] = &licenses.Module{Path: runtime, Systems: licenses.Systems}
+	dirs[runtime] = strings.TrimSpace(string(root))
+
+	seen := map[string]string{}
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		if modules[path].Texts, err = keep(path, dirs[path], seen); err != nil {
+			return err
+		}
+	}
+	modules["NSIS"] = &licenses.Module{Path: "NSIS (the Windows installer)", Systems: []string{"windows"}, Texts: []string{notGenerated}}
+	list := slices.SortedFunc(maps.Values(modules), func(a, b *licenses.Module) int { return cmp.Compare(a.Path, b.Path) })
+	b, err := json.MarshalIndent(list, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile("list.json", append(b, '\n'), 0o644)
+}
+
+// clear deletes the texts of the last run.
+func clear() error {
+	old, err := filepath.Glob("texts/*")
+	if err != nil {
+		return err
+	}
+	for _, name := range old {
+		if filepath.Base(name) == notGenerated {
+			continue
+		}
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll("texts", 0o755)
+}
+
+var legal = regexp.MustCompile(`(?i)^(licen[cs]e|copying|copyright|notice|patents)(\.(txt|md))?$`)
+
+// keep copies the license files of a module into texts, each text once, and
+// returns their names there. seen has the texts that are there.
+func keep(path, dir string, seen map[string]string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if !legal.MatchString(e.Name()) {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		b = append(bytes.TrimSpace(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))), '\n')
+		name := seen[string(b)]
+		if name == "" {
+			base := strings.TrimSuffix(strings.ToUpper(e.Name()), filepath.Ext(strings.ToUpper(e.Name())))
+			name = strings.NewReplacer("/", "_", " ", "_").Replace(path) + "." + base + ".txt"
+			if err := os.WriteFile(filepath.Join("texts", name), b, 0o644); err != nil {
+				return nil, err
+			}
+			seen[string(b)] = name
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s has no license file in %s", path, dir)
+	}
+	return names, nil
+}
