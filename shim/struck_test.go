@@ -1,6 +1,7 @@
 package shim_test
 
 import (
+	"fmt"
 	"html"
 	"io"
 	"net/http"
@@ -90,5 +91,62 @@ func TestUnwatchedKeys(t *testing.T) {
 		if n := strings.Count(page, html.EscapeString(web.Text("card.key."+why))); n != 1 {
 			t.Errorf("the page says %d times %q, want once", n, why)
 		}
+	}
+}
+
+// TestKeyInPath: a key in the path of a server's address comes back in no
+// answer, and stands on no page, in no answer of the API and in no file that is
+// meant to have no keys.
+func TestKeyInPath(t *testing.T) {
+	const key = "Ab3dEf6hIj9kLm2nOp5qRs8t"
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{Stateless: true, JSON: true, Path: "/s/" + key + "/mcp"})
+	slug, mcpURL := p.add(up.URL, nil)
+	app := p.client(mcpURL)
+	app.Connect(p.browser(), up.Key())
+	c := &caller{p, up, slug, mcpURL, app.Access}
+	up.Break(func(w http.ResponseWriter, r *http.Request) bool {
+		http.Error(w, "no route for "+r.URL.Path, http.StatusNotFound)
+		return true
+	})
+	if answer := c.call("echo", "hello"); !strings.Contains(answer, "no route for /s/****") || strings.Contains(answer, key) {
+		t.Errorf("the app gets %s", answer)
+	}
+	b := p.owner()
+	for _, path := range []string{"/", "/endpoints/" + slug, "/activity", "/settings", "/settings/export", "/check"} {
+		if page := b.Open(path); page.Status != http.StatusOK || strings.Contains(page.Body, key) {
+			t.Errorf("%s, %d: the page has the key", path, page.Status)
+		}
+	}
+	for _, path := range []string{"/api/slugs", "/api/slugs/" + slug, "/api/status", "/api/export", "/api/activity", "/api/grants"} {
+		if _, out := p.api("GET", path, nil); strings.Contains(fmt.Sprint(out), key) {
+			t.Errorf("%s has the key: %v", path, out)
+		}
+	}
+	_, o := p.api("GET", "/api/slugs/"+slug, nil)
+	if want := strings.Replace(up.URL, key, "…", 1); o["upstream_url"] != want {
+		t.Errorf("the address is shown as %v, want %s", o["upstream_url"], want)
+	}
+
+	// What is shown can be sent back, and keeps all as it is. With a hidden part
+	// in it, nothing else can.
+	if status, out := p.api("PATCH", "/api/slugs/"+slug, map[string]any{"upstream_url": o["upstream_url"], "display_name": "Mine"}); status != http.StatusOK {
+		t.Errorf("PATCH = %d %v", status, out)
+	}
+	edit := "/endpoints/" + slug
+	form, values := b.Form(b.Open(edit), edit), map[string]string{}
+	for _, f := range form.Fields {
+		values[f.Name] = f.Value
+	}
+	values["display_name"] = "Yours"
+	if page := b.Submit(form, values); page.Status != http.StatusOK {
+		t.Errorf("the form gives %d", page.Status)
+	}
+	if status, out := p.api("PATCH", "/api/slugs/"+slug, map[string]any{"upstream_url": o["upstream_url"].(string) + "/v2"}); status != http.StatusBadRequest {
+		t.Errorf("PATCH of a hidden address = %d %v", status, out)
+	}
+	up.Break(nil)
+	if answer := c.call("echo", "still here"); !strings.Contains(answer, "still here") {
+		t.Errorf("after the changes the app gets %s", answer)
 	}
 }

@@ -89,7 +89,7 @@ func (d *Dashboard) showEdit(w http.ResponseWriter, r *http.Request) error {
 
 func (d *Dashboard) editPage(r *http.Request, e endpoint.Endpoint) web.EditEndpoint {
 	return web.EditEndpoint{
-		Slug: e.Slug, Title: e.Name, UpstreamURL: e.BaseURL, HasQuery: e.HasQuery, Name: e.Name,
+		Slug: e.Slug, Title: e.Name, UpstreamURL: e.ShownBase(), HidesPart: e.HasQuery || e.HidesPath(), Name: e.Name,
 		HeaderName: e.Header.Name, HeaderPrefix: e.Header.Prefix, FormToken: d.cfg.Owner.FormTokens(r)("/endpoints/" + e.Slug),
 	}
 }
@@ -100,7 +100,7 @@ func (d *Dashboard) editFromForm(w http.ResponseWriter, r *http.Request) error {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
 	c := api.EndpointChange{DisplayName: field(r, "display_name"), HeaderName: field(r, "auth_header_name"), Prefix: field(r, "auth_header_prefix")}
-	if u := strings.TrimSpace(r.PostFormValue("upstream_url")); u != e.BaseURL {
+	if u := strings.TrimSpace(r.PostFormValue("upstream_url")); u != e.ShownBase() {
 		c.UpstreamURL = &u
 	}
 	note, err := d.cfg.Control.Edit(e.Slug, c)

@@ -13,8 +13,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 )
 
-// An Export is a file of endpoints, without keys, and without the queries of
-// upstream URLs, which may be keys. It has the slugs, so clients find the
+// An Export is a file of endpoints, without keys, and without what may be a key
+// in upstream URLs: their queries, and parts of their paths. It has the slugs, so clients find the
 // endpoints at the same addresses.
 type Export struct {
 	Format    string             `json:"format"` // exportFormat
@@ -26,7 +26,8 @@ type ExportedEndpoint struct {
 	Slug        string `json:"slug"`
 	DisplayName string `json:"display_name"`
 	UpstreamURL string `json:"upstream_url"`
-	// QueryLeftOut says that the upstream URL had a query.
+	// QueryLeftOut says that the upstream URL had a query, or a key in its path,
+	// where the file has a hidden part.
 	QueryLeftOut     bool   `json:"query_left_out,omitempty"`
 	AuthHeaderName   string `json:"auth_header_name"`
 	AuthHeaderPrefix string `json:"auth_header_prefix"`
@@ -53,15 +54,15 @@ func NewExport(all []Endpoint) Export {
 	x := Export{Format: exportFormat, Endpoints: []ExportedEndpoint{}}
 	for _, e := range all {
 		x.Endpoints = append(x.Endpoints, ExportedEndpoint{
-			Slug: e.Slug, DisplayName: e.Name, UpstreamURL: e.BaseURL, QueryLeftOut: e.HasQuery,
+			Slug: e.Slug, DisplayName: e.Name, UpstreamURL: e.ShownBase(), QueryLeftOut: e.HasQuery || e.HidesPath(),
 			AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
 		})
 	}
 	return x
 }
 
-// ParseExport parses a file. HasQuery in its result says that the query is
-// missing. One invalid endpoint rejects the whole file: people would not know
+// ParseExport parses a file. HasQuery in its result says that the query, or a
+// hidden part of the path, is missing. One invalid endpoint rejects the whole file: people would not know
 // which part was imported. Errors are sentences for people and repeat nothing
 // of the file but names.
 func ParseExport(b []byte) ([]Endpoint, error) {
@@ -108,10 +109,11 @@ func (in ExportedEndpoint) parse() (e Endpoint, err error) {
 	if !IsSlug(in.Slug) {
 		return e, problem.Sentence("Its \"slug\" is not 12 characters of a to z and 0 to 9.")
 	}
-	u, _, err := ParseUpstream(in.UpstreamURL)
+	u, _, err := parseUpstream(in.UpstreamURL)
 	if err != nil {
 		return e, err
 	}
+	in.QueryLeftOut = in.QueryLeftOut || hides(u.EscapedPath())
 	e = Endpoint{Slug: in.Slug, BaseURL: withoutQuery(u), HasQuery: in.QueryLeftOut || u.RawQuery != ""}
 	if e.Name, err = ParseName(in.DisplayName, u.Host); err != nil {
 		return e, err

@@ -59,6 +59,14 @@ const TextUseHTTPS = "Use https:// for this address: it is public, and http woul
 // Whether a name really leads to the private network is decided when
 // connecting, by its address.
 func ParseUpstream(s string) (u *url.URL, note string, err error) {
+	if hides(s) {
+		return nil, "", problem.Sentence("A part of this URL is hidden (\u2026). Enter the whole URL.")
+	}
+	return parseUpstream(s)
+}
+
+// parseUpstream also takes a URL with a hidden part, as exported files have.
+func parseUpstream(s string) (u *url.URL, note string, err error) {
 	s = clean(s)
 	switch {
 	case s == "":

@@ -3,13 +3,19 @@ package endpoint
 import "net/url"
 
 // ShownURL is the upstream URL as it may be shown. Its query counts as a
-// secret.
+// secret, and so does what looks like a key in its path.
 func (e Endpoint) ShownURL() string {
 	if e.HasQuery {
-		return e.BaseURL + "?\u2026"
+		return e.ShownBase() + "?" + hidden
 	}
-	return e.BaseURL
+	return e.ShownBase()
 }
+
+// ShownBase is ShownURL without the query.
+func (e Endpoint) ShownBase() string { return hidePath(e.BaseURL) }
+
+// HidesPath reports whether a part of the path is not shown.
+func (e Endpoint) HidesPath() bool { return e.ShownBase() != e.BaseURL }
 
 // UpstreamHost is the host of the upstream URL, with its port if it names one.
 func (e Endpoint) UpstreamHost() string {

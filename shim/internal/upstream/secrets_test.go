@@ -48,3 +48,46 @@ func TestGuardOfQuery(t *testing.T) {
 		}
 	}
 }
+
+// TestGuardOfPath: what in a URL's path looks like a key does not come back, in
+// any of the listed forms. An id does if the key is elsewhere.
+func TestGuardOfPath(t *testing.T) {
+	const value, id = "Ab3dEf6h+Ij9kLm2nOp5/Rs8t", "550e8400-e29b-41d4-a716-446655440000"
+	segment := url.PathEscape(value)
+	for _, tt := range []struct {
+		path, key string
+		struck    bool // the id too
+	}{
+		{"/s/" + segment + "/" + id + "/mcp", "", true},
+		{"/s/" + segment + "/" + id + "/mcp", "none", true},
+		{"/s/" + segment + "/" + id + "/mcp", "sk-another-0123456789", false},
+		{"/s/" + segment + "/api-key/" + id, "sk-another-0123456789", true},
+	} {
+		u, err := url.Parse("https://h.example" + tt.path + "?v=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := Target{URL: u, Header: endpoint.DefaultHeader}
+		if tt.key != "" {
+			target.Key = endpoint.NewSecret(tt.key)
+		}
+		g := target.Ready().Guard()
+		if g == nil {
+			t.Fatalf("%s is not guarded", tt.path)
+		}
+		for _, form := range []string{
+			value, segment, url.QueryEscape(value), strings.ReplaceAll(value, "/", `\/`),
+			"no route for /s/" + segment + "/mcp",
+		} {
+			if got := g.Words(form); strings.Contains(got, "Lm2nOp5") {
+				t.Errorf("with the key %q, %q became %q", tt.key, form, got)
+			}
+		}
+		if got := g.Words("project " + id); strings.Contains(got, id) == tt.struck {
+			t.Errorf("with the key %q, %s: the id became %q", tt.key, tt.path, got)
+		}
+		if got := g.Words("no tool at https://h.example/mcp"); got != "no tool at https://h.example/mcp" {
+			t.Errorf("words became %q", got)
+		}
+	}
+}

@@ -83,8 +83,8 @@ func (f CreateForm) KeyField() KeyField {
 type EditEndpoint struct {
 	Slug              string
 	Title             string // the endpoint's present name
-	UpstreamURL       string // without its query
-	HasQuery          bool   // there is a query, which is kept while the URL is not changed
+	UpstreamURL       string // without its query and what looks like a key
+	HidesPart         bool   // it has such a part, which is kept while the URL is not changed
 	Name              string
 	HeaderName        string
 	HeaderPrefix      string

@@ -62,7 +62,7 @@ const (
 	TextLabelTaken         = "Another key of this server has that name already."
 	TextLabelIsKey         = "That looks like part of the API key itself. Choose a name that anyone may see."
 	TextImportRace         = "A server in this file was just added in another way. Nothing was changed. Import the file again."
-	TextQueryLeftOut       = "Part of this server's address, after a question mark, was secret and is not in the file. Edit the server to add it."
+	TextQueryLeftOut       = "Part of this server's address was secret and is not in the file. Edit the server to add it."
 	TextFileTorn           = "The file did not arrive completely. Go back and try again."
 	TextTypeDelete         = "Nothing was deleted. To delete everything, type the word exactly as shown."
 	TextNotAllDeleted      = "Some files could not be deleted; see the log. Delete the data folder by hand."

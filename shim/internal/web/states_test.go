@@ -295,10 +295,10 @@ func activityStates() []state {
 }
 
 func formStates() []state {
-	edit := EditEndpoint{Slug: "k3v9x2m7q4ab", Title: "Linear", Name: "Linear", UpstreamURL: "https://mcp.linear.app/mcp", HasQuery: true,
+	edit := EditEndpoint{Slug: "k3v9x2m7q4ab", Title: "Linear", Name: "Linear", UpstreamURL: "https://mcp.linear.app/mcp", HidesPart: true,
 		HeaderName: "Authorization", HeaderPrefix: "Bearer ", FormToken: token}
 	wrong := edit
-	wrong.HeaderName, wrong.Error, wrong.ErrorField, wrong.HasQuery = "Host", "Host decides where a request goes, so it cannot carry a key.", "auth_header_name", false
+	wrong.HeaderName, wrong.Error, wrong.ErrorField, wrong.HidesPart = "Host", "Host decides where a request goes, so it cannot carry a key.", "auth_header_name", false
 	warned := edit
 	warned.Warning, warned.CanForce = "You changed the address. Its saved keys will be dropped.", true
 	replace := ReplaceKey{Slug: "k3v9x2m7q4ab", Name: "Linear", UpstreamHost: "mcp.linear.app", FormToken: token, Credentials: []SavedKey{{"c1", "key 1", "rejected"}}}
