@@ -91,6 +91,9 @@ var layers = map[string][]string{
 	"shim/internal/activity": {
 		"shim/display",
 	},
+	"shim/internal/apps": {
+		"shim/display",
+	},
 	"shim/internal/changes": {},
 	"shim/internal/owner": {
 		"shim/internal/httpx", "shim/internal/oauth", "shim/internal/web", "golang.org/x/sys",

@@ -18,7 +18,8 @@
 //	              ledger (grants and tokens), keychain (the master key), ring (the
 //	              system's keychain), statefile (one bbolt file), records (what is in
 //	              it), dbpages, datadir, atomicfile
-//	small         api, web (looks and words), endpoint (what an owner may add), httpx,
+//	small         api, web (looks and words), apps (how each app is connected),
+//	              endpoint (what an owner may add), httpx,
 //	              sse, safedial, problem, limits, changes, display
 //
 // Arrows point down only, and a test in e2e holds each room to the list of what
