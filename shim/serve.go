@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/key2oauth/key2oauth/shim/internal/adminapi"
 	"github.com/key2oauth/key2oauth/shim/internal/dashboard"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
@@ -107,7 +106,7 @@ func (s *Shim) localSide() http.Handler {
 // ownerRoutes are wrapped as a whole: every route is held to the owner's OS
 // user and to our own address, without each handler having to remember it.
 func (s *Shim) ownerRoutes() http.Handler {
-	showPage := func(w http.ResponseWriter, r *http.Request, e *httpx.Error) { web.ShowError(w, r, false, e) }
+	showPage := func(w http.ResponseWriter, r *http.Request, e *httpx.Error) { web.ShowError(w, s.side(r, false), e) }
 	m := http.NewServeMux()
 	page := func(pattern string, h httpx.HandlerFunc) { m.Handle(pattern, httpx.Handle(s.log, showPage, h)) }
 	s.dashboard.Routes(page)
@@ -118,7 +117,7 @@ func (s *Shim) ownerRoutes() http.Handler {
 
 	show := func(w http.ResponseWriter, r *http.Request, e *httpx.Error) {
 		if strings.HasPrefix(r.URL.Path, "/api/") {
-			adminapi.ShowError(w, r, e)
+			s.adminAPI.ShowError(w, r, e)
 			return
 		}
 		showPage(w, r, e)

@@ -231,21 +231,31 @@ func (s *Shim) newTimeline() *timeline.Recorder {
 func (s *Shim) originConfig() origin.Config {
 	return origin.Config{
 		NewServer: s.newAuthServer, Endpoint: s.calls.Serve, SelfTests: &s.selfTests, Log: s.log, Observe: s.observe,
-		Person: func(w http.ResponseWriter, o *origin.Origin, slug, rest string) bool {
-			if !s.calls.Exists(slug, rest) {
-				return false
-			}
-			web.Render(w, http.StatusOK, web.ErrorPage{
-				Public: !o.Loopback, Status: http.StatusOK, Title: web.TextMCPOnlyTitle, Words: web.TextMCPOnly, Next: web.TextMCPOnlyNext,
-			})
-			return true
-		},
+		Exists: s.calls.Exists,
 		SignIn: func(o *origin.Origin) (authorize, wait, ask httpx.HandlerFunc) {
 			p := s.signIns.Pages(signin.Front{Server: o.Server, Loopback: o.Loopback, Limits: o.Limits, From: o.From, Here: o.Here})
 			return p.Authorize, p.Wait, p.Ask
 		},
-		ShowError: web.ShowError,
+		ShowError: func(w http.ResponseWriter, r *http.Request, public bool, e *httpx.Error) {
+			web.ShowError(w, s.side(r, public), e)
+		},
+		ShowAddress: func(w http.ResponseWriter, r *http.Request, public bool, status int) {
+			web.Render(w, status, web.Address{Side: s.side(r, public)})
+		},
+		ShowNowhere: func(w http.ResponseWriter, r *http.Request, public bool, status int) {
+			web.ShowNowhere(w, s.side(r, public), status)
+		},
 	}
+}
+
+// side says who looks at the page of an error, and where. That a browser is the
+// owner's gives it the tabs, and nothing that is the owner's.
+func (s *Shim) side(r *http.Request, public bool) web.Side {
+	side := web.Side{Public: public}
+	if !public {
+		_, side.Owner = s.owner.Session(r)
+	}
+	return side
 }
 
 // appName names an app by what is kept of it.

@@ -16,6 +16,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/reach"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // Config is what the API shows and acts on. All of it must be set.
@@ -41,7 +42,7 @@ func New(cfg Config) *API { return &API{cfg: cfg} }
 // token or come from the owner's own pages.
 func (a *API) Routes(m *http.ServeMux) {
 	route := func(pattern string, h httpx.HandlerFunc) {
-		m.Handle(pattern, httpx.Handle(a.cfg.Log, ShowError, a.cfg.Owner.Admin(h)))
+		m.Handle(pattern, httpx.Handle(a.cfg.Log, a.ShowError, a.cfg.Owner.Admin(h)))
 	}
 	route("POST /api/slugs", a.create)
 	route("GET /api/slugs", a.list)
@@ -72,12 +73,17 @@ func (a *API) Routes(m *http.ServeMux) {
 	route("PATCH /api/settings", a.patchSettings)
 	route("PUT /api/tunnel", a.putTunnel)
 	route("POST /api/tunnel/test", a.testTunnel)
-	m.Handle("/api/", httpx.Handle(a.cfg.Log, ShowError, func(http.ResponseWriter, *http.Request) error {
+	m.Handle("/api/", httpx.Handle(a.cfg.Log, a.ShowError, func(http.ResponseWriter, *http.Request) error {
 		return httpx.New(http.StatusNotFound, "the admin API has nothing at this path")
 	}))
 }
 
-// ShowError answers a program.
-func ShowError(w http.ResponseWriter, _ *http.Request, e *httpx.Error) {
+// ShowError answers a program, or a person who has come to its path.
+func (a *API) ShowError(w http.ResponseWriter, r *http.Request, e *httpx.Error) {
+	if httpx.ForPerson(r) {
+		_, signedIn := a.cfg.Owner.Session(r)
+		web.ShowNowhere(w, web.Side{Owner: signedIn}, e.Status)
+		return
+	}
 	httpx.WriteJSON(w, e.Status, api.Error{Error: e.Msg})
 }

@@ -90,22 +90,31 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request, slug strin
 	return a, true
 }
 
-// Challenge answers 401, RFC 6750, Section 3 and RFC 9728, Section 5.1. path
-// is that of the request. The challenge is one header line that begins with
-// "Bearer" and has quoted ASCII values: TypeScript clients read no other form.
-// bad says that there were credentials; without any, RFC 6750 wants no error
-// code. It does not tell whether a token expired, was revoked or never
-// existed.
+// Challenge answers 401 with a Demand. It does not tell whether a token
+// expired, was revoked or never existed.
 func (s *Server) Challenge(w http.ResponseWriter, r *http.Request, path string, bad bool) {
+	s.Demand(w, r, path, bad)
 	body := errorBody{"invalid_token", "this server needs an access token; sign in to get one"}
-	v := `Bearer realm="Key2OAuth", resource_metadata="` + s.origin(r) + resourceMetadataPath + headerPath(path) + `", scope="mcp"`
 	if bad {
-		body.Description = "the access token is not valid here; refresh it or sign in again"
-		v += `, error="invalid_token", error_description="` + body.Description + `"`
+		body.Description = textBadToken
 	}
-	w.Header().Set("WWW-Authenticate", v)
 	noStore(w)
 	httpx.WriteJSON(w, http.StatusUnauthorized, body) // fails only if the peer is gone
+}
+
+const textBadToken = "the access token is not valid here; refresh it or sign in again"
+
+// Demand sets the header that asks for a token, RFC 6750, Section 3 and RFC
+// 9728, Section 5.1. path is that of the request. The challenge is one header
+// line that begins with "Bearer" and has quoted ASCII values: TypeScript clients
+// read no other form. bad says that there were credentials; without any, RFC
+// 6750 wants no error code.
+func (s *Server) Demand(w http.ResponseWriter, r *http.Request, path string, bad bool) {
+	v := `Bearer realm="Key2OAuth", resource_metadata="` + s.origin(r) + resourceMetadataPath + headerPath(path) + `", scope="mcp"`
+	if bad {
+		v += `, error="invalid_token", error_description="` + textBadToken + `"`
+	}
+	w.Header().Set("WWW-Authenticate", v)
 }
 
 // headerPath escapes path for a quoted string.

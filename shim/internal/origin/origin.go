@@ -26,14 +26,18 @@ type Config struct {
 	NewServer func(issuer string) *oauth.Server
 	// Endpoint serves a request to an endpoint.
 	Endpoint func(w http.ResponseWriter, r *http.Request, as *oauth.Server, slug, rest string)
-	// Person answers a browser in which a person opened the address of an
-	// endpoint. It returns false for an address without an endpoint.
-	Person func(w http.ResponseWriter, o *Origin, slug, rest string) bool
+	// Exists reports whether there is an endpoint at a slug, and rest is a path
+	// of it.
+	Exists func(slug, rest string) bool
 	// SignIn returns the handlers of GET /authorize, GET /authorize/{id} and
 	// POST /authorize/{id}.
 	SignIn func(*Origin) (authorize, wait, ask httpx.HandlerFunc)
-	// ShowError shows an error to a person.
+	// ShowError shows an error of a page to a person.
 	ShowError func(w http.ResponseWriter, r *http.Request, public bool, e *httpx.Error)
+	// ShowAddress tells a person that this is an address for apps.
+	ShowAddress func(w http.ResponseWriter, r *http.Request, public bool, status int)
+	// ShowNowhere tells a person that there is no page here.
+	ShowNowhere func(w http.ResponseWriter, r *http.Request, public bool, status int)
 	// Observe is told what the authorization server saw.
 	Observe   func(o *Origin, r *http.Request, x oauth.Observation)
 	SelfTests *SelfTests
@@ -111,7 +115,7 @@ func limitBody(w http.ResponseWriter) {
 
 func (o *Origin) routes() http.Handler {
 	oauthErrors := func(h httpx.HandlerFunc) http.Handler {
-		return httpx.Handle(o.cfg.Log, oauth.WriteError, func(w http.ResponseWriter, r *http.Request) error {
+		return httpx.Handle(o.cfg.Log, o.writeError, func(w http.ResponseWriter, r *http.Request) error {
 			if o.Loopback {
 				limitBody(w)
 			}
@@ -150,11 +154,11 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		o.asked.Store(true)
 	}
 	if !slices.Contains(o.hosts, strings.ToLower(r.Host)) {
-		httpx.WriteJSON(w, http.StatusMisdirectedRequest, map[string]string{"error": "wrong Host", "error_description": textWrongHost})
+		o.writeError(w, r, errWrongHost)
 		return
 	}
 	if !o.allowsOrigin(r.Header.Get("Origin")) {
-		httpx.WriteJSON(w, http.StatusForbidden, map[string]string{"error": "foreign Origin", "error_description": textForeignOrigin})
+		o.writeError(w, r, errForeignOrigin)
 		return
 	}
 	if !httpx.CleanPath(r.URL) {
@@ -170,10 +174,18 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (o *Origin) serveEndpoint(w http.ResponseWriter, r *http.Request) {
 	slug, rest := SplitSlug(r.URL.Path)
-	if r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Method == http.MethodGet && o.cfg.Person(w, o, slug, rest) {
-		return
+	switch person := httpx.ForPerson(r) && r.Header["Authorization"] == nil; {
+	case person && !o.cfg.Exists(slug, rest):
+		o.cfg.ShowNowhere(w, r, !o.Loopback, http.StatusNotFound)
+	case person && r.Header.Get("Sec-Fetch-Mode") != "":
+		o.cfg.ShowAddress(w, r, !o.Loopback, http.StatusOK)
+	case person:
+		// It may be an app after all, which then finds out how to sign in.
+		o.Server.Demand(w, r, r.URL.EscapedPath(), false)
+		o.cfg.ShowAddress(w, r, !o.Loopback, http.StatusUnauthorized)
+	default:
+		o.cfg.Endpoint(w, r, o.Server, slug, rest)
 	}
-	o.cfg.Endpoint(w, r, o.Server, slug, rest)
 }
 
 // allowsOrigin is MCP's defense against DNS rebinding: a page may use the
@@ -208,8 +220,18 @@ func SplitSlug(p string) (slug, rest string) {
 	return p[1 : 1+n], p[1+n:]
 }
 
-func (o *Origin) notFound(w http.ResponseWriter, r *http.Request) {
-	oauth.WriteError(w, r, errNothingHere)
+func (o *Origin) notFound(w http.ResponseWriter, r *http.Request) { o.writeError(w, r, errNothingHere) }
+
+// writeError answers an app, or a person who has come to an app's path.
+func (o *Origin) writeError(w http.ResponseWriter, r *http.Request, e *httpx.Error) {
+	switch {
+	case !httpx.ForPerson(r):
+		oauth.WriteError(w, r, e)
+	case e.Status == http.StatusMethodNotAllowed:
+		o.cfg.ShowAddress(w, r, !o.Loopback, e.Status)
+	default:
+		o.cfg.ShowNowhere(w, r, !o.Loopback, e.Status)
+	}
 }
 
 func (o *Origin) showError(w http.ResponseWriter, r *http.Request, e *httpx.Error) {

@@ -57,7 +57,7 @@ func (s *SignIns) answer(req *oauth.Request, v visit) web.Answer {
 func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentView {
 	req, ok := s.cfg.Requests.Get(r.PathValue("id"))
 	if !ok || req.Unresolved {
-		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextRequestGone, Next: web.TextStartAgain})
+		web.Render(w, http.StatusGone, web.ErrorPage{Title: web.TitleRequestOver, Words: web.TextRequestGone, Next: web.TextStartAgain})
 		return nil
 	}
 	c := &consentView{req: req, slug: req.Slug}
@@ -71,7 +71,7 @@ func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentVi
 	}
 	switch {
 	case s.cfg.Issuer(req.Issuer) == nil:
-		web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextOriginGone, Next: web.TextStartAgain})
+		web.Render(w, http.StatusGone, web.ErrorPage{Title: web.TitleRequestOver, Words: web.TextOriginGone, Next: web.TextStartAgain})
 		return nil
 	case c.elsewhere() && !c.owner():
 		// The number does not replace the owner's session.
@@ -80,11 +80,11 @@ func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentVi
 		return needOwner(web.TextOwnerForNew)
 	case c.slug != "":
 		if _, ok := s.cfg.Control.Endpoint(c.slug); !ok {
-			web.Render(w, http.StatusGone, web.ErrorPage{Status: http.StatusGone, Title: web.TitleRequestOver, Words: web.TextServerGone, Next: web.TextStartAgain})
+			web.Render(w, http.StatusGone, web.ErrorPage{Title: web.TitleRequestOver, Words: web.TextServerGone, Next: web.TextStartAgain})
 			return nil
 		}
 	case len(all) == 0:
-		web.Render(w, http.StatusConflict, web.ErrorPage{Status: http.StatusConflict, Title: web.TitleNoEndpoints, Words: web.TextNoEndpoints, Home: true})
+		web.Render(w, http.StatusConflict, web.ErrorPage{Title: web.TitleNoEndpoints, Words: web.TextNoEndpoints, Home: true})
 		return nil
 	case len(all) == 1:
 		c.slug = all[0].Slug

@@ -12,7 +12,7 @@ import (
 // showAuthorizeError shows what is wrong with an authorization request that
 // must not be redirected to the client.
 func showAuthorizeError(w http.ResponseWriter, e *oauth.AuthorizeError, public bool) {
-	p := web.ErrorPage{Public: public, Status: http.StatusBadRequest, Title: web.TitleBadRequest, Words: e.Words, Detail: e.Code}
+	p := web.ErrorPage{Side: web.Side{Public: public}, Title: web.TitleBadRequest, Words: e.Words, Detail: e.Code}
 	if e.ShowReturn != "" {
 		p.Return = &web.Link{To: returnTo(e.ShowReturn), URL: e.ShowReturn}
 	}

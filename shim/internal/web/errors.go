@@ -6,8 +6,40 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 )
 
-// ShowError shows an error to a person, on the loopback side or on a public
-// origin.
-func ShowError(w http.ResponseWriter, _ *http.Request, public bool, e *httpx.Error) {
-	Render(w, e.Status, ErrorPage{Public: public, Status: e.Status, Title: TitleFor(e.Status), Words: e.Msg})
+// A Side says where a page of an error stands, and who is looking.
+type Side struct {
+	Public bool // a public origin
+	Owner  bool // the browser is the owner's: it gets the navigation
+}
+
+// on draws v on this side.
+func (s Side) on(v view) view {
+	v.public, v.owner = s.Public, s.Owner && !s.Public
+	if v.owner {
+		v.nav = "none" // of the tabs
+	}
+	return v
+}
+
+// ShowError shows an error of a page, whose message is for people.
+func ShowError(w http.ResponseWriter, side Side, e *httpx.Error) {
+	if e.Msg == TextNoPage {
+		ShowNowhere(w, side, e.Status)
+		return
+	}
+	Render(w, e.Status, ErrorPage{Side: side, Title: TitleFor(e.Status), Words: e.Msg})
+}
+
+// ShowNowhere answers a person at a path that has no page, or none for them.
+func ShowNowhere(w http.ResponseWriter, side Side, status int) {
+	switch {
+	case status == http.StatusUnauthorized:
+		Render(w, status, NeedOwner{})
+	case status == http.StatusMisdirectedRequest:
+		Render(w, status, ErrorPage{Side: side, Title: TitleFor(status), Words: TextWrongName})
+	case status == http.StatusTooManyRequests, status >= 500:
+		Render(w, status, ErrorPage{Side: side, Title: TitleFor(status), Words: TextLater})
+	default:
+		Render(w, status, NotFound{side})
+	}
 }

@@ -10,12 +10,11 @@ import (
 // on the way of a call have catalogues of their own.
 const (
 	TextNoPage             = "There is no page at this address."
+	TextWrongName          = "Key2OAuth doesn't answer under this name. Check the address."
+	TextLater              = "Key2OAuth can't answer right now. Wait a minute, then try again."
 	TextNeedOwner          = "This browser isn't signed in. Open Key2OAuth from its icon, or run: key2oauth open"
 	TextTicketUsed         = "This link was already used, so we signed that browser out. Get a new link: open Key2OAuth from its icon, or run: key2oauth open"
 	TextTicketOld          = "This link has expired. It works once, for 30 seconds. Get a new link: open Key2OAuth from its icon, or run: key2oauth open"
-	TextMCPOnlyTitle       = "This address is for apps"
-	TextMCPOnly            = "This is an address for apps, not a web page. Paste it into your app as the address of a remote MCP server."
-	TextMCPOnlyNext        = "In Claude: Settings, Connectors, Add custom connector."
 	TextDiskTrouble        = "Key2OAuth can't write to its data folder. The disk may be full. Nothing was changed. Free some space, then try again."
 	TextDiskUnsure         = "The change was made, but the disk reported an error at the end, so it may be lost if the computer loses power. Check the disk that holds Key2OAuth's data folder."
 	TextBackupPath         = "Name the file by its full path."

@@ -52,12 +52,25 @@ type ErrorPage struct {
 	Next         string // what to do
 	Detail       string // small print: what a peer said, or a name to search for
 	Return       *Link  // offered, never followed automatically
-	Status       int
-	Home         bool // offer the home page
-	Public       bool // it is on a public origin
+	Home         bool   // offer the home page
+	Side
 }
 
-func (p ErrorPage) view() view { return view{template: "error", title: p.Title, public: p.Public} }
+func (p ErrorPage) view() view { return p.Side.on(view{template: "error", title: p.Title}) }
+
+// NotFound is the page of a path that has no page.
+type NotFound struct{ Side }
+
+func (p NotFound) view() view {
+	return p.Side.on(view{template: "not-found", title: t("nowhere.h1")})
+}
+
+// Address is what a person sees who opens an app's address in a browser.
+type Address struct{ Side }
+
+func (p Address) view() view {
+	return p.Side.on(view{template: "address", title: t("address.title")})
+}
 
 // A SavedKey is a key that may be chosen.
 type SavedKey struct {

@@ -410,11 +410,14 @@ func publicStates() []state {
 
 func messageStates() []state {
 	return []state{
-		{"error", ErrorPage{Title: "This request is no longer open", Words: "It was finished, denied, or waited for more than 15 minutes.", Next: "Go back to the app and press Connect again.", Status: 404, Home: true}},
+		{"error", ErrorPage{Title: "This request is no longer open", Words: "It was finished, denied, or waited for more than 15 minutes.", Next: "Go back to the app and press Connect again.", Home: true}},
 		{"error-return", ErrorPage{Title: "The app asked in a way that is not safe", Words: "It did not prove that it is the one that will use the answer (PKCE).", Next: "Update the app and try again.",
-			Detail: "invalid_request: code_challenge is missing", Return: &Link{"example.com", "https://example.com/cb?error=invalid_request"}, Status: 400}},
-		{"error-hostile", ErrorPage{hostile, hostile, hostile, strings.Repeat(hostile, 20), &Link{hostile, "javascript:alert(1)"}, 400, true, false}},
+			Detail: "invalid_request: code_challenge is missing", Return: &Link{"example.com", "https://example.com/cb?error=invalid_request"}}},
+		{"error-hostile", ErrorPage{hostile, hostile, hostile, strings.Repeat(hostile, 20), &Link{hostile, "javascript:alert(1)"}, true, Side{}}},
 		{"error-zero", ErrorPage{}},
+		{"error-owner", ErrorPage{Title: TitleFor(403), Words: TextFormOld, Side: Side{Owner: true}}},
+		{"not-found", NotFound{Side{Owner: true}}}, {"not-found-stranger", NotFound{}}, {"not-found-public", NotFound{Side{Public: true}}},
+		{"address", Address{Side{Owner: true}}}, {"address-public", Address{Side{Public: true}}},
 		{"need-owner", NeedOwner{Command: "key2oauth open"}},
 		{"need-owner-hostile", NeedOwner{hostile, hostile}},
 		{"return", Return{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?code=k2o_ac_x&state=a%2Bb&iss=http%3A%2F%2F127.0.0.1%3A7450", false, false, false}},

@@ -50,9 +50,18 @@ var text = map[string]string{
 
 	"error.title":  "Something went wrong",
 	"error.next":   "What to do",
-	"error.status": "Code %s",
 	"error.return": "Return to %s",
 	"error.home":   "Open Key2OAuth",
+
+	"nowhere.h1":       "There's no page here",
+	"nowhere.words":    "The link may be old or incomplete.",
+	"nowhere.owner":    "The server may have been deleted, or the link is old.",
+	"nowhere.home":     "Go to Servers",
+	"nowhere.activity": "Open Activity",
+
+	"address.title": "An address for apps",
+	"address.h1":    "This is an address for apps, not a web page",
+	"address.words": "Copy it into an app such as Claude or Cursor.",
 
 	"consent.noname":          "An app",
 	"consent.h1":              "%s wants to use one of your servers",
