@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 
 	"github.com/key2oauth/key2oauth/shim/display"
 )
@@ -56,7 +57,13 @@ func (c *Client) App() display.App {
 // client kept for a year still works.
 type Clients struct {
 	Key [32]byte // random; must not be zero
+
+	moved atomic.Pointer[[][32]byte]
 }
+
+// SetMoved says which keys came along from other computers. The clients that
+// were registered there are known here too; new ones get ids of our own key.
+func (c *Clients) SetMoved(keys [][32]byte) { c.moved.Store(&keys) }
 
 // A registration is the content of a client id. Its field names are short
 // because the id travels in URLs.
@@ -81,7 +88,11 @@ func (c *Clients) mac(purpose, s string) []byte {
 	if c.Key == ([32]byte{}) {
 		panic("oauth: Clients.Key is not set")
 	}
-	h := hmac.New(sha256.New, c.Key[:])
+	return mac(c.Key, purpose, s)
+}
+
+func mac(key [32]byte, purpose, s string) []byte {
+	h := hmac.New(sha256.New, key[:])
 	h.Write([]byte(purpose))
 	h.Write([]byte(s))
 	return h.Sum(nil)
@@ -89,9 +100,9 @@ func (c *Clients) mac(purpose, s string) []byte {
 
 // tag authenticates the text of the id rather than what it decodes to, which
 // makes the text unique.
-func (c *Clients) tag(body string) string {
-	return base64.RawURLEncoding.EncodeToString(c.mac("client_id", body)[:clientTagLen])
-}
+func (c *Clients) tag(body string) string { return tagOf(c.mac("client_id", body)) }
+
+func tagOf(mac []byte) string { return base64.RawURLEncoding.EncodeToString(mac[:clientTagLen]) }
 
 // encode returns the id of a registration.
 func (c *Clients) encode(r registration) (id string, err error) {
@@ -107,7 +118,27 @@ func (c *Clients) encode(r registration) (id string, err error) {
 
 // secret derives the client's secret from its id, so it is not stored.
 func (c *Clients) secret(id string) string {
-	return secretPrefix + base64.RawURLEncoding.EncodeToString(c.mac("secret", id))
+	body, tag, _ := strings.Cut(strings.TrimPrefix(id, clientPrefix), ".")
+	key, _, ok := c.keyOf(body, tag)
+	if !ok {
+		key = c.Key
+	}
+	return secretPrefix + base64.RawURLEncoding.EncodeToString(mac(key, "secret", id))
+}
+
+// keyOf finds the key that made the tag of a client id.
+func (c *Clients) keyOf(body, tag string) (key [32]byte, moved, ok bool) {
+	if subtle.ConstantTimeCompare([]byte(tag), []byte(c.tag(body))) == 1 {
+		return c.Key, false, true
+	}
+	if keys := c.moved.Load(); keys != nil {
+		for _, k := range *keys {
+			if subtle.ConstantTimeCompare([]byte(tag), []byte(tagOf(mac(k, "client_id", body)))) == 1 {
+				return k, true, true
+			}
+		}
+	}
+	return key, false, false
 }
 
 // Lookup decodes a client id. ok is false if Register did not make it.
@@ -117,7 +148,11 @@ func (c *Clients) Lookup(clientID string) (Client, bool) {
 		return Client{}, false
 	}
 	body, tag, ok := strings.Cut(rest, ".")
-	if !ok || subtle.ConstantTimeCompare([]byte(tag), []byte(c.tag(body))) != 1 {
+	if !ok {
+		return Client{}, false
+	}
+	_, moved, ok := c.keyOf(body, tag)
+	if !ok {
 		return Client{}, false
 	}
 	b, err := base64.RawURLEncoding.DecodeString(body)
@@ -126,6 +161,10 @@ func (c *Clients) Lookup(clientID string) (Client, bool) {
 	}
 	var r registration
 	if err := json.Unmarshal(b, &r); err != nil {
+		return Client{}, false
+	}
+	// Whoever made the file that a key came in may have made ids too.
+	if moved && (CheckRedirectURIs(r.RedirectURIs) != nil || CleanName(r.Name) != r.Name) {
 		return Client{}, false
 	}
 	cl := Client{ID: clientID, Name: r.Name, RedirectURIs: r.RedirectURIs}

@@ -301,3 +301,36 @@ func FuzzClientID(f *testing.F) {
 		}
 	})
 }
+
+// TestMovedClients: a client that was registered on another computer is known
+// here with its secret, once the key came along, and only by the rules of
+// registration: whoever has the key may have made ids too.
+func TestMovedClients(t *testing.T) {
+	f := newFixture(t)
+	other := &Clients{Key: sha256.Sum256([]byte("another computer"))}
+	id := mustEncode(t, other, registration{RedirectURIs: []string{callback}, Name: "Cursor", Method: codePost, Nonce: "n"})
+	if _, ok := f.pub.Clients.Lookup(id); ok {
+		t.Fatal("a client of another computer is known without its key")
+	}
+	f.pub.Clients.SetMoved([][32]byte{{1}, other.Key})
+	c, ok := f.pub.Clients.Lookup(id)
+	if !ok || c.Name != "Cursor" {
+		t.Errorf("Lookup = %+v, %v, want Cursor", c, ok)
+	}
+	if got, want := f.pub.Clients.secret(id), other.secret(id); got != want {
+		t.Error("the client's secret is not the one that it was given")
+	}
+	own := mustEncode(t, f.pub.Clients, registration{RedirectURIs: []string{callback}})
+	if _, ok := other.Lookup(own); ok {
+		t.Error("a new client got an id of a key that came along")
+	}
+	for name, r := range map[string]registration{
+		"redirect": {RedirectURIs: []string{"http://evil.example/"}},
+		"none":     {},
+		"name":     {RedirectURIs: []string{callback}, Name: "a\u202eb"},
+	} {
+		if _, ok := f.pub.Clients.Lookup(mustEncode(t, other, r)); ok {
+			t.Errorf("%s: known, though registration refuses it", name)
+		}
+	}
+}
