@@ -209,6 +209,9 @@ var layers = map[string][]string{
 		"shim/internal/endpoint", "shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/records",
 		"shim/internal/statefile", "go.etcd.io/bbolt",
 	},
+	"shim/internal/parcel": {
+		"shim/display", "shim/internal/endpoint", "shim/internal/oauth", "shim/internal/problem", "shim/internal/safedial", "filippo.io/age",
+	},
 	"shim/internal/vault": {
 		"shim/atomicfile", "shim/internal/datadir",
 		"shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/records", "shim/internal/sealed", "shim/internal/settings",
@@ -263,6 +266,8 @@ var layers = map[string][]string{
 
 // linked is the list of modules allowed in the shipped program, on all systems.
 var linked = []string{
+	"filippo.io/age",
+	"filippo.io/hpke",
 	"fyne.io/systray",
 	"git.sr.ht/~jackmordaunt/go-toast",
 	"github.com/andybalholm/brotli",
@@ -288,6 +293,7 @@ var linked = []string{
 	"go.uber.org/multierr",
 	"golang.ngrok.com/muxado/v2",
 	"golang.ngrok.com/ngrok/v2",
+	"golang.org/x/crypto",
 	"golang.org/x/net",
 	"golang.org/x/oauth2",
 	"golang.org/x/sync",

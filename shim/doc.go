@@ -17,7 +17,8 @@
 //	state         vault (all of it as one), sealed (endpoints and keys), settings,
 //	              ledger (grants and tokens), keychain (the master key), ring (the
 //	              system's keychain), statefile (one bbolt file), records (what is in
-//	              it), dbpages, datadir, atomicfile
+//	              it), parcel (the file that moves it all to another computer),
+//	              dbpages, datadir, atomicfile
 //	small         api, web (looks and words), apps (how each app is connected),
 //	              endpoint (what an owner may add), httpx,
 //	              sse, safedial, problem, limits, changes, display
