@@ -206,7 +206,7 @@ var layers = map[string][]string{
 		"shim/internal/records", "shim/internal/statefile", "go.etcd.io/bbolt",
 	},
 	"shim/internal/sealed": {
-		"shim/internal/endpoint", "shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/records",
+		"shim/internal/endpoint", "shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/parcel", "shim/internal/records",
 		"shim/internal/statefile", "go.etcd.io/bbolt",
 	},
 	"shim/internal/parcel": {
@@ -214,8 +214,8 @@ var layers = map[string][]string{
 	},
 	"shim/internal/vault": {
 		"shim/atomicfile", "shim/internal/datadir",
-		"shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/records", "shim/internal/sealed", "shim/internal/settings",
-		"shim/internal/statefile", "go.etcd.io/bbolt",
+		"shim/internal/endpoint", "shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/parcel", "shim/internal/records",
+		"shim/internal/sealed", "shim/internal/settings", "shim/internal/statefile", "go.etcd.io/bbolt",
 	},
 
 	"tunnel": {},

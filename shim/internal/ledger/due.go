@@ -41,7 +41,7 @@ func PutToken(tx *bbolt.Tx, grant string, d oauth.Digest, token oauth.Token) err
 	if err := tx.Bucket(bucketDue).Put(dueKey(keptUntil(token.Kind, token.Expires), grant), nil); err != nil {
 		return err
 	}
-	return records.PutBytes(tx, bucketTokens, tokenKey(grant, d), appendToken(nil, token))
+	return records.PutBytes(tx, BucketTokens, tokenKey(grant, d), appendToken(nil, token))
 }
 
 // dueAtOnce bounds how many entries one look takes into memory.
@@ -113,7 +113,7 @@ func indexDue(tx *bbolt.Tx) error {
 		return err
 	}
 	var keys [][]byte
-	err := records.EachBytes(tx, bucketTokens, func(k, b []byte) error {
+	err := records.EachBytes(tx, BucketTokens, func(k, b []byte) error {
 		grant, _, _ := bytes.Cut(k, []byte{0})
 		if kind, at, err := tokenExpires(b); err == nil {
 			keys = append(keys, dueKey(keptUntil(kind, at), string(grant)))

@@ -112,13 +112,13 @@ func (l *Ledger) Token(grant string, d oauth.Digest) (token oauth.Token, ok bool
 
 func getToken(tx *bbolt.Tx, grant string, d oauth.Digest) (token oauth.Token, ok bool, err error) {
 	k := tokenKey(grant, d)
-	b, err := records.GetBytes(tx, bucketTokens, k)
+	b, err := records.GetBytes(tx, BucketTokens, k)
 	if err != nil || b == nil {
 		return token, false, err
 	}
-	token, err = parseToken(b)
+	token, err = ParseToken(b)
 	if err != nil {
-		return oauth.Token{}, false, records.Damaged(bucketTokens, k, err)
+		return oauth.Token{}, false, records.Damaged(BucketTokens, k, err)
 	}
 	return token, true, nil
 }
@@ -202,7 +202,7 @@ func (g *grantTx) SetToken(d oauth.Digest, token oauth.Token) {
 }
 
 func (g *grantTx) DeleteToken(d oauth.Digest) {
-	g.do(func() error { return g.t.Bucket(bucketTokens).Delete(tokenKey(g.grant.ID, d)) })
+	g.do(func() error { return g.t.Bucket(BucketTokens).Delete(tokenKey(g.grant.ID, d)) })
 }
 
 func (g *grantTx) Delete() { g.deleted = true }
@@ -231,7 +231,7 @@ func (l *Ledger) DeleteGrant(id string) error {
 }
 
 func hasTokens(tx *bbolt.Tx, grant string) bool {
-	k, _ := tx.Bucket(bucketTokens).Cursor().Seek(tokensOf(grant))
+	k, _ := tx.Bucket(BucketTokens).Cursor().Seek(tokensOf(grant))
 	return bytes.HasPrefix(k, tokensOf(grant))
 }
 
@@ -312,12 +312,12 @@ func dropTokens(tx *bbolt.Tx, id string) error {
 	}
 	prefix := tokensOf(id)
 	var keys [][]byte // a cursor must not move while keys are deleted
-	c := tx.Bucket(bucketTokens).Cursor()
+	c := tx.Bucket(BucketTokens).Cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		keys = append(keys, bytes.Clone(k))
 	}
 	for _, k := range keys {
-		if err := tx.Bucket(bucketTokens).Delete(k); err != nil {
+		if err := tx.Bucket(BucketTokens).Delete(k); err != nil {
 			return err
 		}
 	}
@@ -340,16 +340,16 @@ func (l *Ledger) Sweep(now time.Time) error {
 // the rest.
 func tokensAt(tx *bbolt.Tx, grant string, now time.Time) (expired [][]byte, live int, err error) {
 	prefix := tokensOf(grant)
-	c := tx.Bucket(bucketTokens).Cursor()
+	c := tx.Bucket(BucketTokens).Cursor()
 	for k, b := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, b = c.Next() {
-		value, err := records.Check(bucketTokens, k, b)
+		value, err := records.Check(BucketTokens, k, b)
 		if err != nil {
 			live++ // the owner is told, and may disconnect the app
 			continue
 		}
 		kind, at, err := tokenExpires(value)
 		if err != nil {
-			return nil, 0, records.Damaged(bucketTokens, k, err)
+			return nil, 0, records.Damaged(BucketTokens, k, err)
 		}
 		if keptUntil(kind, at).Before(now) {
 			expired = append(expired, bytes.Clone(k))
@@ -379,7 +379,7 @@ func (l *Ledger) sweepGrant(t *statefile.Tx, id string, now time.Time) error {
 		return l.endGrant(t, oauth.Grant(r))
 	}
 	for _, k := range expired {
-		if err := t.Bucket(bucketTokens).Delete(k); err != nil {
+		if err := t.Bucket(BucketTokens).Delete(k); err != nil {
 			return err
 		}
 	}

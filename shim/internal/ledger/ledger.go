@@ -59,7 +59,7 @@ var ErrExists = errors.New("already exists")
 // The buckets of the ledger.
 var (
 	bucketGrants  = []byte("grants")  // id -> grantRecord
-	bucketTokens  = []byte("tokens")  // grant id, 0, digest -> token record
+	BucketTokens  = []byte("tokens")  // grant id, 0, digest -> token record; ParseToken reads it
 	bucketDue     = []byte("due")     // time, grant id -> nothing; since version 2
 	bucketGranted = []byte("granted") // property of grants -> how many have it; since version 3
 
@@ -74,7 +74,7 @@ var (
 //
 // What is due has no checksums: a bit that is lost there delays a sweep.
 var Buckets = []records.Bucket{
-	{Name: bucketGrants, Checked: true}, {Name: bucketTokens, Checked: true},
+	{Name: bucketGrants, Checked: true}, {Name: BucketTokens, Checked: true},
 	{Name: bucketDue, Since: 2}, {Name: bucketGranted, Since: 3, Checked: true},
 	{Name: bucketCalls, Checked: true, Optional: true},
 	{Name: bucketTimeline, Checked: true, Optional: true}, {Name: bucketTimelineDone, Checked: true, Optional: true},
@@ -82,13 +82,13 @@ var Buckets = []records.Bucket{
 
 // Migrate brings the ledger of an older file up to version 4.
 func Migrate(tx *bbolt.Tx, from int) error {
-	isToken := func(value []byte) bool { _, err := parseToken(value); return err == nil }
+	isToken := func(value []byte) bool { _, err := ParseToken(value); return err == nil }
 	any := func([]byte) bool { return true }
 	for _, b := range []struct {
 		name  []byte
 		sound func(value []byte) bool
 	}{
-		{bucketGrants, json.Valid}, {bucketTokens, isToken},
+		{bucketGrants, json.Valid}, {BucketTokens, isToken},
 		{bucketCalls, any}, {bucketTimeline, any}, {bucketTimelineDone, any},
 	} {
 		if err := records.AddChecksums(tx, b.name, b.sound); err != nil {
@@ -110,7 +110,7 @@ func DamagedGrant(tx *bbolt.Tx, e *records.Error) (id, name, slug string, ok boo
 	switch e.Bucket {
 	case string(bucketGrants):
 		id = e.Key
-	case string(bucketTokens):
+	case string(BucketTokens):
 		id, _, _ = strings.Cut(e.Key, "\x00")
 	default:
 		return "", "", "", false

@@ -47,9 +47,9 @@ func appendToken(b []byte, t oauth.Token) []byte {
 	return b
 }
 
-// parseToken reads a token record. It accepts nothing that appendToken does
+// ParseToken reads a token record. It accepts nothing that appendToken does
 // not write.
-func parseToken(b []byte) (t oauth.Token, err error) {
+func ParseToken(b []byte) (t oauth.Token, err error) {
 	const fixed = 3 + 8 + 8
 	if len(b) < fixed || b[0] != tokenVersion || b[2]&^flagsKnown != 0 {
 		return t, errToken

@@ -20,7 +20,7 @@ func FuzzParseToken(f *testing.F) {
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		token, err := parseToken(b)
+		token, err := ParseToken(b)
 		if err != nil {
 			if token != (oauth.Token{}) {
 				t.Errorf("got %+v together with %v", token, err)
