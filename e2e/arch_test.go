@@ -65,12 +65,15 @@ var layers = map[string][]string{
 	"icons/gen": {},
 
 	"tray": {
-		"icons", "tray/internal/...", "fyne.io/systray", "github.com/godbus/dbus/v5", "golang.org/x/sys",
+		"icons", "tray/internal/...", "fyne.io/systray", "golang.org/x/sys",
 	},
 	"tray/internal/dbusmenu": {
 		"github.com/godbus/dbus/v5",
 	},
 	"tray/internal/newest": {},
+	"tray/internal/panel": {
+		"tray/internal/sessionbus", "github.com/godbus/dbus/v5", "golang.org/x/sys",
+	},
 	"tray/internal/pixels": {},
 	"tray/internal/sessionbus": {
 		"github.com/godbus/dbus/v5",

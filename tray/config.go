@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+
+	"github.com/key2oauth/key2oauth/tray/internal/panel"
 )
 
 // Reasons why Run returns before its context ends. The program should continue
 // without a tray.
 var (
 	// ErrNoBus: on Linux an icon needs a D-Bus session bus, but there is none.
-	ErrNoBus = errors.New("there is no D-Bus session bus, which a tray icon needs")
+	ErrNoBus = panel.ErrNoBus
 
 	// ErrBusGone: the bus has ended, maybe with the desktop.
 	ErrBusGone = errors.New("the D-Bus session bus has ended")

@@ -17,6 +17,7 @@ import (
 	"fyne.io/systray"
 
 	"github.com/key2oauth/key2oauth/tray/internal/newest"
+	"github.com/key2oauth/key2oauth/tray/internal/panel"
 )
 
 // Run shows the tray icon and its menu until ctx ends, and then returns nil.
@@ -37,7 +38,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	states := newest.New[State]()
 	group.Go(func() { states.Follow(ctx, cfg.States) })
-	shown, err := follow(ctx, &group, cfg.host, func() { cancel(ErrBusGone) })
+	shown, err := panel.Follow(ctx, &group, cfg.host, func() { cancel(ErrBusGone) })
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func Run(ctx context.Context, cfg Config) error {
 	group.Go(func() { d.tell(ctx, cfg.Do) })
 	defer quiet(cfg.log())()
 	d.prepare(states.Get())
-	defer endLoop(ctx)()
+	defer panel.EndLoop(ctx)()
 	// The systray package calls this on its own goroutine, at any time.
 	var first atomic.Bool
 	drawn := make(chan struct{})

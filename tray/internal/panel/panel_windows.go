@@ -1,8 +1,7 @@
-package tray
+package panel
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"syscall"
 	"time"
@@ -17,10 +16,10 @@ var (
 	postThreadMessage = user32.NewProc("PostThreadMessageW")
 )
 
-// follow reports whether there is a taskbar, and closes shown once there is. A
+// Follow reports whether there is a taskbar, and closes shown once there is. A
 // program that starts at login may run before the taskbar, and the systray
 // package would fail for good. If the taskbar restarts, that package recovers.
-func follow(ctx context.Context, group *sync.WaitGroup, report func(bool), _ func()) (shown <-chan struct{}, err error) {
+func Follow(ctx context.Context, group *sync.WaitGroup, report func(bool), _ func()) (shown <-chan struct{}, err error) {
 	first := make(chan struct{})
 	if taskbarIsThere() {
 		report(true)
@@ -51,10 +50,10 @@ func taskbarIsThere() bool {
 	return window != 0
 }
 
-// endLoop ends this thread's message loop with ctx. The systray package sends
+// EndLoop ends this thread's message loop with ctx. The systray package sends
 // a message to its window for that, but has no window if the taskbar refused
 // it.
-func endLoop(ctx context.Context) (stop func()) {
+func EndLoop(ctx context.Context) (stop func()) {
 	const quit = 0x0012 // WM_QUIT
 	thread := windows.GetCurrentThreadId()
 	undo := context.AfterFunc(ctx, func() {
@@ -63,6 +62,3 @@ func endLoop(ctx context.Context) (stop func()) {
 	})
 	return func() { undo() }
 }
-
-// newPanelMenu leaves the menu to the systray package.
-func newPanelMenu([]Item, func(Action), *slog.Logger) (panelMenu, error) { return nil, nil }
