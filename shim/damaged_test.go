@@ -2,11 +2,14 @@ package shim_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -129,5 +132,88 @@ func TestDamagedRecords(t *testing.T) {
 				t.Errorf("after a restart the status names %+v", left)
 			}
 		})
+	}
+}
+
+// damageSetting flips a bit in the value of a setting.
+func (p *program) damageSetting(name string) {
+	p.t.Helper()
+	db := must(bbolt.Open(filepath.Join(p.dir, "state.db"), 0o600, nil))
+	defer db.Close()
+	err := db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte("settings"))
+		value := bytes.Clone(b.Get([]byte(name)))
+		if len(value) == 0 {
+			return fmt.Errorf("there is no setting %q", name)
+		}
+		value[0] ^= 1
+		return b.Put([]byte(name), value)
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// TestDamagedRandoms: the values that recognize registered apps and the owner's
+// browsers survive a bit that is lost in either of their two records. If both
+// are lost, connected apps keep working, and the owner is told until the message
+// is deleted.
+func TestDamagedRandoms(t *testing.T) {
+	for _, name := range []string{"client id key", "form token key", "cookie name"} {
+		for _, damaged := range [][]string{{name}, {name + " (copy)"}, {name, name + " (copy)"}} {
+			t.Run(strings.Join(damaged, " and "), func(t *testing.T) {
+				p := start(t)
+				_, mcpURL, app := p.connect()
+				browser := p.owner()
+				p.stop()
+				for _, record := range damaged {
+					p.damageSetting(record)
+				}
+				http.DefaultClient.CloseIdleConnections()
+				p = startIn(t, p.dir, p.addr)
+
+				if status, answer := app.DoRefresh(app.Refresh); status != http.StatusOK {
+					t.Errorf("a refresh = %d %v", status, answer)
+				}
+				if resp, body := p.post(mcpURL, app.Access, initialize); resp.StatusCode != http.StatusOK {
+					t.Errorf("a call = %d %s", resp.StatusCode, body)
+				}
+				if !strings.Contains(p.log.String(), name) {
+					t.Error("the log does not name the record")
+				}
+				if len(damaged) == 1 {
+					if page := browser.Open("/settings"); page.Status != http.StatusOK {
+						t.Errorf("the owner's browser gets %d", page.Status)
+					}
+					if page := p.browser().Open(app.AuthorizeURL()); page.Status != http.StatusOK {
+						t.Errorf("a new sign-in of the app gets %d", page.Status)
+					}
+					st := p.shim.Status()
+					if len(st.Damaged) > 0 || len(st.Notes) != 1 || st.Notes[0].Kind != api.NoteRepaired || st.Notes[0].Words != web.Text("note.repaired") {
+						t.Errorf("the status says %+v and %+v", st.Damaged, st.Notes)
+					}
+					p = p.restart()
+					if st := p.shim.Status(); len(st.Damaged)+len(st.Notes) > 0 {
+						t.Errorf("after a restart the status says %+v and %+v", st.Damaged, st.Notes)
+					}
+					return
+				}
+				p = p.restart()
+				if d := p.shim.Status().Damaged; len(d) != 1 || d[0].Kind != api.DamagedReplaced || d[0].ID != name || d[0].Words == "" || d[0].Next == "" {
+					t.Fatalf("after a restart the status says %+v", d)
+				}
+				b := p.owner()
+				if page := b.Submit(b.Form(b.Open("/"), "/damaged"), nil); page.Status != http.StatusOK {
+					t.Errorf("deleting the message = %d", page.Status)
+				}
+				p = p.restart()
+				if d := p.shim.Status().Damaged; len(d) > 0 {
+					t.Errorf("after it was deleted the status says %+v", d)
+				}
+				if status, answer := app.DoRefresh(app.Refresh); status != http.StatusOK {
+					t.Errorf("then a refresh = %d %v", status, answer)
+				}
+			})
+		}
 	}
 }

@@ -154,7 +154,7 @@ func (s *Shim) wire(cfg Config) error {
 
 // wireOAuth makes what issues and recognizes tokens.
 func (s *Shim) wireOAuth() error {
-	key, err := s.vault.Random("client id key", 32)
+	key, err := s.vault.Random(api.ValueClientIDKey, 32)
 	if err != nil {
 		return err
 	}
@@ -170,11 +170,11 @@ func (s *Shim) wireOAuth() error {
 // newOwner makes what proves who the owner is. Its keys are made on the first
 // run and kept.
 func (s *Shim) newOwner(dir string) (*owner.Owner, error) {
-	formKey, err := s.vault.Random("form token key", 32)
+	formKey, err := s.vault.Random(api.ValueFormKey, 32)
 	if err != nil {
 		return nil, err
 	}
-	cookie, err := s.vault.Random("cookie name", 4)
+	cookie, err := s.vault.Random(api.ValueCookie, 4)
 	if err != nil {
 		return nil, err
 	}

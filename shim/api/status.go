@@ -112,6 +112,7 @@ type Note struct {
 const (
 	NoteStateLost = "state lost" // the data folder or the state file was removed or replaced
 	NoteItemLost  = "item lost"  // the keychain's item was deleted or replaced
+	NoteRepaired  = "repaired"   // a damaged record was written again from its copy
 )
 
 // The kinds of a Damage.
@@ -121,6 +122,16 @@ const (
 	DamagedApp     = "app" // a grant, or one of its tokens
 	DamagedSetting = "setting"
 	DamagedSecret  = "secret" // a credential of Key2OAuth itself, such as the authtoken of ngrok
+	// DamagedReplaced is a random value of Key2OAuth itself that was damaged and
+	// replaced, which is to be known, and then deleted. The ID says which.
+	DamagedReplaced = "replaced"
+)
+
+// The values that a Damage of the kind DamagedReplaced names.
+const (
+	ValueClientIDKey = "client id key"  // recognizes apps that registered here
+	ValueFormKey     = "form token key" // recognizes the forms of our pages
+	ValueCookie      = "cookie name"    // of the owner's cookie
 )
 
 // A Pending is an authorization request that waits at the consent page.

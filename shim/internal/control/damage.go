@@ -56,6 +56,8 @@ func (c *Control) removeDamage(d vault.Damage) error {
 		return c.Disconnect(d.ID)
 	case vault.DamagedSecret:
 		return c.changed(c.cfg.Vault.DeleteSecret(d.ID))
+	case vault.DamagedReplaced:
+		return c.changed(c.cfg.Vault.Forget(d.ID))
 	case vault.DamagedSetting:
 		return c.changed(c.cfg.Vault.SetSetting(d.ID, nil))
 	}

@@ -3,6 +3,7 @@ package oauth
 import (
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,6 +25,9 @@ func (s *Server) authenticateClient(r *http.Request, f form) (Client, error) {
 	basic := method == authBasic
 	c, ok := s.tokenClient(id)
 	if !ok {
+		if granted, err := s.isGranted(id, f); granted || err != nil {
+			return Client{ID: id, AuthMethod: authNone}, err
+		}
 		return Client{}, invalidClient(basic, "this client is not registered here; register again")
 	}
 	if secret == "" {
@@ -45,6 +49,36 @@ func (s *Server) tokenClient(id string) (c Client, ok bool) {
 		return documentClient(id), true
 	}
 	return s.Clients.Lookup(id)
+}
+
+// isGranted reports whether the refresh token of a request belongs to a grant of
+// exactly this client id. The key that ids are authenticated with may have been
+// lost, but an id in a grant was authenticated when the owner approved it. The
+// client's secret, which derives from that key, can't be checked then; the
+// refresh token still proves as much as it does for a public client.
+func (s *Server) isGranted(id string, f form) (bool, error) {
+	if !strings.HasPrefix(id, clientPrefix) {
+		return false, nil
+	}
+	for _, token := range []string{f.get("refresh_token"), f.get("token")} { // of /token and /revoke
+		grant, ok := tokenGrant(refreshPrefix, token)
+		if !ok {
+			continue
+		}
+		_, ok, err := s.Tokens.store.Token(grant, digest(token))
+		var g Grant
+		if err == nil && ok {
+			g, err = s.Tokens.store.Grant(grant)
+		}
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return false, s.unavailable(err)
+		case ok && g.ClientID == id:
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // clientCredentials reads the client's credentials. Using two methods in one

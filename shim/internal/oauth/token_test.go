@@ -240,6 +240,52 @@ func TestT07UnknownClient(t *testing.T) {
 	c.wantCall(c.access, http.StatusOK)
 }
 
+// TestLostKey: after the key of the client ids was lost, the apps that a grant
+// knows keep working, whether they have a secret or not. No one else gets in, and
+// a client that no grant knows is told to register again.
+func TestLostKey(t *testing.T) {
+	f := newFixture(t)
+	public, other := f.connect(f.pub), f.connect(f.pub)
+	m := f.register(`{"redirect_uris":["` + callback + `"],"token_endpoint_auth_method":"client_secret_post"}`)
+	private := &session{f: f, s: f.pub, client: m["client_id"].(string)}
+	secret := []string{"client_secret", m["client_secret"].(string)}
+	code := f.approve(f.pub, query(private.client)).Get("code")
+	private.refresh = object(t, f.form(f.pub, "/token", redeem(private.client, code, secret...)...))["refresh_token"].(string)
+	wantError(t, private.renew(private.refresh, "client_secret", "x"), http.StatusUnauthorized, "invalid_client")
+
+	f.pub.Clients = &Clients{Key: [32]byte{1}}
+	access, refresh := public.mustRenew(public.refresh)
+	public.wantCall(access, http.StatusOK)
+	if w := private.renew(private.refresh, secret...); w.Code != http.StatusOK {
+		t.Errorf("a client with a secret gets %d %s", w.Code, w.Body)
+	}
+	never := mustEncode(t, &Clients{Key: [32]byte{2}}, registration{RedirectURIs: []string{callback}})
+	for what, w := range map[string]*httptest.ResponseRecorder{
+		"an id that no grant knows":     public.renew(refresh, "client_id", never),
+		"another client's token":        public.renew(private.refresh),
+		"a made-up token":               public.renew(refresh + "x"),
+		"an access token":               public.renew(access),
+		"a client without a token":      public.renew("-"),
+		"a revocation of another's":     f.form(f.pub, "/revoke", "client_id", private.client, "token", refresh),
+		"a code, which is of no client": f.form(f.pub, "/token", redeem(public.client, code)...),
+	} {
+		if w.Code != http.StatusUnauthorized || object(t, w)["error"] != "invalid_client" {
+			t.Errorf("%s = %d %s, want invalid_client", what, w.Code, w.Body)
+		}
+	}
+	f.store.fail = errors.New("disk full")
+	if w := public.renew(refresh); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("without a disk = %d %s, want 503", w.Code, w.Body)
+	}
+	f.store.fail = nil
+	public.mustRenew(refresh)
+	other.mustRenew(other.refresh)
+	if w := f.form(f.pub, "/revoke", "client_id", public.client, "token", refresh); w.Code != http.StatusOK {
+		t.Errorf("revoke = %d %s", w.Code, w.Body)
+	}
+	public.wantCall(access, http.StatusUnauthorized)
+}
+
 func TestT08Rotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)

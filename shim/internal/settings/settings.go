@@ -8,7 +8,6 @@ package settings
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"sync"
@@ -28,6 +27,9 @@ type Config struct {
 	// Lock is held for writing while functions that were given to Tx.Then run.
 	Lock *sync.RWMutex
 	Now  func() time.Time
+	// Repaired is called after a record of Random was damaged and written again,
+	// and Lost after both were, and a new value was made.
+	Repaired, Lost func(name string)
 }
 
 // Settings reads and writes these records. It is safe for concurrent use.
@@ -38,6 +40,7 @@ type Settings struct {
 	// which there is one at a time, so a transaction may read them without it.
 	sessions map[Digest]time.Time
 	settings map[string][]byte
+	randoms  map[string]bool // what Random returned in this run
 }
 
 // New returns the settings of a state file that has Buckets. They are empty until
@@ -81,6 +84,7 @@ func (s *Settings) Load(tx *bbolt.Tx) error {
 func (s *Settings) Clear() {
 	s.sessions = make(map[Digest]time.Time)
 	s.settings = make(map[string][]byte)
+	s.randoms = make(map[string]bool)
 }
 
 // Read reads a setting from a file that is not open. It is nil if there is none
@@ -104,12 +108,19 @@ func Damaged(e *records.Error) (name string, ok bool) {
 	return e.Key, e.Bucket == string(bucketSettings)
 }
 
-// Expendable reports whether a damaged record is one that Heal removes: without
-// its session, a browser has to sign in again.
-func Expendable(e *records.Error) bool { return e.Bucket == string(bucketSessions) }
+// Healable reports whether Heal can mend a damaged record: what it held is in
+// memory, or it is a session, without which a browser has to sign in again.
+func (s *Settings) Healable(e *records.Error) bool {
+	s.cfg.Lock.RLock()
+	defer s.cfg.Lock.RUnlock()
+	return e.Bucket == string(bucketSessions) || e.Bucket == string(bucketSettings) && s.isRandom(e.Key)
+}
 
-// Heal removes an expendable record.
-func Heal(tx *bbolt.Tx, e *records.Error) error {
+// Heal rewrites a damaged record, or deletes a session.
+func (s *Settings) Heal(tx *bbolt.Tx, e *records.Error) error {
+	if e.Bucket == string(bucketSettings) {
+		return s.heal(tx, e.Key)
+	}
 	return tx.Bucket(bucketSessions).Delete([]byte(e.Key))
 }
 
@@ -130,31 +141,15 @@ func (s *Settings) SetSetting(name string, value []byte) error {
 
 func (s *Settings) putSetting(t *statefile.Tx, name string, value []byte) error {
 	b := t.Bucket(bucketSettings)
+	if value == nil && s.isRandom(name) {
+		return s.heal(t.Tx, name) // no one could make it again
+	}
 	if value == nil {
 		t.Then(func() { delete(s.settings, name) })
 		return b.Delete([]byte(name))
 	}
 	t.Then(func() { s.settings[name] = value })
 	return records.PutBytes(t.Tx, bucketSettings, []byte(name), value)
-}
-
-// Random returns a setting of n random bytes, which it creates on first use.
-func (s *Settings) Random(name string, n int) ([]byte, error) {
-	if value, ok := s.Setting(name); ok && len(value) == n {
-		return value, nil
-	}
-	var value []byte
-	err := s.cfg.Write(func(t *statefile.Tx) error {
-		known, _ := records.GetBytes(t.Tx, bucketSettings, []byte(name)) // a damaged one is replaced
-		value = bytes.Clone(known)
-		if len(value) == n {
-			return nil
-		}
-		value = make([]byte, n)
-		rand.Read(value)
-		return s.putSetting(t, name, value)
-	})
-	return value, err
 }
 
 // A Digest is the SHA-256 of an owner's cookie.

@@ -1,10 +1,12 @@
 package settings
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
+
+func ignore(string) {}
 
 // open opens a state file that holds settings alone. It is closed with the test.
 func open(t *testing.T, dir string, now func() time.Time) (*statefile.File, *Settings) {
@@ -30,7 +34,7 @@ func open(t *testing.T, dir string, now func() time.Time) (*statefile.File, *Set
 			t.Error(err)
 		}
 	})
-	s := New(Config{Write: file.Update, Lock: &mu, Now: now})
+	s := New(Config{Write: file.Update, Lock: &mu, Now: now, Repaired: ignore, Lost: ignore})
 	if err := file.View(func(tx *bbolt.Tx) error { return s.Load(tx) }); err != nil {
 		t.Fatal(err)
 	}
@@ -77,5 +81,98 @@ func TestSessions(t *testing.T) {
 	}
 	if len(s.sessions) != 1 {
 		t.Errorf("%d sessions, want the expired ones to be gone", len(s.sessions))
+	}
+}
+
+// TestRandom: a random value is made once and has two records. One that is
+// damaged is mended, even while the program runs and instead of being deleted; an
+// older file gets its copy; and a known value needs no disk.
+func TestRandom(t *testing.T) {
+	const name, n = "key", 8
+	dir := t.TempDir()
+	file, s := open(t, dir, time.Now)
+	var repaired, lost []string
+	listen := func(s *Settings) {
+		s.cfg.Repaired = func(name string) { repaired = append(repaired, name) }
+		s.cfg.Lost = func(name string) { lost = append(lost, name) }
+	}
+	listen(s)
+	value, err := s.Random(name, n)
+	if err != nil || len(value) != n {
+		t.Fatalf("Random = %x, %v", value, err)
+	}
+	reopen := func() {
+		t.Helper()
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		file, s = open(t, dir, time.Now)
+		listen(s)
+	}
+	change := func(f func(b *bbolt.Bucket) error) {
+		t.Helper()
+		if err := file.Update(func(tx *statefile.Tx) error { return f(tx.Bucket(bucketSettings)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(what string, times int) {
+		t.Helper()
+		got, err := s.Random(name, n)
+		if err != nil || !bytes.Equal(got, value) || len(repaired) != times || len(lost) > 0 {
+			t.Errorf("%s: Random = %x, %v, want %x; repaired %v, lost %v", what, got, err, value, repaired, lost)
+		}
+	}
+	sound := func() int {
+		count := 0
+		file.View(func(tx *bbolt.Tx) error {
+			return tx.Bucket(bucketSettings).ForEach(func(k, v []byte) error {
+				if got, err := records.Check(bucketSettings, k, v); err == nil && bytes.Equal(got, value) {
+					count++
+				}
+				return nil
+			})
+		})
+		return count
+	}
+
+	reopen()
+	change(func(b *bbolt.Bucket) error { return b.Delete([]byte(name + copySuffix)) })
+	reopen()
+	want("an older file", 0)
+	if sound() != 2 {
+		t.Error("an older file got no copy")
+	}
+
+	damage := func(b *bbolt.Bucket) error { return b.Put([]byte(name), []byte("damaged")) }
+	change(damage)
+	e := &records.Error{Bucket: string(bucketSettings), Key: name}
+	if !s.Healable(e) {
+		t.Error("a value in memory is not mended")
+	}
+	if err := s.SetSetting(name, nil); err != nil || sound() != 2 {
+		t.Errorf("deleting a damaged record left %d, %v", sound(), err)
+	}
+
+	change(damage)
+	reopen()
+	write := s.cfg.Write
+	s.cfg.Write = func(func(t *statefile.Tx) error) error { return errors.New("disk full") }
+	want("on a full disk", 0)
+	s.cfg.Write = write
+	want("afterwards", 1)
+	if sound() != 2 {
+		t.Error("the damaged record was not mended")
+	}
+
+	change(func(b *bbolt.Bucket) error {
+		return errors.Join(damage(b), b.Put([]byte(name+copySuffix), []byte("damaged")))
+	})
+	reopen()
+	fresh, err := s.Random(name, n)
+	if err != nil || len(fresh) != n || bytes.Equal(fresh, value) || !slices.Equal(lost, []string{name}) || !slices.Equal(s.Lost(), lost) {
+		t.Errorf("with both damaged, Random = %x, %v; lost %v", fresh, err, lost)
+	}
+	if err := s.Forget(name); err != nil || len(s.Lost()) > 0 {
+		t.Errorf("after Forget, Lost = %v, %v", s.Lost(), err)
 	}
 }

@@ -21,7 +21,10 @@ const (
 	DamagedApp     DamageKind = "app"     // it has to sign in again
 	DamagedSetting DamageKind = "setting" // it has its default again
 	DamagedSecret  DamageKind = "secret"  // of the program itself, such as a tunnel's authtoken
-	DamagedHistory DamageKind = "history" // what nothing depends on, or what is told elsewhere; never listed
+	// DamagedReplaced is a random value of the program itself that was damaged in
+	// both of its records, and replaced. It is listed until the owner has seen it.
+	DamagedReplaced DamageKind = "replaced"
+	DamagedHistory  DamageKind = "history" // what nothing depends on, or what is told elsewhere; never listed
 )
 
 // A Damage is a record that cannot be read, or several of one app. Everything
@@ -38,6 +41,9 @@ func (v *Vault) Damages() []Damage {
 	var all []Damage
 	for _, e := range v.Incomplete() {
 		all = append(all, Damage{DamagedServer, e.Slug, e.Name, e.Slug})
+	}
+	for _, name := range v.Lost() {
+		all = append(all, Damage{Kind: DamagedReplaced, ID: name, Name: name})
 	}
 	found := v.file.Damaged()
 	if len(found) == 0 {
@@ -92,8 +98,8 @@ func (v *Vault) scrub() {
 	for _, e := range v.file.Damaged() {
 		var heal func(tx *bbolt.Tx, e *records.Error) error
 		switch {
-		case settings.Expendable(e):
-			heal = settings.Heal
+		case v.Healable(e):
+			heal = v.Heal
 		case ledger.Expendable(e):
 			heal = ledger.Heal
 		default:
@@ -101,7 +107,9 @@ func (v *Vault) scrub() {
 		}
 		err := v.write(func(t *transaction) error { return heal(t.Tx, e) })
 		if err != nil {
-			v.log.Warn("a damaged record was not removed", "bucket", e.Bucket, "err", err)
+			v.log.Warn("a damaged record was not mended", "bucket", e.Bucket, "err", err)
+		} else if name, ok := settings.Damaged(e); ok {
+			v.settingRepaired(name)
 		}
 	}
 }

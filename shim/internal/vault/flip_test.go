@@ -22,15 +22,16 @@ import (
 
 // A flipWorld is a state with several of everything.
 type flipWorld struct {
-	dir    string
-	slugs  []string
-	creds  map[string]string   // id -> its endpoint
-	grants map[string][]string // id -> its endpoint and credential
+	dir     string
+	slugs   []string
+	creds   map[string]string   // id -> its endpoint
+	grants  map[string][]string // id -> its endpoint and credential
+	randoms map[string][]byte
 }
 
 func newFlipWorld(t *testing.T, servers int) *flipWorld {
 	t.Helper()
-	w := &flipWorld{dir: t.TempDir(), creds: make(map[string]string), grants: make(map[string][]string)}
+	w := &flipWorld{dir: t.TempDir(), creds: make(map[string]string), grants: make(map[string][]string), randoms: make(map[string][]byte)}
 	v := openFileMode(t, w.dir)
 	for s := range servers {
 		slug := fmt.Sprintf("server%06d", s)
@@ -59,6 +60,10 @@ func newFlipWorld(t *testing.T, servers int) *flipWorld {
 	err := errors.Join(
 		v.SetSetting("address", []byte("127.0.0.1:7450")), v.SetSetting("paused", []byte{1}),
 		v.AddSession(settings.Digest{1}, time.Now().Add(time.Hour)), v.SaveSecret("ngrok", endpoint.NewSecret(testToken)))
+	for name, n := range map[string]int{"client id key": 32, "cookie name": 4} {
+		value, failed := v.Random(name, n)
+		w.randoms[name], err = value, errors.Join(err, failed)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +92,11 @@ func (f flipped) hits(slug, credential, grant string) bool {
 		return id == grant
 	}
 	return false
+}
+
+// repaired reports whether the damaged record has a copy.
+func (w *flipWorld) repaired(f flipped) bool {
+	return f.bucket == string(bucketSettings) && w.randoms[strings.TrimSuffix(f.key, " (copy)")] != nil
 }
 
 // check checks everything that does not belong to the damaged record.
@@ -141,6 +151,11 @@ func (w *flipWorld) check(t *testing.T, v *Vault, f flipped) {
 	}
 	if err := v.Sweep(time.Now()); err != nil {
 		t.Errorf("Sweep: %v", err)
+	}
+	for name, want := range w.randoms {
+		if got, err := v.Random(name, len(want)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s = %x, %v, want %x as before", name, got, err, want)
+		}
 	}
 }
 
@@ -216,7 +231,11 @@ func (w *flipWorld) checkFlipped(t *testing.T, dir string, f flipped, inKey bool
 	named := map[string]DamageKind{
 		string(bucketEndpoints): DamagedServer, string(bucketCreds): DamagedKey, "grants": DamagedApp, "tokens": DamagedApp, string(bucketSettings): DamagedSetting,
 	}
-	if kind, ok := named[f.bucket]; ok && (len(damages) != 1 || damages[0].Kind != kind) {
+	if w.repaired(f) && !inKey {
+		if notes := v.Notes(); len(damages) > 0 || len(notes) != 1 || notes[0].Kind != NoteRepaired {
+			t.Errorf("Damages = %+v and Notes = %+v, want a note of the repair", damages, notes)
+		}
+	} else if kind, ok := named[f.bucket]; ok && (len(damages) != 1 || damages[0].Kind != kind) {
 		t.Errorf("Damages = %+v, want one %s", damages, kind)
 	} else if strings.HasPrefix(f.key, kindQuery+"/") && (len(damages) != 1 || damages[0].Kind != DamagedServer) {
 		t.Errorf("Damages = %+v, want the server whose address lost its query", damages)

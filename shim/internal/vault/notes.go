@@ -22,6 +22,7 @@ type NoteKind string
 const (
 	NoteStateLost NoteKind = "state lost" // the data folder or the state file was removed or replaced
 	NoteItemLost  NoteKind = "item lost"  // the keychain's item was deleted or replaced
+	NoteRepaired  NoteKind = "repaired"   // a damaged record was written again from its copy
 )
 
 // Notes lists what happened in this run, the last of each kind.
@@ -37,6 +38,15 @@ func (v *Vault) note(n Note) {
 	defer v.mu.Unlock()
 	v.notes = append(slices.DeleteFunc(v.notes, func(old Note) bool { return old.Kind == n.Kind }), n)
 	v.notify()
+}
+
+func (v *Vault) settingRepaired(name string) {
+	v.log.Warn("a damaged setting was repaired from its copy", "name", name)
+	v.note(Note{Kind: NoteRepaired})
+}
+
+func (v *Vault) settingLost(name string) {
+	v.log.Error("a setting and its copy were damaged; it has a new value", "name", name)
 }
 
 // rescue writes again what is beside the state file.

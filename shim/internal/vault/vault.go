@@ -130,7 +130,9 @@ func Open(cfg Config) (*Vault, error) {
 		Damaged: func() []*records.Error { return v.file.Damaged() }, NoteDamaged: func(err error) { v.file.NoteDamaged(err) },
 		Log: cfg.Log, Now: v.now,
 	})
-	v.Settings = settings.New(settings.Config{Write: v.write, Lock: &v.mu, Now: v.now})
+	v.Settings = settings.New(settings.Config{
+		Write: v.write, Lock: &v.mu, Now: v.now, Repaired: v.settingRepaired, Lost: v.settingLost,
+	})
 	v.Ledger = ledger.New(ledger.Config{
 		View: v.view, Update: v.update, Write: v.write,
 		Check: sealed.CheckGrant, Ended: v.DropCredentialOf, Used: v.Touch,

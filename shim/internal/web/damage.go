@@ -14,6 +14,8 @@ func NoteWords(kind, file string) string {
 	switch {
 	case kind == api.NoteItemLost:
 		return t("note.item")
+	case kind == api.NoteRepaired:
+		return t("note.repaired")
 	case file != "":
 		return t("note.state.aside", file)
 	}
@@ -50,9 +52,21 @@ func DamageWords(d api.Damage) (words, next string) {
 			return t("damage.app.of", name, d.Server), t("damage.app.next")
 		}
 		return t("damage.app", name), t("damage.app.next")
-	}
-	if d.Kind == api.DamagedSecret {
+	case api.DamagedSecret:
 		return t("damage.secret", d.Name), t("damage.secret.next")
+	case api.DamagedReplaced:
+		return replacedWords(d.ID)
 	}
 	return t("damage.setting", d.Name), t("damage.setting.next")
+}
+
+// replacedWords says what the loss of a random value of our own means.
+func replacedWords(id string) (words, next string) {
+	switch id {
+	case api.ValueClientIDKey:
+		return t("damage.replaced.apps"), t("damage.replaced.apps.next")
+	case api.ValueFormKey:
+		return t("damage.replaced.forms"), t("damage.replaced.next")
+	}
+	return t("damage.replaced.cookie"), t("damage.replaced.next")
 }
