@@ -116,9 +116,12 @@ var layers = map[string][]string{
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
 	"shim/internal/sse":      {},
+	"shim/internal/standing": {
+		"shim/api", "shim/internal/endpoint", "shim/internal/web",
+	},
 	"shim/internal/control": {
 		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
-		"shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
+		"shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
 	"shim/internal/dashboard": {
 		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor", "shim/internal/endpoint",

@@ -40,7 +40,7 @@ func TestAdminAPI(t *testing.T) {
 	if got := keys(obj); !slices.Equal(got, want) {
 		t.Errorf("GET /api/slugs/{slug} has the fields %v, want %v", got, want)
 	}
-	if obj["upstream_url"] != up.URL+"?\u2026" || obj["auth_header_name"] != "Authorization" || obj["auth_header_prefix"] != "Bearer " || obj["state"] != "no key" {
+	if obj["upstream_url"] != up.URL+"?\u2026" || obj["auth_header_name"] != "Authorization" || obj["auth_header_prefix"] != "Bearer " || obj["state"] != "not tried" {
 		t.Errorf("GET /api/slugs/{slug} = %v", obj)
 	}
 
@@ -78,7 +78,7 @@ func TestAdminAPI(t *testing.T) {
 	t.Run("P21 another upstream URL drops the keys", func(t *testing.T) {
 		other := shimtest.NewUpstream(t, shimtest.Options{})
 		status, obj := p.api("PATCH", "/api/slugs/"+slug, map[string]any{"upstream_url": other.URL})
-		if status != http.StatusOK || obj["state"] != "no key" && obj["state"] != "key needed" {
+		if status != http.StatusOK || obj["state"] != "not tried" && obj["state"] != "key needed" {
 			t.Errorf("PATCH of the URL = %d %v, want no usable key left", status, obj)
 		}
 		if len(other.Requests()) != 0 {

@@ -7,7 +7,8 @@
 // # Rooms
 //
 //	who acts      owner (links, sessions, same origin, same user), control (all that
-//	              the owner can do), dashboard (as pages), adminapi (as JSON)
+//	              the owner can do), standing (how things stand, for all who show it),
+//	              dashboard (as pages), adminapi (as JSON)
 //	signing in    origin (one issuer as the world sees it), signin (a request until
 //	              someone answers it), oauth, cimd
 //	a call        calls (from token to upstream), proxy, guard (keys in answers),

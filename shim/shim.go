@@ -123,7 +123,7 @@ func (s *Shim) wire(cfg Config) error {
 		Login: cfg.Login, LogLevel: cfg.LogLevel, Dir: cfg.Dir, Log: s.log,
 		Struck:      s.activity.Struck,
 		LocalOrigin: s.localOrigin, PublicOrigin: func() string { return s.reach.Origin() },
-		Pause: s.calls.Pause.Set, Forget: s.calls.Forget, UseProxy: client.UseProxy,
+		Paused: s.calls.Pause.On, Pause: s.calls.Pause.Set, Forget: s.calls.Forget, UseProxy: client.UseProxy,
 		Steer: func() { s.reach.Drive() }, CloseTunnel: func() { s.reach.Close() },
 		RemoveToken: func() error { return removeToken(cfg.Dir) },
 	})

@@ -10,11 +10,20 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/standing"
+	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 // Status reports how things stand now.
 func (s *Shim) Status() api.Status {
+	st := s.status()
+	st.Concerns = standing.Concerns(st, s.control.Servers())
+	return st
+}
+
+// status is Status without the concerns.
+func (s *Shim) status() api.Status {
 	st := api.Status{
 		Version:       s.version,
 		LocalOrigin:   s.localOrigin(),
@@ -28,6 +37,7 @@ func (s *Shim) Status() api.Status {
 		Pending:  s.signIns.Pending(),
 		Attempts: s.timeline.Failed(),
 	}
+	st.Internet = standing.Internet(st.Tunnel, st.Paused)
 	if p := s.reach.Origin(); p != "" {
 		st.PublicOrigin = &p
 	}
@@ -46,11 +56,12 @@ func (s *Shim) Status() api.Status {
 
 // Overview reports how things stand now.
 func (s *Shim) Overview() (api.Overview, error) {
-	o := api.Overview{Status: s.Status()}
+	o := api.Overview{Status: s.status()}
 	l, err := s.control.Listing()
 	if err != nil {
 		return o, err
 	}
+	o.Status.Concerns = standing.Concerns(o.Status, l.Servers)
 	o.Endpoints, o.MoreClients = l.Servers, o.Status.Grants-len(l.Recent)
 	names := make(map[string]string)
 	for _, e := range l.Servers {
@@ -135,3 +146,12 @@ func (s *Shim) SetOnline(ctx context.Context, online bool) error {
 // what to do. The heading of its group comes first unless the finding before it,
 // of the group after, has had it.
 func FindingText(f api.Finding, after string) string { return doctor.FindingText(f, after) }
+
+// ServerState names a state of an api.Endpoint for people, as pages and tray do.
+// While everything is paused, so is every server.
+func ServerState(state string, paused bool) string {
+	if paused {
+		state = web.StatePaused
+	}
+	return web.ServerState(state)
+}

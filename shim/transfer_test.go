@@ -67,7 +67,7 @@ func TestExportImport(t *testing.T) {
 		t.Errorf("import = %d at %s", page.Status, page.URL)
 	}
 	got := to.slugs()
-	if len(got) != 1 || got[0]["slug"] != slug || got[0]["state"] != "no key" || got[0]["upstream_url"] != up.URL {
+	if len(got) != 1 || got[0]["slug"] != slug || got[0]["state"] != "not tried" || got[0]["upstream_url"] != up.URL {
 		t.Fatalf("imported %v", got)
 	}
 	// A client that knew the address can use it again.

@@ -19,16 +19,18 @@ func TestGolden(t *testing.T) {
 		Diagnosis: Diagnosis{State: AttemptStopped, Stopped: "tool", Cause: "call 502", Whose: WhoseUpstream, Words: "W & <b>.", Next: "N."},
 	}, {ID: 1, Via: "local", Began: at, Last: at, Events: []Event{}, Diagnosis: Diagnosis{State: AttemptDone, Words: "It works."}}}
 	tunnel := TunnelStatus{
-		Provider: TunnelNgrok, State: TunnelOnline, Words: "W", Next: "N", Link: "L", Code: "ERR_NGROK_1", Whose: WhoseNgrok, Account: "a", Plan: "p", Region: "eu", Since: &at, Test: "T", Senders: "S",
+		Provider: TunnelNgrok, State: TunnelOnline, Words: "W", Next: "N", Link: "L", Code: "ERR_NGROK_1", Whose: WhoseNgrok, Account: "a", Plan: "p", Region: "eu", Since: &at, Test: "T", Senders: "S", Proven: true,
 		Usage: &TunnelUsage{Month: "2026-11", Requests: 1, Bytes: 2, MaxRequests: 3, MaxBytes: 4, Warning: "W"}, Stranded: []string{"Claude"},
 	}
 	server := Endpoint{
-		Slug: "0123456789ab", UpstreamURL: "https://a.example/mcp?…", DisplayName: "Notes", AuthHeaderName: "Authorization", AuthHeaderPrefix: "Bearer ", MCPEndpoint: "m", LocalMCPEndpoint: "l", State: EndpointOK,
+		Slug: "0123456789ab", UpstreamURL: "https://a.example/mcp?…", DisplayName: "Notes", AuthHeaderName: "Authorization", AuthHeaderPrefix: "Bearer ", MCPEndpoint: "m", LocalMCPEndpoint: "l", State: EndpointUnreachable,
 		Credentials: []Credential{{ID: "c1", Label: "key 1", State: CredentialOK, For: ForOwner, Unwatched: UnwatchedShort}}, Created: at, LastUsed: &later, Struck: 3, Note: "N",
 	}
 	got, err := json.MarshalIndent(map[string]any{
 		"status": Status{
 			Version: "1", LocalOrigin: "http://127.0.0.1:7450", PublicOrigin: &public, PublicListener: &listener, Tunnel: tunnel,
+			Internet: Internet{State: InternetUnreachable, Words: "W", Why: "Y", Next: "N", Link: "L"},
+			Concerns: []Concern{{Kind: ConcernRejected, Level: LevelError, Slug: "s", ID: "i", Words: "W", Next: "N", Button: "B", Path: "/p", Do: "/d", Damage: "k"}, {}},
 			Keychain: Keychain{Mode: ModeOS, State: KeychainMemory, Words: "W", CanKeep: true}, Disk: DiskStatus{State: DiskFull, Words: "W", Next: "N"},
 			Paused: true, SameUserCheck: true, Endpoints: 1, Rejected: 2, Grants: 3, Struck: 4,
 			Pending:  []Pending{{URL: "u", ClientName: "c", App: "a", RedirectHost: "h", ReturnsTo: "r", Slug: "s", Created: at, Asked: true}, {Created: at}},

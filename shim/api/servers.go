@@ -17,15 +17,24 @@ type Endpoint struct {
 	LastUsed         *time.Time   `json:"last_used"`
 	Struck           int          `json:"struck,omitempty"` // calls in the activity whose answer held the key
 	Note             string       `json:"note,omitempty"`   // what the owner should know about the change just made
+	// StateWords is the state for people: "Working", or "Paused" while everything
+	// is. Why is a sentence about it; "" if the words say all. They are not in the
+	// JSON: shim.ServerState has the words, and Status the sentences.
+	StateWords string `json:"-"`
+	Why        string `json:"-"`
 }
 
-// The states of an Endpoint, the worst of its credentials'.
+// The states of an Endpoint. Package standing decides which one it is, for
+// pages, tray, command line and API alike. A pause changes none of them.
 const (
-	EndpointOK        = "ok"
-	EndpointNoKey     = "no key"
-	EndpointRejected  = "rejected"
-	EndpointKeyNeeded = "key needed"
-	EndpointLocked    = "locked"
+	EndpointOK           = "ok" // the last answer was a good one; a tool's own error is
+	EndpointNotTried     = "not tried"
+	EndpointUnreachable  = "unreachable" // or something else than an MCP server answers
+	EndpointRejected     = "rejected"    // a key is
+	EndpointKeyNeeded    = "key needed"  // the server asks for one, or a saved one cannot be used
+	EndpointLocked       = "locked"
+	EndpointNotConfirmed = "not confirmed" // a program that the owner has not allowed yet
+	EndpointCannotStart  = "cannot start"  // a program that does not
 )
 
 // Endpoints is the answer to GET /api/slugs.

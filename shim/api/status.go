@@ -9,6 +9,7 @@ type Status struct {
 	LocalOrigin    string       `json:"local_origin"`
 	PublicOrigin   *string      `json:"public_origin"`   // null while there is none
 	PublicListener *string      `json:"public_listener"` // where the owner's own tunnel must lead
+	Internet       Internet     `json:"internet"`        // whether apps on the internet can connect
 	Tunnel         TunnelStatus `json:"tunnel"`
 	Keychain       Keychain     `json:"keychain"`
 	Disk           DiskStatus   `json:"disk"`
@@ -26,6 +27,8 @@ type Status struct {
 	// Attempts are the last ones of apps that did not get connected and need a
 	// person.
 	Attempts []Attempt `json:"attempts"`
+	// Concerns are what the owner should look at, the most urgent first.
+	Concerns []Concern `json:"concerns,omitempty"`
 }
 
 // TwoPlaces says that two parties use one sign-in: two processes or back ends of

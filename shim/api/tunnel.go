@@ -41,6 +41,9 @@ type TunnelStatus struct {
 	Region   string     `json:"region,omitempty"`
 	Since    *time.Time `json:"since,omitempty"` // when it came online
 	Test     string     `json:"test,omitempty"`  // what the last self-test found, if that was trouble
+	// Proven says that a self-test or a request has come in by the public address
+	// since then.
+	Proven bool `json:"proven,omitempty"`
 	// Senders says that the senders of requests cannot be told apart, and what to
 	// do about it.
 	Senders string       `json:"senders,omitempty"`

@@ -45,6 +45,7 @@ type Config struct {
 	LocalOrigin  func() string
 	PublicOrigin func() string // empty while there is none
 
+	Paused      func() bool
 	Pause       func(paused bool) // stops calls, or lets them through again
 	Forget      func()            // drops what calls remember of the state
 	Steer       func()            // has the tunnel follow a change of the pause

@@ -10,6 +10,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/guard"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/standing"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -31,13 +32,13 @@ func (c *Control) server(e endpoint.Endpoint, struck map[string]int) api.Endpoin
 		Slug: e.Slug, UpstreamURL: e.ShownURL(), DisplayName: e.Name,
 		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
 		MCPEndpoint: local, LocalMCPEndpoint: local,
-		State: api.EndpointNoKey, Credentials: []api.Credential{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
+		Credentials: []api.Credential{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
 		Struck: struck[e.Slug],
 	}
 	if p := c.cfg.PublicOrigin(); p != "" {
 		o.MCPEndpoint = endpoint.MCPURL(p, e.Slug)
 	}
-	locked := !c.Keychain().Usable()
+	known := standing.Server{Last: standing.Unheard}
 	for _, k := range c.cfg.Vault.Credentials(e.Slug) {
 		who := api.ForOwner
 		if k.Grant != "" {
@@ -46,20 +47,15 @@ func (c *Control) server(e endpoint.Endpoint, struck map[string]int) api.Endpoin
 		shown := api.Credential{ID: k.ID, Label: k.Label, State: string(k.State), For: who, Unwatched: c.unwatched(k.ID)}
 		if k.State == endpoint.KeyNeeded {
 			shown.Words = c.keyTrouble(k)
+			known.Why = shown.Words
 		}
+		known.Keys = append(known.Keys, k.State)
 		o.Credentials = append(o.Credentials, shown)
-		// The state of a server is the worst state of its credentials.
-		switch {
-		case locked:
-			o.State = api.EndpointLocked
-		case k.State == endpoint.Rejected || o.State == api.EndpointRejected:
-			o.State = api.EndpointRejected
-		case k.State == endpoint.KeyNeeded || o.State == api.EndpointKeyNeeded:
-			o.State = api.EndpointKeyNeeded
-		default:
-			o.State = api.EndpointOK
-		}
 	}
+	if chain := c.Keychain(); !chain.Usable() && len(known.Keys) > 0 {
+		known.Locked, known.Why = true, chain.Words
+	}
+	known.Describe(&o, c.cfg.Paused())
 	return o
 }
 

@@ -23,7 +23,7 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 		Version: d.cfg.Version, LocalOrigin: st.LocalOrigin, PublicOrigin: d.cfg.Reach.Origin(),
 		Keychain:      web.ShownKeychain(st.Keychain),
 		TunnelTrouble: tunnelTrouble(st.Tunnel), DiskTrouble: problem.Join(st.Disk.Words, st.Disk.Next),
-		Paused: st.Paused, Notices: notices, Create: form, Token: d.cfg.Owner.FormTokens(r),
+		Paused: st.Paused, Banner: web.BannerOf(st.Concerns), Notices: notices, Create: form, Token: d.cfg.Owner.FormTokens(r),
 	}
 	for _, n := range st.Notes {
 		p.Happened = append(p.Happened, n.Words)
@@ -56,7 +56,8 @@ func (d *Dashboard) endpointRow(o api.Endpoint) web.EndpointRow {
 	e, _ := d.cfg.Control.Endpoint(o.Slug)
 	row := web.EndpointRow{
 		Slug: o.Slug, Name: o.DisplayName, UpstreamHost: e.UpstreamHost(), UpstreamURL: o.UpstreamURL,
-		MCPURL: o.MCPEndpoint, LocalMCPURL: o.LocalMCPEndpoint, State: o.State,
+		MCPURL: o.MCPEndpoint, LocalMCPURL: o.LocalMCPEndpoint,
+		State: o.State, StateWords: o.StateWords, Why: o.Why, Paused: o.StateWords == web.ServerState(web.StatePaused),
 		Header: web.DescribeHeader(e.Header), Created: web.Ago(o.Created), Struck: o.Struck,
 	}
 	if o.LastUsed != nil {

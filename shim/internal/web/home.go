@@ -16,7 +16,8 @@ type Home struct {
 	Damaged                   []DamageRow
 	Happened                  []string // to saved data, and was mended
 	Paused                    bool
-	Stopped                   bool // some app did not get connected
+	Stopped                   bool    // some app did not get connected
+	Banner                    *Banner // what is most urgent, of all of that; nil if nothing is
 	Notices                   []Notice
 	Endpoints                 []EndpointRow
 	Pending                   []PendingRow
@@ -54,7 +55,9 @@ type EndpointRow struct {
 	Slug, Name, UpstreamHost string
 	UpstreamURL              string // its query shown as "?..."
 	MCPURL, LocalMCPURL      string
-	State, StateWords        string
+	State, StateWords        string // as package standing has them
+	Why                      string // the state in a sentence; "" while the server works
+	Paused                   bool   // everything is, which StateWords say
 	Header                   string
 	Credentials              []CredentialRow
 	Grants                   []GrantRow // the newest
@@ -170,18 +173,15 @@ func (e EndpointRow) AllApps() string {
 }
 
 // Badge is what the state looks like.
-func (e EndpointRow) Badge() string { return badge(e.State) }
+func (e EndpointRow) Badge() string {
+	if e.Paused {
+		return badge(StatePaused)
+	}
+	return badge(e.State)
+}
 
 // Words is the state for the reader.
-func (e EndpointRow) Words() string {
-	if e.StateWords != "" {
-		return words(e.StateWords)
-	}
-	if e.State == "ok" {
-		return t("card.ready")
-	}
-	return stateWords(e.State)
-}
+func (e EndpointRow) Words() string { return words(e.StateWords) }
 
 // StruckWords says how often the server repeated the key; "" if never.
 func (e EndpointRow) StruckWords() string {
@@ -219,9 +219,9 @@ func badge(state string) string {
 	switch state {
 	case "ok":
 		return "ok"
-	case "rejected":
+	case "rejected", "cannot start":
 		return "error"
-	case "unverified", "key needed", "paused", "locked":
+	case "unverified", "unreachable", "key needed", "paused", "locked", "not confirmed":
 		return "warn"
 	}
 	return "plain"

@@ -151,7 +151,7 @@ func homeStates() []state {
 	home := func(change func(*Home)) Home { h := base; change(&h); return h }
 	linear := EndpointRow{
 		Slug: "k3v9x2m7q4ab", Name: "Linear", UpstreamHost: "mcp.linear.app", UpstreamURL: "https://mcp.linear.app/mcp?\u2026",
-		MCPURL: mcpURL(local, "k3v9x2m7q4ab"), LocalMCPURL: mcpURL(local, "k3v9x2m7q4ab"), State: "ok", Header: "Authorization: Bearer \u2026",
+		MCPURL: mcpURL(local, "k3v9x2m7q4ab"), LocalMCPURL: mcpURL(local, "k3v9x2m7q4ab"), State: "ok", StateWords: ServerState("ok"), Header: "Authorization: Bearer \u2026",
 		Credentials: []CredentialRow{{ID: "c1", Label: "key 1", State: "ok"}},
 		Grants: []GrantRow{
 			{ID: "g1", Client: "Claude Code", ReturnsTo: "an app on this computer", TwoPlaces: "12 November 2026", Created: "12 Nov 2026", LastUsed: "2 minutes ago", Credential: "key 1"},
@@ -161,12 +161,12 @@ func homeStates() []state {
 	}
 	rejected := linear
 	rejected.Slug, rejected.Name, rejected.UpstreamHost, rejected.State = "p0d8s6f4h2jk", name40, "finance.internal.example.com", "rejected"
-	rejected.StateWords, rejected.UpstreamURL = "Key rejected", longURL
+	rejected.StateWords, rejected.UpstreamURL = ServerState("rejected"), longURL
 	rejected.MCPURL, rejected.LocalMCPURL = mcpURL(local, rejected.Slug), mcpURL(local, rejected.Slug)
 	rejected.Credentials = []CredentialRow{{"c2", "key 1", "rejected", "", "short", ""}, {"c3", "key 2", "unverified", "grant", "guessable", ""}, {"c4", "key 3", "key needed", "", "", endpoint.TroubleKeychain.Words()}}
 	rejected.Struck = 12
 	fresh := EndpointRow{Slug: "z1x2c3v4b5n6", Name: "Notes", UpstreamHost: "192.168.1.20:8080", UpstreamURL: "http://192.168.1.20:8080/mcp",
-		LocalMCPURL: mcpURL(local, "z1x2c3v4b5n6"), State: "no key", Header: "X-Api-Key: \u2026", Created: "today"}
+		LocalMCPURL: mcpURL(local, "z1x2c3v4b5n6"), State: "not tried", StateWords: ServerState("not tried"), Why: ServerWhy("not tried"), Header: "X-Api-Key: \u2026", Created: "today"}
 	online := linear
 	online.MCPURL = mcpURL(public, online.Slug)
 	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", ReturnsTo: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)

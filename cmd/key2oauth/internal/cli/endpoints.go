@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
@@ -120,9 +121,13 @@ func (p *Program) ListCommand() *cobra.Command {
 			p.Remark("no servers yet; add one with: key2oauth add URL")
 			return nil
 		}
+		var st api.Status
+		if _, err := c.GetInto(cmd.Context(), "/api/status", &st); err != nil {
+			return err
+		}
 		rows := [][]string{{"SLUG", "NAME", "STATE", "KEYS", "LAST USED", "SERVER", "ADDRESS"}}
 		for _, e := range answer.Slugs {
-			rows = append(rows, []string{e.Slug, e.DisplayName, e.State, labels(e.Credentials), day(e.LastUsed), e.UpstreamURL, e.MCPEndpoint})
+			rows = append(rows, []string{e.Slug, e.DisplayName, shim.ServerState(e.State, st.Paused), labels(e.Credentials), day(e.LastUsed), e.UpstreamURL, e.MCPEndpoint})
 		}
 		return printTable(p.Stdout, rows)
 	}

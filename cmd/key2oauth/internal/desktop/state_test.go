@@ -143,8 +143,7 @@ func TestTrayKeychain(t *testing.T) {
 func TestTrayKey(t *testing.T) {
 	for state, want := range map[string]tray.Key{
 		api.EndpointOK:        tray.KeyFine,
-		api.EndpointNoKey:     tray.KeyFine,
-		"unverified":          tray.KeyFine,
+		api.EndpointNotTried:  tray.KeyFine,
 		api.EndpointLocked:    tray.KeyFine,
 		api.EndpointRejected:  tray.KeyRejected,
 		api.EndpointKeyNeeded: tray.KeyNeeded,
