@@ -216,8 +216,10 @@ func TestDebIsClean(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"autostart", "systemd", "init.d", "cron"} {
-			if strings.Contains(string(list), name) {
+		// The unit is for users who turn it on.
+		rest := strings.ReplaceAll(string(list), "./usr/lib/systemd/user/key2oauth.service\n", "\n")
+		for _, name := range []string{"autostart", "systemd/system", "user/", ".wants", "preset", "init.d", "cron"} {
+			if strings.Contains(strings.ReplaceAll(rest, "./usr/lib/systemd/user/\n", "\n"), name) {
 				t.Errorf("the package for %s has something in %s:\n%s", arch, name, list)
 			}
 		}
@@ -250,6 +252,26 @@ func TestDesktopFiles(t *testing.T) {
 	}
 }
 
+// TestUserUnit lets systemd read the unit for servers, with the program where it
+// was built.
+func TestUserUnit(t *testing.T) {
+	t.Parallel()
+	analyze := testenv.Need(t, "systemd-analyze")
+	b, err := os.ReadFile(filepath.Join("..", "cmd", "key2oauth", "packaging", "linux", "key2oauth.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := filepath.Join(t.TempDir(), "key2oauth.service")
+	if err := os.WriteFile(unit, []byte(strings.ReplaceAll(string(b), "/usr/bin/key2oauth", built(t, buildProgram))), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(analyze, "--user", "--man=no", "verify", unit)
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
 // TestRPMPackage installs the RPM package into a folder with a separate
 // database, runs the program, and removes it.
 func TestRPMPackage(t *testing.T) {
@@ -268,6 +290,9 @@ func TestRPMPackage(t *testing.T) {
 	if scripts := run("-qp", "--scripts", "--triggers", file); scripts != "" {
 		t.Errorf("the package runs something as root:\n%s", scripts)
 	}
+	if likes := run("-qp", "--recommends", file); !strings.Contains(likes, "(gnome-shell-extension-appindicator if gnome-shell)\n") {
+		t.Errorf("the package does not ask for GNOME's tray where GNOME is:\n%s", likes)
+	}
 	if needs := run("-qp", "--requires", file); strings.Contains(strings.ReplaceAll(needs, "rpmlib(", ""), "(") {
 		t.Errorf("the package needs more than rpm:\n%s", needs)
 	}
@@ -280,7 +305,8 @@ func TestRPMPackage(t *testing.T) {
 	}
 	files := strings.Fields(run("--root", root, "-ql", "key2oauth"))
 	for _, want := range []string{"/usr/bin/key2oauth", "/usr/share/applications/key2oauth.desktop",
-		"/usr/share/icons/hicolor/48x48/apps/key2oauth.png", "/usr/share/man/man1/key2oauth.1.gz"} {
+		"/usr/share/icons/hicolor/48x48/apps/key2oauth.png", "/usr/share/man/man1/key2oauth.1.gz",
+		"/usr/lib/systemd/user/key2oauth.service", "/usr/share/licenses/key2oauth/THIRD_PARTY_LICENSES"} {
 		if !slices.Contains(files, want) {
 			t.Errorf("the package lacks %s", want)
 		}
