@@ -35,6 +35,13 @@ var layers = map[string][]string{
 		"cmd/key2oauth/internal/browser", "cmd/key2oauth/internal/instance", "cmd/key2oauth/internal/listen", "cmd/key2oauth/internal/userpath",
 		"shim", "shim/api", "shim/display", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term",
 	},
+	"cmd/key2oauth/internal/licenses": {
+		"cmd/key2oauth/internal/cli", "github.com/spf13/cobra",
+	},
+	"cmd/key2oauth/internal/licenses/gen": {
+		"cmd/key2oauth/internal/licenses", "cmd/key2oauth/internal/licenses/golist",
+	},
+	"cmd/key2oauth/internal/licenses/golist": {},
 	"cmd/key2oauth/internal/manual": {
 		"cmd/key2oauth/internal/cli", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	},
@@ -58,7 +65,7 @@ var layers = map[string][]string{
 		"golang.org/x/sys",
 	},
 	"cmd/key2oauth/packaging/gen": {
-		"icons", "github.com/tc-hib/winres",
+		"cmd/key2oauth/internal/licenses", "icons", "github.com/tc-hib/winres",
 	},
 
 	"icons":     {},
@@ -90,6 +97,7 @@ var layers = map[string][]string{
 		"shim/api", "shim/atomicfile", "shim/internal/...", "tunnel",
 	},
 	"shim/atomicfile": {},
+	"shim/release":    {},
 	"shim/display":    {}, // and nothing from shim, because cmd imports it too
 	"shim/internal/activity": {
 		"shim/display",

@@ -22,7 +22,8 @@
 //	              dbpages, datadir, atomicfile
 //	small         api, web (looks and words), apps (how each app is connected),
 //	              endpoint (what an owner may add), httpx,
-//	              sse, safedial, problem, limits, changes, display
+//	              sse, safedial, problem, limits, changes, display, release
+//	              (whether there is a newer one)
 //
 // Arrows point down only, and a test in e2e holds each room to the list of what
 // it may import. On the way of a call there is no page, no tunnel and no
