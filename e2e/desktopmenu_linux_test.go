@@ -58,6 +58,7 @@ func TestL09DesktopMenu(t *testing.T) {
 		{"stopped", (*menuTest).stopped},
 		{"tunnel", (*menuTest).tunnel},
 		{"requests", (*menuTest).requests},
+		{"approve", (*menuTest).approve},
 		{"a hundred requests", (*menuTest).hundred},
 		{"key", (*menuTest).key},
 		{"revoke", (*menuTest).revoke},
@@ -239,11 +240,7 @@ func (m *menuTest) requests(t *testing.T) {
 	m.icon.Click(t, first(menu))
 	m.follow("/consent/" + f.id)
 	m.notes.Click(t, note.ID, "default")
-	page := m.follow("/") // the notification covers all waiting requests
-	if !strings.Contains(page.Body, "/consent/"+f.id) {
-		t.Error("the home page does not lead to the request")
-	}
-	page = m.browser.Open("/consent/" + f.id)
+	page := m.follow("/consent/" + f.id)
 	form := m.browser.Form(page, "/consent/"+f.id)
 	if !form.Has("number") {
 		t.Errorf("the page asks for no number:\n%s", page.Body)
@@ -254,6 +251,47 @@ func (m *menuTest) requests(t *testing.T) {
 		t.Errorf("Approve = %d:\n%s", done.Status, done.Body)
 	}
 	m.newApp(t)
+	m.noNotes(t)
+}
+
+// approve opens a request in a browser that is not signed in. The owner is
+// notified at once, and one click leads to exactly that request, signed in.
+func (m *menuTest) approve(t *testing.T) {
+	asks := func(c *shimtest.OAuthClient) (*shimtest.OAuthClient, string) {
+		page := shimtest.NewBrowser(t, m.origin).Open(c.AuthorizeURL())
+		return c, page.URL.Path
+	}
+	mine, path := asks(oauthClient(t, m.app, "http://127.0.0.1:1/callback", m.e.Local))
+	named := tray.Text("notice.approve", display.Quote("Test client"))
+	note := m.note(t, named)
+	if want := tray.Text("notice.approve.body.server", "Linear"); note.Body != want {
+		t.Errorf("the notification says %q, want %q", note.Body, want)
+	}
+	_, other := asks(oauthClient(t, m.app, "http://127.0.0.1:1/callback", m.e.Local))
+	later := m.note(t, named)
+	m.links.none(t)
+
+	m.notes.Click(t, note.ID, "default")
+	page := m.follow(path)
+	form := m.browser.Form(page, path)
+	if !form.Has("credential") {
+		t.Errorf("the page offers no saved key, so its browser is not signed in:\n%s", page.Body)
+	}
+	done := m.browser.Submit(form, map[string]string{"credential": m.saved(), "action": "approve"})
+	if status, body := mine.Redeem(mine.CodeFrom(done.Location)); status != http.StatusOK {
+		t.Fatalf("the token = %d %v", status, body["error"])
+	}
+	m.newApp(t)
+	m.notes.Click(t, later.ID, "default")
+	m.browser.Submit(m.browser.Form(m.follow(other), other), map[string]string{"action": "deny"})
+	m.noNotes(t)
+
+	// Whoever invents an app for an unknown website chose its name too.
+	stranger := oauthClient(t, m.app, "https://stranger.example/callback", m.e.Local)
+	_, path = asks(stranger)
+	m.note(t, tray.Text("notice.approve.new"))
+	m.icon.WaitMenu(t, "the request in the menu", func(i *traytest.Item) bool { return strings.HasPrefix(first(i), tray.Text("review")) })
+	m.browser.Submit(m.browser.Form(m.browser.Open(path), path), map[string]string{"action": "deny"})
 	m.noNotes(t)
 }
 

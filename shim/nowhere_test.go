@@ -68,12 +68,12 @@ func TestPeopleGetPages(t *testing.T) {
 		status int
 		says   string
 	}{
-		"/":                                       {http.StatusNotFound, nowhere},
-		"/settings":                               {http.StatusNotFound, nowhere},
-		"/api/status":                             {http.StatusNotFound, nowhere},
-		"/authorize/x/y":                          {http.StatusNotFound, nowhere},
-		"/.well-known/key2oauth/x":                {http.StatusNotFound, nowhere},
-		"/.well-known/oauth-protected-resource":   {http.StatusNotFound, nowhere},
+		"/":                                     {http.StatusNotFound, nowhere},
+		"/settings":                             {http.StatusNotFound, nowhere},
+		"/api/status":                           {http.StatusNotFound, nowhere},
+		"/authorize/x/y":                        {http.StatusNotFound, nowhere},
+		"/.well-known/key2oauth/x":              {http.StatusNotFound, nowhere},
+		"/.well-known/oauth-protected-resource": {http.StatusNotFound, nowhere},
 		"/.well-known/oauth-protected-resource/x": {http.StatusNotFound, nowhere},
 	} {
 		t.Run("public"+path, func(t *testing.T) { check(t, public, path, want.status, want.says) })

@@ -101,6 +101,11 @@ func menuStates() map[string]State {
 		"full-disk":        but(connected(), func(s *State) { s.DiskFull = true }),
 		"request":          but(connected(), func(s *State) { s.Pending = []Request{{ID: "r1"}} }),
 		"requests":         but(connected(), func(s *State) { s.Pending = []Request{{ID: "r1"}, {ID: "r2"}} }),
+		"approve":          but(connected(), func(s *State) { s.Pending = []Request{{ID: "r1", Here: true, App: "Claude", Server: "Linear"}} }),
+		"approve-new":      but(connected(), func(s *State) { s.Pending = []Request{{ID: "r1", Here: true}, {ID: "r2"}} }),
+		"approve-many": but(connected(), func(s *State) {
+			s.Pending = []Request{{ID: "r1", Here: true, App: "Claude"}, {ID: "r2", Here: true}, {ID: "r3", Here: true}}
+		}),
 		"everything-at-once": but(connected(), func(s *State) {
 			s.Pending = []Request{{ID: "r1"}}
 			s.Endpoints[0].Key = KeyRejected

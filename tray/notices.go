@@ -1,5 +1,10 @@
 package tray
 
+import (
+	"cmp"
+	"slices"
+)
+
 // A Notice is something that the owner should learn of without looking.
 type Notice struct {
 	About []string // what it is about; it is not shown again until all of that is over
@@ -10,27 +15,14 @@ type Notice struct {
 	Action      Action
 }
 
-// maxNotices is how many keys get a notice each.
+// maxNotices is how many keys, and how many requests, get a notice each.
 const maxNotices = 2
 
 // Notices returns what the owner should know about a state. It is a pure
 // function; package notify remembers what was shown. A notice contains names
 // and nothing else of the owner's, because it may show on a locked screen.
 func Notices(s State) []Notice {
-	var all []Notice
-	if n := len(s.Pending); n > 0 {
-		// All requests share one notice, which is over when none waits.
-		body := t("notice.request.body")
-		if n > 1 {
-			body = t("notice.requests.body", n)
-		}
-		all = append(all, Notice{
-			About: []string{"request"},
-			Title: t("notice.request"), Body: body,
-			Button: t("notice.request.button"), Action: Action{Verb: ReviewRequest},
-		})
-	}
-	all = append(all, keyNotices(s)...)
+	all := slices.Concat(deviceNotices(s), approvals(s), keyNotices(s))
 	if s.Tunnel.State == TunnelNeedsYou {
 		words := s.Tunnel.Words
 		if words == "" {
@@ -53,6 +45,60 @@ func Notices(s State) []Notice {
 		})
 	}
 	return all
+}
+
+// deviceNotices returns one notice for all requests of other devices, which is
+// over when none waits. Any of their pages asks for a number, which chooses.
+func deviceNotices(s State) []Notice {
+	n, first := 0, ""
+	for _, r := range s.Pending {
+		if !r.Here {
+			n, first = n+1, cmp.Or(first, r.ID)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	body := t("notice.request.body")
+	if n > 1 {
+		body = t("notice.requests.body", n)
+	}
+	return []Notice{{
+		About: []string{"request"},
+		Title: t("notice.request"), Body: body,
+		Button: t("notice.request.button"), Action: Action{ReviewRequest, first},
+	}}
+}
+
+// approvals returns a notice for each request on this computer, since each is
+// something else that a person has just done there. A page may open many.
+func approvals(s State) []Notice {
+	var each []Notice
+	for _, r := range s.Pending {
+		if !r.Here {
+			continue
+		}
+		n := Notice{
+			About: []string{"sign-in " + r.ID},
+			Title: t("notice.approve.new"), Body: t("notice.approve.body"),
+			Button: t("notice.request.button"), Action: Action{ReviewRequest, r.ID},
+		}
+		if r.App != "" {
+			n.Title = t("notice.approve", r.App)
+		}
+		if r.Server != "" {
+			n.Body = t("notice.approve.body.server", r.Server)
+		}
+		each = append(each, n)
+	}
+	if len(each) <= maxNotices {
+		return each
+	}
+	return []Notice{{
+		About: []string{"sign-ins"},
+		Title: t("notice.approve.many", len(each)), Body: t("notice.approve.body"),
+		Button: t("notice.request.button"), Action: Action{Verb: ReviewRequest},
+	}}
 }
 
 func keyNotices(s State) []Notice {

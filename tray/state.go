@@ -20,10 +20,17 @@ type State struct {
 	Login     Login
 }
 
-// A Request is an authorization request of another device that waits for the
-// owner. Anybody may have sent it, so nothing that came with it is shown before
-// the owner opens its page.
-type Request struct{ ID string }
+// A Request is an authorization request that waits for the owner: one of another
+// device, or one whose page is open on this computer, in a browser that is not
+// signed in.
+type Request struct {
+	ID   string
+	Here bool // on this computer
+	// App and Server are for one on this computer alone, and may be "". Anybody
+	// may have sent one of another device, so nothing that came with it is shown
+	// before the owner opens its page.
+	App, Server string
+}
 
 // A Keychain is whether the encryption key is available.
 type Keychain int

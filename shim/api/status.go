@@ -149,6 +149,12 @@ type Pending struct {
 	// Asked says that another device waits for the answer: its number must be
 	// typed.
 	Asked bool `json:"asked,omitempty"`
+	// NeedsOwner says that the browsers which show its page are not signed in as
+	// the owner's.
+	NeedsOwner bool `json:"needs_owner,omitempty"`
+	// Familiar says that the answer goes to an app on this computer, or to one
+	// that the owner or this program knows.
+	Familiar bool `json:"familiar,omitempty"`
 }
 
 // A Prompt is what waits for the owner. It holds nothing of what the other

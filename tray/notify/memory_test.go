@@ -52,6 +52,15 @@ func pending(n int) tray.State {
 	return tray.State{Pending: make([]tray.Request, n)}
 }
 
+// here are requests on this computer.
+func here(ids ...string) tray.State {
+	var s tray.State
+	for _, id := range ids {
+		s.Pending = append(s.Pending, tray.Request{ID: id, Here: true, App: "Claude"})
+	}
+	return s
+}
+
 func clients(grants ...string) tray.State {
 	var s tray.State
 	for _, g := range grants {
@@ -73,6 +82,10 @@ func TestTell(t *testing.T) {
 			[]string{"1 request", "", "", "-1"}},
 		{"a request after the last was answered", []tray.State{pending(1), {}, pending(1)},
 			[]string{"1 request", "-1", "2 request"}},
+		{"each request on this computer is one", []tray.State{here("A"), here("A"), here("A", "B"), here("B"), {}},
+			[]string{"1 sign-in A", "", "2 sign-in B", "-1", "-2"}},
+		{"a page that opens many requests on this computer", []tray.State{here("A"), here("A", "B", "C"), here("B", "C", "D", "E"), here("F", "G", "H"), {}},
+			[]string{"1 sign-in A", "-1|2 sign-ins", "", "", "-2"}},
 		{"a key stays rejected", []tray.State{key("A"), key("A"), key("A"), {}, key("A")},
 			[]string{"1 key A", "", "", "-1", "2 key A"}},
 		{"a second key", []tray.State{key("A"), key("A", "B"), key("B")},
@@ -137,6 +150,18 @@ func TestRun(t *testing.T) {
 			t.Errorf("clicks (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestClickNow: a click on a notification that stays does what it would do if
+// the notification came now.
+func TestClickNow(t *testing.T) {
+	m := &memory{desktop: &screen{}, log: slog.New(slog.DiscardHandler), told: map[string]bool{}, events: map[string]bool{}}
+	for _, want := range []string{"first", "second"} {
+		m.tell(tray.Notices(tray.State{Pending: []tray.Request{{ID: want}}}))
+		if a, ok := m.click(1); !ok || a != (tray.Action{Verb: tray.ReviewRequest, ID: want}) {
+			t.Errorf("a click does %v (%t), want the review of %s", a, ok, want)
+		}
+	}
 }
 
 func TestFailureIsSaidOnce(t *testing.T) {

@@ -148,6 +148,12 @@ func (m *memory) tell(notices []tray.Notice) {
 	maps.DeleteFunc(m.told, func(thing string, _ bool) bool { return over(thing) })
 	count := 0
 	for _, n := range notices {
+		// A click does what it would do now, not when the notification came.
+		for i, s := range m.shown {
+			if slices.Equal(s.notice.About, n.About) {
+				m.shown[i].notice.Action = n.Action
+			}
+		}
 		known := m.told
 		if n.Event {
 			known = m.events

@@ -115,6 +115,44 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
+// TestApprove: a request whose page is open in a browser that is not signed in
+// has a notification of its own, and a click on it reviews that very request.
+func TestApprove(t *testing.T) {
+	bus := traytest.StartBus(t)
+	daemon := bus.StartNotifier(t, "actions", "body")
+	n := start(t, bus.Address)
+	n.states <- tray.State{Pending: []tray.Request{{ID: "r1", Here: true, App: "Claude", Server: "Linear"}}}
+	first := daemon.Next(t)
+	want := traytest.Note{
+		ID: 1, App: "Key2OAuth", Icon: "key2oauth", Summary: tray.Text("notice.approve", "Claude"),
+		Body: tray.Text("notice.approve.body.server", "Linear"), Actions: []string{"default", tray.Text("notice.request.button")},
+	}
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Errorf("the notification (-want +got):\n%s", diff)
+	}
+	n.states <- tray.State{Pending: []tray.Request{{ID: "r1", Here: true, App: "Claude", Server: "Linear"}, {ID: "r2", Here: true}}}
+	second := daemon.Next(t)
+	for _, tt := range []struct {
+		note traytest.Note
+		id   string
+	}{{second, "r2"}, {first, "r1"}} {
+		traytest.Wait(t, "the daemon's answer, without which a click says nothing", func() (bool, string) {
+			daemon.Click(t, tt.note.ID, "default")
+			select {
+			case a := <-n.did:
+				if a != (tray.Action{Verb: tray.ReviewRequest, ID: tt.id}) {
+					t.Errorf("a click on %q did %v, want the review of %s", tt.note.Summary, a, tt.id)
+				}
+				return true, ""
+			case <-time.After(time.Second):
+				return false, ""
+			}
+		})
+	}
+	n.states <- tray.State{}
+	traytest.Wait(t, "the notifications withdrawn", func() (bool, string) { return daemon.Open() == 0, "" })
+}
+
 func TestTellWithoutState(t *testing.T) {
 	bus := traytest.StartBus(t)
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", bus.Address)

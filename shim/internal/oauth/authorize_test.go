@@ -377,7 +377,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		q := NewRequests(nil)
 		owner, old := &Request{}, &Request{}
 		q.Add(owner)
-		q.MarkViewed(owner.ID)
+		q.MarkViewed(owner.ID, true)
 		time.Sleep(time.Second)
 		q.Add(old)
 		for range 10 * maxRequests {
@@ -417,18 +417,18 @@ func TestRequestsOfAScript(t *testing.T) {
 		q := NewRequests(nil)
 		open, waits := &Request{}, &Request{From: "203.0.113.9"}
 		q.Add(open)
-		q.MarkViewed(open.ID)
+		q.MarkViewed(open.ID, true)
 		q.Add(waits)
 		q.Hold(waits.ID)
 		time.Sleep(3 * time.Second)
 		q.MarkOpen(open.ID)
 		listed := func(id string) bool {
-			return slices.ContainsFunc(q.Viewed(), func(r *Request) bool { return r.ID == id })
+			return slices.ContainsFunc(q.Viewed(), func(r View) bool { return r.ID == id })
 		}
 		for range 1005 {
 			r := &Request{}
 			q.Add(r)
-			q.MarkViewed(r.ID)
+			q.MarkViewed(r.ID, true)
 			time.Sleep(10 * time.Millisecond)
 		}
 		if n := len(q.Viewed()); n > maxLocal+1 {
@@ -466,7 +466,7 @@ func TestRequestsOfStrangers(t *testing.T) {
 			return r
 		}
 		local, other, viewed := add(""), add("198.51.100.7"), add("203.0.113.9")
-		q.MarkViewed(viewed.ID)
+		q.MarkViewed(viewed.ID, true)
 		for range 2 * maxRequests {
 			add("203.0.113.9")
 		}

@@ -54,6 +54,7 @@ type Requests struct {
 type waitingRequest struct {
 	req  *Request
 	seen time.Time // a browser of the owner's user loaded its page; zero if none did
+	own  bool      // one of them had the owner's session
 	open time.Time // that page last said that it is still open
 	held bool      // another device waits for it
 }
@@ -94,7 +95,7 @@ func (q *Requests) Add(req *Request) {
 	} else if q.find(req.ID) >= 0 {
 		return
 	} else {
-		p.seen, p.open = q.now(), q.now() // its page has just sent an answer
+		p.seen, p.open, p.own = q.now(), q.now(), true // its page has just sent an answer
 	}
 	q.makeRoom(req.From)
 	i, _ := slices.BinarySearchFunc(q.pending, req.Created, func(p *waitingRequest, t time.Time) int {
@@ -156,9 +157,15 @@ func (q *Requests) Get(id string) (*Request, bool) {
 	return q.pending[i].req, true
 }
 
-// MarkViewed records that the owner's browser has loaded the page of a request.
-func (q *Requests) MarkViewed(id string) {
-	q.mark(id, func(p *waitingRequest) { p.seen = q.now() })
+// MarkViewed records that a browser of the owner's user has loaded the page of a
+// request, and whether it has the owner's session. first says that none did so
+// before.
+func (q *Requests) MarkViewed(id string, own bool) (first bool) {
+	q.mark(id, func(p *waitingRequest) {
+		first = p.seen.IsZero()
+		p.seen, p.own = q.now(), p.own || own
+	})
+	return first
 }
 
 // MarkOpen records that this page is still open.
@@ -229,18 +236,24 @@ func (q *Requests) expire() {
 	q.pending = slices.Delete(q.pending, 0, n)
 }
 
-// Viewed lists the requests that the owner's browser shows, or that another
-// device waits for, oldest first. The others are not shown: anyone may have sent
-// them. A page without scripts counts as closed after a while, which changes
-// nothing about it.
-func (q *Requests) Viewed() []*Request {
+// A View is a request whose page is open, or that another device waits for.
+type View struct {
+	*Request
+	Own bool // a browser with the owner's session has shown it
+}
+
+// Viewed lists the requests that a browser of the owner's user shows, or that
+// another device waits for, oldest first. The others are not shown: anyone may
+// have sent them. A page without scripts counts as closed after a while, which
+// changes nothing about it.
+func (q *Requests) Viewed() []View {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.expire()
-	var all []*Request
+	var all []View
 	for _, p := range q.pending {
 		if now := q.now(); p.rank(now) == 2 || !p.seen.IsZero() && now.Sub(p.seen) < seenFor {
-			all = append(all, p.req)
+			all = append(all, View{p.req, p.own})
 		}
 	}
 	return all

@@ -28,6 +28,7 @@ type consentView struct {
 	browser string
 	slug    string // the endpoint, "" while it is not chosen
 	answer  web.Answer
+	locked  string // why only the owner may see the page, if this is someone else
 }
 
 func (c *consentView) owner() bool { return c.session != "" }
@@ -65,19 +66,15 @@ func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentVi
 	c.visit, _ = s.visits.get(req.ID)
 	c.answer = s.answer(req, c.visit)
 	all := s.cfg.Control.Endpoints()
-	needOwner := func(words string) *consentView {
-		owner.NeedOwner(w, words)
-		return nil
-	}
 	switch {
 	case s.cfg.Issuer(req.Issuer) == nil:
 		web.Render(w, http.StatusGone, web.ErrorPage{Title: web.TitleRequestOver, Words: web.TextOriginGone, Next: web.TextStartAgain})
 		return nil
 	case c.elsewhere() && !c.owner():
 		// The number does not replace the owner's session.
-		return needOwner(web.TextOwnerReview)
+		c.locked = web.TextOwnerReview
 	case c.answer.MustConfirm() && !c.owner():
-		return needOwner(web.TextOwnerForNew)
+		c.locked = web.TextOwnerForNew
 	case c.slug != "":
 		if _, ok := s.cfg.Control.Endpoint(c.slug); !ok {
 			web.Render(w, http.StatusGone, web.ErrorPage{Title: web.TitleRequestOver, Words: web.TextServerGone, Next: web.TextStartAgain})
@@ -90,7 +87,7 @@ func (s *SignIns) viewConsent(w http.ResponseWriter, r *http.Request) *consentVi
 		c.slug = all[0].Slug
 	case !c.owner():
 		// The list of servers is for the owner only.
-		return needOwner(web.TextOwnerPicks)
+		c.locked = web.TextOwnerPicks
 	}
 	return c
 }
@@ -110,7 +107,11 @@ func (s *SignIns) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	if c == nil {
 		return nil
 	}
-	s.cfg.Requests.MarkViewed(c.req.ID)
+	s.tellViewed(c)
+	if c.locked != "" {
+		showLocked(w, c)
+		return nil
+	}
 	c.browser = s.cfg.Owner.Browser(w, r)
 	if c.elsewhere() && !c.visit.told {
 		s.showNumber(w, http.StatusOK, c, "")
@@ -120,6 +121,11 @@ func (s *SignIns) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 	s.cfg.Changes.Notify()
 	s.renderConsent(w, http.StatusOK, c, consentAnswer{})
 	return nil
+}
+
+// showLocked tells a browser that is not signed in how the owner sees the page.
+func showLocked(w http.ResponseWriter, c *consentView) {
+	web.Render(w, http.StatusUnauthorized, web.NeedOwner{Words: c.locked, Command: "key2oauth open", Keep: "/consent/" + c.req.ID + "/open", Told: !c.elsewhere()})
 }
 
 // KeepOpen hears from a consent page that it is still open, at POST
@@ -202,6 +208,10 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 	}
 	c := s.viewConsent(w, r)
 	if c == nil {
+		return nil
+	}
+	if c.locked != "" {
+		showLocked(w, c)
 		return nil
 	}
 	c.browser = s.cfg.Owner.Browser(nil, r)

@@ -21,6 +21,16 @@ func (s *SignIns) promptOwner(id string) {
 	s.cfg.Changes.Notify()
 }
 
+// tellViewed notes that a browser shows the page of a request. If it is not the
+// owner's, the owner is told at once, and gets to the request by one click. The
+// person at the other browser may be the owner all the same.
+func (s *SignIns) tellViewed(c *consentView) {
+	if s.cfg.Requests.MarkViewed(c.req.ID, c.owner()) && !c.owner() {
+		time.AfterFunc(oauth.RequestTTL+time.Second, s.cfg.Changes.Notify)
+	}
+	s.cfg.Changes.Notify()
+}
+
 // promptAgain takes the prompt back once no request waits.
 func (s *SignIns) promptAgain() {
 	s.prompting.Lock()

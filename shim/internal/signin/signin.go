@@ -104,10 +104,11 @@ func (s *SignIns) Pending() []api.Pending {
 	all := []api.Pending{}
 	for _, r := range s.cfg.Requests.Viewed() {
 		v, _ := s.visits.get(r.ID)
-		answer := s.answer(r, v)
+		answer := s.answer(r.Request, v)
 		all = append(all, api.Pending{
 			URL: s.cfg.Owner.Origin() + "/consent/" + r.ID, ClientName: r.Client.Name, App: r.Client.App().String(),
 			RedirectHost: answer.Host, ReturnsTo: web.ReturnsTo(answer.Kind, answer.Host, answer.Began), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
+			NeedsOwner: !r.Own && v.number == 0, Familiar: answer.Trusted() || r.Client.BuiltIn,
 		})
 	}
 	// There are at most a few of other devices.

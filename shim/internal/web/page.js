@@ -98,7 +98,7 @@
   });
 
   // A request whose page is open is not pushed out by others.
-  var keep = document.querySelector("form[data-keep]");
+  var keep = document.querySelector("[data-keep]");
   if (keep) {
     var tell = function () { navigator.sendBeacon(keep.dataset.keep); };
     setTimeout(function () { tell(); setInterval(tell, 30000); }, 2000);

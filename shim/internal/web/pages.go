@@ -195,10 +195,12 @@ func (p NumberPage) view() view {
 type NeedOwner struct {
 	Words   string
 	Command string // what to type into a terminal; "" for the usual one
+	Keep    string // hears that the page is still open; or ""
+	Told    bool   // a notification leads the owner to what this page is about
 }
 
 func (p NeedOwner) view() view {
-	return view{template: "need-owner", title: t("owner.title"), script: true}
+	return view{template: "need-owner", title: t("owner.title"), script: true, connect: p.Keep != ""}
 }
 
 // Return leads back to a native app, which a redirect alone may fail to open.

@@ -229,6 +229,7 @@ var text = map[string]string{
 	"owner.words":   "This browser isn't signed in. Key2OAuth opens its pages only in a browser that you open from the program, so no other person or program on this computer can change your servers.",
 	"owner.how":     "Open Key2OAuth",
 	"owner.tray":    "Click the Key2OAuth icon and choose Open Key2OAuth, or start Key2OAuth again. Or type this into a terminal:",
+	"owner.told":    "Click the notification of Key2OAuth: it opens this request. Or click the Key2OAuth icon and choose Review request. Or type this into a terminal, and press Review:",
 	"owner.command": "key2oauth open",
 
 	"return.title":        "Return to %s",

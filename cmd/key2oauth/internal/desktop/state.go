@@ -18,8 +18,8 @@ func trayState(o api.Overview) tray.State {
 		DiskFull: st.Disk.Words != "", Damaged: len(st.Damaged), Stopped: trayStopped(st.Attempts),
 	}
 	for _, q := range st.Pending {
-		if q.Asked { // the others have their page open already
-			s.Pending = append(s.Pending, tray.Request{ID: path.Base(q.URL)})
+		if q.Asked || q.NeedsOwner { // the others are before the owner's eyes
+			s.Pending = append(s.Pending, trayRequest(q, o.Endpoints))
 		}
 	}
 	for _, e := range o.Endpoints {
@@ -34,6 +34,24 @@ func trayState(o api.Overview) tray.State {
 	}
 	s.More = o.MoreClients
 	return s
+}
+
+// trayRequest is what the tray says of a request. Whoever made it up chose its
+// app's name, so it has one only if the answer goes where an app is known.
+func trayRequest(q api.Pending, servers []api.Endpoint) tray.Request {
+	r := tray.Request{ID: path.Base(q.URL), Here: !q.Asked}
+	if q.Asked {
+		return r
+	}
+	if q.Familiar {
+		r.App = trayName(q.App)
+	}
+	for _, e := range servers {
+		if e.Slug == q.Slug || q.Slug == "" && len(servers) == 1 {
+			r.Server = trayName(e.DisplayName)
+		}
+	}
+	return r
 }
 
 // trayName is a name for a line of the menu.

@@ -22,13 +22,15 @@ func TestTrayState(t *testing.T) {
 	o.Status.Paused = true
 	o.Status.Pending = []api.Pending{
 		{URL: "http://127.0.0.1:7450/consent/one", ClientName: "Claude"},
-		{URL: "http://127.0.0.1:7450/consent/two", ClientName: "ChatGPT", Asked: true},
+		{URL: "http://127.0.0.1:7450/consent/two", ClientName: "ChatGPT", App: "ChatGPT", Slug: "aaaaaaaaaaaa", Asked: true, Familiar: true},
+		{URL: "http://127.0.0.1:7450/consent/three", ClientName: "Claude", App: "Claude", Slug: "aaaaaaaaaaaa", NeedsOwner: true, Familiar: true},
+		{URL: "http://127.0.0.1:7450/consent/four", ClientName: "Claude", App: "\u201cClaude\u201d", Slug: "zzzzzzzzzzzz", NeedsOwner: true},
 	}
 	o.Endpoints = []api.Endpoint{{Slug: "aaaaaaaaaaaa", DisplayName: "Linear", MCPEndpoint: public + "/aaaaaaaaaaaa/mcp", State: api.EndpointRejected, LastUsed: &used}}
 	o.Clients = []api.ClientSummary{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}}
 	want := tray.State{
 		Paused:    true,
-		Pending:   []tray.Request{{ID: "two"}},
+		Pending:   []tray.Request{{ID: "two"}, {ID: "three", Here: true, App: "Claude", Server: "Linear"}, {ID: "four", Here: true}},
 		Tunnel:    tray.Tunnel{State: tray.TunnelConnected, Host: "calm-otter.ngrok-free.app"},
 		Endpoints: []tray.Endpoint{{Slug: "aaaaaaaaaaaa", Name: "Linear", Key: tray.KeyRejected, LastUsed: used}},
 		Clients:   []tray.Client{{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: used}},
