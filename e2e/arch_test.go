@@ -166,8 +166,11 @@ var layers = map[string][]string{
 		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/httpx",
 	},
 	"shim/internal/upstream": {
-		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/idle", "shim/internal/safedial",
-		"shim/internal/sse", "shim/internal/wire",
+		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/idle", "shim/internal/refusal",
+		"shim/internal/safedial", "shim/internal/sse", "shim/internal/wire",
+	},
+	"shim/internal/refusal": {
+		"shim/internal/sse",
 	},
 	"shim/internal/coding": {
 		"github.com/andybalholm/brotli",
@@ -176,14 +179,15 @@ var layers = map[string][]string{
 		"shim/internal/wire",
 	},
 	"shim/internal/trial": {
-		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/safedial", "shim/internal/sse", "shim/internal/upstream",
+		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/refusal", "shim/internal/safedial", "shim/internal/sse",
+		"shim/internal/upstream",
 	},
 	"shim/internal/wire": {},
 	"shim/internal/guard": {
 		"shim/internal/sse",
 	},
 	"shim/internal/proxy": {
-		"shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/sse", "shim/internal/upstream",
+		"shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/refusal", "shim/internal/sse", "shim/internal/upstream",
 	},
 
 	// Checks of everything else.

@@ -12,7 +12,8 @@
 //	signing in    origin (one issuer as the world sees it), signin (a request until
 //	              someone answers it), oauth, cimd
 //	a call        calls (from token to upstream), proxy, guard (keys in answers),
-//	              upstream, coding (compressed answers), idle (connections), wire, trial
+//	              upstream, refusal (of keys, in answers), coding (compressed answers),
+//	              idle (connections), wire, trial
 //	the outside   reach (how the internet reaches us), doctor, selfcheck, timeline,
 //	              activity
 //	state         vault (all of it as one), sealed (endpoints and keys), settings,

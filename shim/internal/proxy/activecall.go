@@ -13,6 +13,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/coding"
 	"github.com/key2oauth/key2oauth/shim/internal/guard"
+	"github.com/key2oauth/key2oauth/shim/internal/refusal"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
@@ -53,14 +54,12 @@ type activeCall struct {
 	status    int
 	success   bool
 	confirmed bool
-	dead      bool   // the key is rejected
-	retry     bool   // the key was rejected before, and this call tries it again
-	doubted   bool   // the answer had words about the key
-	weighed   bool   // a part of the answer was looked at
-	answered  int    // the upstream's status
-	kind      string // the upstream's Content-Type
-	small     bool   // the answer needs only a small buffer
+	dead      bool // the key is rejected
+	retry     bool // the key was rejected before, and this call tries it again
+	answered  int  // the upstream's status
+	small     bool // the answer needs only a small buffer
 	res       *http.Response
+	heard     refusal.Listener
 	guard     guard.Stream // of its body
 	struck    int          // secrets in its header, and in our own words
 	whole     bool         // its body was read to the end
@@ -136,6 +135,8 @@ func (a *activeCall) finish() {
 	if !a.watcher.Stop() {
 		a.watchers.Wait()
 	}
+	doubted := a.doubt()
+	a.success = a.success && !doubted
 	m := a.outcome()
 	if a.success && m.Status < 400 {
 		a.proxy.keys.clear(a.call.CredentialID, m.Method)
@@ -143,7 +144,7 @@ func (a *activeCall) finish() {
 	if a.call.Report != nil {
 		a.call.Report(m)
 	}
-	if a.doubted && !a.retry && a.call.Judged != nil {
+	if doubted && !a.retry && a.call.Judged != nil {
 		a.proxy.keys.doubt(a.call.CredentialID, a.call.Upstream, a.call.Judged)
 	}
 }
@@ -330,7 +331,8 @@ func (a *activeCall) receive(res *http.Response) error {
 	}
 	dropNamed(res.Header, res.Header["Connection"])
 	a.success = res.StatusCode/100 == 2
-	a.answered, a.kind = res.StatusCode, res.Header.Get("Content-Type")
+	a.answered = res.StatusCode
+	a.heard = refusal.Listener{Status: res.StatusCode, Type: res.Header.Get("Content-Type")}
 	a.proxy.sessions.learn(a.call, a.in, res)
 	if res.StatusCode == http.StatusUnauthorized {
 		switch {

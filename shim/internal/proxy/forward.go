@@ -60,7 +60,7 @@ func (a *activeCall) torn(res *http.Response, err error) {
 			delete(h, name)
 		}
 	}
-	a.res, a.success = nil, false
+	a.res = nil
 	a.fail(err)
 }
 
@@ -209,9 +209,7 @@ func (a *activeCall) copyThrough(buf []byte, res *http.Response) error {
 			left -= int64(n)
 		}
 		part := buf[:held+n]
-		if n > 0 || err == io.EOF {
-			a.weigh(part)
-		}
+		a.heard.Hear(part[held:])
 		ready := len(part)
 		if a.stream == nil {
 			ready = a.guard.Next(part, held, err == io.EOF || left == 0)

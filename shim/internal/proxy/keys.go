@@ -185,13 +185,6 @@ func (a *activeCall) confirm() bool {
 // inSession reports whether the request names a session of Streamable HTTP.
 func (a *activeCall) inSession() bool { return len(a.in.Header[sessionHeader]) > 0 }
 
-// weigh looks in a part of the upstream's answer for words about the key. The
-// answer goes out as it is, because the words may be about something else.
-func (a *activeCall) weigh(part []byte) {
-	first := !a.weighed
-	a.weighed = true
-	if a.doubted || a.dead || len(part) == 0 && !first || !upstream.Doubts(a.answered, a.kind, part) {
-		return
-	}
-	a.doubted, a.success = true, false
-}
+// doubt reports whether the upstream's answer has words about the key. It went
+// out as it was, because the words may be about something else.
+func (a *activeCall) doubt() bool { return !a.dead && a.heard.Doubts(a.whole) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -283,5 +284,56 @@ func TestP08StrikesInSessions(t *testing.T) {
 	// All were given after the last 401, so each counts.
 	if want := []bool{false, false, true, true}; !slices.Equal(got, want) {
 		t.Errorf("calls in sessions of their own found the key dead: %v, want %v", got, want)
+	}
+}
+
+// TestP08RefusalInTwo: words about the key count the same wherever they are cut.
+// The second part comes when the first has gone through.
+func TestP08RefusalInTwo(t *testing.T) {
+	for _, tt := range []struct {
+		kind   string
+		status int
+		body   string
+	}{
+		{"application/json", 400, `{"error":"Invalid API key"}`},
+		{"application/json", 403, "\n{\"error\":\"Forbidden\"}"},
+		{"application/json", 200, `{"jsonrpc":"2.0","id":7,"error":{"message":"invalid API key"}}`},
+		{"text/event-stream", 200, "data: {\"error\":{\"message\":\"invalid API key\"}}\n\n"},
+	} {
+		arrived := make(chan struct{})
+		cut := 0
+		o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			if r.UserAgent() == upstream.UserAgent {
+				return // a probe
+			}
+			w.Header().Set("Content-Type", tt.kind)
+			w.WriteHeader(tt.status)
+			flush(w, tt.body[:cut])
+			<-arrived
+			io.WriteString(w, tt.body[cut:])
+		}))
+		b := newBench(t, o.URL+"/mcp")
+		b.setKey("short") // nothing is held for it
+		judged := make(chan bool, 1)
+		b.set(func(c *Call) { c.Judged = func(rejected bool) { judged <- rejected } })
+		for cut = 1; cut < len(tt.body); cut++ {
+			res, err := http.DefaultClient.Do(b.request(t, "POST", "", callBody))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(res.Body, make([]byte, cut)); err != nil {
+				t.Fatal(err)
+			}
+			arrived <- struct{}{}
+			io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			select {
+			case <-judged:
+			case <-time.After(testenv.Patience):
+				t.Fatalf("%d, cut after %q: nothing asked about the key", tt.status, tt.body[:cut])
+			}
+		}
+		o.Close()
 	}
 }

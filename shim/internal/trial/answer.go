@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/coding"
+	"github.com/key2oauth/key2oauth/shim/internal/refusal"
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
-	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
 const (
@@ -53,7 +53,7 @@ func (x *answer) good() bool {
 // that another request would be answered alike.
 func (x *answer) refuses() bool {
 	return x.status == http.StatusUnauthorized || x.status == http.StatusForbidden || x.status == http.StatusTooManyRequests ||
-		(x.status/100 == 4 || x.rpc) && upstream.MentionsKey(parseMessage(x.media, x.excerpt).text)
+		(x.status/100 == 4 || x.rpc) && refusal.MentionsKey(parseMessage(x.media, x.excerpt).text)
 }
 
 // pause is how long the upstream wants to be left alone, if it says that it is

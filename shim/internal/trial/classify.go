@@ -8,6 +8,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/coding"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/refusal"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
@@ -67,11 +68,11 @@ func (k *talk) refusal(x answer, msg message) (Outcome, string) {
 		return Rejected, fmt.Sprintf(TextAsks, host, said)
 	case x.status == http.StatusUnauthorized:
 		return Rejected, fmt.Sprintf(TextRejected, host, said)
-	case x.status == http.StatusForbidden && (msg.html || upstream.BarsPlace(msg.text)):
+	case x.status == http.StatusForbidden && (msg.html || refusal.BarsPlace(msg.text)):
 		return Barred, fmt.Sprintf(TextBarred, host, said)
 	case x.status == http.StatusForbidden:
 		return Rejected, fmt.Sprintf(TextForbidden, host, said)
-	case !msg.html && upstream.MentionsKey(msg.text):
+	case !msg.html && refusal.MentionsKey(msg.text):
 		return Rejected, fmt.Sprintf(TextNotAccepted, host, said)
 	}
 	return "", ""

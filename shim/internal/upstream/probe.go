@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/refusal"
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
 )
 
@@ -37,7 +38,7 @@ const (
 // they are also asked for a stream.
 func (c *Client) Probe(ctx context.Context, t Target) (rejected bool, err error) {
 	v, err := c.ask(ctx, &t)
-	return v == refused, err
+	return v == refusal.Refused, err
 }
 
 // checkLife is how long Tells trusts its memory.
@@ -58,10 +59,10 @@ func (c *Client) Tells(ctx context.Context, t Target) bool {
 		return known.refused
 	}
 	v, err := c.ask(ctx, &Target{URL: t.URL, Header: t.Header})
-	if err == nil && v != unclear {
-		c.SetTells(&t, v == refused)
+	if err == nil && v != refusal.Unclear {
+		c.SetTells(&t, v == refusal.Refused)
 	}
-	return v == refused
+	return v == refusal.Refused
 }
 
 // SetTells records what a trial learned: whether t's upstream refused the first
@@ -71,7 +72,7 @@ func (c *Client) SetTells(t *Target, refused bool) {
 }
 
 // ask sends a probe and judges the answer.
-func (c *Client) ask(ctx context.Context, t *Target) (verdict, error) {
+func (c *Client) ask(ctx context.Context, t *Target) (refusal.Verdict, error) {
 	limit := c.ProbeTime
 	if limit == 0 {
 		limit = probeTime
@@ -88,22 +89,22 @@ func (c *Client) ask(ctx context.Context, t *Target) (verdict, error) {
 	header.Set("Accept", "application/json, text/event-stream")
 	resp, err := c.send(ctx, t, http.MethodPost, body, header)
 	if err != nil {
-		return unclear, err
+		return refusal.Unclear, err
 	}
-	v := judge(resp.StatusCode, resp.Header.Get("Content-Type"), readAnswer(resp))
+	v := refusal.Judge(resp.StatusCode, resp.Header.Get("Content-Type"), readAnswer(resp))
 	resp.Body.Close()
 	if id := resp.Header.Get("Mcp-Session-Id"); id != "" {
 		c.endSession(ctx, t, id)
 	}
-	if v == unclear && slices.Contains([]int{400, 404, 405}, resp.StatusCode) {
+	if v == refusal.Unclear && slices.Contains([]int{400, 404, 405}, resp.StatusCode) {
 		if resp, err = c.send(ctx, t, http.MethodGet, "", http.Header{"Accept": {"text/event-stream"}}); err != nil {
-			return unclear, err
+			return refusal.Unclear, err
 		}
 		var body []byte
 		if resp.StatusCode/100 != 2 { // a stream may be silent, or endless
 			body = readAnswer(resp)
 		}
-		v = judge(resp.StatusCode, resp.Header.Get("Content-Type"), body)
+		v = refusal.Judge(resp.StatusCode, resp.Header.Get("Content-Type"), body)
 		resp.Body.Close()
 	}
 	return v, nil
@@ -112,8 +113,8 @@ func (c *Client) ask(ctx context.Context, t *Target) (verdict, error) {
 // readAnswer reads the beginning of an answer. Of an event stream it is the
 // first event: the stream may stay open after it.
 func readAnswer(resp *http.Response) []byte {
-	beginning := io.LimitReader(resp.Body, maxRefusal)
-	if isType(resp.Header.Get("Content-Type"), "text/event-stream") {
+	beginning := io.LimitReader(resp.Body, refusal.Most)
+	if refusal.IsEvents(resp.Header.Get("Content-Type")) {
 		_, data := sse.ReadFirst(beginning)
 		return []byte("data: " + strings.ReplaceAll(data, "\n", "\ndata: ") + "\n\n")
 	}

@@ -1,4 +1,8 @@
-package upstream
+// Package refusal reads from an answer whether its server refuses the key. Not
+// every server says 401: some say 403, or 400 and "Invalid API key", or send a
+// JSON-RPC error. Judge has an answer to a probe, and a Listener hears one to a
+// call as it passes, however it is cut.
+package refusal
 
 import (
 	"bytes"
@@ -10,12 +14,9 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
 )
 
-// Not every upstream says 401 to a key that is no good. This file reads the
-// other ways to say it.
-
-// maxRefusal is how much of an answer is read for words about the key. Errors
-// are short.
-const maxRefusal = 16 << 10
+// Most is how much of an answer is read for words about the key. Errors are
+// short.
+const Most = 16 << 10
 
 var aboutKey = regexp.MustCompile(`(?i)api[ _-]?key|unauthori[sz]ed|authenticat|authori[sz]ation|credential|(access|auth|bearer|missing|invalid|expired|no)[ _-]token|forbidden|permission`)
 
@@ -35,37 +36,38 @@ var (
 // the key.
 func BarsPlace(text string) bool { return aboutPlace.MatchString(text) && !keyItself.MatchString(text) }
 
-// A verdict is what an answer says about the key.
-type verdict uint8
+// A Verdict is what an answer says about the key.
+type Verdict uint8
 
+// The verdicts.
 const (
-	unclear verdict = iota // it says nothing
-	accepted
-	refused
+	Unclear Verdict = iota // it says nothing
+	Accepted
+	Refused
 )
 
-// judge judges an answer to a probe as package trial does. body is all of it,
+// Judge judges an answer to a probe as package trial does. body is all of it,
 // or the beginning of a long one.
-func judge(status int, contentType string, body []byte) verdict {
+func Judge(status int, contentType string, body []byte) Verdict {
 	switch {
 	case status == http.StatusUnauthorized:
-		return refused
+		return Refused
 	case status == http.StatusTooManyRequests, status >= 500, isPage(contentType, body):
-		return unclear
+		return Unclear
 	case status/100 == 2:
 		switch text, isError := rpcError(contentType, body); {
 		case !isError:
-			return accepted
+			return Accepted
 		case aboutKey.Match(text):
-			return refused
+			return Refused
 		}
-		return unclear
+		return Unclear
 	case status == http.StatusForbidden && BarsPlace(string(body)):
-		return unclear
+		return Unclear
 	case status == http.StatusForbidden && len(bytes.TrimSpace(body)) == 0, aboutKey.Match(body):
-		return refused
+		return Refused
 	}
-	return unclear
+	return Unclear
 }
 
 // isPage reports whether an answer is a page for people, such as a firewall's.
@@ -74,13 +76,16 @@ func isPage(contentType string, body []byte) bool {
 	return isType(contentType, "text/html") || bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html"))
 }
 
+// IsEvents reports whether a content type is that of event streams.
+func IsEvents(contentType string) bool { return isType(contentType, "text/event-stream") }
+
 func isType(contentType, want string) bool {
 	return len(contentType) >= len(want) && strings.EqualFold(contentType[:len(want)], want)
 }
 
 // rpcError returns the JSON-RPC error of an answer.
 func rpcError(contentType string, body []byte) (text []byte, ok bool) {
-	if isType(contentType, "text/event-stream") {
+	if IsEvents(contentType) {
 		_, data := sse.ReadFirst(bytes.NewReader(append(body[:len(body):len(body)], "\n\n"...)))
 		body = []byte(data)
 	}
@@ -90,33 +95,3 @@ func rpcError(contentType string, body []byte) (text []byte, ok bool) {
 	}
 	return msg.Error, true
 }
-
-// Doubts reports whether a part of an answer to a call may say that the key is
-// no good. A probe has to confirm it, because the same words may be about one
-// tool. It sees what passes by, so it looks for a JSON-RPC error without
-// reading the JSON around it, and in short parts only.
-func Doubts(status int, contentType string, part []byte) bool {
-	if status/100 == 4 && status != http.StatusUnauthorized {
-		return judge(status, contentType, part[:min(len(part), maxRefusal)]) == refused
-	}
-	if status/100 != 2 || len(part) > maxRefusal {
-		return false
-	}
-	for {
-		i := bytes.Index(part, errorMember)
-		if i < 0 {
-			return false
-		}
-		part = part[i+len(errorMember):]
-		value := bytes.TrimLeft(part, " \t\r\n")
-		if len(value) == 0 || value[0] != ':' {
-			continue
-		}
-		value = bytes.TrimLeft(value[1:], " \t\r\n")
-		if len(value) > 0 && value[0] == '{' && aboutKey.Match(value[:min(len(value), 2<<10)]) {
-			return true
-		}
-	}
-}
-
-var errorMember = []byte(`"error"`)
