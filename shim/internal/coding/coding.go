@@ -24,6 +24,13 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("the upstream's answer has the content coding %q", e.Coding)
 }
 
+// A BrokenError reports an answer that is not in the content coding that it
+// names. It does not unwrap: an end of what is compressed is no end of the
+// connection.
+type BrokenError struct{ Err error }
+
+func (e *BrokenError) Error() string { return "decoding the upstream's answer: " + e.Err.Error() }
+
 // Limit is how often one answer may be compressed.
 const Limit = 3
 
@@ -123,19 +130,39 @@ type decoder struct {
 	undo []coding // what is still to be opened
 	r    io.Reader
 	err  error
+	torn error // of src
 }
 
-func (d *decoder) Read(p []byte) (int, error) {
+func (d *decoder) Read(p []byte) (n int, err error) {
 	if d.r == nil {
-		d.r = d.src
+		d.r = (*source)(d)
 	}
 	for ; d.err == nil && len(d.undo) > 0; d.undo = d.undo[1:] {
 		d.r, d.err = d.undo[0](d.r)
 	}
-	if d.err != nil {
-		return 0, d.err
+	err = d.err
+	if err == nil {
+		n, err = d.r.Read(p)
 	}
-	return d.r.Read(p)
+	switch {
+	case err == nil, err == io.EOF:
+	case d.torn != nil:
+		err = d.torn
+	default:
+		err = &BrokenError{err}
+	}
+	return n, err
+}
+
+// A source is what a decoder decodes. It notes why that ended too early.
+type source decoder
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.src.Read(p)
+	if err != nil && err != io.EOF {
+		s.torn = err
+	}
+	return n, err
 }
 
 func (d *decoder) Close() error { return d.src.Close() }

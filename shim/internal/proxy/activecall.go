@@ -374,6 +374,7 @@ func (a *activeCall) receive(res *http.Response) error {
 // fail answers a request that got no answer from the upstream. It never answers
 // 401 or 404, which would end the client's login or session.
 func (a *activeCall) fail(err error) {
+	a.success = false
 	_, tooLong := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case a.wasCut.Load():
@@ -400,6 +401,6 @@ func (a *activeCall) fail(err error) {
 		words = a.words(words)
 		// err itself may hold the upstream's URL.
 		a.proxy.Log.Debug("upstream failed", "slug", a.call.Slug, "words", words)
-		a.refuseID(http.StatusBadGateway, a.id(), words)
+		a.refuseID(http.StatusBadGateway, a.id(err), words)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
 func TestP06AnswersUnchanged(t *testing.T) {
@@ -335,7 +337,20 @@ func TestP19TornAnswers(t *testing.T) {
 		{"notification", "POST", noteBody, head + length(100) + half, "null"},
 		{"batch", "POST", "[" + callBody + "," + listBody + "]", head + length(100) + half, "null"},
 		{"stream that is none", "GET", "", head + length(100) + half, "null"},
-		{"before the answer", "POST", callBody, "HTTP/1.1 200 OK\r\nContent-", "null"},
+		{"before the answer", "POST", callBody, "HTTP/1.1 200 OK\r\nContent-", "7"},
+		{"nothing", "POST", callBody, "", "7"},
+		{"another protocol", "POST", callBody, "SSH-2.0-OpenSSH_9.6\r\n", "7"},
+		{"no status", "POST", callBody, "HTTP/1.1 fine\r\n\r\n", "7"},
+		{"length that is a word", "POST", listBody, head + "Content-Length: two\r\n\r\n{}", `"l-1"`},
+		{"two lengths", "POST", callBody, head + "Content-Length: 1\r\n" + length(2) + "{}", "7"},
+		{"header without a colon", "POST", callBody, head + "Connection\r\n\r\n{}", "7"},
+		{"chunk without a length", "POST", callBody, head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}", "7"},
+		{"unknown transfer coding", "POST", callBody, head + "Transfer-Encoding: pony\r\n\r\n{}", "7"},
+		{"no brotli", "POST", callBody, head + "Content-Encoding: br\r\n" + length(20) + strings.Repeat("{}", 10), "7"},
+		{"no gzip in chunks", "POST", callBody, head + "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "7"},
+		{"unknown coding", "POST", callBody, head + "Content-Encoding: pony\r\n" + length(2) + "{}", "7"},
+		{"garbage for a notification", "POST", noteBody, "garbage\r\n", "null"},
+		{"garbage for a stream", "GET", "", "garbage\r\n", "null"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -371,6 +386,9 @@ func TestP19TornAnswers(t *testing.T) {
 			}
 			if err != nil || res.StatusCode != http.StatusBadGateway || !strings.HasSuffix(string(body), `"id":`+tt.id+`}`) || !json.Valid(body) {
 				t.Errorf("got %d %q, %v; want 502 with id %s", res.StatusCode, body, err, tt.id)
+			}
+			if strings.Contains(string(body), upstream.Explain(errors.New("none that is known"))) {
+				t.Errorf("the server was reached, and the words are %q", body)
 			}
 			if res.Header.Get("Mcp-Session-Id") != "" || res.Header.Get("X-Request-Id") != "" {
 				t.Errorf("the answer has headers of the one that broke off: %v", res.Header)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
 
 // deadAnswer replaces res by the answer to a call with a dead key.
@@ -191,10 +192,10 @@ func mustMarshal(v any) []byte {
 // modern server, so era detection continues as after any other failure.
 func (a *activeCall) refuse(status int, words string) { a.refuseID(status, nil, words) }
 
-// id is the id of the only request in the body, if the upstream began to answer
-// it; else nil.
-func (a *activeCall) id() []byte {
-	if a.answered == 0 {
+// id is the id of the only request in the body, if the upstream got it: it began
+// to answer, or err shows it; else nil.
+func (a *activeCall) id(err error) []byte {
+	if a.answered == 0 && !upstream.Reached(err) {
 		return nil
 	}
 	a.scanMu.Lock()

@@ -86,7 +86,7 @@ func failure(err error) Outcome {
 	if _, ok := errors.AsType[*safedial.RefusedError](err); ok {
 		return Refused
 	}
-	if _, ok := errors.AsType[*coding.Error](err); ok || errors.Is(err, errTooLong) {
+	if _, ok := errors.AsType[*coding.Error](err); ok || errors.Is(err, errTooLong) || upstream.Broken(err) {
 		return NotMCP
 	}
 	return Unreachable

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"syscall"
@@ -93,6 +92,9 @@ func explain(err error) string {
 	if words := explainTLS(err); words != "" {
 		return words
 	}
+	if words := explainAnswer(err); words != "" {
+		return words
+	}
 	is := func(targets ...error) bool {
 		for _, t := range targets {
 			if errors.Is(err, t) {
@@ -115,8 +117,8 @@ func explain(err error) string {
 		return "Nothing answers at the server's address. Check that the server is running and that the number after the colon (the port) is right."
 	case is(syscall.ENETUNREACH, syscall.EHOSTUNREACH, wsaNetUnreachable, wsaHostUnreachable):
 		return "The server cannot be reached from here. Check that this computer is online and in the right network."
-	case is(io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, wsaConnReset):
-		return "The server broke off the connection before its answer was complete. Try again. If it keeps happening, contact the people who run the server."
+	case brokeOff(err):
+		return TextBrokeOff
 	}
 	return "The server could not be reached. Check its address, then try again."
 }

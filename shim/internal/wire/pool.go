@@ -35,7 +35,7 @@ type conn struct {
 func (c *conn) Read(p []byte) (int, error) {
 	if c.limited {
 		if c.left <= 0 {
-			return 0, errHeader
+			return 0, ErrHeader
 		}
 		p = p[:min(int64(len(p)), c.left)]
 	}

@@ -214,7 +214,8 @@ func closeBody(req *http.Request) {
 	}
 }
 
-var errHeader = errors.New("the header of the answer is too long")
+// ErrHeader reports an answer whose header is longer than MaxHeader.
+var ErrHeader = errors.New("the header of the answer is too long")
 
 // writers are pooled and used only while a request is written: an event stream
 // that stays open for hours needs none.
