@@ -42,6 +42,7 @@ var layers = map[string][]string{
 		"cmd/key2oauth/internal/licenses", "cmd/key2oauth/internal/licenses/golist",
 	},
 	"cmd/key2oauth/internal/licenses/golist": {},
+	"cmd/key2oauth/internal/logfile":         {},
 	"cmd/key2oauth/internal/manual": {
 		"cmd/key2oauth/internal/cli", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	},

@@ -21,6 +21,7 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/listen"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/logfile"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tunnel"
@@ -155,7 +156,7 @@ func (p *program) secondServe() error {
 // already running on the data folder. The prompter may be nil. If ready is not
 // nil, it is called once the local side is served, on a goroutine that serve
 // waits for.
-func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompter, ready func(*shim.Shim)) error {
+func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompter, ready func(*shim.Shim)) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -174,30 +175,17 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	defer lock.Release()
 
 	log := p.logger(o)
-	edge, err := readTestEdge()
+	p.keepLog(log)
+	defer func() {
+		if err != nil {
+			log.Error("Key2OAuth ends", "err", err)
+		}
+		p.tee.Drop()
+	}()
+	renew := func() error { return nil } // set before it can be called
+	s, err := p.openShim(o, prompter, log, func() error { return renew() })
 	if err != nil {
 		return err
-	}
-	renew := func() error { return nil } // set before it can be called
-	s, err := shim.Open(shim.Config{
-		Rescue:         func() error { return renew() },
-		Dir:            p.DataDir,
-		Version:        version(),
-		RuntimeNote:    p.RuntimeNote,
-		Keychain:       o.keychain,
-		KeychainHelper: keychainHelper(),
-		Tunnel:         p.tunnelConfig(o, edge, log),
-		Prompter:       prompter,
-		Outside:        edge.client,
-		Login:          o.login,
-		LogLevel:       &p.level,
-		Log:            log,
-	})
-	if e, ok := errors.AsType[*tunnel.WishError](err); ok {
-		return cli.Usage("add --public-url https://mcp.example.com", "--tunnel %s: %w", o.tunnel, e)
-	}
-	if err != nil {
-		return cli.Failed(err, "nothing was changed; choose another data folder with --data-dir")
 	}
 	ln, err := p.listenLocal(o, s)
 	if err != nil {
@@ -237,10 +225,40 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	return errors.Join(err, s.Close())
 }
 
+// openShim opens the state in the data folder. rescue is called when the folder
+// was lost and made again.
+func (p *program) openShim(o appOptions, prompter shim.Prompter, log *slog.Logger, rescue func() error) (*shim.Shim, error) {
+	edge, err := readTestEdge()
+	if err != nil {
+		return nil, err
+	}
+	s, err := shim.Open(shim.Config{
+		Rescue:         rescue,
+		Dir:            p.DataDir,
+		Version:        version(),
+		RuntimeNote:    p.RuntimeNote,
+		Keychain:       o.keychain,
+		KeychainHelper: keychainHelper(),
+		Tunnel:         p.tunnelConfig(o, edge, log),
+		Prompter:       prompter,
+		Outside:        edge.client,
+		Login:          o.login,
+		LogLevel:       &p.level,
+		Log:            log,
+	})
+	if e, ok := errors.AsType[*tunnel.WishError](err); ok {
+		return nil, cli.Usage("add --public-url https://mcp.example.com", "--tunnel %s: %w", o.tunnel, e)
+	}
+	if err != nil {
+		return nil, cli.Failed(err, "nothing was changed; choose another data folder with --data-dir")
+	}
+	return s, nil
+}
+
 // leaveNothing removes what is left after the owner deleted everything.
 func (p *program) leaveNothing(s *shim.Shim, lock *instance.Lock) error {
 	left, err := p.forgetLogin()
-	if err = errors.Join(s.Close(), lock.Destroy(), err); err != nil {
+	if err = errors.Join(s.Close(), p.tee.Drop(), logfile.Remove(p.DataDir), lock.Destroy(), err); err != nil {
 		return err
 	}
 	if left != "" {
@@ -250,10 +268,29 @@ func (p *program) leaveNothing(s *shim.Shim, lock *instance.Lock) error {
 	return nil
 }
 
-// logger writes to standard error at the level in o.
+// logger writes to standard error, and to the log in the data folder once that
+// is known to be ours, at the level in o.
 func (p *program) logger(o appOptions) *slog.Logger {
 	p.level.Set(logLevels[o.logLevel])
-	return slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: &p.level}))
+	return slog.New(slog.NewTextHandler(&p.tee, &slog.HandlerOptions{Level: &p.level}))
+}
+
+// keepLog begins the log in the data folder, which this program has locked. A
+// folder without room for a log is no reason not to run.
+func (p *program) keepLog(log *slog.Logger) {
+	l, err := logfile.Open(p.DataDir)
+	if err != nil {
+		log.Warn("no log is kept", "err", err)
+		return
+	}
+	p.tee.Keep(l)
+	earlier, err := logfile.Crashes(p.DataDir)
+	if err != nil {
+		log.Warn("a crash would leave no trace", "err", err)
+	}
+	if earlier != "" {
+		log.Warn("the last run ended with a crash; please report it with this file", "file", earlier)
+	}
 }
 
 // keychainHelper is the command that asks the keychain in a child process. On

@@ -9,6 +9,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/licenses"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/logfile"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/manual"
 	"github.com/key2oauth/key2oauth/shim"
 )
@@ -30,9 +31,11 @@ func init() {
 type program struct {
 	cli.Program
 	level slog.LevelVar
+	tee   logfile.Tee // what log lines are written to
 }
 
 func newRoot(p *program) *cobra.Command {
+	p.tee.Stderr = p.Stderr
 	var opts appOptions
 	root := &cobra.Command{
 		Use:   "key2oauth [flags]",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/logfile"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 )
@@ -111,7 +112,7 @@ func (p *program) deleteOffline() (left []string, err error) {
 	if started != "" {
 		left = append(left, started)
 	}
-	if err = errors.Join(err, lock.Destroy(), e); err != nil {
+	if err = errors.Join(err, logfile.Remove(p.DataDir), lock.Destroy(), e); err != nil {
 		return left, cli.Failed(fmt.Errorf("not everything was deleted: %w", err), "delete the data folder "+p.DataDir+" yourself")
 	}
 	p.Remark("everything in %s was deleted", cli.Printable(p.DataDir))

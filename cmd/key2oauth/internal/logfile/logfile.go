@@ -1,0 +1,164 @@
+// Package logfile keeps the program's log in its data folder: a program that a
+// click or a login started has no console. It holds what standard error gets,
+// and no more. Two files, of which the older one makes room, keep it small.
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+// The names in the data folder.
+const (
+	Name      = "key2oauth.log"     // what is written now
+	oldName   = "key2oauth.log.old" // what was written before
+	crashName = "crash.log"         // what Go's runtime says as the program crashes
+	oldCrash  = "crash.log.old"     // the crash before the run before
+)
+
+// MaxSize is the most that the log takes on disk, in bytes, with both files.
+const MaxSize = 5 << 20
+
+// A File is a log that writes on in a new file when one is full. A write that
+// fails, as on a full disk, is dropped: a log must not hold up its program.
+type File struct {
+	dir string
+	max int64 // bytes of one file
+
+	mu   sync.Mutex
+	f    *os.File // nil while it cannot be opened, and after Close
+	size int64
+	done bool
+}
+
+// Open opens the log in a data folder, which must exist and be the owner's
+// alone.
+func Open(dir string) (*File, error) {
+	l := &File{dir: dir, max: MaxSize / 2}
+	if err := l.open(); err != nil {
+		return nil, fmt.Errorf("the log cannot be written: %w", err)
+	}
+	return l, nil
+}
+
+// Path is the file that is written now.
+func (l *File) Path() string { return filepath.Join(l.dir, Name) }
+
+func (l *File) open() error {
+	name := l.Path()
+	// Only a regular file is a log: a link would be written through, a pipe
+	// would wait for a reader.
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	l.f, l.size = f, info.Size()
+	return nil
+}
+
+// Write never fails.
+func (l *File) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.done {
+		return len(b), nil
+	}
+	if l.f != nil && l.size > 0 && l.size+int64(len(b)) > l.max {
+		// Windows renames no open file.
+		l.f.Close()
+		l.f = nil
+		if os.Rename(l.Path(), filepath.Join(l.dir, oldName)) != nil {
+			os.Remove(l.Path()) // the bound counts more than old lines
+		}
+	}
+	if l.f == nil && l.open() != nil {
+		return len(b), nil
+	}
+	n, _ := l.f.Write(b[:min(len(b), int(l.max))])
+	l.size += int64(n)
+	return len(b), nil
+}
+
+// Close ends the log.
+func (l *File) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done = true
+	if l.f == nil {
+		return nil
+	}
+	err := l.f.Close()
+	l.f = nil
+	return err
+}
+
+// Crashes lets Go's runtime write there what it says when this program crashes.
+// It returns the file of an earlier run's crash that was not reported yet, or "".
+func Crashes(dir string) (earlier string, err error) {
+	name := filepath.Join(dir, crashName)
+	if info, err := os.Lstat(name); err == nil && info.Size() > 0 {
+		earlier = filepath.Join(dir, oldCrash)
+		if err := os.Rename(name, earlier); err != nil {
+			return "", err
+		}
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return earlier, err
+	}
+	// The runtime keeps a copy of the handle.
+	return earlier, errors.Join(debug.SetCrashOutput(f, debug.CrashOptions{}), f.Close())
+}
+
+// Remove deletes all that this package keeps in a data folder. Nothing may be
+// writing there.
+func Remove(dir string) error {
+	errs := []error{debug.SetCrashOutput(nil, debug.CrashOptions{})}
+	for _, name := range []string{Name, oldName, crashName, oldCrash} {
+		if err := os.Remove(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// A Tee writes to standard error and, from Keep to Drop, to a File as well. Where
+// a program has no console, standard error fails, and the File gets all the same.
+type Tee struct {
+	Stderr io.Writer
+
+	file atomic.Pointer[File]
+}
+
+// Keep begins to write to l.
+func (t *Tee) Keep(l *File) { t.file.Store(l) }
+
+// Drop ends what Keep began, and closes the File.
+func (t *Tee) Drop() error {
+	if l := t.file.Swap(nil); l != nil {
+		return l.Close()
+	}
+	return nil
+}
+
+// Write returns what standard error returns.
+func (t *Tee) Write(b []byte) (int, error) {
+	if l := t.file.Load(); l != nil {
+		l.Write(b)
+	}
+	return t.Stderr.Write(b)
+}
