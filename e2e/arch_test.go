@@ -128,6 +128,10 @@ var layers = map[string][]string{
 	"shim/internal/standing": {
 		"shim/api", "shim/internal/endpoint", "shim/internal/web",
 	},
+	"shim/internal/connect": {
+		"shim/api", "shim/internal/apps", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/owner",
+		"shim/internal/timeline", "shim/internal/web",
+	},
 	"shim/internal/control": {
 		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
 		"shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
@@ -164,7 +168,7 @@ var layers = map[string][]string{
 		"shim/api", "shim/display", "shim/internal/endpoint",
 	},
 	"shim/internal/web": {
-		"shim/api", "shim/display", "shim/internal/endpoint", "shim/internal/httpx",
+		"shim/api", "shim/display", "shim/internal/apps", "shim/internal/endpoint", "shim/internal/httpx",
 	},
 	"shim/internal/upstream": {
 		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/idle", "shim/internal/refusal",

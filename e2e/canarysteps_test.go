@@ -11,8 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
@@ -212,12 +214,18 @@ func (c *canary) manage() {
 func (c *canary) settings() {
 	c.t.Helper()
 	form := func(action string, values map[string]string) { c.submit(c.open("/settings"), action, values) }
-	live, err := http.NewRequest("GET", c.a.origin+"/live", nil)
-	if err != nil {
-		c.t.Fatal(err)
+	connect := "/servers/" + c.e.Slug + "/connect"
+	for _, path := range []string{connect, connect + "/claude-code", connect + "/claude", connect + "/other?at=internet"} {
+		c.open(path)
 	}
-	live.Header.Set("Sec-Fetch-Site", "same-origin")
-	c.note(c.browser.Do(live))
+	for _, path := range []string{"/live", "/live" + connect + "/claude-code?since=" + strconv.FormatInt(time.Now().Unix(), 10)} {
+		live, err := http.NewRequest("GET", c.a.origin+path, nil)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		live.Header.Set("Sec-Fetch-Site", "same-origin")
+		c.note(c.browser.Do(live))
+	}
 	form("/settings/lifetime", map[string]string{"lifetime": "3600"})
 	form("/settings/lifetime", map[string]string{"lifetime": canaryWrong})
 	c.submit(c.open("/settings/delete"), "/settings/delete", map[string]string{"word": canaryWrong})
@@ -391,7 +399,7 @@ var routeCall = regexp.MustCompile(`\b(?:page|route)\("([^"]+)"`)
 func (c *canary) mustHaveSeenEveryRoute() {
 	c.t.Helper()
 	var source string
-	for _, file := range []string{"serve.go", "internal/dashboard/dashboard.go", "internal/adminapi/adminapi.go"} {
+	for _, file := range []string{"serve.go", "internal/dashboard/dashboard.go", "internal/connect/connect.go", "internal/adminapi/adminapi.go"} {
 		source += readFile(c.t, "../shim/"+file)
 	}
 	mux := http.NewServeMux()

@@ -8,7 +8,8 @@
 //
 //	who acts      owner (links, sessions, same origin, same user), control (all that
 //	              the owner can do), standing (how things stand, for all who show it),
-//	              dashboard (as pages), adminapi (as JSON)
+//	              dashboard (as pages), connect (an app, step by step), adminapi (as
+//	              JSON)
 //	signing in    origin (one issuer as the world sees it), signin (a request until
 //	              someone answers it), oauth, cimd
 //	a call        calls (from token to upstream), proxy, guard (keys in answers),

@@ -110,6 +110,7 @@ func (s *Shim) ownerRoutes() http.Handler {
 	m := http.NewServeMux()
 	page := func(pattern string, h httpx.HandlerFunc) { m.Handle(pattern, httpx.Handle(s.log, showPage, h)) }
 	s.dashboard.Routes(page)
+	s.connect.Routes(page)
 	page("GET /consent/{id}", s.signIns.ShowConsent)
 	page("POST /consent/{id}", s.signIns.AnswerConsent)
 	page("POST /consent/{id}/open", s.signIns.KeepOpen)

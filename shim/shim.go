@@ -18,6 +18,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/calls"
 	"github.com/key2oauth/key2oauth/shim/internal/changes"
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
+	"github.com/key2oauth/key2oauth/shim/internal/connect"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/dashboard"
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
@@ -56,6 +57,7 @@ type Shim struct {
 	signIns   *signin.SignIns
 	calls     *calls.Calls
 	dashboard *dashboard.Dashboard
+	connect   *connect.Pages
 	adminAPI  *adminapi.API
 
 	clients    *oauth.Clients
@@ -199,6 +201,10 @@ func (s *Shim) wirePages(cfg Config) {
 	s.dashboard = dashboard.New(dashboard.Config{
 		Owner: s.owner, Control: s.control, Reach: s.reach, Examinations: &s.exams, Timeline: s.timeline,
 		Activity: &s.activity, Changes: s.changes, Status: s.Status, Version: s.version, Log: s.log,
+	})
+	s.connect = connect.New(connect.Config{
+		Owner: s.owner, Control: s.control, Timeline: s.timeline, Status: s.Status,
+		Render: func(w http.ResponseWriter, _ *http.Request, status int, p web.Page) { web.Render(w, status, p) },
 	})
 	s.adminAPI = adminapi.New(adminapi.Config{
 		Owner: s.owner, Control: s.control, Reach: s.reach, Examinations: &s.exams, Timeline: s.timeline,

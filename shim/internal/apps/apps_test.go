@@ -347,20 +347,24 @@ func TestLinks(t *testing.T) {
 func TestSafeName(t *testing.T) {
 	for _, tt := range []struct {
 		title string
-		taken []string
+		taken string
 		want  string
 	}{
-		{"Linear", nil, "linear"},
-		{"Linear", []string{"linear"}, "linear-2"},
-		{"LINEAR!", []string{"linear", "linear-2"}, "linear-3"},
-		{"Quarterly Finance & Planning Server (EU)", nil, "quarterly-finance-planning-server-eu"},
-		{"$(rm -rf ~)", nil, "rm-rf"},
-		{"--scope", nil, "scope"},
-		{"\u65e5\u672c", nil, "my-server"},
-		{"", []string{"my-server"}, "my-server-2"},
-		{strings.Repeat("a ", 100), nil, strings.TrimSuffix(strings.Repeat("a-", 20), "-")},
+		{"Linear", "", "linear"},
+		{"Linear", "linear", "linear-2"},
+		{"LINEAR!", "linear linear-2", "linear-3"},
+		{"Quarterly Finance & Planning Server (EU)", "", "quarterly-finance-planning-server-eu"},
+		{"$(rm -rf ~)", "", "rm-rf"},
+		{"--scope", "", "scope"},
+		{"\u65e5\u672c", "", "my-server"},
+		{"", "my-server", "my-server-2"},
+		{strings.Repeat("a ", 100), "", strings.TrimSuffix(strings.Repeat("a-", 20), "-")},
 	} {
-		if got := SafeName(tt.title, tt.taken); got != tt.want {
+		taken := make(map[string]bool)
+		for word := range strings.FieldsSeq(tt.taken) {
+			taken[word] = true
+		}
+		if got := SafeName(tt.title, taken); got != tt.want {
 			t.Errorf("SafeName(%q, %q) = %q, want %q", tt.title, tt.taken, got, tt.want)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -187,9 +186,9 @@ func inside(s string) string {
 }
 
 // SafeName makes the name of a server into a word that needs no quoting in any
-// shell or file, that apps accept as the name of a server, and that is none of
+// shell or file, that apps accept as the name of a server, and that is not
 // taken.
-func SafeName(title string, taken []string) string {
+func SafeName(title string, taken map[string]bool) string {
 	const longest = 40
 	var b strings.Builder
 	for _, r := range strings.ToLower(title) {
@@ -208,7 +207,7 @@ func SafeName(title string, taken []string) string {
 		word = "my-server"
 	}
 	base := word
-	for n := 2; slices.Contains(taken, word); n++ {
+	for n := 2; taken[word]; n++ {
 		word = base + "-" + strconv.Itoa(n)
 	}
 	return word

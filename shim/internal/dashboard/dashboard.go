@@ -51,7 +51,7 @@ func IsPath(p string) bool {
 	}
 	first, _, _ := strings.Cut(p[min(1, len(p)):], "/")
 	switch first {
-	case "activity", "api", "check", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "sign-out", "damaged",
+	case "activity", "api", "check", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "servers", "sign-out", "damaged",
 		"tunnel", "settings", "steps", "live":
 		return true
 	}

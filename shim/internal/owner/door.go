@@ -58,6 +58,20 @@ func (o *Owner) Page(h httpx.HandlerFunc) httpx.HandlerFunc {
 	}
 }
 
+// Script shows a page to the script of one of the owner's pages, which exchanges
+// what has changed.
+func (o *Owner) Script(h httpx.HandlerFunc) httpx.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := RequireSameOrigin(r); err != nil {
+			return err
+		}
+		if _, ok := o.Session(r); !ok {
+			return httpx.New(http.StatusUnauthorized, web.TextNeedOwner)
+		}
+		return h(w, r)
+	}
+}
+
 // Form accepts a form from a page that the owner was shown. The cookie alone is
 // not enough: browsers send it to every program that serves pages on
 // 127.0.0.1.

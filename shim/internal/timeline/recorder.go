@@ -67,7 +67,7 @@ func (r *Recorder) circumstances() Circumstances {
 func (r *Recorder) report(a Attempt, c Circumstances) api.Attempt {
 	d := Diagnose(a, c)
 	out := api.Attempt{
-		ID: a.ID, Client: a.Client, Agent: a.Agent, Via: a.Via, Host: a.Host, Slug: a.Slug, Grant: a.Grant,
+		ID: a.ID, Client: a.Client, App: a.App, Agent: a.Agent, Via: a.Via, Host: a.Host, Slug: a.Slug, Grant: a.Grant,
 		Began: a.Began, Last: a.Last, Over: a.Over, Endpoint: r.world.Server(a.Slug),
 		Diagnosis: api.Diagnosis{
 			State: d.State, Stopped: string(d.Stopped), Cause: d.Cause, Whose: string(d.Whose), Words: d.Words, Next: d.Next,

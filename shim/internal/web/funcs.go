@@ -17,6 +17,9 @@ var funcs = template.FuncMap{
 	"hostHTML": hostHTML,
 	"own":      ownPath,
 	"ids":      describedBy,
+	"link":     safeURL,
+	"target":   linkTarget,
+	"part":     func(page Page, w *Waiting) any { return struct{ Page, Waiting any }{page, w} },
 }
 
 // Text returns the sentence of the catalogue that key names. Tests compare with

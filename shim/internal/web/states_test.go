@@ -41,6 +41,7 @@ func states() []state {
 	all = append(all, publicStates()...)
 	all = append(all, tunnelStates()...)
 	all = append(all, settingsStates()...)
+	all = append(all, connectStates()...)
 	return append(all, messageStates()...)
 }
 
