@@ -454,8 +454,9 @@ func (p *prompts) list() []api.Prompt {
 	return append([]api.Prompt(nil), p.all...)
 }
 
-// TestL09Prompts: a hundred requests raise one prompt, and only the newest few
-// of them wait. What was pushed out is over, for the owner and for its browser.
+// TestL09Prompts: a hundred requests raise one prompt, and only a few of them
+// wait: those that came first, and the newest. The others are told to wait for
+// their turn.
 func TestL09Prompts(t *testing.T) {
 	told := new(prompts)
 	p := startConfig(t, shim.Config{Dir: t.TempDir(), Prompter: told,
@@ -463,8 +464,8 @@ func TestL09Prompts(t *testing.T) {
 	p.waitOnline()
 	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
 	c := p.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)
-	var first *shimtest.Browser
-	var firstID, last string
+	var all []*shimtest.Browser
+	var ids []string
 	for i := range 100 {
 		b := p.farBrowser(fmt.Sprintf("192.0.2.%d", i/5))
 		page := b.Open(c.AuthorizeURL())
@@ -472,19 +473,18 @@ func TestL09Prompts(t *testing.T) {
 		if page := b.Submit(b.Form(page, "/authorize/"+id), nil); !numberText.MatchString(page.Body) {
 			t.Fatalf("ask = %d\n%s", page.Status, page.Body)
 		}
-		if last = id; first == nil {
-			first, firstID = b, id
-		}
+		all, ids = append(all, b), append(ids, id)
 	}
 	pending := p.shim.Status().Pending
-	if n := len(pending); n != 5 || pending[n-1].URL != p.origin+"/consent/"+last {
-		t.Errorf("%d requests wait, the last at %s, want the newest 5", n, pending[n-1].URL)
+	if n := len(pending); n != 5 || pending[0].URL != p.origin+"/consent/"+ids[0] || pending[n-1].URL != p.origin+"/consent/"+ids[99] {
+		t.Errorf("%d requests wait, from %s to %s, want 5 with the first and the newest", n, pending[0].URL, pending[n-1].URL)
 	}
-	if page := first.Open("/authorize/" + firstID); page.Status != http.StatusGone || !strings.Contains(page.Body, web.MessageOver.Words) {
+	if page := all[0].Open("/authorize/" + ids[0]); page.Status != http.StatusOK || !numberText.MatchString(page.Body) {
 		t.Errorf("the browser of the first request sees %d\n%s", page.Status, page.Body)
 	}
-	if page := p.owner().Open("/consent/" + firstID); page.Status != http.StatusGone {
-		t.Errorf("the owner's page of the first request = %d, want 410", page.Status)
+	// Even the owner sees nothing of one that is in line.
+	if page := p.owner().Open("/consent/" + ids[50]); page.Status != http.StatusOK || !p.browser().Form(page, "/consent/"+ids[50]).Has("number") {
+		t.Errorf("the owner's page of a request in line = %d, want to be asked for a number", page.Status)
 	}
 	if all := told.list(); len(all) != 1 || !strings.HasPrefix(all[0].Path, "/consent/") {
 		t.Errorf("the owner was told %+v, want one prompt", all)
@@ -498,6 +498,54 @@ func TestL09Prompts(t *testing.T) {
 	p.ask("192.0.2.200", "https://claude.ai/api/mcp/auth_callback", mcpURL)
 	if all := told.list(); len(all) != 3 {
 		t.Errorf("a new request raised %d prompts, want one more", len(all)-2)
+	}
+}
+
+// TestAskInLine: a request for which there is no place is in line, and its page
+// shows a number once there is one.
+func TestAskInLine(t *testing.T) {
+	p := startPublic(t)
+	_, mcpURL := p.add("http://127.0.0.1:1/mcp", nil)
+	const redirect = "https://claude.ai/api/mcp/auth_callback"
+	var all []*phone
+	for i := range 5 {
+		all = append(all, p.ask(fmt.Sprintf("192.0.2.%d", i), redirect, mcpURL))
+	}
+	p.shim.AgeVisits(3 * time.Second)
+	for _, ph := range all {
+		ph.look()
+	}
+	late := &phone{Browser: p.farBrowser(farAddr), client: p.farClient(redirect, mcpURL)}
+	page := late.Open(late.client.AuthorizeURL())
+	late.id = strings.TrimPrefix(continueLink(t, p, page), p.origin+"/consent/")
+	page = late.Submit(late.Form(page, "/authorize/"+late.id), nil)
+	inLine := func(page *shimtest.Page) bool {
+		return page.Status == http.StatusOK && strings.Contains(page.Body, web.Text("waiting.line.h1")) && !numberText.MatchString(page.Body)
+	}
+	if !inLine(page) || !strings.Contains(page.Body, `http-equiv="refresh" content="3;`) {
+		t.Fatalf("the sixth phone = %d, want to be told to wait\n%s", page.Status, page.Body)
+	}
+	if n := len(p.shim.Status().Pending); n != 5 {
+		t.Errorf("%d requests wait for the owner, want 5", n)
+	}
+	p.shim.AgeVisits(3 * time.Second)
+	if page := late.look(); !inLine(page) {
+		t.Errorf("the sixth phone = %d, though all others stayed", page.Status)
+	}
+	p.shim.AgeVisits(5 * time.Minute)
+	for _, ph := range all[:4] {
+		ph.look()
+	}
+	if page := late.look(); !numberText.MatchString(page.Body) {
+		t.Errorf("the sixth phone = %d, want a number\n%s", page.Status, page.Body)
+	}
+	if page := all[4].look(); !inLine(page) {
+		t.Errorf("the phone that made room = %d, want to be told to wait", page.Status)
+	}
+	for _, ph := range all[:4] {
+		if page := ph.look(); !strings.Contains(page.Body, ph.number) {
+			t.Errorf("a phone that waits = %d, want its number", page.Status)
+		}
 	}
 }
 

@@ -24,13 +24,13 @@ type Public struct {
 // NewPublic returns the limits that a public origin has. What unknown senders
 // share is as much as the program bears without harm, since one stranger among
 // them takes from all: a registration stores nothing, and an authorization
-// request takes one of a bounded number of places. What asks for the owner's
-// attention is shared more sparingly.
+// request takes one of a bounded number of places, and so does one that asks for
+// the owner's attention.
 func NewPublic() Public {
 	return Public{
 		Register:  New(rate.Every(time.Second), 60, 100),
 		Authorize: New(rate.Every(time.Second), 60, 50),
-		Ask:       New(rate.Every(20*time.Second), 5, 10),
+		Ask:       New(rate.Every(20*time.Second), 5, 1000),
 	}
 }
 

@@ -13,7 +13,9 @@ const (
 	maxRequests = 1000
 	maxFromOne  = 50  // from one sender on the internet
 	maxLocal    = 100 // from this computer
+	maxPolled   = 100 // that are in line
 	seenFor     = 90 * time.Second
+	polledFor   = 20 * time.Second // the page of a request in line says so every 15 seconds
 )
 
 // FromUnknown is the sender of a request from the internet whose route does
@@ -57,16 +59,22 @@ type waitingRequest struct {
 	own  bool      // one of them had the owner's session
 	open time.Time // that page last said that it is still open
 	held bool      // another device waits for it
+
+	polled time.Time // another device would wait for it, and last said so
+}
+
+func (p *waitingRequest) inLine(now time.Time) bool {
+	return !p.polled.IsZero() && now.Sub(p.polled) < polledFor
 }
 
 // rank says how much the request would be missed: 2 while its page is open,
-// 1 if that page was loaded once. A script can load pages by the thousand, but
-// not keep them open.
+// 1 if that page was loaded once, or while another device is in line with it. A
+// script can load pages by the thousand, but not keep them open.
 func (p *waitingRequest) rank(now time.Time) int {
 	switch {
 	case p.held, !p.open.IsZero() && now.Sub(p.open) < seenFor:
 		return 2
-	case !p.seen.IsZero():
+	case !p.seen.IsZero(), p.inLine(now):
 		return 1
 	}
 	return 0
@@ -173,6 +181,20 @@ func (q *Requests) MarkOpen(id string) { q.mark(id, func(p *waitingRequest) { p.
 
 // Hold records that another device waits for the answer, with or without a page.
 func (q *Requests) Hold(id string) { q.mark(id, func(p *waitingRequest) { p.held = true }) }
+
+// Release records that no other device waits for the answer for now.
+func (q *Requests) Release(id string) { q.mark(id, func(p *waitingRequest) { p.held = false }) }
+
+// MarkPolled records that another device is in line with a request. It does so for
+// few: a line of strangers' must not push out anything else.
+func (q *Requests) MarkPolled(id string) {
+	q.mark(id, func(p *waitingRequest) {
+		now := q.now()
+		if p.inLine(now) || count(q.pending, func(p *waitingRequest) bool { return p.inLine(now) }) < maxPolled {
+			p.polled = now
+		}
+	})
+}
 
 func (q *Requests) mark(id string, f func(*waitingRequest)) {
 	q.mu.Lock()

@@ -81,8 +81,8 @@ func (o *front) showSignIn(w http.ResponseWriter, r *http.Request, id string) {
 	switch {
 	case !ok:
 		showMessage(w, web.MessageOver)
-	case v.number != 0:
-		o.showWaiting(w, id, v, req)
+	case v.asks:
+		o.showWaiting(w, id, req)
 	default:
 		web.Render(w, http.StatusOK, web.SignIn{
 			App:      req.Client.App(),
@@ -161,18 +161,20 @@ func (o *front) serveWait(w http.ResponseWriter, r *http.Request) error {
 		showMessage(w, web.MessageWrongNumber)
 	case !open:
 		showMessage(w, web.MessageOver)
-	case v.number == 0:
-		o.showSignIn(w, r, id)
+	case v.asks:
+		o.showWaiting(w, id, req)
 	default:
-		o.showWaiting(w, id, v, req)
+		o.showSignIn(w, r, id)
 	}
 	return nil
 }
 
-// showWaiting shows the number. The page checks again automatically, but less
-// and less often: each check is a request that counts against the quota of the
-// tunnel.
-func (o *front) showWaiting(w http.ResponseWriter, id string, v visit, req *oauth.Request) {
+// showWaiting shows the number, or that the request is in line. The page checks
+// again automatically, but less and less often: each check is a request that
+// counts against the quota of the tunnel.
+func (o *front) showWaiting(w http.ResponseWriter, id string, req *oauth.Request) {
+	o.took(id, o.visits.look(id))
+	v, _ := o.visits.get(id)
 	p := web.WaitingPage{App: req.Client.App(), Number: v.number, Check: "/authorize/" + id}
 	switch waited := o.visits.now().Sub(v.asked); {
 	case waited < time.Minute:
@@ -204,22 +206,38 @@ func (o *front) serveAsk(w http.ResponseWriter, r *http.Request) error {
 	if !o.Limits.Ask.Allow(v.from) {
 		return tooMany(w)
 	}
-	gone, err := o.visits.ask(id)
+	t, err := o.visits.ask(id)
 	switch {
 	case errors.Is(err, errTooManyAsk):
 		return tooMany(w)
 	case err != nil:
 		return err
-	case gone != "":
-		o.cfg.Requests.Take(gone) // its page says that it is over
 	}
-	o.cfg.Requests.Hold(id)
-	if req, ok := o.cfg.Requests.Get(id); ok {
-		o.note(req, timeline.Waiting, "")
-	}
-	o.promptOwner(id)
+	o.took(id, t)
 	http.Redirect(w, r, "/authorize/"+id, http.StatusSeeOther)
 	return nil
+}
+
+// took does what follows from a turn of a request. Requests without a place are
+// kept like those that do not wait: there may be very many.
+func (s *SignIns) took(id string, t turn) {
+	if t.replaced != "" {
+		s.cfg.Requests.Take(t.replaced) // its page says that it is over
+	}
+	if t.moved != "" {
+		s.cfg.Requests.Release(t.moved)
+	}
+	if t.inLine {
+		s.cfg.Requests.MarkPolled(id)
+	}
+	if !t.placed {
+		return
+	}
+	s.cfg.Requests.Hold(id)
+	if req, ok := s.cfg.Requests.Get(id); ok {
+		s.note(req, timeline.Waiting, "")
+	}
+	s.promptOwner(id)
 }
 
 func showMessage(w http.ResponseWriter, m web.PublicMessage) { web.Render(w, m.Status, m) }

@@ -36,7 +36,7 @@ func (c *consentView) owner() bool { return c.session != "" }
 func (c *consentView) purpose() string { return "consent " + c.req.ID }
 
 // elsewhere reports whether the answer goes to a browser on another device.
-func (c *consentView) elsewhere() bool { return c.visit.number != 0 }
+func (c *consentView) elsewhere() bool { return c.visit.asks }
 
 // answer is what is known about the answer to a request.
 func (s *SignIns) answer(req *oauth.Request, v visit) web.Answer {
@@ -45,7 +45,7 @@ func (s *SignIns) answer(req *oauth.Request, v visit) web.Answer {
 		Began: web.BeganPublic, Approved: s.cfg.Control.KnownRedirect(req.RedirectURI), BuiltIn: cimd.IsBuiltInRedirect(req.RedirectURI),
 	}
 	switch {
-	case v.number != 0:
+	case v.asks:
 		a.Began = web.BeganElsewhere
 	case req.Issuer == s.cfg.Local().Issuer:
 		a.Began = web.BeganLocal

@@ -9,9 +9,12 @@ import (
 
 // promptOwner tells the owner that a request began to wait.
 func (s *SignIns) promptOwner(id string) {
-	time.AfterFunc(oauth.RequestTTL+time.Second, s.promptAgain)
 	s.prompting.Lock()
 	defer s.prompting.Unlock()
+	if s.later == nil {
+		s.later = time.AfterFunc(oauth.RequestTTL, s.promptAgain)
+	}
+	s.later.Reset(oauth.RequestTTL + time.Second) // by then all are over
 	if s.isOpen(id) && !s.prompted {
 		s.prompted = true
 		if s.cfg.Prompter != nil {

@@ -55,6 +55,7 @@ type SignIns struct {
 
 	prompting sync.Mutex
 	prompted  bool // the owner has been told, and a request still waits
+	later     *time.Timer
 }
 
 // New returns SignIns without a request.
@@ -107,8 +108,8 @@ func (s *SignIns) Pending() []api.Pending {
 		answer := s.answer(r.Request, v)
 		all = append(all, api.Pending{
 			URL: s.cfg.Owner.Origin() + "/consent/" + r.ID, ClientName: r.Client.Name, App: r.Client.App().String(),
-			RedirectHost: answer.Host, ReturnsTo: web.ReturnsTo(answer.Kind, answer.Host, answer.Began), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.number != 0,
-			NeedsOwner: !r.Own && v.number == 0, Familiar: answer.Trusted() || r.Client.BuiltIn,
+			RedirectHost: answer.Host, ReturnsTo: web.ReturnsTo(answer.Kind, answer.Host, answer.Began), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.asks,
+			NeedsOwner: !r.Own && !v.asks, Familiar: answer.Trusted() || r.Client.BuiltIn,
 		})
 	}
 	// There are at most a few of other devices.

@@ -37,7 +37,7 @@ func (p SignIn) Href() template.URL { return safeURL(p.Continue) }
 // WaitingPage shows the number that the owner must type, until it was typed.
 type WaitingPage struct {
 	App    display.App
-	Number int
+	Number int           // 0 while it is in line
 	Check  string        // address of this page
 	Every  time.Duration // how often it checks again; 0 means never
 }

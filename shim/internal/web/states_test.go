@@ -401,6 +401,7 @@ func publicStates() []state {
 		{"signin-noname", SignIn{Continue: local + "/consent/abc", Ask: "/authorize/abc", FormToken: token}},
 		{"signin-hostile", SignIn{display.App{Name: hostile + tower, Host: hostile}, "javascript:alert(1)", "javascript:alert(1)", hostile, true, false}},
 		{"waiting", WaitingPage{display.App{Name: "Claude", Host: "claude.ai", Known: true}, 47, "/authorize/abc", 3 * time.Second}},
+		{"waiting-line", WaitingPage{display.App{Name: "Claude", Host: "claude.ai", Known: true}, 0, "/authorize/abc", 3 * time.Second}},
 		{"waiting-check", WaitingPage{display.App{Name: name40}, 10, "/authorize/abc", 0}},
 		{"waiting-hostile", WaitingPage{display.App{Name: hostile}, -1, "javascript:alert(1)", time.Second}},
 		{"public-elsewhere", MessageElsewhere}, {"public-wrong-number", MessageWrongNumber}, {"public-over", MessageOver},
