@@ -3,7 +3,9 @@ package shim_test
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,9 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/doctor"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -135,19 +140,19 @@ func TestDamagedRecords(t *testing.T) {
 	}
 }
 
-// damageSetting flips a bit in the value of a setting.
-func (p *program) damageSetting(name string) {
+// damageRecord flips a bit in the value of a record.
+func (p *program) damageRecord(bucket, key string) {
 	p.t.Helper()
 	db := must(bbolt.Open(filepath.Join(p.dir, "state.db"), 0o600, nil))
 	defer db.Close()
 	err := db.Update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte("settings"))
-		value := bytes.Clone(b.Get([]byte(name)))
+		b := tx.Bucket([]byte(bucket))
+		value := bytes.Clone(b.Get([]byte(key)))
 		if len(value) == 0 {
-			return fmt.Errorf("there is no setting %q", name)
+			return fmt.Errorf("there is no record %q", key)
 		}
 		value[0] ^= 1
-		return b.Put([]byte(name), value)
+		return b.Put([]byte(key), value)
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -167,7 +172,7 @@ func TestDamagedRandoms(t *testing.T) {
 				browser := p.owner()
 				p.stop()
 				for _, record := range damaged {
-					p.damageSetting(record)
+					p.damageRecord("settings", record)
 				}
 				http.DefaultClient.CloseIdleConnections()
 				p = startIn(t, p.dir, p.addr)
@@ -215,5 +220,71 @@ func TestDamagedRandoms(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestDamagedSealedKey: a saved key that lost a bit is named as such by the list,
+// the status, the tray's overview, the examination and the page. Pasting it again
+// repairs it, and nothing else is offered: the apps that use it stay connected.
+func TestDamagedSealedKey(t *testing.T) {
+	p := start(t)
+	up, mcpURL, app := p.connect()
+	_, out := p.api("GET", "/api/grants", nil)
+	g := out["grants"].([]any)[0].(map[string]any)
+	slug, credential := g["slug"].(string), g["credential"].(string)
+	p.stop()
+	p.damageRecord("sealed", "key/"+credential)
+	http.DefaultClient.CloseIdleConnections()
+	p = startIn(t, p.dir, p.addr)
+
+	words := endpoint.TroubleDamaged.Words()
+	server := p.slugs()[0]
+	shown := server["credentials"].([]any)[0].(map[string]any)
+	if server["state"] != api.EndpointKeyNeeded || shown["state"] != api.CredentialKeyNeeded || shown["words"] != problem.Join(words, endpoint.TroubleDamaged.Next()) {
+		t.Errorf("the list says %q, and of the key %q and %q", server["state"], shown["state"], shown["words"])
+	}
+	st := p.shim.Status()
+	if len(st.Damaged) != 1 || st.Damaged[0].Kind != api.DamagedSealedKey || st.Damaged[0].ID != credential || st.Damaged[0].Slug != slug ||
+		st.Damaged[0].Words != web.Text("damage.sealed", "Weather") || st.Damaged[0].Next != web.Text("damage.sealed.next") {
+		t.Fatalf("the status says %+v", st.Damaged)
+	}
+	if o, err := p.shim.Overview(); err != nil || len(o.Status.Damaged) != 1 || o.Endpoints[0].State != api.EndpointKeyNeeded {
+		t.Errorf("the tray is told %+v, %v", o, err)
+	}
+	b := p.owner()
+	if page := b.Open("/"); !strings.Contains(page.Body, html.EscapeString(words)) || strings.Contains(page.Body, web.Text("damage.delete")) {
+		t.Errorf("the page does not say it, or offers to delete the key")
+	}
+	finding := func() (f map[string]any, ok bool) {
+		t.Helper()
+		b.Submit(b.Form(b.Open("/check"), "/check"), nil)
+		waitFor(t, "the examination of the key", func() bool {
+			_, report := p.api("GET", "/api/doctor", nil)
+			findings, _ := report["findings"].([]any)
+			for _, x := range findings {
+				if x := x.(map[string]any); x["id"] == "servers."+slug+"."+credential {
+					f = x
+				}
+			}
+			ok, _ = report["ok"].(bool)
+			return f != nil && report["ended"] != nil
+		})
+		return f, ok
+	}
+	if f, ok := finding(); ok || f["state"] != api.FindingFailed || f["whose"] != api.WhoseYours || f["words"] != words || f["next"] != doctor.NextPaste {
+		t.Errorf("the examination found %v, and all is well: %v", f, ok)
+	}
+	if status, _ := p.api("DELETE", "/api/damaged/"+url.PathEscape(api.DamagedSealedKey)+"/"+credential, nil); status != http.StatusConflict {
+		t.Errorf("deleting it = %d, want 409", status)
+	}
+
+	if status, out := p.api("PUT", "/api/slugs/"+slug+"/key", map[string]any{"api_key": up.Key(), "credential": credential}); status != http.StatusNoContent {
+		t.Fatalf("pasting the key again = %d %v", status, out)
+	}
+	if resp, body := p.post(mcpURL, app.Access, initialize); resp.StatusCode != http.StatusOK {
+		t.Errorf("then a call = %d %s", resp.StatusCode, body)
+	}
+	if d := p.shim.Status().Damaged; len(d) > 0 {
+		t.Errorf("then the status says %+v", d)
 	}
 }

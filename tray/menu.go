@@ -132,6 +132,8 @@ func keys(s State) []Item {
 			items = append(items, Item{Text: t("key.rejected", name(e.Name)), Action: Action{FixKey, e.Slug}})
 		case KeyNeeded:
 			items = append(items, Item{Text: t("key.needed", name(e.Name)), Action: Action{FixKey, e.Slug}})
+		case KeyDamaged:
+			items = append(items, Item{Text: t("key.damaged", name(e.Name)), Action: Action{FixKey, e.Slug}})
 		}
 	}
 	return limit(items, maxKeys, 0, "key.more")
@@ -180,7 +182,7 @@ func endpoints(s State) []Item {
 		switch e.Key {
 		case KeyRejected:
 			sub = append(sub, Item{Text: t("replace"), Action: Action{FixKey, e.Slug}})
-		case KeyNeeded:
+		case KeyNeeded, KeyDamaged:
 			sub = append(sub, Item{Text: t("paste"), Action: Action{FixKey, e.Slug}})
 		}
 		sub = append(sub, Item{Separator: true}, Item{Text: used})

@@ -68,6 +68,7 @@ func menuStates() map[string]State {
 		"needs-you-without-words": but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelNeedsYou} }),
 		"rejected-key":            but(connected(), func(s *State) { s.Endpoints[0].Key = KeyRejected }),
 		"needed-key":              but(connected(), func(s *State) { s.Endpoints[1].Key = KeyNeeded }),
+		"damaged-key":             but(connected(), func(s *State) { s.Endpoints[1].Key = KeyDamaged }),
 		"paused":                  but(connected(), func(s *State) { s.Paused = true }),
 		"paused-with-request":     but(connected(), func(s *State) { s.Paused = true; s.Pending = []Request{{ID: "r1"}} }),
 		"offline":                 but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelOffline} }),

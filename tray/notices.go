@@ -111,6 +111,8 @@ func keyNotices(s State) []Notice {
 			continue
 		case KeyNeeded:
 			title = "notice.needed"
+		case KeyDamaged:
+			title = "notice.damaged"
 		}
 		about = append(about, "key "+e.Slug)
 		each = append(each, Notice{

@@ -77,7 +77,8 @@ type Key int
 const (
 	KeyFine Key = iota
 	KeyRejected
-	KeyNeeded // calls wait for a key
+	KeyNeeded  // calls wait for a key
+	KeyDamaged // so do they; the saved one cannot be read any more
 )
 
 // A Client is a connected app.

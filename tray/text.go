@@ -33,6 +33,7 @@ var text = map[string]string{
 
 	"key.rejected": "%s - key rejected, click to fix",
 	"key.needed":   "%s - key needed, click to paste it",
+	"key.damaged":  "%s - saved key damaged, click to paste it again",
 	"key.more":     "%d more keys need attention",
 
 	"stopped":        "%s couldn't connect - click to see why",
@@ -79,6 +80,8 @@ var text = map[string]string{
 	"notice.rejected.body":       "%s does not accept its API key. Calls fail until you paste a new one.",
 	"notice.needed":              "API key needed",
 	"notice.needed.body":         "Calls to %s fail until you paste its API key.",
+	"notice.damaged":             "Saved API key damaged",
+	"notice.damaged.body":        "Calls to %s fail until you paste its API key again. That repairs it.",
 	"notice.key.button":          "Paste a key",
 	"notice.keys":                "API keys needed",
 	"notice.keys.body":           "Calls to %d servers fail until you paste their API keys.",

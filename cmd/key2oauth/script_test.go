@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
@@ -67,6 +68,7 @@ func TestScripts(t *testing.T) {
 			"canary":   canary,
 			"occupy":   occupy,
 			"waitfor":  waitFor,
+			"damage":   damage,
 		},
 	})
 }
@@ -85,6 +87,35 @@ func startUpstream(t *testing.T, ts *testscript.TestScript, args []string) {
 	ts.Setenv("KEY", o.Key)
 	ts.Check(os.MkdirAll(ts.MkAbs("secret"), 0o700))
 	ts.Check(os.WriteFile(ts.MkAbs("secret/key"), []byte(o.Key+"\n"), 0o600))
+}
+
+// damage DIR BUCKET PREFIX flips a bit in each record of a state file whose key
+// begins with a prefix.
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := bbolt.Open(ts.MkAbs(filepath.Join(args[0], "state.db")), 0o600, nil)
+	ts.Check(err)
+	defer db.Close()
+	n := 0
+	ts.Check(db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(args[1]))
+		flipped := make(map[string][]byte)
+		c := b.Cursor()
+		for k, value := c.Seek([]byte(args[2])); bytes.HasPrefix(k, []byte(args[2])); k, value = c.Next() {
+			value = bytes.Clone(value)
+			value[len(value)/2] ^= 1
+			flipped[string(k)] = value
+		}
+		for k, value := range flipped {
+			n++
+			if err := b.Put([]byte(k), value); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	if n == 0 {
+		ts.Fatalf("no record of %s begins with %s", args[1], args[2])
+	}
 }
 
 // connect SLUG [LINK] connects a client to an endpoint and pastes $KEY at

@@ -120,11 +120,14 @@ const (
 
 // The kinds of a Damage.
 const (
-	DamagedServer  = "server"
-	DamagedKey     = "key"
-	DamagedApp     = "app" // a grant, or one of its tokens
-	DamagedSetting = "setting"
-	DamagedSecret  = "secret" // a credential of Key2OAuth itself, such as the authtoken of ngrok
+	DamagedServer = "server"
+	DamagedKey    = "key"
+	// DamagedSealedKey is a key whose credential can still be read: pasting the key
+	// again repairs it, so it cannot be deleted as damage.
+	DamagedSealedKey = "sealed key"
+	DamagedApp       = "app" // a grant, or one of its tokens
+	DamagedSetting   = "setting"
+	DamagedSecret    = "secret" // a credential of Key2OAuth itself, such as the authtoken of ngrok
 	// DamagedReplaced is a random value of Key2OAuth itself that was damaged and
 	// replaced, which is to be known, and then deleted. The ID says which.
 	DamagedReplaced = "replaced"

@@ -52,6 +52,8 @@ func (c *Control) removeDamage(d vault.Damage) error {
 			return err
 		}
 		return c.changed(c.cfg.Vault.DeleteCredential(d.ID))
+	case vault.DamagedSealedKey:
+		return httpx.New(http.StatusConflict, web.TextPasteToRepair)
 	case vault.DamagedApp:
 		return c.Disconnect(d.ID)
 	case vault.DamagedSecret:

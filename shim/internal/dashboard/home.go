@@ -29,6 +29,9 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 		p.Happened = append(p.Happened, n.Words)
 	}
 	for _, x := range st.Damaged {
+		if x.Kind == api.DamagedSealedKey {
+			continue // the server says so, and has the button that repairs it
+		}
 		p.Damaged = append(p.Damaged, web.DamageRow{Kind: x.Kind, ID: x.ID, Words: problem.Join(x.Words, x.Next)})
 	}
 	l, err := d.cfg.Control.Listing()

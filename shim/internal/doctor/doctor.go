@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -144,13 +145,16 @@ func (r *round) computer() {
 		for _, n := range st.Notes {
 			words = append(words, n.Words)
 		}
-		if len(st.Damaged) == 0 && len(words) > 0 {
+		damaged := slices.DeleteFunc(slices.Clone(st.Damaged), func(d api.Damage) bool {
+			return d.Kind == api.DamagedSealedKey // see the key itself
+		})
+		if len(damaged) == 0 && len(words) > 0 {
 			return verdict{state: api.FindingWarn, whose: api.WhoseYours, words: strings.Join(words, " ")}
 		}
-		if len(st.Damaged) == 0 {
+		if len(damaged) == 0 {
 			return verdict{}
 		}
-		for _, d := range st.Damaged {
+		for _, d := range damaged {
 			words = append(words, d.Words)
 		}
 		return failed(api.WhoseYours, strings.Join(words, " "), NextDamage)

@@ -21,12 +21,14 @@ type Servers interface {
 	Endpoints() []endpoint.Endpoint
 	Credentials(slug string) []endpoint.Credential
 	Key(credential string) (endpoint.Secret, error)
+	KeyTrouble(slug, credential string) endpoint.Trouble
 	UpstreamURL(slug string) (*url.URL, error)
 }
 
 // What trying a key may come to besides the outcomes of package trial.
 const (
 	noKey       trial.Outcome = "no key"
+	unusable    trial.Outcome = "unusable" // a key is saved, and cannot be read
 	locked      trial.Outcome = "locked"
 	otherHeader trial.Outcome = "header" // the key works in another header than the one chosen
 )
@@ -139,12 +141,13 @@ func (r *round) try(e endpoint.Endpoint, c endpoint.Credential) keyTrial {
 		return keyTrial{outcome: locked, words: k.Words}
 	}
 	key, err := r.Servers.Key(c.ID)
-	if err != nil {
-		return keyTrial{outcome: noKey}
-	}
-	u, err := r.Servers.UpstreamURL(e.Slug)
-	if err != nil {
-		return keyTrial{outcome: noKey}
+	u, err2 := r.Servers.UpstreamURL(e.Slug)
+	if err != nil || err2 != nil {
+		why := r.Servers.KeyTrouble(e.Slug, c.ID)
+		if why == endpoint.TroubleGone { // since the keys were listed
+			return keyTrial{outcome: noKey}
+		}
+		return keyTrial{outcome: unusable, words: cmp.Or(why, endpoint.TroubleKeychain).Words()}
 	}
 	verdict := r.Keys.TryHeaders(r.ctx, upstream.Target{URL: u, Header: e.Header, Key: key}, endpoint.UsualHeaders[1:])
 	t := keyTrial{outcome: verdict.Outcome, fault: verdict.Fault, words: verdict.Words}
@@ -214,6 +217,8 @@ func judgeTrial(t keyTrial) verdict {
 		return warn(api.WhoseUpstream, t.words, NextUnproven)
 	case noKey:
 		return verdict{state: api.FindingSkipped, words: TextNoKey}
+	case unusable:
+		return failed(api.WhoseYours, t.words, NextPaste)
 	case locked:
 		return failed(api.WhoseYours, t.words, NextUnlock)
 	case otherHeader:

@@ -44,6 +44,8 @@ func (s street) Key(id string) (endpoint.Secret, error) {
 	return endpoint.NewSecret("sk-0123456789abcdef-" + id), nil
 }
 
+func (s street) KeyTrouble(string, string) endpoint.Trouble { return endpoint.NoTrouble }
+
 func (s street) UpstreamURL(slug string) (*url.URL, error) { return url.Parse(s.url + "/" + slug) }
 
 // examine tries the keys of a street, and returns what was found.

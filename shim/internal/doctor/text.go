@@ -92,6 +92,7 @@ const (
 	// Servers and their keys.
 	TextNoServer    = "No server has been added yet."
 	TextNoKey       = "No key is saved, so there was nothing to test."
+	NextPaste       = "Paste the key again on the Servers tab. Connected apps keep working."
 	NextKeyless     = "Nothing, if this server is meant to be open."
 	NextUnproven    = "Nothing, as long as calls work. If they fail, replace the key."
 	NextOdd         = "Ask the people who run the server to correct its answers."

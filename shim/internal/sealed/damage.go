@@ -1,6 +1,7 @@
 package sealed
 
 import (
+	"slices"
 	"strings"
 
 	"go.etcd.io/bbolt"
@@ -41,6 +42,38 @@ func DamagedCredential(tx *bbolt.Tx, e *records.Error) (id, label, slug string, 
 	return e.Key, r.Label, r.Slug, true
 }
 
+// DamagedKeys lists the credentials whose keys are damaged. The credentials
+// themselves can be read, so pasting the key again repairs them.
+func (s *Store) DamagedKeys() (all []endpoint.Credential) {
+	found := s.cfg.Damaged()
+	s.cfg.Lock.RLock()
+	defer s.cfg.Lock.RUnlock()
+	for _, c := range s.creds {
+		if s.keyDamaged(c, found) {
+			all = append(all, c.Credential)
+		}
+	}
+	slices.SortFunc(all, func(a, b endpoint.Credential) int { return strings.Compare(a.ID, b.ID) })
+	return all
+}
+
+// keyDamaged reports whether the key of a credential is damaged, by the damaged
+// records that were found. One whose name lost a bit belongs to no credential; it
+// may be that of any that has none. The caller holds Config.Lock.
+func (s *Store) keyDamaged(c *credState, found []*records.Error) bool {
+	return c.refused != nil || slices.ContainsFunc(found, func(e *records.Error) bool {
+		if e.Bucket != string(bucketSealed) {
+			return false
+		}
+		kind, id, _ := strings.Cut(e.Key, "/")
+		if kind == kindKey && s.creds[id] != nil {
+			return id == c.ID
+		}
+		known := kind == kindSecret || kind == kindQuery && s.endpoints[id] != nil
+		return !known && len(c.sealed) == 0
+	})
+}
+
 // DamagedSecret says which secret of the program a damaged record is.
 func DamagedSecret(e *records.Error) (name string, ok bool) {
 	kind, name, _ := strings.Cut(e.Key, "/")
@@ -50,20 +83,17 @@ func DamagedSecret(e *records.Error) (name string, ok bool) {
 // KeyTrouble says why the key of a credential cannot be used, for an endpoint
 // that is there. It asks no one, and is not meant for every call.
 func (s *Store) KeyTrouble(slug, credential string) endpoint.Trouble {
-	damaged := make(map[string]bool)
-	for _, e := range s.cfg.Damaged() {
-		damaged[e.Bucket+"/"+e.Key] = true
-	}
+	found := s.cfg.Damaged()
 	s.cfg.Lock.RLock()
 	defer s.cfg.Lock.RUnlock()
 	c, ok := s.creds[credential]
 	e := s.endpoints[slug]
 	switch {
-	case damaged[string(bucketCreds)+"/"+credential], damaged[string(bucketSealed)+"/"+string(sealedKey(kindKey, credential))]:
+	case slices.ContainsFunc(found, func(e *records.Error) bool { return e.Bucket == string(bucketCreds) && e.Key == credential }):
 		return endpoint.TroubleDamaged
 	case !ok:
 		return endpoint.TroubleGone
-	case c.refused != nil, e != nil && e.HasQuery && len(e.sealed) == 0:
+	case s.keyDamaged(c, found), e != nil && e.HasQuery && len(e.sealed) == 0:
 		return endpoint.TroubleDamaged
 	case len(c.sealed) == 0:
 		return endpoint.TroubleAddress

@@ -81,6 +81,9 @@ func ofProgram(st api.Status) []api.Concern {
 		all = append(all, api.Concern{Kind: api.ConcernPaused, Level: api.LevelWarn, Words: web.UrgentWords(api.ConcernPaused), Button: web.UrgentButton(api.ConcernPaused), Path: "/", Do: "/resume"})
 	}
 	for _, d := range st.Damaged {
+		if d.Kind == api.DamagedSealedKey {
+			continue // its server says so
+		}
 		all = append(all, api.Concern{
 			Kind: api.ConcernDamaged, Level: api.LevelError, Slug: d.Slug, ID: d.ID, Damage: d.Kind, Words: d.Words, Next: d.Next,
 			Button: web.UrgentButton(api.ConcernDamaged), Path: "/", Do: "/damaged",

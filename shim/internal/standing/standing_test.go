@@ -136,7 +136,7 @@ func everything() (api.Status, []api.Endpoint) {
 		Pending:  []api.Pending{{URL: "http://127.0.0.1:7450/consent/r1", App: "A stranger"}},
 		Keychain: api.Keychain{State: api.KeychainLocked, Words: "Unlock your keychain."},
 		Disk:     api.DiskStatus{State: api.DiskFull, Words: "Full.", Next: "Free some."},
-		Damaged:  []api.Damage{{Kind: api.DamagedApp, ID: "g9", Words: "Damaged.", Next: "Delete it."}},
+		Damaged:  []api.Damage{{Kind: api.DamagedSealedKey, ID: "c9", Words: "Its server says so."}, {Kind: api.DamagedApp, ID: "g9", Words: "Damaged.", Next: "Delete it."}},
 		Tunnel: api.TunnelStatus{
 			Provider: api.TunnelNgrok, State: api.TunnelFailed, Stranded: []string{"Claude"}, Usage: &api.TunnelUsage{Warning: "Near."},
 		},

@@ -16,11 +16,12 @@ type DamageKind string
 
 // The kinds of damage.
 const (
-	DamagedServer  DamageKind = "server"
-	DamagedKey     DamageKind = "key"     // of a server, or a record that says whose it is
-	DamagedApp     DamageKind = "app"     // it has to sign in again
-	DamagedSetting DamageKind = "setting" // it has its default again
-	DamagedSecret  DamageKind = "secret"  // of the program itself, such as a tunnel's authtoken
+	DamagedServer    DamageKind = "server"
+	DamagedKey       DamageKind = "key"        // of a server, or a record that says whose it is
+	DamagedSealedKey DamageKind = "sealed key" // the rest of its record can be read, so pasting the key again repairs it
+	DamagedApp       DamageKind = "app"        // it has to sign in again
+	DamagedSetting   DamageKind = "setting"    // it has its default again
+	DamagedSecret    DamageKind = "secret"     // of the program itself, such as a tunnel's authtoken
 	// DamagedReplaced is a random value of the program itself that was damaged in
 	// both of its records, and replaced. It is listed until the owner has seen it.
 	DamagedReplaced DamageKind = "replaced"
@@ -41,6 +42,9 @@ func (v *Vault) Damages() []Damage {
 	var all []Damage
 	for _, e := range v.Incomplete() {
 		all = append(all, Damage{DamagedServer, e.Slug, e.Name, e.Slug})
+	}
+	for _, c := range v.DamagedKeys() {
+		all = append(all, Damage{DamagedSealedKey, c.ID, c.Label, c.Slug})
 	}
 	for _, name := range v.Lost() {
 		all = append(all, Damage{Kind: DamagedReplaced, ID: name, Name: name})

@@ -245,9 +245,11 @@ func (w *flipWorld) checkFlipped(t *testing.T, dir string, f flipped, inKey bool
 	if len(damages) == 1 && ok(named, f.bucket) && !inKey && !strings.HasPrefix(f.key, damages[0].ID) {
 		t.Errorf("Damages = %+v, want %s", damages, f.key)
 	}
-	if f.bucket == string(bucketSealed) && strings.HasPrefix(f.key, kindKey+"/") && !inKey {
+	if id, ok := strings.CutPrefix(f.key, kindKey+"/"); ok && f.bucket == string(bucketSealed) {
 		// It is not gone: pasting the key again repairs it.
-		id := strings.TrimPrefix(f.key, kindKey+"/")
+		if len(damages) != 1 || damages[0].Kind != DamagedSealedKey || damages[0].ID != id || v.KeyTrouble(damages[0].Slug, id) != endpoint.TroubleDamaged {
+			t.Errorf("Damages = %+v, want the key of %s", damages, id)
+		}
 		if c, _ := v.Credential(id); c.State != endpoint.KeyNeeded {
 			t.Errorf("the credential reads %q, want %q", c.State, endpoint.KeyNeeded)
 		}

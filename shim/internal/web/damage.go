@@ -47,6 +47,8 @@ func DamageWords(d api.Damage) (words, next string) {
 			return t("damage.key.0"), t("damage.key.next")
 		}
 		return t("damage.key", d.Server), t("damage.key.next")
+	case api.DamagedSealedKey:
+		return t("damage.sealed", d.Server), t("damage.sealed.next")
 	case api.DamagedApp:
 		if d.Server != "" {
 			return t("damage.app.of", name, d.Server), t("damage.app.next")

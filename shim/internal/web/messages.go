@@ -20,6 +20,7 @@ const (
 	TextBackupPath         = "Name the file by its full path."
 	TextBackupExists       = "There is a file of this name already. Add --yes to replace it."
 	TextBackupFailed       = "The backup can't be written: %v."
+	TextPasteToRepair      = "Paste the key again. That repairs it, and the apps that use it stay connected."
 	TextNotDamaged         = "That is not damaged, or was deleted already."
 	TextDiskFull           = "The disk that holds Key2OAuth's data folder is full, so nothing new can be saved. Connected apps keep working; new ones can't be approved."
 	TextDiskFullNext       = "Free some space. Key2OAuth recovers automatically."

@@ -573,6 +573,8 @@ var text = map[string]string{
 	"damage.key":                "A saved key of %s is damaged and can't be used. Everything else works.",
 	"damage.key.0":              "A saved key is damaged and can't be used. Everything else works.",
 	"damage.key.next":           "Delete it, then paste the key again.",
+	"damage.sealed":             "The saved key of %s is damaged and can't be used. Everything else works.",
+	"damage.sealed.next":        "Paste the key again. That repairs it, and connected apps keep working.",
 	"damage.setting":            "The saved setting \u201c%s\u201d is damaged and has its default value.",
 	"damage.setting.next":       "Delete it, then check your settings.",
 	"damage.secret":             "The saved authtoken for %s is damaged and can't be used. Everything else works.",

@@ -129,6 +129,13 @@ func (p *Program) ListCommand() *cobra.Command {
 		for _, e := range answer.Slugs {
 			rows = append(rows, []string{e.Slug, e.DisplayName, shim.ServerState(e.State, st.Paused), labels(e.Credentials), day(e.LastUsed), e.UpstreamURL, e.MCPEndpoint})
 		}
+		for _, e := range answer.Slugs {
+			for _, c := range e.Credentials {
+				if c.Words != "" {
+					p.Remark("%s, %s: %s", Printable(e.DisplayName), Printable(c.Label), Printable(c.Words))
+				}
+			}
+		}
 		return printTable(p.Stdout, rows)
 	}
 	return cmd

@@ -24,6 +24,10 @@ func trayState(o api.Overview) tray.State {
 	}
 	for _, e := range o.Endpoints {
 		shown := tray.Endpoint{Slug: e.Slug, Name: trayName(e.DisplayName), Key: trayKey(e.State)}
+		if n := damagedKeys(st.Damaged, e.Slug); n > 0 && shown.Key == tray.KeyNeeded {
+			shown.Key = tray.KeyDamaged
+			s.Damaged -= n
+		}
 		if e.LastUsed != nil {
 			shown.LastUsed = *e.LastUsed
 		}
@@ -52,6 +56,16 @@ func trayRequest(q api.Pending, servers []api.Endpoint) tray.Request {
 		}
 	}
 	return r
+}
+
+// damagedKeys counts the saved keys of a server that are damaged.
+func damagedKeys(all []api.Damage, slug string) (n int) {
+	for _, d := range all {
+		if d.Kind == api.DamagedSealedKey && d.Slug == slug {
+			n++
+		}
+	}
+	return n
 }
 
 // trayName is a name for a line of the menu.

@@ -142,6 +142,28 @@ func TestTrayKeychain(t *testing.T) {
 	}
 }
 
+// A saved key that is damaged is said to be so at its server, and not a second
+// time as damaged data.
+func TestTrayDamagedKey(t *testing.T) {
+	key := api.Damage{Kind: api.DamagedSealedKey, Slug: "a"}
+	for _, tt := range []struct {
+		state   string
+		all     []api.Damage
+		key     tray.Key
+		damaged int
+	}{
+		{api.EndpointKeyNeeded, nil, tray.KeyNeeded, 0},
+		{api.EndpointKeyNeeded, []api.Damage{key, key, {Kind: api.DamagedApp, Slug: "a"}}, tray.KeyDamaged, 1},
+		{api.EndpointKeyNeeded, []api.Damage{{Kind: api.DamagedSealedKey, Slug: "b"}}, tray.KeyNeeded, 1},
+		{api.EndpointRejected, []api.Damage{key}, tray.KeyRejected, 1},
+	} {
+		s := trayState(api.Overview{Status: api.Status{Damaged: tt.all}, Endpoints: []api.Endpoint{{Slug: "a", State: tt.state}}})
+		if s.Endpoints[0].Key != tt.key || s.Damaged != tt.damaged {
+			t.Errorf("%q with %v shows as %v and %d, want %v and %d", tt.state, tt.all, s.Endpoints[0].Key, s.Damaged, tt.key, tt.damaged)
+		}
+	}
+}
+
 func TestTrayKey(t *testing.T) {
 	for state, want := range map[string]tray.Key{
 		api.EndpointOK:        tray.KeyFine,
