@@ -120,7 +120,7 @@ var layers = map[string][]string{
 		"shim/display", "shim/internal/problem", "shim/internal/safedial",
 	},
 	"shim/internal/reach": {
-		"shim/api", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/problem", "shim/internal/vault", "shim/internal/web", "tunnel", "tunnel/external",
+		"shim/api", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/parcel", "shim/internal/problem", "shim/internal/vault", "shim/internal/web", "tunnel", "tunnel/external",
 	},
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
@@ -136,9 +136,13 @@ var layers = map[string][]string{
 		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
 		"shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
+	"shim/internal/mover": {
+		"shim/api", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/parcel",
+		"shim/internal/problem", "shim/internal/reach", "shim/internal/vault", "shim/internal/web",
+	},
 	"shim/internal/dashboard": {
 		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor", "shim/internal/endpoint",
-		"shim/internal/httpx", "shim/internal/oauth", "shim/internal/owner", "shim/internal/problem", "shim/internal/reach",
+		"shim/internal/httpx", "shim/internal/mover", "shim/internal/oauth", "shim/internal/owner", "shim/internal/parcel", "shim/internal/problem", "shim/internal/reach",
 		"shim/internal/timeline", "shim/internal/web", "tunnel",
 	},
 	"shim/internal/adminapi": {

@@ -91,6 +91,7 @@ const (
 	canaryNext  = `sk-next+a1/b2=c3&d4<e5"f6%07`
 	canaryQuery = "canary-query+77/f0&a1"
 
+	canaryPassphrase     = "canary Passphrase 4f_71?"
 	canaryAuthtoken      = "2canaryAuthtoken4e_7Yd81kQwLmZx"
 	canaryWrongAuthtoken = "2wrongAuthtoken9b_3Ks72jRvNpTc"
 )
@@ -127,6 +128,7 @@ func newCanary(t *testing.T) *canary {
 	c.browser = shimtest.NewBrowser(t, c.a.origin)
 	c.browser.HTTP.Transport = c.recorder
 	c.find.add("API key", canaryKey)
+	c.find.add("passphrase", canaryPassphrase)
 	c.find.add("wrong API key", canaryWrong)
 	c.find.add("next API key", canaryNext)
 	c.find.add("upstream's query", canaryQuery)

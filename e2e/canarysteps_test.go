@@ -248,6 +248,7 @@ func (c *canary) settings() {
 		c.browser.Submit(shimtest.Form{Action: action, Fields: []shimtest.Field{{Type: "hidden", Name: "form_token", Value: "x"}}}, nil)
 	}
 	c.open("/settings/export")
+	c.move()
 	c.ask("GET", "/api/export", nil)
 	c.ask("POST", "/api/import", map[string]any{"format": canaryKey})
 	form("/settings/import", map[string]string{"file": `{"format":"key2oauth endpoints 1","endpoints":[{"slug":"k3v9x2m7q4ab","display_name":"x","upstream_url":"https://a.example/?` + canaryQuery + `"}]}`})
@@ -256,6 +257,23 @@ func (c *canary) settings() {
 	c.ask("POST", "/api/backup", map[string]any{"file": canaryKey})
 	c.ask("GET", "/api/settings", nil)
 	c.ask("PATCH", "/api/settings", map[string]any{"log_level": canaryWrong})
+}
+
+// move makes the file for another computer, and looks for another's in vain.
+func (c *canary) move() {
+	c.t.Helper()
+	link, _ := c.ask("POST", "/api/open", map[string]string{"page": "move"})["link"].(string)
+	_, rest, _ := strings.Cut(link, "ticket=")
+	ticket, _, _ := strings.Cut(rest, "&")
+	c.find.add("ticket", ticket)
+	page := c.note(c.browser.SignIn(link))
+	c.submit(page, "/settings/move/in", map[string]string{"file_passphrase": canaryPassphrase})
+	c.submit(page, "/settings/move/out", map[string]string{"passphrase": canaryPassphrase, "again": canaryWrong})
+	file := c.submit(page, "/settings/move/out", map[string]string{"passphrase": canaryPassphrase, "again": canaryPassphrase})
+	if file.Status != http.StatusOK {
+		c.t.Errorf("the file for another computer: %d", file.Status)
+	}
+	c.browser.Submit(shimtest.Form{Action: "/settings/move/take", Fields: []shimtest.Field{{Type: "hidden", Name: "form_token", Value: "x"}}}, nil)
 }
 
 // tunnel turns access from the internet on and off, on its page and by API.

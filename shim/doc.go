@@ -7,7 +7,8 @@
 // # Rooms
 //
 //	who acts      owner (links, sessions, same origin, same user), control (all that
-//	              the owner can do), standing (how things stand, for all who show it),
+//	              the owner can do), mover (everything to another computer),
+//	              standing (how things stand, for all who show it),
 //	              dashboard (as pages), connect (an app, step by step), adminapi (as
 //	              JSON)
 //	signing in    origin (one issuer as the world sees it), signin (a request until

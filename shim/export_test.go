@@ -9,8 +9,11 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/parcel"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 )
+
+func init() { parcel.WorkFactor = 10 } // a passphrase is tried in a millisecond
 
 // PublicRoutes returns a function that requests a path of an origin as the
 // internet would, without the loopback side, and returns the status.

@@ -17,6 +17,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/origin"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
+	"github.com/key2oauth/key2oauth/shim/internal/parcel"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
@@ -133,12 +134,17 @@ func (s *Shim) ownerRoutes() http.Handler {
 // write three characters for one.
 const maxImport = 4 * endpoint.MaxExport
 
+// maxMove is how long a form with the file of another computer may be.
+const maxMove = parcel.MaxSize + 1<<20
+
 // bodyLimit is how long the body of a request to the owner's side may be, in
 // bytes.
 func bodyLimit(path string) int64 {
 	switch path {
 	case "/settings/import", "/api/import":
 		return maxImport
+	case dashboard.PathMove + "/in":
+		return maxMove
 	}
 	return 64 << 10
 }

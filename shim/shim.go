@@ -24,6 +24,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/mover"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/origin"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
@@ -60,6 +61,7 @@ type Shim struct {
 	connect   *connect.Pages
 	adminAPI  *adminapi.API
 
+	mover      *mover.Mover
 	clients    *oauth.Clients
 	documents  *cimd.Clients
 	tokens     *oauth.Tokens
@@ -187,7 +189,7 @@ func (s *Shim) newOwner(dir string) (*owner.Owner, error) {
 	s.token.Store(&token)
 	return owner.New(owner.Config{
 		Cookie: fmt.Sprintf("k2o_%x", cookie), FormKey: formKey, AdminToken: token,
-		Sessions: s.vault, Next: dashboard.Next, MaxForm: maxImport,
+		Sessions: s.vault, Next: dashboard.Next, MaxForm: maxMove,
 	}), nil
 }
 
@@ -198,8 +200,11 @@ func (s *Shim) wirePages(cfg Config) {
 		Changes: s.changes, Prompter: cfg.Prompter, Log: s.log,
 		Issuer: s.issuer, Local: func() *oauth.Server { return s.local.Load().Server },
 	})
+	s.mover = mover.New(mover.Config{
+		Vault: s.vault, Control: s.control, Reach: s.reach, Clients: s.clients, LocalOrigin: s.localOrigin, Version: s.version, Log: s.log,
+	})
 	s.dashboard = dashboard.New(dashboard.Config{
-		Owner: s.owner, Control: s.control, Reach: s.reach, Examinations: &s.exams, Timeline: s.timeline,
+		Owner: s.owner, Control: s.control, Reach: s.reach, Mover: s.mover, Examinations: &s.exams, Timeline: s.timeline,
 		Activity: &s.activity, Changes: s.changes, Status: s.Status, Version: s.version, Log: s.log,
 	})
 	s.connect = connect.New(connect.Config{

@@ -26,7 +26,9 @@ that only you can read. It works with and without a running Key2OAuth.
 
 The keys in it are encrypted, and the encryption key is not in it: it stays in
 the keychain of this computer, or in the file master.key, of which you need a
-copy of your own. Without it, every key has to be pasted again.
+copy of your own. Without it, every key has to be pasted again. So a backup is
+for this computer. To take keys and apps to another one, run:
+key2oauth open move
 
 Key2OAuth also makes a copy each day, beside its data (state.db.daily-...), and
 keeps the last three.`,

@@ -68,7 +68,7 @@ func (p *program) secondDesktop(ctx context.Context, o appOptions) error {
 	if o.atLogin {
 		return nil
 	}
-	return p.OpenWindow(ctx, c, false)
+	return p.OpenWindow(ctx, c, "", false)
 }
 
 // loginCommand is what login starts: this program with the same flags.

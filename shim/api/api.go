@@ -16,6 +16,13 @@ type Error struct {
 	Error string `json:"error"` // a sentence for people: what is wrong, and what to do
 }
 
+// An OpenPage is the body of POST /api/open, which may be left out.
+type OpenPage struct {
+	// Page is servers, activity, internet, health, settings, or move for moving to
+	// another computer; "" means servers.
+	Page string `json:"page,omitempty"`
+}
+
 // An OwnerLink is the answer to POST /api/open.
 type OwnerLink struct {
 	Link string `json:"link"` // signs a browser in as the owner; works once, for 30 seconds

@@ -137,7 +137,22 @@ func (a *API) quit(w http.ResponseWriter, _ *http.Request) error {
 // open returns an owner's link. Pages have no use for one, so only the admin
 // token is accepted.
 func (a *API) open(w http.ResponseWriter, r *http.Request) error {
-	return httpx.WriteJSON(w, http.StatusCreated, api.OwnerLink{Link: a.cfg.Owner.Link("/")})
+	var in api.OpenPage
+	if r.ContentLength != 0 {
+		if err := readJSON(r, &in); err != nil {
+			return err
+		}
+	}
+	path, ok := pages[in.Page]
+	if !ok {
+		return httpx.New(http.StatusBadRequest, "there is no such page; name one of activity, internet, health, settings, move")
+	}
+	return httpx.WriteJSON(w, http.StatusCreated, api.OwnerLink{Link: a.cfg.Owner.Link(path)})
+}
+
+// pages are those that a link may be asked for.
+var pages = map[string]string{
+	"": "/", "servers": "/", "activity": "/activity", "internet": "/tunnel", "health": "/check", "settings": "/settings", "move": "/settings/move",
 }
 
 func (a *API) patchKey(w http.ResponseWriter, r *http.Request) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/mover"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/reach"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
@@ -28,6 +29,7 @@ type Config struct {
 	Owner        *owner.Owner
 	Control      *control.Control
 	Reach        *reach.Reach
+	Mover        *mover.Mover
 	Examinations *doctor.Examinations
 	Timeline     *timeline.Recorder
 	Activity     *activity.Log
@@ -112,6 +114,10 @@ func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("POST /settings/log-level", d.cfg.Owner.Form(d.logLevelFromForm))
 	page("GET /settings/export", d.cfg.Owner.Page(d.downloadExport))
 	page("POST /settings/import", d.cfg.Owner.Form(d.importFromForm))
+	page("GET /settings/move", d.cfg.Owner.Page(d.showMove))
+	page("POST /settings/move/out", d.confirmedForm(d.moveOutFromForm))
+	page("POST /settings/move/in", d.confirmedForm(d.moveInFromForm))
+	page("POST /settings/move/take", d.confirmedForm(d.takeFromForm))
 	page("GET /settings/delete", d.cfg.Owner.Page(d.showDeleteEverything))
 	page("POST /settings/delete", d.cfg.Owner.Form(d.deleteEverythingFromForm))
 	page("/", func(http.ResponseWriter, *http.Request) error { return httpx.New(http.StatusNotFound, web.TextNoPage) })

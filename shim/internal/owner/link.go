@@ -21,6 +21,7 @@ const (
 // second redemption is noticed.
 type link struct {
 	created  time.Time
+	next     string // where it leads
 	redeemed bool
 	session  [sha256.Size]byte // that the redemption opened
 }
@@ -36,7 +37,7 @@ func (o *Owner) Link(next string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.forgetLinks()
-	o.links[sha256.Sum256([]byte(ticket))] = &link{created: time.Now()}
+	o.links[sha256.Sum256([]byte(ticket))] = &link{created: time.Now(), next: next}
 	u := origin + "/open?ticket=" + ticket
 	if next != "" && next != "/" {
 		u += "&next=" + base64.RawURLEncoding.EncodeToString([]byte(next))
@@ -94,6 +95,40 @@ func (o *Owner) redeem(ticket string) (string, error) {
 	}
 	l.redeemed, l.session = true, digest
 	return value, nil
+}
+
+// confirmLife is how long a link confirms what its page asks for.
+const confirmLife = 10 * time.Minute
+
+// Confirmed reports whether the session of this browser began with a link to
+// path, a moment ago. For what a session alone must not do, such a link is the
+// owner's word: it comes from the tray, a notification or the command line, and
+// never from a page.
+func (o *Owner) Confirmed(r *http.Request, path string) bool { return o.confirmation(r, path) != nil }
+
+// Spend takes a confirmation back, once what it was for is done.
+func (o *Owner) Spend(r *http.Request, path string) {
+	if l := o.confirmation(r, path); l != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		l.next = ""
+	}
+}
+
+func (o *Owner) confirmation(r *http.Request, path string) *link {
+	value, ok := o.Session(r)
+	if !ok {
+		return nil
+	}
+	digest := sha256.Sum256([]byte(value))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range o.links {
+		if l.redeemed && l.session == digest && l.next == path && time.Since(l.created) < confirmLife {
+			return l
+		}
+	}
+	return nil
 }
 
 // ShowLink answers the GET of a link with a page that redeems it. A GET alone

@@ -110,9 +110,10 @@ const MaxSize = 64 << 20
 // file can try as many as they like.
 const MinPassphrase = 12
 
-// workFactor is the cost of a try: scrypt with N = 2^18 takes about a second and
+// WorkFactor is the cost of a try: scrypt with N = 2^18 takes about a second and
 // 256 MB. Files that ask for more are refused: they could ask for all memory.
-var workFactor = 18
+// Only tests change it.
+var WorkFactor = 18
 
 // trying keeps the memory of one try from being needed twice.
 var trying sync.Mutex
@@ -134,7 +135,7 @@ func Seal(c Contents, passphrase endpoint.Secret) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	recipient.SetWorkFactor(workFactor)
+	recipient.SetWorkFactor(WorkFactor)
 	var b bytes.Buffer
 	w, err := locked(func() (io.WriteCloser, error) { return age.Encrypt(&b, recipient) })
 	if err == nil {
@@ -159,7 +160,7 @@ func Open(file []byte, passphrase endpoint.Secret) (Contents, error) {
 	if err != nil {
 		return Contents{}, problem.Sentence(TextPassphrase)
 	}
-	identity.SetMaxWorkFactor(workFactor)
+	identity.SetMaxWorkFactor(WorkFactor)
 	r, err := locked(func() (io.Reader, error) { return age.Decrypt(bytes.NewReader(file), identity) })
 	switch {
 	case errors.Is(err, age.ErrIncorrectIdentity):

@@ -19,7 +19,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 )
 
-func init() { workFactor = 10 } // a try takes a millisecond
+func init() { WorkFactor = 10 } // a try takes a millisecond
 
 var passphrase = endpoint.NewSecret("correct horse battery")
 
@@ -157,7 +157,7 @@ func TestRefused(t *testing.T) {
 			t.Fatalf("line %d has no %q: %s", n, old, l[n])
 		}
 		l[n] = strings.Replace(l[n], old, new, 1)
-		return wrap(t, []byte(strings.Join(l, "")), workFactor)
+		return wrap(t, []byte(strings.Join(l, "")), WorkFactor)
 	}
 	x25519, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -180,19 +180,19 @@ func TestRefused(t *testing.T) {
 		{"wrong passphrase", file, "correct horse staple", TextPassphrase},
 		{"no passphrase", file, "-", TextPassphrase},
 		{"too large", append(bytes.Clone(file), make([]byte, MaxSize)...), "", TextLarge},
-		{"more work than ours", wrap(t, nil, workFactor+1), "", TextTorn},
+		{"more work than ours", wrap(t, nil, WorkFactor+1), "", TextTorn},
 		{"head cut", file[:60], "", TextTorn},
 		{"cut", file[:len(file)-1], "", TextTorn},
 		{"cut in half", file[:len(file)/2], "", TextTorn},
 		{"something after it", append(bytes.Clone(file), 0), "", TextTorn},
 		{"a flipped bit", flipped(file, len(file)-20), "", TextTorn},
-		{"empty contents", wrap(t, nil, workFactor), "", TextTorn},
-		{"other contents", wrap(t, []byte("hello\n"), workFactor), "", TextNotParcel},
-		{"an endless line", wrap(t, bytes.Repeat([]byte{'['}, maxLine+2), workFactor), "", TextNotParcel},
-		{"no last line", wrap(t, []byte(strings.Join(lines[:len(lines)-2], "")), workFactor), "", TextTorn},
-		{"a line left out", wrap(t, []byte(strings.Join(slices.Delete(slices.Clone(lines), 2, 3), "")), workFactor), "", TextTorn},
-		{"a line after the last", wrap(t, []byte(strings.Join(lines, "")+lines[1]), workFactor), "", TextNotParcel},
-		{"two heads", wrap(t, []byte(lines[0]+strings.Join(lines, "")), workFactor), "", TextNewer},
+		{"empty contents", wrap(t, nil, WorkFactor), "", TextTorn},
+		{"other contents", wrap(t, []byte("hello\n"), WorkFactor), "", TextNotParcel},
+		{"an endless line", wrap(t, bytes.Repeat([]byte{'['}, maxLine+2), WorkFactor), "", TextNotParcel},
+		{"no last line", wrap(t, []byte(strings.Join(lines[:len(lines)-2], "")), WorkFactor), "", TextTorn},
+		{"a line left out", wrap(t, []byte(strings.Join(slices.Delete(slices.Clone(lines), 2, 3), "")), WorkFactor), "", TextTorn},
+		{"a line after the last", wrap(t, []byte(strings.Join(lines, "")+lines[1]), WorkFactor), "", TextNotParcel},
+		{"two heads", wrap(t, []byte(lines[0]+strings.Join(lines, "")), WorkFactor), "", TextNewer},
 		{"later version", with(0, format, "key2oauth move 2"), "", TextNewer},
 		{"later member", with(1, `"slug"`, `"limits":[],"slug"`), "", TextNewer},
 		{"later line", with(1, `{"server"`, `{"program"`), "", TextNewer},

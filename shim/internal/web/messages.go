@@ -62,6 +62,10 @@ const (
 	TextLabelTaken         = "Another key of this server has that name already."
 	TextLabelIsKey         = "That looks like part of the API key itself. Choose a name that anyone may see."
 	TextImportRace         = "A server in this file was just added in another way. Nothing was changed. Import the file again."
+	TextMoveAgain          = "Something changed since this file was opened. Nothing was moved in. Open the file again."
+	TextMoveConfirm        = "Confirm that it's you first."
+	TextMoveDiffer         = "The two passphrases differ."
+	TextNoFile             = "Choose a file."
 	TextQueryLeftOut       = "Part of this server's address was secret and is not in the file. Edit the server to add it."
 	TextFileTorn           = "The file did not arrive completely. Go back and try again."
 	TextTypeDelete         = "Nothing was deleted. To delete everything, type the word exactly as shown."
@@ -116,6 +120,7 @@ var DoneNotices = map[string]Notice{
 	"key":     {Kind: "ok", Text: "The key works and is saved. Connected apps use it from now on."},
 	"deleted": {Kind: "ok", Text: "Deleted, with its keys and connected apps."},
 	"import":  {Kind: "ok", Text: "Added. Paste a key for each, here or when an app connects."},
+	"moved":   {Kind: "ok", Text: "Moved in. Apps from the other computer can go on here."},
 	"healed":  {Kind: "ok", Text: "The damaged entry is deleted."},
 	"keygone": {Kind: "ok", Text: "The key is deleted."},
 	"revoked": {Kind: "ok", Text: "Disconnected."},

@@ -385,6 +385,17 @@ func settingsStates() []state {
 		{"deleted", DonePage{TextDeletedTitle, TextDeleted}},
 		{"settings-hostile", Settings{Version: hostile, HasLogin: true, Lifetime: -1, LogLevel: hostile, DataDir: hostile, Keychain: Keychain{hostile, hostile, hostile, true, true}, Notices: []Notice{{hostile, hostile}}}},
 		{"settings-zero", Settings{}},
+		{"move", Move{Version: "1.0.0", Confirmed: true, Token: base.Token}},
+		{"move-sure", Move{Version: "1.0.0"}},
+		{"move-out-error", Move{Confirmed: true, Out: TextMoveDiffer, OutField: "again", Token: base.Token}},
+		{"move-in-error", Move{Confirmed: true, In: "This file is incomplete or damaged. Copy it from the other computer again.", InField: "file", Token: base.Token}},
+		{"move-locked", Move{Confirmed: true, NoKeychain: "Unlock your keychain.", Token: base.Token}},
+		{"move-hostile", Move{hostile, true, hostile, "passphrase", hostile, "file", hostile, nil}},
+		{"move-in", MoveIn{Version: "1.0.0", ID: "X", Made: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC), Keys: 3, Missing: 1, Apps: 5, Internet: public, Token: base.Token,
+			Added: []MoveRow{{"Linear", "mcp.linear.app"}, {name40, "finance.internal.example.com"}}, Skipped: []MoveRow{{"Notes", "192.168.1.20:8080"}}}},
+		{"move-in-elsewhere", MoveIn{Keys: 1, Apps: 1, Elsewhere: local, Added: []MoveRow{{"Linear", "mcp.linear.app"}}, Token: base.Token}},
+		{"move-in-nothing", MoveIn{Skipped: []MoveRow{{"Notes", "192.168.1.20:8080"}}}},
+		{"move-in-hostile", MoveIn{hostile, hostile, time.Time{}, []MoveRow{{hostile, hostile}}, []MoveRow{{hostile, hostile}}, -1, 9, -1, hostile, hostile, nil}},
 	}
 }
 

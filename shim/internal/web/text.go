@@ -1,6 +1,7 @@
 package web
 
-// text is every sentence of every page. "%s" stands for a name or a host.
+// text is every sentence of every page; those of Settings are in
+// textsettings.go. "%s" stands for a name or a host.
 // Pages say server for what the code calls endpoint, app for client, connected
 // app for grant, and key for credential.
 var text = map[string]string{
@@ -624,74 +625,6 @@ var text = map[string]string{
 	"keygone.none":   "No app uses it.",
 	"keygone.app":    "%s uses it and will be disconnected.",
 	"keygone.button": "Delete the key",
-
-	"settings.title":       "Settings",
-	"settings.save":        "Save",
-	"settings.login":       "Start at login",
-	"settings.login.on":    "Key2OAuth starts when you log in to this computer.",
-	"settings.login.off":   "Key2OAuth does not start automatically. Apps can't connect until you start it.",
-	"settings.login.start": "Start at login",
-	"settings.login.stop":  "Don't start at login",
-	"settings.life":        "App sign-in",
-	"settings.life.hint":   "Apps refresh their sign-in automatically. Shorter is safer if a token leaks. Applies from the next refresh; disconnecting an app is always immediate.",
-	"settings.life.label":  "Access token lifetime",
-	"settings.data":        "Where your data is",
-	"settings.data.dir":    "Data folder",
-	"settings.delete":      "Delete everything",
-	"settings.delete.hint": "Deletes all servers, keys and settings, then quits. You can review the list first.",
-	"settings.delete.go":   "Delete everything...",
-	"settings.export":      "Export and import",
-	"settings.export.hint": "Saves a file with the names and addresses of your servers. It contains no keys, no connected apps, and no secret part of an address. Import it on another computer, then paste the keys again.",
-	"settings.export.go":   "Export",
-	"settings.import":      "File to import",
-	"settings.import.go":   "Preview import",
-	"settings.proxy":       "Proxy",
-	"settings.proxy.on":    "Servers on the internet are reached through the proxy that HTTPS_PROXY names. It sees their names, but not your keys.",
-	"settings.proxy.off":   "HTTPS_PROXY names a proxy on this computer, which Key2OAuth does not use. If your network requires it, turn it on. It would see the names of your servers, but not your keys.",
-	"settings.proxy.start": "Use the proxy",
-	"settings.proxy.stop":  "Don't use the proxy",
-
-	"settings.level":       "Log",
-	"settings.level.hint":  "What Key2OAuth writes to standard error until it quits. Keys and tokens are never written.",
-	"settings.level.label": "Log level",
-
-	"wipe.title":     "Delete everything?",
-	"wipe.words":     "This cannot be undone. There is no copy anywhere else.",
-	"wipe.servers.0": "No servers.",
-	"wipe.servers.1": "1 server. Its address stops working for good.",
-	"wipe.servers":   "%s servers. Their addresses stop working for good.",
-	"wipe.keys.1":    "1 saved API key. It stays valid at its server until you revoke it there.",
-	"wipe.keys":      "%s saved API keys. They stay valid at their servers until you revoke them there.",
-	"wipe.apps.1":    "1 connected app, which is disconnected.",
-	"wipe.apps":      "%s connected apps, which are disconnected.",
-	"wipe.token":     "The ngrok authtoken.",
-	"wipe.activity":  "The activity log and all settings.",
-	"wipe.item":      "The encryption key in the keychain: the item \u201ckey2oauth\u201d (%s).",
-	"wipe.file":      "The encryption key, in the file master.key.",
-	"wipe.dir":       "Data folder: %s",
-	"wipe.word":      "delete",
-	"wipe.label":     "Type \u201c%s\u201d to confirm",
-	"wipe.hint":      "To keep your servers, go back and export them first.",
-	"wipe.button":    "Delete everything",
-
-	"import.title":   "Import servers",
-	"import.none":    "Nothing new in this file.",
-	"import.added":   "These will be added",
-	"import.skipped": "These are here already and stay as they are",
-	"import.query":   "Part of its address was secret and is not in the file. Edit the server afterwards to add it.",
-	"import.words":   "Add only servers you know: your key and your app's calls are sent to them.",
-	"import.button":  "Import",
-	"import.back":    "Back to Settings",
-
-	"lasting.hour":    "1 hour",
-	"lasting.hours":   "%s hours",
-	"lasting.days":    "%s days",
-	"lasting.minutes": "%s minutes",
-
-	"level.error": "Errors only",
-	"level.warn":  "Warnings and errors",
-	"level.info":  "Normal",
-	"level.debug": "Everything (for troubleshooting)",
 
 	"create.h2":          "Add a server",
 	"create.url.label":   "Server address (URL)",

@@ -192,17 +192,24 @@ func (p *Program) switchCommand(name, short, done string) *cobra.Command {
 func (p *Program) OpenCommand() *cobra.Command {
 	var print bool
 	cmd := &cobra.Command{
-		Use:   "open [flags]",
+		Use:   "open [PAGE] [flags]",
 		Short: "Open the Key2OAuth window in your browser",
 		Long: `Open the Key2OAuth window in your browser, with a link that works once, for 30
-seconds. If there is no browser, the link is printed.`,
-		Args: Wants(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+seconds. If there is no browser, the link is printed. PAGE is activity,
+internet, health, settings, or move to take everything to another computer.`,
+		Example: "  key2oauth open internet",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return Wants("PAGE")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := p.Connect()
 			if err != nil {
 				return err
 			}
-			return p.OpenWindow(cmd.Context(), c, print)
+			return p.OpenWindow(cmd.Context(), c, strings.Join(args, ""), print)
 		},
 	}
 	cmd.Flags().BoolVar(&print, "print", false, "print the link instead of opening it")
@@ -211,8 +218,8 @@ seconds. If there is no browser, the link is printed.`,
 
 // OpenWindow opens a one-time link to the owner's pages, or prints it where
 // there is no browser.
-func (p *Program) OpenWindow(ctx context.Context, c *Client, print bool) error {
-	raw, err := c.Call(ctx, http.MethodPost, "/api/open", nil)
+func (p *Program) OpenWindow(ctx context.Context, c *Client, page string, print bool) error {
+	raw, err := c.Call(ctx, http.MethodPost, "/api/open", api.OpenPage{Page: page})
 	if err != nil {
 		return err
 	}
