@@ -218,7 +218,7 @@ func (c *canary) settings() {
 	for _, path := range []string{connect, connect + "/claude-code", connect + "/claude", connect + "/other?at=internet"} {
 		c.open(path)
 	}
-	for _, path := range []string{"/live", "/live" + connect + "/claude-code?since=" + strconv.FormatInt(time.Now().Unix(), 10)} {
+	for _, path := range []string{"/live", "/live/bar", "/live" + connect + "/claude-code?since=" + strconv.FormatInt(time.Now().Unix(), 10)} {
 		live, err := http.NewRequest("GET", c.a.origin+path, nil)
 		if err != nil {
 			c.t.Fatal(err)

@@ -253,7 +253,7 @@ func (c *chromium) signIn(a *app) {
 const (
 	keyField      = chromedp.CSS(`#api_key`)
 	problem       = chromedp.CSS(`#problem`)
-	approveButton = chromedp.CSS(`button.primary[name=action][value=approve]`)
+	approveButton = chromedp.CSS(`button.p[name=action][value=approve]`)
 	denyButton    = chromedp.CSS(`button[name=action][value=deny]`)
 )
 

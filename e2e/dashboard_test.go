@@ -63,9 +63,9 @@ func TestFirstRunInChromium(t *testing.T) {
 	}
 
 	// The first server.
-	b.run(keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(`form[action="/endpoints"] button.primary`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
+	b.run(keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(`form[action="/endpoints"] button.p`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
 	b.look("first-wrong-key")
-	b.run(keys(`#api_key`, up.Key()), keys(`#display_name`, name40), click(`form[action="/endpoints"] button.primary`))
+	b.run(keys(`#api_key`, up.Key()), keys(`#display_name`, name40), click(`form[action="/endpoints"] button.p`))
 	b.waitFor(shimtest.Notice("added"))
 	b.look("first-added")
 	b.run(click(`[data-step=where] summary`))
@@ -119,10 +119,10 @@ func TestFirstRunInChromium(t *testing.T) {
 	callTool(fresh, e.Local, c.Access, "echo", nil)
 	b.live("the dead key shows", `!!document.querySelector("article .badge.error")`)
 	b.look("home-key-rejected")
-	b.run(click(`.rows a.primary[href*="/key"]`), chromedp.WaitVisible(keyField))
-	b.run(keys(`#api_key`, "still-wrong"), click(`form button.primary`), chromedp.WaitVisible(problem))
+	b.run(click(`.rows a.p[href*="/key"]`), chromedp.WaitVisible(keyField))
+	b.run(keys(`#api_key`, "still-wrong"), click(`form button.p`), chromedp.WaitVisible(problem))
 	b.look("repair-wrong")
-	b.run(keys(`#api_key`, "sk-the-next-key"), click(`form button.primary`))
+	b.run(keys(`#api_key`, "sk-the-next-key"), click(`form button.p`))
 	b.waitFor(shimtest.Notice("key"))
 	if r, err := callTool(fresh, e.Local, c.Access, "echo", map[string]string{"text": "x"}); err != nil || r.Status != 200 || strings.Contains(r.Body, catalogue.TextKeyRejected) {
 		t.Errorf("after the repair the client's call = %d %s, %v", r.Status, r.Body, err)
@@ -214,12 +214,12 @@ func TestSettingsInChromium(t *testing.T) {
 	// A key's name.
 	b.run(chromedp.Navigate(a.origin+"/"), click(`a[href*="/keys/"]`), chromedp.WaitVisible(chromedp.CSS(`#label`)))
 	b.look("edit-key")
-	b.run(chromedp.Clear(chromedp.CSS(`#label`)), keys(`#label`, up.Key()), click(`form button.primary`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
+	b.run(chromedp.Clear(chromedp.CSS(`#label`)), keys(`#label`, up.Key()), click(`form button.p`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
 	b.look("edit-key-error")
 	if strings.Contains(b.text(), up.Key()) || b.is(`document.getElementById("label").value !== ""`) {
 		t.Error("the key that was typed as a name is on the page")
 	}
-	b.run(keys(`#label`, "Finance team"), click(`form button.primary`))
+	b.run(keys(`#label`, "Finance team"), click(`form button.p`))
 	b.waitFor(shimtest.Notice("saved"))
 	b.waitFor("Finance team")
 
@@ -246,7 +246,7 @@ func TestSettingsInChromium(t *testing.T) {
 	send(name)
 	b.waitFor(shimtest.Text("import.added"))
 	b.look("import")
-	b.run(click(`form button.primary`))
+	b.run(click(`form button.p`))
 	b.waitFor(shimtest.Notice("import"))
 	b.look("imported")
 	if got := endpointOf(t, a); got.Slug != e.Slug {
@@ -259,10 +259,10 @@ func TestSettingsInChromium(t *testing.T) {
 	// Deleting a key disconnects the app that uses it.
 	c = oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	c.Connect(shimtest.NewBrowser(t, a.origin), up.Key())
-	b.run(chromedp.Navigate(a.origin+"/"), click(`a[href*="/keys/"]`), click(`a.danger-link`), chromedp.WaitVisible(chromedp.CSS(`form button.danger`)))
+	b.run(chromedp.Navigate(a.origin+"/"), click(`a[href*="/keys/"]`), click(`a.danger-link`), chromedp.WaitVisible(chromedp.CSS(`form button.d`)))
 	b.waitFor(shimtest.Text("keygone.app", display.Quote("Test client")))
 	b.look("delete-key")
-	b.run(click(`form button.danger`))
+	b.run(click(`form button.d`))
 	b.eventually("the key is deleted", func() bool { return b.location().Query().Get("done") == "keygone" })
 	if n := len(a.grants()); n != 0 {
 		t.Errorf("there are %d grants after their key was deleted", n)
@@ -271,9 +271,9 @@ func TestSettingsInChromium(t *testing.T) {
 	settings()
 	b.run(click(`a[href="/settings/delete"]`), chromedp.WaitVisible(chromedp.CSS(`#word`)))
 	b.look("delete-everything")
-	b.run(keys(`#word`, "yes"), click(`form button.danger`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
+	b.run(keys(`#word`, "yes"), click(`form button.d`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
 	b.look("delete-everything-error")
-	b.run(keys(`#word`, "delete"), click(`form button.danger`))
+	b.run(keys(`#word`, "delete"), click(`form button.d`))
 	b.waitFor(shimtest.TextDeletedTitle)
 	b.look("deleted")
 	ended := make(chan error, 1)

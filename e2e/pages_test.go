@@ -36,13 +36,13 @@ func TestOwnersPagesInChromium(t *testing.T) {
 	b.shoot("home-empty")
 
 	const create = `form[action="/endpoints"] `
-	b.run(keys(`#upstream_url`, html.URL), keys(`#api_key`, html.Key()), click(create+`button.primary`))
+	b.run(keys(`#upstream_url`, html.URL), keys(`#api_key`, html.Key()), click(create+`button.p`))
 	b.waitFor(shimtest.Text("create.force"))
 	b.shoot("home-add-not-mcp")
-	b.run(chromedp.Navigate(a.origin+"/"), keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(create+`button.primary`))
+	b.run(chromedp.Navigate(a.origin+"/"), keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(create+`button.p`))
 	b.run(chromedp.WaitVisible(chromedp.CSS(`.field.wrong, #problem`)))
 	b.shoot("home-add-wrong-key")
-	b.run(keys(`#api_key`, up.Key()), click(create+`button.primary`))
+	b.run(keys(`#api_key`, up.Key()), click(create+`button.p`))
 	b.run(chromedp.WaitVisible(chromedp.CSS(`article.endpoint`)))
 	b.shoot("home-added")
 	var list struct {
@@ -61,12 +61,12 @@ func TestOwnersPagesInChromium(t *testing.T) {
 	b.shoot("home-connect-open")
 	b.run(chromedp.Navigate(a.origin+"/endpoints/"+slug), chromedp.WaitVisible(chromedp.CSS(`#display_name`)))
 	b.shoot("edit")
-	b.run(chromedp.Clear(chromedp.CSS(`#display_name`)), keys(`#display_name`, "Linear"), click(`form button.primary`))
+	b.run(chromedp.Clear(chromedp.CSS(`#display_name`)), keys(`#display_name`, "Linear"), click(`form button.p`))
 	b.eventually("the home page is open", at("/"))
 	b.waitFor("Linear")
 	b.run(chromedp.Navigate(a.origin + "/endpoints/" + slug + "/key"))
 	b.shoot("replace-key")
-	b.run(keys(`#api_key`, "wrong-key"), click(`form button.primary`), chromedp.WaitVisible(problem))
+	b.run(keys(`#api_key`, "wrong-key"), click(`form button.p`), chromedp.WaitVisible(problem))
 	b.shoot("replace-key-wrong")
 
 	c := oauthClient(t, a, "https://client.example/callback", "http://"+a.addr+"/"+slug+"/mcp")
@@ -77,7 +77,7 @@ func TestOwnersPagesInChromium(t *testing.T) {
 	b.shoot("home-connected-and-pending")
 	b.run(chromedp.Navigate(a.origin + "/grants/" + a.grants()[0].ID + "/revoke"))
 	b.shoot("revoke")
-	b.run(click(`form button.danger`))
+	b.run(click(`form button.d`))
 	b.eventually("the home page is open", at("/"))
 	if n := len(a.grants()); n != 0 {
 		t.Errorf("there are %d grants after revoking the only one", n)
@@ -90,7 +90,7 @@ func TestOwnersPagesInChromium(t *testing.T) {
 
 	b.run(chromedp.Navigate(a.origin + "/endpoints/" + slug + "/delete"))
 	b.shoot("delete")
-	b.run(click(`form button.danger`))
+	b.run(click(`form button.d`))
 	b.eventually("the home page is open", at("/"))
 	a.api("GET", "/api/slugs", nil, &list)
 	if len(list.Slugs) != 0 {

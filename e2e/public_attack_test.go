@@ -34,7 +34,7 @@ func TestPhishedOwnerInChromium(t *testing.T) {
 	// The stranger sends the owner the link from the stranger's own page.
 	lure := func(p *phone) string {
 		p.t.Helper()
-		return value(p.chromium, chromedp.Evaluate[string](`document.querySelector("a.button").href`))
+		return value(p.chromium, chromedp.Evaluate[string](`document.querySelector("a.btn").href`))
 	}
 	noCode := func(t *testing.T, stranger *phone) {
 		t.Helper()

@@ -22,7 +22,7 @@ const (
 func (a *app) consentPath() string { return a.origin + "/consent/" }
 
 const (
-	continueButton = chromedp.CSS(`a.button[href^="http://127.0.0.1"]`)
+	continueButton = chromedp.CSS(`a.btn[href^="http://127.0.0.1"]`)
 	askButton      = chromedp.CSS(`form[action^="/authorize/"] button`)
 )
 
@@ -108,7 +108,7 @@ func TestPublicConsentInChromium(t *testing.T) {
 		b.goBack()
 		b.arrive(publicAuthorize)
 		stays()
-		b.press(`a.button.primary`)
+		b.press(`a.btn.p`)
 		b.arrive(a.consentPath())
 		if got := len(a.pending()); got != 1 {
 			t.Errorf("%d requests wait, want one", got)

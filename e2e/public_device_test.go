@@ -93,7 +93,7 @@ func TestOtherDevice(t *testing.T) {
 	}
 	typeNumber := func(tab *chromium, number string) {
 		tab.t.Helper()
-		tab.run(chromedp.SendKeys(numberField, number), click(`main form button.primary`))
+		tab.run(chromedp.SendKeys(numberField, number), click(`main form button.p`))
 	}
 	approve := func(tab *chromium, number string) {
 		tab.t.Helper()
@@ -117,7 +117,7 @@ func TestOtherDevice(t *testing.T) {
 		if n := len(a.pending()); n != 0 {
 			t.Errorf("%d requests wait for the owner before the phone asked", n)
 		}
-		if first := value(p.chromium, chromedp.Evaluate[string](`document.querySelector(".ways .primary").textContent`)); first != shimtest.Text("signin.ask") {
+		if first := value(p.chromium, chromedp.Evaluate[string](`document.querySelector(".ways .p").textContent`)); first != shimtest.Text("signin.ask") {
 			t.Errorf("what a phone is offered first is %q", first)
 		}
 		windows := owner.windows()

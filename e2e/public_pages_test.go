@@ -78,7 +78,7 @@ func TestTunnelPageInChromium(t *testing.T) {
 
 	t.Log("a wrong authtoken")
 	begin := time.Now()
-	b.run(keys(`#authtoken`, wrong), click(`form[action="/tunnel/ngrok"] button.primary`), chromedp.WaitVisible(chromedp.CSS(`#authtoken-error`)))
+	b.run(keys(`#authtoken`, wrong), click(`form[action="/tunnel/ngrok"] button.p`), chromedp.WaitVisible(chromedp.CSS(`#authtoken-error`)))
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("it took %v to say that the authtoken is wrong", took)
 	}

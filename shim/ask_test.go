@@ -404,7 +404,7 @@ func TestAnswerToAnotherDevice(t *testing.T) {
 	}
 }
 
-var backLink = regexp.MustCompile(`class="button(?: primary)?" href="([^"]*)" rel="noreferrer"`)
+var backLink = regexp.MustCompile(`class="btn(?: p)?" href="([^"]*)" rel="noreferrer"`)
 
 // redirectOf returns where a page leads, by redirect or by its link.
 func redirectOf(t *testing.T, page *shimtest.Page) string {

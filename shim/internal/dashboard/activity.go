@@ -55,7 +55,7 @@ func (d *Dashboard) showActivity(w http.ResponseWriter, r *http.Request) error {
 		link.Set("before", calls[len(calls)-1].Time.Format(time.RFC3339Nano))
 		p.Older = "/activity?" + link.Encode()
 	}
-	web.Render(w, http.StatusOK, p)
+	d.render(w, r, http.StatusOK, p)
 	return nil
 }
 

@@ -32,7 +32,7 @@ func (d *Dashboard) showApps(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	o := d.cfg.Control.Server(e)
-	web.Render(w, http.StatusOK, web.Apps{
+	d.render(w, r, http.StatusOK, web.Apps{
 		Version: d.cfg.Version, Slug: e.Slug, Server: e.Name,
 		Grants: d.grantRows(apps, o.Credentials), First: (page-1)*control.PageSize + 1, Total: total, Page: page, Pages: pages,
 	})

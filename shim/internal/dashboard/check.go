@@ -44,7 +44,7 @@ func (d *Dashboard) showCheck(w http.ResponseWriter, r *http.Request) error {
 	for _, a := range d.cfg.Timeline.Reports() {
 		p.Attempts = append(p.Attempts, attemptRow(a))
 	}
-	web.Render(w, http.StatusOK, p)
+	d.render(w, r, http.StatusOK, p)
 	return nil
 }
 

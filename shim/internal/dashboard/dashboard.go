@@ -73,6 +73,7 @@ func (d *Dashboard) signOut(w http.ResponseWriter, r *http.Request) error {
 func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("GET /{$}", d.cfg.Owner.Page(d.showHome))
 	page("GET /live", d.showLive)
+	page("GET /live/bar", d.showLiveBar)
 	page("POST /steps/local", d.cfg.Owner.Form(d.stepsLocalFromForm))
 	page("POST /steps/login", d.cfg.Owner.Form(d.stepsLoginFromForm))
 	page("POST /steps/hide", d.cfg.Owner.Form(d.stepsHideFromForm))

@@ -24,7 +24,7 @@ func (d *Dashboard) renderDeleteEverything(w http.ResponseWriter, r *http.Reques
 	}
 	p.Apps = d.cfg.Status().Grants
 	p.Authtoken = d.cfg.Reach.KeepsAuthtoken()
-	web.Render(w, status, p)
+	d.render(w, r, status, p)
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -51,7 +50,7 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 		return a.Diagnosis.Cause != api.CauseDenied // the owner denied it and knows
 	})
 	p.Steps = d.firstSteps(st, l.Servers, l.First)
-	web.Render(w, status, p)
+	d.render(w, r, status, p)
 	return nil
 }
 
@@ -103,10 +102,12 @@ func (d *Dashboard) pauseFromForm(paused bool) httpx.HandlerFunc {
 		if err := d.cfg.Control.SetPaused(paused); err != nil {
 			return err
 		}
+		what := "resumed"
 		if paused {
-			return done(w, r, "paused")
+			what = "paused"
 		}
-		return done(w, r, "resumed")
+		http.Redirect(w, r, cameFrom(r)+"?done="+what, http.StatusSeeOther)
+		return nil
 	}
 }
 
@@ -130,13 +131,10 @@ func (d *Dashboard) keepFromForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 // showLive is the home page for its own script, which replaces what has
-// changed. Other callers are rejected like a page of another origin.
+// changed.
 func (d *Dashboard) showLive(w http.ResponseWriter, r *http.Request) error {
-	if err := owner.RequireSameOrigin(r); err != nil {
+	if err := d.requireScript(r); err != nil {
 		return err
-	}
-	if _, ok := d.cfg.Owner.Session(r); !ok {
-		return httpx.New(http.StatusUnauthorized, web.TextNeedOwner)
 	}
 	return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, nil)
 }

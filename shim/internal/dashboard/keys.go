@@ -15,7 +15,7 @@ func (d *Dashboard) showLabel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
-	web.Render(w, http.StatusOK, d.labelPage(r, c))
+	d.render(w, r, http.StatusOK, d.labelPage(r, c))
 	return nil
 }
 
@@ -41,7 +41,7 @@ func (d *Dashboard) labelFromForm(w http.ResponseWriter, r *http.Request) error 
 		if e.Err.Msg == web.TextLabelIsKey {
 			p.Label = "" // a page never carries a key
 		}
-		web.Render(w, status, p)
+		d.render(w, r, status, p)
 		return nil
 	}
 	return done(w, r, "saved")
@@ -59,7 +59,7 @@ func (d *Dashboard) showDeleteKey(w http.ResponseWriter, r *http.Request) error 
 	e, _ := d.cfg.Control.Endpoint(c.Slug)
 	p := web.DeleteKey(web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label}, d.clientNames(users))
 	p.FormToken = d.cfg.Owner.FormTokens(r)(p.Action)
-	web.Render(w, http.StatusOK, p)
+	d.render(w, r, http.StatusOK, p)
 	return nil
 }
 

@@ -83,7 +83,7 @@ func (d *Dashboard) showEdit(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
-	web.Render(w, http.StatusOK, d.editPage(r, e))
+	d.render(w, r, http.StatusOK, d.editPage(r, e))
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (d *Dashboard) editFromForm(w http.ResponseWriter, r *http.Request) error {
 		p.UpstreamURL, p.Name = r.PostFormValue("upstream_url"), *c.DisplayName
 		p.HeaderName, p.HeaderPrefix = *c.HeaderName, *c.Prefix
 		p.Error, p.ErrorField = fe.Err.Msg, fe.Name
-		web.Render(w, status, p)
+		d.render(w, r, status, p)
 		return nil
 	}
 	if note != "" {
@@ -142,7 +142,7 @@ func (d *Dashboard) showKey(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
-	web.Render(w, http.StatusOK, d.keyPage(r, e))
+	d.render(w, r, http.StatusOK, d.keyPage(r, e))
 	return nil
 }
 
@@ -166,7 +166,7 @@ func (d *Dashboard) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 	case credential == "" && len(all) > 1:
 		p := d.keyPage(r, e)
 		p.Error, p.KeyHeld = web.TextChooseReplaced, d.cfg.Control.FormKeys.Put(key, session)
-		web.Render(w, http.StatusUnprocessableEntity, p)
+		d.render(w, r, http.StatusUnprocessableEntity, p)
 		return nil
 	}
 	note, err := d.cfg.Control.ReplaceKey(r.Context(), e.Slug, credential, key, r.PostFormValue("force") != "")
@@ -180,7 +180,7 @@ func (d *Dashboard) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		p := d.keyPage(r, e)
 		p.Error, p.CanForce, p.KeyHeld = fe.Err.Msg, fe.CanForce, d.cfg.Control.FormKeys.Put(key, session)
-		web.Render(w, status, p)
+		d.render(w, r, status, p)
 		return nil
 	}
 	if note != "" {
@@ -199,7 +199,7 @@ func (d *Dashboard) showDelete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Render(w, http.StatusOK, web.Confirm{
+	d.render(w, r, http.StatusOK, web.Confirm{
 		Title: fmt.Sprintf(web.TitleDelete, e.Name), Words: web.TextNoWayBack,
 		Consequences: []string{
 			web.KeysDeleted(len(d.cfg.Control.Credentials(e.Slug))),
@@ -226,7 +226,7 @@ func (d *Dashboard) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	client := d.cfg.Control.App(&g).String()
 	e, _ := d.cfg.Control.Endpoint(g.Slug)
 	action := "/grants/" + g.ID + "/revoke"
-	web.Render(w, http.StatusOK, web.Confirm{
+	d.render(w, r, http.StatusOK, web.Confirm{
 		Title: fmt.Sprintf(web.TitleRevoke, client), Words: fmt.Sprintf(web.TextRevoke, e.Name),
 		Consequences: []string{web.TextCallsStop, web.TextConnectAnew},
 		Action:       action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonRevoke, Danger: true, Cancel: "/",

@@ -26,7 +26,7 @@ func (d *Dashboard) renderSettings(w http.ResponseWriter, r *http.Request, statu
 	if on := d.cfg.Control.Settings().UseProxy; on != nil {
 		p.HasProxy, p.Proxy = true, *on
 	}
-	web.Render(w, status, p)
+	d.render(w, r, status, p)
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (d *Dashboard) importFromForm(w http.ResponseWriter, r *http.Request) error
 	for _, e := range in.Skipped {
 		p.Skipped = append(p.Skipped, web.ImportRow{Name: e.Name, UpstreamHost: e.UpstreamHost()})
 	}
-	web.Render(w, http.StatusOK, p)
+	d.render(w, r, http.StatusOK, p)
 	return nil
 }
 

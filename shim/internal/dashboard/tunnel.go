@@ -48,7 +48,7 @@ func (d *Dashboard) renderTunnel(w http.ResponseWriter, r *http.Request, status 
 		}
 		page.Presets = append(page.Presets, preset)
 	}
-	web.Render(w, status, page)
+	d.render(w, r, status, page)
 	return nil
 }
 

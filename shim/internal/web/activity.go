@@ -37,7 +37,7 @@ type CallRow struct {
 }
 
 func (p Activity) view() view {
-	return view{template: "activity", title: t("activity.title"), script: true, owner: true, wide: true, nav: "activity", version: p.Version}
+	return view{template: "activity", title: t("activity.title"), script: true, owner: true, nav: "activity", version: p.Version}
 }
 
 // Calls are the rows, which know what day it is.

@@ -13,7 +13,7 @@ type Apps struct {
 }
 
 func (p Apps) view() view {
-	return view{template: "apps", title: t("apps.title", name(p.Server)), owner: true, wide: true, nav: "home", version: p.Version}
+	return view{template: "apps", title: t("apps.title", name(p.Server)), script: true, owner: true, nav: "home", version: p.Version}
 }
 
 // Shown says which part of the apps the page shows.

@@ -46,7 +46,7 @@ type StepRow struct {
 }
 
 func (p Check) view() view {
-	return view{template: "check", title: t("check.title"), script: true, owner: true, wide: true, nav: "check", version: p.Version}
+	return view{template: "check", title: t("check.title"), script: true, owner: true, nav: "check", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.

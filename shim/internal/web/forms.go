@@ -95,7 +95,7 @@ type EditEndpoint struct {
 }
 
 func (p EditEndpoint) view() view {
-	return view{template: "edit", title: t("edit.title", name(p.Heading())), script: true, owner: true}
+	return view{template: "edit", title: t("edit.title", name(p.Heading())), script: true, owner: true, nav: "home"}
 }
 
 // Heading is the name under which the endpoint is known now.
@@ -143,7 +143,7 @@ type ReplaceKey struct {
 }
 
 func (p ReplaceKey) view() view {
-	return view{template: "replace-key", title: t("replace.title", name(p.Name)), script: true, owner: true}
+	return view{template: "replace-key", title: t("replace.title", name(p.Name)), script: true, owner: true, nav: "home"}
 }
 
 // KeyField is the field for the API key.
@@ -171,7 +171,7 @@ type EditKey struct {
 }
 
 func (p EditKey) view() view {
-	return view{template: "edit-key", title: p.Heading(), script: true, owner: true}
+	return view{template: "edit-key", title: p.Heading(), script: true, owner: true, nav: "home"}
 }
 
 // Heading names the key and its endpoint.

@@ -20,6 +20,8 @@ var funcs = template.FuncMap{
 	"link":     safeURL,
 	"target":   linkTarget,
 	"part":     func(page Page, w *Waiting) any { return struct{ Page, Waiting any }{page, w} },
+	"mg":       monogram,
+	"crumb":    func(href, to, here string) Crumb { return Crumb{href, to, here} },
 }
 
 // Text returns the sentence of the catalogue that key names. Tests compare with

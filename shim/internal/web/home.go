@@ -122,7 +122,7 @@ func (p Home) Asked() int {
 }
 
 func (p Home) view() view {
-	return view{template: "home", title: t("home.title"), script: true, owner: true, wide: true, nav: "home", version: p.Version}
+	return view{template: "home", title: t("home.title"), script: true, owner: true, nav: "home", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.

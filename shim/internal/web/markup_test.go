@@ -51,7 +51,7 @@ func parse(t testing.TB, page string) []element {
 
 var allowedElements = strings.Fields(`html head meta title link style script body header footer main section article aside
 	div span p a h1 h2 h3 ul ol li dl dt dd strong code pre br wbr form fieldset legend label input textarea button details summary
-	nav table thead tbody tr th td time template select option noscript progress svg g path circle rect`)
+	nav table thead tbody tr th td time template select option noscript progress svg g path circle rect b small del ins`)
 
 // TestHostileTextIsInert: for any text from strangers, the page has only our
 // elements and attributes, loads nothing, and has no link to a script.

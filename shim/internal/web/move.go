@@ -19,7 +19,7 @@ type Move struct {
 }
 
 func (p Move) view() view {
-	return view{template: "move", title: t("move.title"), script: true, owner: true, wide: true, nav: "settings", version: p.Version}
+	return view{template: "move", title: t("move.title"), script: true, owner: true, nav: "settings", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.
@@ -70,7 +70,7 @@ type MoveIn struct {
 type MoveRow struct{ Name, UpstreamHost string }
 
 func (p MoveIn) view() view {
-	return view{template: "move-in", title: t("movein.title"), script: true, owner: true, wide: true, nav: "settings", version: p.Version}
+	return view{template: "move-in", title: t("movein.title"), script: true, owner: true, nav: "settings", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.

@@ -111,7 +111,7 @@
       if (e.defaultPrevented) { return; }
       if (sent) { e.preventDefault(); return; }
       sent = true;
-      var b = form.querySelector("button.primary[data-busy]");
+      var b = form.querySelector("button.p[data-busy]");
       if (!b || e.submitter !== b) { return; }
       var label = b.textContent;
       b.setAttribute("aria-live", "polite");
@@ -145,20 +145,23 @@
   };
 
   // An open page hears how things stand. Tabs in the background hang
-  // up: browsers have six connections for a host, and consent needs one.
-  var hearers = [], source = null;
+  // up: browsers have six connections for a host, and consent needs one. A page
+  // that collects calls keeps its line, and all of a page share one.
+  var hearers = [], collectors = [], source = null;
   var tune = function () {
-    if (document.hidden && source) {
+    var wanted = collectors.length || hearers.length && !document.hidden;
+    if (source && !wanted) {
       source.close();
       source = null;
       clearTimeout(losing);
       losing = 0;
-    } else if (!document.hidden && !source && hearers.length) {
+    } else if (!source && wanted) {
       source = listen();
       source.addEventListener("status", function (e) {
         var status = JSON.parse(e.data);
         hearers.forEach(function (f) { f(status, e.lastEventId); });
       });
+      source.addEventListener("activity", function (e) { collectors.forEach(function (f) { f(JSON.parse(e.data)); }); });
     }
   };
   document.addEventListener("visibilitychange", tune);
@@ -166,6 +169,27 @@
     hearers.push(f);
     tune();
   };
+
+  // The header shows the state of the internet and whether all is paused.
+  all("[data-bar]", function (bar) {
+    var last = "";
+    hear(function (status) {
+      var net = status.tunnel, now = JSON.stringify([status.paused, status.public_origin, net.provider, net.state, net.words, net.test]);
+      if (now === last) { return; }
+      last = now;
+      fetch("/live/bar", { cache: "no-store" }).then(function (r) { return r.ok ? r.text() : ""; }).then(function (text) {
+        var page = new DOMParser().parseFromString(text.slice(text.indexOf("<header"), text.indexOf("<main")), "text/html");
+        var fresh = page.querySelector("[data-bar]"), side = bar.querySelector(".side");
+        if (!fresh || !side || fresh.dataset.bar === bar.dataset.bar) { return; }
+        var focused = side.contains(document.activeElement) && document.activeElement.tagName;
+        bar.dataset.bar = fresh.dataset.bar;
+        fresh = document.importNode(fresh.querySelector(".side"), true);
+        side.parentNode.replaceChild(fresh, side);
+        liven.forEach(function (f) { f(fresh); });
+        if (focused) { fresh.querySelector(focused).focus(); }
+      }).catch(function () { }); // the next event tries again
+    });
+  });
 
   // The state of the tunnel changes by itself. A page in whose fields nothing
   // was typed shows it as it is now. It may be the answer to a form, which must
@@ -221,7 +245,7 @@
     // read makes a document of the part of a page that matters: its style sheet
     // has another nonce than ours.
     var read = function (html) {
-      html = html.slice(html.indexOf("<main"), html.lastIndexOf("<" + "footer"));
+      html = html.slice(html.indexOf("<main"), html.lastIndexOf("<" + "/main"));
       return new DOMParser().parseFromString(html, "text/html");
     };
     all("[data-part]", note, read(asServed));
@@ -348,10 +372,10 @@
       }
     };
     var waiting = [];
-    listen().addEventListener("activity", function (e) {
-      var c = JSON.parse(e.data);
+    collectors.push(function (c) {
       if (!stopped) { add(c); } else if (waiting.push(c) > most) { waiting.shift(); }
     });
+    tune();
     var button = document.getElementById("live");
     button.hidden = false;
     button.addEventListener("click", function () {

@@ -250,7 +250,7 @@ type Confirm struct {
 }
 
 func (p Confirm) view() view {
-	return view{template: "confirm", title: p.Title, script: true, owner: true}
+	return view{template: "confirm", title: p.Title, script: true, owner: true, nav: "home"}
 }
 
 // A KeyField is what the template of a field for a secret needs. ID is its name

@@ -44,7 +44,7 @@ func serveStates(t *testing.T) *httptest.Server {
 	mux := http.NewServeMux()
 	for _, s := range states() {
 		mux.HandleFunc("GET /"+s.name, func(w http.ResponseWriter, r *http.Request) {
-			Render(w, http.StatusOK, s.page)
+			testBar(s.page).Render(w, http.StatusOK, s.page)
 		})
 	}
 	// The one-time link's script posts at once; this answer keeps the page

@@ -24,7 +24,7 @@ type Settings struct {
 }
 
 func (p Settings) view() view {
-	return view{template: "settings", title: t("settings.title"), script: true, owner: true, wide: true, nav: "settings", version: p.Version}
+	return view{template: "settings", title: t("settings.title"), script: true, owner: true, nav: "settings", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.
@@ -48,7 +48,7 @@ type ImportRow struct {
 }
 
 func (p Import) view() view {
-	return view{template: "import", title: t("import.title"), script: true, owner: true}
+	return view{template: "import", title: t("import.title"), script: true, owner: true, nav: "settings"}
 }
 
 // DeleteEverything asks whether all may be deleted. Its form posts to Action:
@@ -64,7 +64,7 @@ type DeleteEverything struct {
 }
 
 func (p DeleteEverything) view() view {
-	return view{template: "delete-everything", title: t("wipe.title"), script: true, owner: true}
+	return view{template: "delete-everything", title: t("wipe.title"), script: true, owner: true, nav: "settings"}
 }
 
 // DeleteWord is what the owner must type to have everything deleted.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
@@ -22,6 +23,28 @@ const (
 )
 
 var longURL = "https://mcp.example.com/" + strings.Repeat("tenant-0123456789/", 15) + "mcp"
+
+// testBar is the header that page p is shown with: paused if the page is, and
+// with the long public address if it has any.
+func testBar(p Page) Bar {
+	st := api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelOnline}
+	b := NetBar(st, public)
+	if h, ok := p.(Home); ok {
+		if h.PublicOrigin == "" {
+			b = NetBar(api.TunnelStatus{}, "")
+		}
+		b.Paused = h.Paused
+	}
+	if n, ok := p.(Tunnel); ok {
+		b = NetBar(api.TunnelStatus{Provider: n.Provider, State: n.State}, n.Origin)
+	}
+	switch p.(type) {
+	case ErrorPage, NotFound, Address:
+		return Bar{}
+	}
+	b.Token = func(action string) string { return token + action }
+	return b
+}
 
 func mcpURL(origin, slug string) string { return origin + "/" + slug + "/mcp" }
 

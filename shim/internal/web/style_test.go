@@ -13,7 +13,7 @@ import (
 // palette reads the custom properties of the style sheet's two color schemes.
 func palette(t *testing.T) (light, dark map[string][3]float64) {
 	t.Helper()
-	before, after, ok := strings.Cut(styleSheet, "@media (prefers-color-scheme: dark)")
+	before, after, ok := strings.Cut(components, "@media (prefers-color-scheme: dark)")
 	if !ok {
 		t.Fatal("the style sheet has no dark scheme")
 	}
@@ -24,7 +24,7 @@ func palette(t *testing.T) (light, dark map[string][3]float64) {
 func colors(t *testing.T, css string) map[string][3]float64 {
 	t.Helper()
 	all := make(map[string][3]float64)
-	for _, m := range regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`).FindAllStringSubmatch(css, -1) {
+	for _, m := range regexp.MustCompile(`--([a-z0-9-]+): #([0-9a-f]{6})`).FindAllStringSubmatch(css, -1) {
 		n, err := strconv.ParseUint(m[2], 16, 32)
 		if err != nil {
 			t.Fatal(err)
@@ -58,14 +58,13 @@ func TestContrast(t *testing.T) {
 		fg, bg string
 		want   float64
 	}{
-		{"ink", "bg", text}, {"ink", "card", text}, {"ink", "sunk", text},
-		{"soft", "bg", text}, {"soft", "card", text}, {"soft", "sunk", text},
-		{"link", "bg", text}, {"link", "card", text},
-		{"on-accent", "accent", text}, {"on-accent", "accent-hi", text}, {"accent", "sunk", edge},
-		{"on-danger", "danger", text}, {"on-danger", "danger-hi", text}, {"error-ink", "card", text},
-		{"ok-ink", "ok-bg", text}, {"ok-ink", "card", text}, {"warn-ink", "warn-bg", text}, {"error-ink", "error-bg", text}, {"info-ink", "info-bg", text},
-		{"soft", "error-bg", text},
-		{"edge", "card", edge}, {"edge", "bg", edge}, {"accent", "card", edge}, {"danger", "card", edge},
+		{"ink", "bg", text}, {"ink", "card", text}, {"ink", "sunk", text}, {"ink", "warn-bg", text}, {"ink", "err-bg", text}, {"ink", "acc-t", text},
+		{"soft", "bg", text}, {"soft", "card", text}, {"soft", "sunk", text}, {"soft", "acc-t", text}, {"soft", "err-bg", text}, {"soft", "warn-bg", text},
+		{"acc", "bg", text}, {"acc", "card", text}, {"acc", "sunk", text}, {"acc2", "acc-t", text},
+		{"on", "acc", text}, {"on", "acc2", text},
+		{"ok", "card", text}, {"ok", "sunk", text}, {"warn", "card", text}, {"err", "card", text}, {"err", "err-bg", text}, {"err", "bg", text},
+		{"off", "card", edge}, {"warn", "warn-bg", edge},
+		{"edge", "card", edge}, {"edge", "bg", edge}, {"acc", "card", edge},
 		{"focus", "card", edge}, {"focus", "bg", edge}, {"focus", "sunk", edge},
 	}
 	light, dark := palette(t)
@@ -102,7 +101,7 @@ func TestContrastFormula(t *testing.T) {
 // TestNothingFromElsewhere: the style sheet and the script load nothing.
 func TestNothingFromElsewhere(t *testing.T) {
 	for name, s := range map[string]string{"page.css": styleSheet, "page.js": script} {
-		s = strings.ReplaceAll(s, `fetch("/live"`, "") // reloads our own page
+		s = strings.ReplaceAll(strings.ReplaceAll(s, `fetch("/live"`, ""), `fetch("/live/bar"`, "") // reload our own page
 		for _, bad := range []string{"url(", "@import", "http:", "https:", "fetch(", "XMLHttpRequest", "innerHTML", "eval(", "</"} {
 			if strings.Contains(s, bad) {
 				t.Errorf("%s contains %q", name, bad)

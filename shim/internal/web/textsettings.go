@@ -61,7 +61,6 @@ var settingsText = map[string]string{
 	"import.query":   "Part of its address was secret and is not in the file. Edit the server afterwards to add it.",
 	"import.words":   "Add only servers you know: your key and your app's calls are sent to them.",
 	"import.button":  "Import",
-	"import.back":    "Back to Settings",
 
 	"move.title":     "Move to another computer",
 	"move.about":     "Takes servers, keys and connected apps along in one encrypted file. On the other computer, apps keep working without signing in again.",

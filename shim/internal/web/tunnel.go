@@ -58,7 +58,7 @@ type Step struct {
 }
 
 func (p Tunnel) view() view {
-	return view{template: "tunnel", title: t("tunnel.title"), script: true, owner: true, wide: true, nav: "tunnel", version: p.Version}
+	return view{template: "tunnel", title: t("tunnel.title"), script: true, owner: true, nav: "tunnel", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.

@@ -32,8 +32,7 @@ type view struct {
 	connect  bool   // it calls this origin
 	owner    bool   // a page of the owner's dashboard: its forms stay on this origin
 	public   bool   // a page that anyone may see, mostly on another computer
-	wide     bool
-	nav      string // which part of the dashboard it is: "home", "activity" or ""
+	nav      string // the tab that it belongs to: "home", "activity", "tunnel", "check" or "settings"; "" draws no tabs
 	version  string
 }
 
@@ -47,8 +46,8 @@ type frame struct {
 	Icon    template.URL
 	Owner   bool
 	Public  bool
-	Wide    bool
 	Nav     string
+	Bar     Bar
 	Version string
 }
 
@@ -56,10 +55,15 @@ var (
 	//go:embed templates/*.html
 	templateFiles embed.FS
 	//go:embed page.css
-	styleSheet string
+	components string
+	//go:embed parts.css
+	parts string
 	//go:embed page.js
 	script string
 )
+
+// styleSheet is the look of all pages.
+var styleSheet = components + parts
 
 var templates = template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/*.html"))
 
@@ -71,13 +75,15 @@ const favicon = "data:image/svg+xml," +
 	"%3Cg fill='none' stroke='%23fff' stroke-width='2.6' stroke-linecap='round' stroke-linejoin='round'%3E" +
 	"%3Ccircle cx='12' cy='20' r='4.6'/%3E%3Cpath d='M15.4 16.6 24 8m-3.6 3.6 3.4 3.4'/%3E%3C/g%3E%3C/svg%3E"
 
-// Render answers with page p. It does not fail: a page that cannot be drawn
-// becomes a short one that says so.
-func Render(w http.ResponseWriter, status int, p Page) {
+// Render answers with page p, without a header. It does not fail: a page that
+// cannot be drawn becomes a short one that says so.
+func Render(w http.ResponseWriter, status int, p Page) { draw(w, status, p, Bar{}) }
+
+func draw(w http.ResponseWriter, status int, p Page, bar Bar) {
 	v := p.view()
 	nonce := rand.Text()
 	f := frame{
-		P: p, Nonce: nonce, Title: display.Text(v.title, maxTitle), Owner: v.owner, Public: v.public, Wide: v.wide, Nav: v.nav, Version: v.version,
+		P: p, Nonce: nonce, Title: display.Text(v.title, maxTitle), Owner: v.owner, Public: v.public, Nav: v.nav, Bar: bar, Version: v.version,
 		Style: template.CSS(styleSheet), Icon: favicon,
 	}
 	if v.script {

@@ -13,7 +13,7 @@ import (
 
 func render(p Page) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	Render(w, http.StatusOK, p)
+	testBar(p).Render(w, http.StatusOK, p)
 	return w
 }
 
@@ -139,7 +139,7 @@ func TestReturn(t *testing.T) {
 			if got != tt.want {
 				t.Errorf("refresh: got %q, want %q", got, tt.want)
 			}
-			if got, want := strings.Contains(body, `class="button primary"`), tt.want != ""; got != want {
+			if got, want := strings.Contains(body, `class="btn p"`), tt.want != ""; got != want {
 				t.Errorf("link: got %v, want %v", got, want)
 			}
 			if strings.Contains(body, "alert(1)") {
