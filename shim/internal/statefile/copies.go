@@ -17,7 +17,6 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/datadir"
-	"github.com/key2oauth/key2oauth/shim/internal/dbpages"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
@@ -230,19 +229,7 @@ func (f *File) CopyTo(name string) error {
 
 // Copy is CopyTo for a file that is not open.
 func Copy(path, name string, layout records.Layout) error {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return notAFile(path, info) // opening it may wait forever
-	}
-	db, err := openDB(path, access{readOnly: true})
-	if err != nil {
-		return explain(path, err)
-	}
-	c := &Config{Layout: layout, CloseWithin: closeWithin}
-	defer c.closeDB(db)
-	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil && !errors.Is(err, dbpages.ErrDisorder) {
-		return explain(path, err)
-	}
-	return writeCopy(db, name)
+	return withDB(path, layout, func(db *bbolt.DB) error { return writeCopy(db, name) })
 }
 
 // Restore puts a copy of the file at from, brought up to date and changed by

@@ -147,6 +147,12 @@ func look(path string, c *Config) error {
 // Peek reads a file that is not open, and changes nothing in it. Its errors
 // are explained, except for those of fn.
 func Peek(path string, layout records.Layout, fn func(tx *bbolt.Tx) error) error {
+	return withDB(path, layout, func(db *bbolt.DB) error { return db.View(fn) })
+}
+
+// withDB calls fn with a file that is not open, which it inspects first and does
+// not change.
+func withDB(path string, layout records.Layout, fn func(db *bbolt.DB) error) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return notAFile(path, info) // opening it may wait forever
 	}
@@ -159,7 +165,7 @@ func Peek(path string, layout records.Layout, fn func(tx *bbolt.Tx) error) error
 	if err := guard(nil, func() error { return inspect(db, path, &layout) }); err != nil && !errors.Is(err, dbpages.ErrDisorder) {
 		return explain(path, err)
 	}
-	return guard(nil, func() error { return db.View(fn) })
+	return guard(nil, func() error { return fn(db) })
 }
 
 var errNotAFile = errors.New("not a regular file")
@@ -313,20 +319,7 @@ func guard(t *Tx, fn func() error) (err error) {
 // copyTo writes the present content of db to a new file at path, as changed by
 // edit.
 func copyTo(path string, db *bbolt.DB, edit func(tx *bbolt.Tx) error, c *Config) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	err = guard(nil, func() error {
-		return db.View(func(tx *bbolt.Tx) error {
-			_, err := tx.WriteTo(f)
-			return err
-		})
-	})
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := writeCopy(db, path); err != nil {
 		return err
 	}
 	copied, err := openDB(path, access{})
