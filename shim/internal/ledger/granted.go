@@ -16,11 +16,11 @@ import (
 
 // Some properties of grants are counted: the answer to "is there such a grant?"
 // must not depend on how many there are. A key is a letter and what the grants
-// have in common: the digest of a redirect URI, that of a client's id, or the
-// name of a client and the origin it connects to. The value is their number.
+// have in common: the digest of a redirect URI, or the name of a client and the
+// origin it connects to. The value is their number. Older files also have counts
+// of clients, under the letter c, which nothing reads.
 const (
 	grantedRedirect = 'r'
-	grantedClient   = 'c'
 	grantedPlaces   = 'p' // the id of one that is used from two places
 	grantedName     = 'n' // origin, 0, name, 0, id of a client that is verified
 )
@@ -36,7 +36,7 @@ func grantedKeys(g grantRecord) [][]byte {
 	if g.Verified {
 		n.VerifiedID = g.ClientID
 	}
-	keys := [][]byte{digestKey(grantedRedirect, g.RedirectURI), digestKey(grantedClient, g.ClientID), n.key()}
+	keys := [][]byte{digestKey(grantedRedirect, g.RedirectURI), n.key()}
 	if !g.InTwoPlaces.IsZero() {
 		keys = append(keys, append([]byte{grantedPlaces}, g.ID...))
 	}
@@ -83,15 +83,10 @@ func putGranted(tx *bbolt.Tx, k []byte, n int64) error {
 }
 
 // HasRedirect reports whether there is a grant with exactly this redirect URI.
-func (l *Ledger) HasRedirect(uri string) bool { return l.hasGranted(digestKey(grantedRedirect, uri)) }
-
-// HasClient reports whether there is a grant of this client.
-func (l *Ledger) HasClient(id string) bool { return l.hasGranted(digestKey(grantedClient, id)) }
-
-func (l *Ledger) hasGranted(k []byte) (has bool) {
+func (l *Ledger) HasRedirect(uri string) (has bool) {
 	err := l.cfg.View(func(tx *bbolt.Tx) error {
 		// A count that cannot be read is none: then the owner is asked.
-		b, err := records.GetBytes(tx, bucketGranted, k)
+		b, err := records.GetBytes(tx, bucketGranted, digestKey(grantedRedirect, uri))
 		has = b != nil
 		return err
 	})

@@ -168,7 +168,7 @@ func TestOlderFileWorks(t *testing.T) {
 		t.Errorf("the timelines are %q, %v", lines, err)
 	}
 	checkCount(t, v, 4)
-	checkGranted(t, v, "https://claude.ai/cb", "https://claude.ai/client", true,
+	checkGranted(t, v, "https://claude.ai/cb", true,
 		[]GrantedName{{Origin: "https://x.example", Name: "Claude", VerifiedID: "https://claude.ai/client"}})
 
 	// Expired records are found, each kind at its own time.
@@ -214,31 +214,28 @@ func TestOlderFileWorks(t *testing.T) {
 	if n := len(v.Credentials(testSlug)); n != 1 {
 		t.Errorf("%d keys are left, want the saved one", n)
 	}
-	checkGranted(t, v, "https://claude.ai/cb", "https://claude.ai/client", false, nil)
+	checkGranted(t, v, "https://claude.ai/cb", false, nil)
 }
 
-// checkGranted checks which redirect URIs, clients and names have a grant.
-func checkGranted(t *testing.T, v *Vault, redirect, client string, want bool, names []GrantedName) {
+// checkGranted checks which redirect URIs and names have a grant.
+func checkGranted(t *testing.T, v *Vault, redirect string, want bool, names []GrantedName) {
 	t.Helper()
 	if got := v.HasRedirect(redirect); got != want {
 		t.Errorf("HasRedirect(%s) = %v, want %v", redirect, got, want)
-	}
-	if got := v.HasClient(client); got != want {
-		t.Errorf("HasClient(%s) = %v, want %v", client, got, want)
 	}
 	if got, err := v.GrantedNames(); err != nil || !slices.Equal(got, names) {
 		t.Errorf("GrantedNames = %q, %v, want %q", got, err, names)
 	}
 }
 
-// TestGranted: a redirect URI, client or name stays known as long as one of its
+// TestGranted: a redirect URI or name stays known as long as one of its
 // grants exists.
 func TestGranted(t *testing.T) {
 	dir := t.TempDir()
 	v := openFileMode(t, dir)
 	addEndpoint(t, v, testSlug, "")
 	const redirect, client = "https://a.example/cb", "https://a.example/client"
-	checkGranted(t, v, redirect, client, false, nil)
+	checkGranted(t, v, redirect, false, nil)
 	verified := GrantedName{Origin: "https://x.example", Name: "A", VerifiedID: client}
 	plain := GrantedName{Origin: "http://127.0.0.1:7450", Name: "A"}
 	for i, origin := range []string{verified.Origin, verified.Origin, plain.Origin} {
@@ -250,7 +247,7 @@ func TestGranted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	checkGranted(t, v, redirect, client, true, []GrantedName{plain, verified})
+	checkGranted(t, v, redirect, true, []GrantedName{plain, verified})
 	closeVault(t, v)
 	v = openFileMode(t, dir)
 	remove := func(id string, want bool, names ...GrantedName) {
@@ -258,7 +255,7 @@ func TestGranted(t *testing.T) {
 		if err := v.DeleteGrant(id); err != nil {
 			t.Fatal(err)
 		}
-		checkGranted(t, v, redirect, client, want, names)
+		checkGranted(t, v, redirect, want, names)
 	}
 	remove("g0", true, plain, verified)
 	remove("g1", true, plain)
@@ -271,8 +268,8 @@ func TestGranted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkGranted(t, v, redirect, client, true, []GrantedName{{Origin: plain.Origin, Name: "B"}})
-	if v.HasRedirect(redirect+"/") || v.HasClient(client+"/") || v.HasClient(redirect) {
+	checkGranted(t, v, redirect, true, []GrantedName{{Origin: plain.Origin, Name: "B"}})
+	if v.HasRedirect(redirect+"/") {
 		t.Error("a use without a grant counts as granted")
 	}
 	remove("g2", false)
