@@ -329,7 +329,7 @@ func TestPhishedOwner(t *testing.T) {
 	})
 }
 
-// TestAnswerToAnotherDevice: whatever the redirect, a request from another
+// TestAnswerToAnotherDevice: with any redirect, a request from another
 // device is never told as one of this computer, and is approved only by an owner
 // who confirms holding that device. The same words stand wherever the request
 // and the app are listed.

@@ -184,7 +184,7 @@ func TestConsentAnswers(t *testing.T) {
 	})
 }
 
-// TestDenyOpensNothing: whoever invents an app could otherwise have this
+// TestDenyOpensNothing: anyone who invents an app could otherwise have this
 // computer open any address, by a denial. Only where the owner or the program
 // knows an app does the browser go on automatically.
 func TestDenyOpensNothing(t *testing.T) {
@@ -427,7 +427,7 @@ func TestConsentHeadings(t *testing.T) {
 		{"an odd answer", "sk-x", func(up *shimtest.Upstream) {
 			up.Break(shimtest.Status(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"1999-01-01"}}`))
 		}, "trouble.strange"},
-		{"nobody there", "sk-x", func(up *shimtest.Upstream) { up.Close() }, "trouble.unreachable"},
+		{"no server there", "sk-x", func(up *shimtest.Upstream) { up.Close() }, "trouble.unreachable"},
 		{"a web page", "sk-x", func(up *shimtest.Upstream) { up.Break(shimtest.HTML()) }, "trouble.odd"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -88,7 +88,7 @@ func TestKnock(t *testing.T) {
 			t.Errorf("%q wait twice", got)
 		}
 	})
-	t.Run("a forged form tells nobody", func(t *testing.T) {
+	t.Run("a forged form tells no one", func(t *testing.T) {
 		c := client("https://other.example/callback")
 		link := owner.Open(c.AuthorizeURL()).URL.Path
 		stranger.Do(stranger.FormRequest(shimtest.Form{Action: link}, map[string]string{"action": "approve"}))

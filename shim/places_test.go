@@ -56,7 +56,7 @@ func TestTwoPlacesAreShown(t *testing.T) {
 
 // TestOwnUserRefreshes: only at the local origin the kernel can show who
 // refreshes. What comes through a tunnel comes from a process of the owner's,
-// whoever sent it.
+// no matter who sent it.
 func TestOwnUserRefreshes(t *testing.T) {
 	p := startPublic(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})

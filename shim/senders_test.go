@@ -119,7 +119,7 @@ func TestSendersOfOwnTunnel(t *testing.T) {
 		apart        bool
 	}{
 		{"the tunnel names them", "", appends, true},
-		{"the tunnel names nobody", "", passes, false},
+		{"the tunnel names no sender", "", passes, false},
 		{"the tunnel believes strangers", "", believes, false},
 		{"the preset is right", "caddy", appends, true},
 		{"the preset is wrong", "caddy", passes, false},

@@ -654,7 +654,7 @@ func TestQuiet(t *testing.T) {
 	defer log.SetOutput(before)
 	restore := quiet(slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	log.Print("systray error: failed to register")
-	log.Print("of somebody else")
+	log.Print("of someone else")
 	restore()
 	log.Print("systray error: later")
 	if got := said.String(); !strings.Contains(got, `said="failed to register"`) || strings.Contains(got, "else") {

@@ -161,7 +161,7 @@ func TestPermanentPasses(t *testing.T) {
 }
 
 // TestQuotaRenewed: what the words put off to the next month is tried as soon
-// as it has begun, in UTC, whatever the local time is.
+// as it has begun, in UTC, at any local time.
 func TestQuotaRenewed(t *testing.T) {
 	day := func(s string) time.Time {
 		at, err := time.Parse(time.RFC3339, s)

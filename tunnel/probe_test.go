@@ -54,7 +54,7 @@ func TestProbeElsewhere(t *testing.T) {
 		{"a nonce with more behind it", answer(200, nil, nonce+"x"), CauseProbeOther},
 		{"a nonce with a status that is none of ours", answer(404, nil, nonce), CauseProbeOther},
 		{"us by another name", answer(421, nil, `{"error":"wrong Host"}`), CauseProbeHost},
-		{"somebody else by another name", answer(421, nil, "no such site"), CauseProbeOther},
+		{"someone else by another name", answer(421, nil, "no such site"), CauseProbeOther},
 		{"a login page", answer(200, page, "<!doctype html><title>Log in</title>"), CauseProbeHTML},
 		{"a redirect to one", answer(302, map[string]string{"Location": "https://login.example/"}, ""), CauseProbeOther},
 		{"a page that does not say so", answer(200, map[string]string{"Content-Type": "text/plain"}, " <!DOCTYPE html>"), CauseProbeHTML},

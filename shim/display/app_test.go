@@ -41,7 +41,7 @@ func TestApp(t *testing.T) {
 	}
 }
 
-// FuzzAppName: whatever an app calls itself, its name is one line of at most 40
+// FuzzAppName: an app may call itself anything; its name is one line of at most 40
 // characters, and unless it is known it cannot leave its quotation marks.
 func FuzzAppName(f *testing.F) {
 	for _, s := range []string{"Claude", "Claude (claude.ai)", "\u201d said the owner. \u201c", "a\nb", strings.Repeat("x", 100), "\u202egnp", "\uff02\u00ab"} {

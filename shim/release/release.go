@@ -81,7 +81,7 @@ func Read(b []byte, key ed25519.PublicKey, now time.Time) (Document, error) {
 	if err != nil || strings.ContainsAny(encoded, "\r\n") {
 		return d, errForm
 	}
-	// Nothing is read out of bytes that nobody has vouched for.
+	// Nothing is read out of bytes that no one has vouched for.
 	if !ed25519.Verify(key, signed, signature) {
 		return d, errSignature
 	}

@@ -63,7 +63,7 @@ func TestRefusedForGood(t *testing.T) {
 		{name: "much too old", token: goodToken, code: "ERR_NGROK_121", attempts: 1, onAuth: func(tunneltest.Auth) *tunneltest.Refusal {
 			return &tunneltest.Refusal{Code: "ERR_NGROK_121", Text: "Your ngrok agent is too old."}
 		}},
-		{name: "a domain that nobody has", token: goodToken, url: "https://nobody.example", code: "ERR_NGROK_319", attempts: 1},
+		{name: "a domain that no one has", token: goodToken, url: "https://nobody.example", code: "ERR_NGROK_319", attempts: 1},
 		{name: "another's domain", token: goodToken, url: "https://other.ngrok-free.app", code: "ERR_NGROK_320", attempts: 1},
 	}
 	for _, test := range tests {
@@ -504,7 +504,7 @@ func TestWayToNgrok(t *testing.T) {
 	}{
 		{"a certificate that is not ngrok's", edge.Addr(), tunnel.CauseIntercepted},
 		{"a web page", answers("HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n"), tunnel.CauseNotTLS},
-		{"nobody", "127.0.0.1:1", tunnel.CauseRefused},
+		{"no one", "127.0.0.1:1", tunnel.CauseRefused},
 		{"who hangs up", answers(""), tunnel.CauseBroken},
 	}
 	for _, test := range tests {

@@ -50,7 +50,7 @@ func (p *Pages) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 }
 
 // sinceFor is how long a page keeps the moment since when it waits. One that is
-// opened later, as from a bookmark, begins anew.
+// opened later, as from a bookmark, begins again.
 const sinceFor = time.Hour
 
 func (p *Pages) showTiles(w http.ResponseWriter, r *http.Request) error {

@@ -56,7 +56,7 @@ func TestVerdicts(t *testing.T) {
 		{"refused", tried(trial.Refused), api.FindingFailed, api.WhoseYours},
 		{"busy", tried(trial.Busy), api.FindingFailed, api.WhoseUpstream},
 		{"unreachable", tried(trial.Unreachable), api.FindingFailed, api.WhoseUpstream},
-		{"name of nobody", unreachable(upstream.FaultName), api.FindingFailed, api.WhoseYours},
+		{"name that no one has", unreachable(upstream.FaultName), api.FindingFailed, api.WhoseYours},
 		{"https where there is none", unreachable(upstream.FaultPlain), api.FindingFailed, api.WhoseYours},
 		{"no way out", unreachable(upstream.FaultNetwork), api.FindingFailed, api.WhoseNetwork},
 		{"certificate", unreachable(upstream.FaultCertificate), api.FindingFailed, api.WhoseUpstream},

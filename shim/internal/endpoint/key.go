@@ -39,8 +39,8 @@ func ParseHeader(name, prefix string) (Header, error) {
 		return Header{}, problem.Sentence("The header name may contain only letters, digits and hyphens, for example X-API-Key.")
 	}
 	// The name stays as it was typed, on the wire and on the page: some servers
-	// read CONTEXT7_API_KEY and not Context7_api_key, whatever RFC 9110, Section
-	// 5.1 says.
+	// read CONTEXT7_API_KEY and not Context7_api_key, although case means
+	// nothing by RFC 9110, Section 5.1.
 	if strings.EqualFold(name, DefaultHeader.Name) {
 		name = DefaultHeader.Name
 	}

@@ -5,8 +5,8 @@
 // another way than those that New lists.
 //
 // What is struck is replaced by asterisks of the same length, so lengths and
-// framing hold. A Stream holds back the same number of bytes at every cut,
-// whatever they are. If that depended on the bytes, the sizes and times of what
+// framing hold. A Stream holds back the same number of bytes at every cut, of
+// any content. If that depended on the bytes, the sizes and times of what
 // an honest server echoes would tell an app which guess begins like the key.
 package guard
 

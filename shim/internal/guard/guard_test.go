@@ -237,8 +237,8 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// TestEvents: an event that has ended goes at once and whole, whatever its lines
-// end in; of one that has not, the same number of bytes stays.
+// TestEvents: an event that has ended goes at once and whole, with any ends of
+// lines; of one that has not, the same number of bytes stays.
 func TestEvents(t *testing.T) {
 	g := New(bearer)
 	long := "data: " + strings.Repeat("x", 2*g.Hold())

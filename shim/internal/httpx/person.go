@@ -8,7 +8,7 @@ import (
 
 // ForPerson reports whether a request wants its answer as a page: it is a
 // browser's navigation, or its Accept names HTML and nothing that programs
-// read. A script of a page gets what programs get, whatever its Accept says.
+// read. A script of a page gets what programs get, with any Accept header.
 func ForPerson(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false

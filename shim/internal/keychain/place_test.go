@@ -99,7 +99,7 @@ func TestSharedItem(t *testing.T) {
 	}
 }
 
-// FuzzPlace: whatever is in the file, ids are those of items of ours, and what
+// FuzzPlace: the file may hold anything; ids are those of items of ours, and what
 // was read is written the same way.
 func FuzzPlace(f *testing.F) {
 	f.Add([]byte(`{"mode":"os","item":"ABCDEFGHIJKLMNOPQRSTUVWXYZ","folder":"/x","former":["ABCDEFGHIJKLMNOPQRSTUVWXY2"]}`))

@@ -50,7 +50,7 @@ func (l *Ledger) EachMark(fn func(Mark)) error {
 // readMark reads a mark out of a grant's record. In one that this version wrote
 // the fields are in the order of grantRecord, with nothing but plain values
 // before the last that is wanted, and no string can hold the name of a field,
-// since its quotes are escaped. Any other record, and whatever is odd, is parsed.
+// since its quotes are escaped. Any other record, and anything odd, is parsed.
 func readMark(value []byte) (m Mark, ok bool) {
 	if !bytes.HasPrefix(value, nameID) || bytes.Contains(value, nameV) {
 		return parseMark(value)

@@ -9,8 +9,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
-// FuzzMark: a mark says what parsing the whole record says, whatever a client
-// calls itself, and in whatever order a later version writes the fields.
+// FuzzMark: a mark says what parsing the whole record says, for any name of
+// a client, and any order in which a later version writes the fields.
 func FuzzMark(f *testing.F) {
 	f.Add("0123456789ab", "Claude", "cred", "full", int64(1), int64(0), true)
 	f.Add("0123456789ab", `","slug":"evil","created":"2000-01-01T00:00:00Z`, "", `{"slug":"x"}`, int64(1700000000), int64(1700000001), false)

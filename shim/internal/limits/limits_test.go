@@ -59,7 +59,7 @@ func TestBounded(t *testing.T) {
 }
 
 // TestStrangerAmongUnknown: where senders are unknown, a stranger who sends 25
-// requests a second for an hour makes nobody's sign-in fail, and one who sends
+// requests a second for an hour makes no one's sign-in fail, and one who sends
 // without end is refused.
 func TestStrangerAmongUnknown(t *testing.T) {
 	for name, of := range map[string]func(Public) *Limiter{

@@ -163,7 +163,7 @@ func (c *Clients) Lookup(clientID string) (Client, bool) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return Client{}, false
 	}
-	// Whoever made the file that a key came in may have made ids too.
+	// The maker of the file that a key came in may have made ids too.
 	if moved && (CheckRedirectURIs(r.RedirectURIs) != nil || CleanName(r.Name) != r.Name) {
 		return Client{}, false
 	}

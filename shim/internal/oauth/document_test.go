@@ -41,7 +41,7 @@ func (d documents) Recall(id string) (Client, bool, bool) {
 func (d documents) Fetch(_ context.Context, id string) (Client, error) {
 	doc, ok := d[id]
 	if !ok {
-		return Client{}, errors.New("nobody answers")
+		return Client{}, errors.New("no one answers")
 	}
 	if doc.fetched != nil {
 		*doc.fetched++
@@ -165,7 +165,7 @@ func TestDocumentClientTokens(t *testing.T) {
 	*fetched = 0
 
 	f.pub.CIMD = documents{} // like a restart without a network
-	t.Run("C07 nobody learns which clients were approved", func(t *testing.T) {
+	t.Run("C07 no one learns which clients were approved", func(t *testing.T) {
 		answers := make(map[string][]string)
 		for _, id := range []string{documentID, "https://other.example/id", "https://claude.ai/oauth/claude-code-client-metadata", "https://127.0.0.1/x", "https://x"} {
 			for _, cached := range []documents{{}, {documentID: doc}} {

@@ -304,7 +304,7 @@ func FuzzClientID(f *testing.F) {
 
 // TestMovedClients: a client that was registered on another computer is known
 // here with its secret, once the key came along, and only by the rules of
-// registration: whoever has the key may have made ids too.
+// registration: anyone who has the key may have made ids too.
 func TestMovedClients(t *testing.T) {
 	f := newFixture(t)
 	other := &Clients{Key: sha256.Sum256([]byte("another computer"))}

@@ -87,7 +87,7 @@ var claims = []http.Header{
 	{"Cf-Connecting-Ip": {alice}, "X-Real-Ip": {alice}, "X-Forwarded-For": {alice}},
 }
 
-// TestLearnSenders: whatever a tunnel does, nobody can take the place of
+// TestLearnSenders: no matter what a tunnel does, no one can take the place of
 // another sender, and those that can be told apart are.
 func TestLearnSenders(t *testing.T) {
 	for _, tt := range habits {
@@ -166,7 +166,7 @@ func TestNothingLearned(t *testing.T) {
 	}
 }
 
-// FuzzLearn: whatever arrives at a self-test, no sign counts that a stranger
+// FuzzLearn: a self-test may get anything; no sign counts that a stranger
 // could have written.
 func FuzzLearn(f *testing.F) {
 	f.Add(claimed, home, claimed)

@@ -20,7 +20,7 @@
 // might be what limits an app.
 //
 // A file may come from anyone who can persuade the owner to type a passphrase.
-// So whatever is in it obeys the rules for typed values, and an app belongs to a
+// So everything in it obeys the rules for typed values, and an app belongs to a
 // server and a key of the same file: a file brings servers of its own and never
 // reaches those that are here. What runs a program, or takes a key from a
 // command, is not trusted because a file says so; it has to be confirmed on the
@@ -106,7 +106,7 @@ const (
 // MaxSize bounds a file.
 const MaxSize = 64 << 20
 
-// MinPassphrase is the fewest characters of a passphrase, since whoever has the
+// MinPassphrase is the fewest characters of a passphrase, since anyone who has the
 // file can try as many as they like.
 const MinPassphrase = 12
 

@@ -96,7 +96,7 @@ func TestLegacyCompressed(t *testing.T) {
 }
 
 // TestUnknownCoding: what cannot be read cannot be guarded, so it does not pass,
-// whatever its type and status.
+// of any type and status.
 func TestUnknownCoding(t *testing.T) {
 	words := upstream.Explain(&coding.Error{Coding: "zstd"})
 	if words == upstream.Explain(errors.New("anything else")) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The log says what the upstream was asked to do, whatever the headers say and
-// wherever in the body it stands.
+// The log says what the upstream was asked to do, no matter what the headers say
+// and where in the body it stands.
 func TestNames(t *testing.T) {
 	const del = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_repository","arguments":{}}}`
 	const ping = `{"jsonrpc":"2.0","id":2,"method":"ping"}`

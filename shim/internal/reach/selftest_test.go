@@ -81,7 +81,7 @@ func TestRetest(t *testing.T) {
 			if tt.click { // and the other way round
 				w.here.Store(false)
 				k.Test(t.Context())
-				says("a click found trouble, and nobody says so", func(st api.TunnelStatus) bool { return strings.HasPrefix(st.Test, trouble) })
+				says("a click found trouble, and no one says so", func(st api.TunnelStatus) bool { return strings.HasPrefix(st.Test, trouble) })
 			}
 		})
 	}

@@ -112,7 +112,7 @@ func TestLong(t *testing.T) {
 	}
 }
 
-// FuzzListener: whatever an upstream sends and wherever it is cut, it is judged
+// FuzzListener: an upstream may send anything, cut anywhere; it is judged
 // the same, and it is in doubt only if it has words about the key.
 func FuzzListener(f *testing.F) {
 	f.Add(200, "application/json", []byte(`{"error":{"message":"invalid API key"}}`), uint16(3))

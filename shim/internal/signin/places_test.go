@@ -73,7 +73,7 @@ func TestAskPlaces(t *testing.T) {
 		{"who has the most gives one back", "b1+ c1+ a1+ a2+ a3+", "d1", "a3"},
 		{"who has the most has all opened", "b1+ c1+ a1! a2! a3!", "d1", "in line"},
 		{"two have the most", "b1+ a1+ a2+ b2+ c1+", "d1", "b2"},
-		{"nobody has more than another would leave", "b1+ a1+ a2+ b2+ c1+", "c2", "in line"},
+		{"no one has more than another would leave", "b1+ a1+ a2+ b2+ c1+", "c2", "in line"},
 		{"unknown senders share all places", "?1+ ?2+ ?3+ ?4+", "?5", ""},
 		{"unknown senders, the newest makes room", "?1 ?2 ?3 ?4 ?5", "?6", "?5"},
 		{"unknown senders, what is opened stays", "?1 ?2! ?3! ?4! ?5!", "?6", "?1"},

@@ -80,7 +80,7 @@ func (v *visits) add(id string, x visit) {
 	v.forget()
 	if len(v.all) >= maxVisits {
 		for id, x := range v.all {
-			if !v.alive(id) && !(x.asks && x.end == endAnswered) { // nobody else has that answer
+			if !v.alive(id) && !(x.asks && x.end == endAnswered) { // no one else has that answer
 				delete(v.all, id)
 			}
 		}

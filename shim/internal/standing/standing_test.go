@@ -180,7 +180,7 @@ func TestConcerns(t *testing.T) {
 		}
 	}
 	if c := all[0]; c.Path != "/consent/r1" || c.ID != "r1" || c.Words != web.RequestsWait(1) {
-		t.Errorf("a request is %+v; it must lead to itself, and name nobody", c)
+		t.Errorf("a request is %+v; it must lead to itself, and name no one", c)
 	}
 }
 

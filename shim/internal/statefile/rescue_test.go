@@ -16,7 +16,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
-// TestLostFile: whatever happens to the name of an open file, nothing that was
+// TestLostFile: no matter what happens to the name of an open file, nothing that was
 // saved before or after is lost, and what took its place is kept aside.
 func TestLostFile(t *testing.T) {
 	if runtime.GOOS == "windows" {

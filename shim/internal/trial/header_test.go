@@ -12,7 +12,7 @@ import (
 )
 
 // TestWrongKeyIsShownOnce: servers lock their doors after some failed sign-ins,
-// so a wrong key makes one request, whatever the server speaks.
+// so a wrong key makes one request, with any kind of server.
 func TestWrongKeyIsShownOnce(t *testing.T) {
 	refuse := func(status int, body string) shimtest.Fault {
 		return func(w http.ResponseWriter, r *http.Request) bool {

@@ -159,7 +159,7 @@ func TestLooseServers(t *testing.T) {
 		{"labeled as a page", looseServer{media: "text/html"}, Odd},
 		{"another id", looseServer{id: "99"}, Odd},
 		{"another id in events", looseServer{id: `"x"`, media: events}, Odd},
-		{"revision of nobody", looseServer{initialize: version(`"1999-01-01"`)}, Odd},
+		{"revision that does not exist", looseServer{initialize: version(`"1999-01-01"`)}, Odd},
 		{"revision of another type", looseServer{initialize: version(`7`)}, Odd},
 		{"no result", looseServer{initialize: "null"}, Odd},
 		{"tools are no list", looseServer{tools: `{"tools":"none"}`}, Odd},
@@ -185,7 +185,7 @@ func TestLooseServers(t *testing.T) {
 	}
 }
 
-// FuzzAnswer: whatever a server answers, a trial takes it in and shows nothing
+// FuzzAnswer: a server may answer anything; a trial takes it in and shows nothing
 // that is not clean; what it takes as good is the answer that it asked for.
 func FuzzAnswer(f *testing.F) {
 	f.Add("application/json", `{"jsonrpc":"2.0","id":1,"result":{}}`)

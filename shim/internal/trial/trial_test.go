@@ -276,7 +276,7 @@ func TestTryUnreachable(t *testing.T) {
 		fault     upstream.Fault
 		words     string
 	}{
-		{"nobody listens", "http://127.0.0.1:1/mcp", Unreachable, "", "Nothing answers"},
+		{"no one listens", "http://127.0.0.1:1/mcp", Unreachable, "", "Nothing answers"},
 		{"no such name", "https://nobody.invalid/mcp", Unreachable, upstream.FaultName, ""},
 		{"untrusted certificate", tlsOnly.URL, Unreachable, upstream.FaultCertificate, "certificate"},
 		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), Unreachable, upstream.FaultPlain, "http://"},

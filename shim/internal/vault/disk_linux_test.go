@@ -173,7 +173,7 @@ func noRoomProcess(dir string) error {
 	select {
 	case <-changed: // without any call to the vault
 	case <-time.After(10 * time.Second):
-		return errors.New("nobody is told that there is room again")
+		return errors.New("no one is told that there is room again")
 	}
 	if got := v.Disk(); got != statefile.DiskReady {
 		return fmt.Errorf("with room again the disk is %s", got)

@@ -269,7 +269,7 @@ func TestGranted(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkGranted(t, v, redirect, true, []GrantedName{{Origin: plain.Origin, Name: "B"}})
-	if v.HasRedirect(redirect+"/") {
+	if v.HasRedirect(redirect + "/") {
 		t.Error("a use without a grant counts as granted")
 	}
 	remove("g2", false)

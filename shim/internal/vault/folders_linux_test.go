@@ -86,7 +86,7 @@ var folderKinds = []folderKind{
 	}, true},
 }
 
-// TestTwoFolders: whatever two folders were used with, and in whichever order
+// TestTwoFolders: two folders may be used with any keychains, and in any order
 // one of them is deleted, the keys of the other go on working; and what a folder
 // alone had in the keychain goes with it.
 func TestTwoFolders(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
 )
 
-// TestItemLostWhileRunning: whatever happens to the keychain's item while the
+// TestItemLostWhileRunning: no matter what happens to the keychain's item while the
 // program runs, keys that were saved before and after open after a restart.
 func TestItemLostWhileRunning(t *testing.T) {
 	other := base64.StdEncoding.EncodeToString([]byte("a master key of another program."))

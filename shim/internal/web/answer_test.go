@@ -69,7 +69,7 @@ func TestSay(t *testing.T) {
 // t2 is t where the test hides it.
 func t2(key string, args ...any) string { return Text(key, args...) }
 
-// checkStatement checks what no sentence may say, whatever its words are.
+// checkStatement checks what no sentence may say in any words.
 func checkStatement(t *testing.T, a Answer, s Statement, server string) {
 	t.Helper()
 	device := a.Began == BeganElsewhere

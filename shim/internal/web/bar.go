@@ -19,7 +19,7 @@ type Bar struct {
 	Token  func(action string) string
 }
 
-// State changes with whatever the header shows.
+// State changes with what the header shows.
 func (b Bar) State() string {
 	if b.Paused {
 		return b.Dot + " " + b.Words + " paused"

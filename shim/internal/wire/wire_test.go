@@ -649,7 +649,7 @@ func TestAnnouncedTimeout(t *testing.T) {
 	}
 }
 
-// FuzzKeep: whatever a peer announces, a connection is idle for no longer than
+// FuzzKeep: a peer may announce anything; a connection is idle for no longer than
 // we want, and for less time than any timeout that it announces.
 func FuzzKeep(f *testing.F) {
 	f.Add("timeout=5, max=100", "")

@@ -59,7 +59,7 @@ func TestTrayStateOfStrangers(t *testing.T) {
 		}
 	}
 	if s.Stopped.Client != "" || s.Stopped.Time.IsZero() {
-		t.Errorf("got %+v, want an attempt of nobody whom the owner has approved", s.Stopped)
+		t.Errorf("got %+v, want an attempt of no app that the owner has approved", s.Stopped)
 	}
 	o.Status.Attempts[0].Grant = "g1"
 	if got, want := trayState(o).Stopped.Client, display.Quote(name); got != want {

@@ -30,7 +30,7 @@ var files embed.FS
 // Systems are the values of GOOS that there are releases for.
 var Systems = []string{"darwin", "linux", "windows"}
 
-// A Module is somebody else's work that is linked into the program.
+// A Module is someone else's work that is linked into the program.
 type Module struct {
 	Path    string   `json:"path"` // as "go version -m" names it
 	Version string   `json:"version,omitempty"`
