@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/licenses"
@@ -49,6 +50,10 @@ var versionForm = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?$`)
 func run(r release) error {
 	if !versionForm.MatchString(r.version) {
 		return fmt.Errorf("-version %q is not like 1.2.3 or 1.2.3-rc.1", r.version)
+	}
+	// Without git there is no commit, and every file would be of the year 1.
+	if r.date.Year() < 2026 {
+		return fmt.Errorf("-date is in %d: the source has no commit to take the date from; build from a git checkout", r.date.Year())
 	}
 	if err := os.RemoveAll(out); err != nil {
 		return err
@@ -90,6 +95,17 @@ func run(r release) error {
 	if err := r.licenses(); err != nil {
 		return err
 	}
+	changes, err := os.ReadFile("CHANGELOG.md")
+	if err != nil {
+		return err
+	}
+	notes, err := r.notes(string(changes))
+	if err != nil {
+		return err
+	}
+	if err := write("notes.md", []byte(notes)); err != nil {
+		return err
+	}
 	if r.snapshot {
 		if err := selfSigned(); err != nil {
 			return err
@@ -123,6 +139,19 @@ func (r release) licenses() error {
 		}
 	}
 	return nil
+}
+
+// notes returns the section of the changelog about this version, for the page of
+// the release. A snapshot takes the newest section.
+func (r release) notes(changelog string) (string, error) {
+	for section := range strings.SplitSeq(changelog, "\n## ") {
+		title, text, _ := strings.Cut(section, "\n")
+		version, _, _ := strings.Cut(title, " ")
+		if version == r.version || r.snapshot && versionForm.MatchString(version) {
+			return strings.TrimSpace(text) + "\n", nil
+		}
+	}
+	return "", fmt.Errorf("CHANGELOG.md has no section for version %s", r.version)
 }
 
 func write(name string, content []byte) error {
