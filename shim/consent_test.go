@@ -1,6 +1,8 @@
 package shim_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -239,6 +241,76 @@ func TestDenyOpensNothing(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestApproveOpensNoUnknownProgram: a link that starts a program opens
+// automatically only if it is a known app's or was approved before. A website gets
+// its answer at once (RFC 9700, Section 4.12), since the owner was shown its name.
+func TestApproveOpensNoUnknownProgram(t *testing.T) {
+	for _, tt := range []struct {
+		name, redirect string
+		first, again   bool // the browser goes on automatically
+	}{
+		{"an app on this computer", "http://127.0.0.1:3118/callback", true, true},
+		{"a website", "https://stranger.example/cb", true, true},
+		{"a known app", "cursor://anysphere.cursor-mcp/oauth/callback", true, true},
+		{"an unknown program", "com.stranger.app:/cb", false, true},
+		{"an unknown part of a known app", "vscode://stranger.extension/auth", false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := startPublic(t)
+			up := shimtest.NewUpstream(t, shimtest.Options{})
+			slug, _ := p.add(up.URL, map[string]any{"api_key": up.Key()})
+			owner := p.owner()
+			for i, want := range []bool{tt.first, tt.again} {
+				c := shimtest.NewOAuthClient(t, p.origin, tt.redirect)
+				c.Resource = p.origin + "/" + slug + "/mcp"
+				page := owner.Consent(c.AuthorizeURL(), map[string]string{"api_key": up.Key(), "credential": "new", "action": "approve"})
+				if got := page.Location != "" || strings.Contains(page.Body, refreshTag); got != want {
+					t.Errorf("approval %d goes on automatically: %t (%d, %q), want %t", i+1, got, page.Status, page.Location, want)
+				}
+				if status, body := c.Redeem(c.CodeFrom(redirectOf(t, page))); status != http.StatusOK {
+					t.Errorf("approval %d: POST /token = %d %v", i+1, status, body)
+				}
+			}
+		})
+	}
+}
+
+// TestOwnAddressesAreNoRedirects: no app gets its answer at an address of ours, by
+// whichever of our names.
+func TestOwnAddressesAreNoRedirects(t *testing.T) {
+	p := startPublic(t)
+	port := p.origin[strings.LastIndexByte(p.origin, ':'):]
+	for _, uri := range []string{
+		"http://127.0.0.1" + port + "/open?ticket=x", "http://localhost" + port + "/", "http://[::1]" + port + "/x",
+		publicOrigin + "/cb", publicOrigin + ":8443/cb", "https://" + strings.ToUpper(strings.TrimPrefix(publicOrigin, "https://")) + "/cb",
+	} {
+		for at, register := range map[string]func(body []byte) (*http.Response, error){
+			"local": func(body []byte) (*http.Response, error) {
+				return http.Post(p.origin+"/register", "application/json", bytes.NewReader(body))
+			},
+			"public": func(body []byte) (*http.Response, error) {
+				return p.far(farAddr).Client().Post(publicOrigin+"/register", "application/json", bytes.NewReader(body))
+			},
+		} {
+			resp, err := register(must(json.Marshal(map[string]any{"redirect_uris": []string{uri}})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("registering %s at the %s origin = %d, want 400", uri, at, resp.StatusCode)
+			}
+		}
+	}
+	// A registration may leave the port open.
+	slug, _ := p.add("http://127.0.0.1:1/mcp", nil)
+	c := shimtest.NewOAuthClient(t, p.origin, "http://127.0.0.1/open")
+	c.Resource, c.Redirect = p.origin+"/"+slug+"/mcp", p.origin+"/open"
+	if page := p.browser().Open(c.AuthorizeURL()); page.Status != http.StatusBadRequest || page.Location != "" || strings.Contains(page.Body, p.origin+"/open") {
+		t.Errorf("a request whose answer would come to us = %d %q\n%s", page.Status, page.Location, page.Body)
 	}
 }
 

@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -290,7 +291,7 @@ func (s *Shim) newAuthServer(issuer string) *oauth.Server {
 			}
 			return all[0].Slug, true
 		},
-		Known: s.control.KnownRedirect, CIMD: s.documents,
+		Own: s.isOwn, Known: s.control.KnownRedirect, CIMD: s.documents,
 		AccessTTL: s.control.AccessTTL, OwnUser: owner.IsSameUser,
 	}
 }
@@ -367,11 +368,18 @@ func (s *Shim) isPublicHost(host string) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Hostname(), host)
 }
 
-// isPublicName is isPublicHost for a host that may have something else at
-// another port.
-func (s *Shim) isPublicName(host, port string) bool {
-	u, err := url.Parse(s.reach.Origin())
-	return err == nil && s.isPublicHost(host) && port == cmp.Or(u.Port(), "443")
+// isPublicName is isPublicHost whatever the port is: tunnels take connections at
+// more than one.
+func (s *Shim) isPublicName(host, port string) bool { return s.isPublicHost(host) }
+
+// isOwn reports whether a browser on this computer would come to ourselves.
+func (s *Shim) isOwn(host, port string) bool {
+	if s.isPublicHost(host) {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	here := err == nil && (addr.IsLoopback() || addr.IsUnspecified()) || strings.EqualFold(host, "localhost")
+	return here && slices.ContainsFunc(s.listeners(), func(own netip.AddrPort) bool { return strconv.Itoa(int(own.Port())) == port })
 }
 
 // Close ends what Open began. The listeners must have stopped.

@@ -56,8 +56,12 @@ func (s *Server) Approve(req *Request, slug, credentialID, grantID, began string
 }
 
 // Deny returns where to send the browser when a person denied the request. The
-// person has seen the page, so unknown clients are answered too.
+// person has seen the page, so unknown clients are answered too. It is "" if that
+// has become an address of ours since the request came.
 func (s *Server) Deny(req *Request) (location string) {
+	if s.ownRedirect(req.RedirectURI, false) {
+		return ""
+	}
 	return addQuery(req.RedirectURI, "error", "access_denied",
 		"error_description", "The owner of this Key2OAuth said no.", "state", req.State, "iss", req.Issuer)
 }

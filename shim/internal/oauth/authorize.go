@@ -52,9 +52,12 @@ func (s *Server) authorize(r *http.Request, f form) (*Request, error) {
 		return nil, page("invalid_client", wordsUnknownClient)
 	}
 	uri := f.get("redirect_uri")
-	if errors.Is(checkRedirectURI(uri), errScheme) {
+	if err := checkRedirectURI(uri); errors.Is(err, errScheme) || errors.Is(err, errAppLink) {
 		// An earlier version let it be registered.
 		return nil, page("invalid_request", wordsScheme)
+	}
+	if s.ownRedirect(uri, false) {
+		return nil, page("invalid_request", wordsOwn)
 	}
 	if unresolved && checkRedirectURI(uri) != nil || !unresolved && !client.matchesAny(uri) {
 		return nil, page("invalid_request", wordsForeignRedirect)

@@ -68,6 +68,8 @@ const (
 		"Check that this computer is online and that its DNS finds the website, then reload this page."
 	wordsScheme = "The app that sent you here wants its answer in a link that starts a program. " +
 		"Key2OAuth opens such links only for apps that it can tell from the parts of your system. Contact the app's makers."
+	wordsOwn = "The app that sent you here wants its answer at an address of Key2OAuth itself. " +
+		"Nobody gets access. If you don't know the app, close this window."
 	wordsNoDocument = "The app that sent you here describes itself at a web address, and Key2OAuth can't use the description. " +
 		"Wait a minute and reload this page. If that doesn't help, contact the app's makers."
 )

@@ -2,46 +2,10 @@ package oauth
 
 import (
 	"errors"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 )
-
-// appSchemes are private-use schemes without a dot that well-known apps have
-// registered with the operating system. RFC 8252, Section 7.1 wants the reverse
-// of a domain name, which is what any other app has to use. There is no list of
-// schemes to refuse: operating systems and browsers act on many hundred, which
-// install packages, open settings or start programs that never asked for it.
-var appSchemes = []string{
-	"antigravity", "boltai", "cherrystudio", "claude", "cursor", "cursor-nightly", "goose", "jetbrains", "kiro", "lmstudio", "opencode",
-	"raycast", "trae", "vscode", "vscode-insiders", "vscodium", "warp", "windsurf", "windsurf-next", "zed",
-}
-
-// topLabels are the top-level domains, besides those of countries, with which a
-// reversed domain name may begin. It is no complete list. Without one, names of
-// the operating system such as "microsoft.windows.camera" and
-// "x-apple.systempreferences" would pass for domain names.
-var topLabels = []string{"ai", "app", "cloud", "codes", "com", "dev", "edu", "info", "io", "me", "net", "org", "sh", "software", "systems", "tech", "tools", "xyz"}
-
-// systemNames begin the reversed names under which operating systems have
-// schemes of their own.
-var systemNames = []string{"com.apple.", "com.microsoft.", "com.android.", "com.google.android.", "org.freedesktop.", "org.gnome.", "org.kde."}
-
-var errScheme = errors.New("links with this scheme are not opened; use https, http to 127.0.0.1, or the reverse of a domain name of yours, such as com.example.app:/callback")
-
-// isAppScheme reports whether a scheme is one that an app may have registered.
-func isAppScheme(scheme string) bool {
-	if slices.Contains(appSchemes, scheme) {
-		return true
-	}
-	labels := strings.Split(scheme, ".")
-	if len(labels) < 2 || slices.Contains(labels, "") || slices.ContainsFunc(systemNames, func(n string) bool { return strings.HasPrefix(scheme+".", n) }) {
-		return false
-	}
-	country := len(labels[0]) == 2 && strings.Trim(labels[0], "abcdefghijklmnopqrstuvwxyz") == ""
-	return country || slices.Contains(topLabels, labels[0])
-}
 
 // Parameters that the answer adds. A redirect URI that already has one would
 // make it occur twice.
@@ -81,7 +45,7 @@ func checkRedirectURI(s string) error {
 		}
 		return nil
 	case "http":
-		if !isLoopback(u.Hostname()) {
+		if !IsLoopbackHost(u.Hostname()) {
 			return errors.New("http is allowed for 127.0.0.1, [::1] and localhost only; use https")
 		}
 		return nil
@@ -91,6 +55,9 @@ func checkRedirectURI(s string) error {
 	}
 	if u.Opaque != "" || !strings.HasPrefix(s[len(u.Scheme):], ":/") {
 		return errors.New("a private-use scheme must be followed by :/")
+	}
+	if slices.Contains(appSchemes, u.Scheme) {
+		return checkAppLink(u)
 	}
 	return nil
 }
@@ -108,12 +75,31 @@ func checkQuery(raw string) error {
 	return nil
 }
 
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
+// loopbackHosts are the hosts of redirect URIs that are this computer: the
+// literals of RFC 8252, Section 7.3, and the name that Claude Code and others use.
+// No other spelling of them is taken, so that none is one thing when it is
+// registered and another when a person reads where an answer goes.
+var loopbackHosts = []string{"127.0.0.1", "[::1]", "localhost"}
+
+// IsLoopbackHost reports whether a host name, without its port and brackets, is
+// this computer.
+func IsLoopbackHost(host string) bool {
+	return slices.ContainsFunc(loopbackHosts, func(h string) bool { return strings.Trim(h, "[]") == host })
+}
+
+// ownRedirect reports whether the answer would come to ourselves: our pages must
+// not be opened with what a stranger chose. A registered loopback address without
+// a port stands for any port.
+func (s *Server) ownRedirect(uri string, registered bool) bool {
+	u, err := url.Parse(uri)
+	if err != nil || s.Own == nil || u.Scheme != "http" && u.Scheme != "https" {
+		return false
 	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Zone() == "" && a.IsLoopback() && !a.Is4In6()
+	port := u.Port()
+	if port == "" && !(registered && u.Scheme == "http") {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return s.Own(strings.TrimSuffix(u.Hostname(), "."), port)
 }
 
 // redirectMatches reports whether a requested redirect URI is one the client
@@ -137,7 +123,7 @@ func splitLoopback(s string) (host, rest string, ok bool) {
 	if !ok {
 		return "", "", false
 	}
-	for _, host = range []string{"127.0.0.1", "[::1]", "localhost"} {
+	for _, host = range loopbackHosts {
 		if rest, ok = strings.CutPrefix(s, host); ok {
 			break
 		}

@@ -61,7 +61,7 @@ func TestA02RedirectMatches(t *testing.T) {
 func TestR05RedirectPolicy(t *testing.T) {
 	for _, u := range []string{
 		callback, "https://a.example", "https://a.example:8443/cb?x=%20y", "http://localhost/cb", "http://localhost:1", "http://127.0.0.1:33418/",
-		"http://[::1]:8080/cb", "cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/oauth2redirect", "vscode://x.y/z?a=b", "claude://x",
+		"http://[::1]:8080/cb", "cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/oauth2redirect", "vscode://x.y/did-authenticate?a=b", "claude://claude.ai/mcp-auth-callback", "raycast://oauth?package_name=Extension", "warp://mcp/oauth2callback",
 		"vscode-insiders://x/cb", "windsurf://x/cb", "zed://x/cb", "warp://x/cb", "raycast://x/cb", "goose://x/cb", "kiro://x/cb", "de.example.app:/cb", "io.github.user.app:/cb",
 		"https://grok.com/connectors-oauth-exchange-code/", "https://a.example/cb?",
 	} {
@@ -75,7 +75,7 @@ func TestR05RedirectPolicy(t *testing.T) {
 		"mailto:a@b.example", "blob:https://a.example/x", "about:blank", "view-source:https://a.example/", "chrome://settings",
 		"ws://a.example/", "wss://a.example/", "ftp://a.example/", "intent://x", "urn:ietf:wg:oauth:2.0:oob", "localhost:8080/cb", "app:cb",
 		"http://evil.example/", "http://localhost.evil.example/", "http://127.0.0.1.evil.example/", "http://10.0.0.1/", "http://0.0.0.0/",
-		"http://[::ffff:127.0.0.1]/", "http://[::1%25eth0]/", "http://2130706433/", "http://127.1/", "http:///cb",
+		"http://127.0.0.2/cb", "http://127.255.255.254:8080/cb", "http://LOCALHOST/cb", "http://Localhost:1/cb", "http://localhost./cb", "http://[0:0:0:0:0:0:0:1]/cb", "http://[::ffff:127.0.0.1]/", "http://[::1%25eth0]/", "http://2130706433/", "http://127.1/", "http:///cb",
 		"https://user@a.example/", "https://user:pass@a.example/", "https://@a.example/", "cursor://u@x/cb",
 		"https://a.example/#", "https://a.example/#x", "https://*.a.example/", "https://a.example/*", "https://a.ex%61mple/",
 		"https://a.example/ cb", " https://a.example/", "https://a.example/\n", "https://a.example/\x00", "https://a.example\\@b.example/",
@@ -91,7 +91,7 @@ func TestR05RedirectPolicy(t *testing.T) {
 		"x-man-page:/x", "x-apple.systempreferences:/x", "x-apple-helpbasic:/x", "applescript:/x", "macappstore:/x", "itms:/x", "itms-apps:/x",
 		"facetime:/x", "imessage:/x", "shortcuts:/x", "terminal:/x", "ssh:/x", "telnet:/x", "vnc:/x", "rdp:/x", "com.apple.preferences:/x",
 		"steam:/x", "zoommtg:/x", "slack:/x", "tg:/x", "magnet:/x", "bitcoin:/x", "ed2k:/x", "web+x:/x", "ext+x:/x", "moz-extension:/x", "resource:/x",
-		"org.gnome.settings:/x", "org.kde.x:/x", "com.apple:/x", ".com.example:/x", "com..example:/x", "com.:/x", "example.com.app:/x", "x.y:/x",
+		"ms.settings:/x", "ms.windows.store:/x", "xx.example:/x", "qq.y.z:/x", "de.-x:/x", "de.x+y:/x", "org.gnome.settings:/x", "org.kde.x:/x", "com.apple:/x", ".com.example:/x", "com..example:/x", "com.:/x", "example.com.app:/x", "x.y:/x",
 	} {
 		if checkRedirectURI(u) == nil {
 			t.Errorf("%q: accepted", u)
@@ -101,6 +101,95 @@ func TestR05RedirectPolicy(t *testing.T) {
 	for _, u := range []string{"javascript:alert(1)", "http://evil.example/", "https://a.example/#x", "https://u@a.example/", "https://*.example/"} {
 		w := f.do(f.pub, "POST", "/register", `{"redirect_uris":["`+u+`"]}`, "Content-Type", "application/json")
 		wantError(t, w, 400, "invalid_redirect_uri")
+	}
+}
+
+// Links with which well-known apps do something are no redirect URIs, however they
+// are spelled: only callbacks are.
+func TestAppLinks(t *testing.T) {
+	for _, u := range []string{
+		"cursor://anysphere.cursor-deeplink/mcp/install?name=x&config=eA", "cursor://anysphere.cursor-deeplink/prompt?text=x", "cursor:/mcp/install?name=x",
+		"cursor://anysphere.cursor-deeplink/mcp/install/oauth/callback", "cursor://anysphere.cursor-deeplink/oauth/callback", "cursor://ANYSPHERE.Cursor-DeepLink/callback",
+		"cursor://anysphere.cursor-mcp/oauth/callback/../../../anysphere.cursor-deeplink/mcp/install", "cursor://anysphere.cursor-mcp/oauth/callback/%2e%2e/x",
+		"cursor://anysphere.cursor-mcp/oauth/callback/%252e%252e/x", "cursor://anysphere.cursor-mcp//oauth/callback", "cursor://anysphere.cursor-mcp/callback/%69nstall",
+		"cursor://anysphere.cursor-mcp:80/oauth/callback", "cursor://file/callback", "cursor://settings/auth", "cursor://vscode.git/clone?url=https://a.example/login",
+		"vscode://file/home/x", "vscode://vscode.git/clone?url=x", "vscode://vscode-remote/ssh-remote+a.example/auth", "vscode://mcp/install?x", "vscode-insiders://x.y/z",
+		"warp://action/new_tab?path=/tmp", "warp://action/callback", "warp://launch/auth", "warp://settings/mcp", "raycast://extensions/a/b/auth", "raycast://script-commands/login",
+		"raycast://mcp/install?x", "zed://file/x", "zed://ssh/a.example/callback", "zed://extension/auth", "goose://extension?cmd=auth", "goose://recipe?config=callback",
+		"lmstudio://add_mcp?name=oauth&config=eA", "kiro://kiro.mcp/add?name=auth", "windsurf://windsurf-mcp-registry?serverName=callback", "cherrystudio://providers/auth",
+		"jetbrains://idea/checkout/auth", "claude://x", "claude://claude.ai/new?q=callback", "claude://claude.ai/new/callback", "cursor:///", "cursor://",
+	} {
+		if checkRedirectURI(u) == nil {
+			t.Errorf("%q: accepted", u)
+		}
+	}
+	f := newFixture(t)
+	w := f.do(f.pub, "POST", "/register", `{"redirect_uris":["warp://action/new_tab"]}`, "Content-Type", "application/json")
+	wantError(t, w, 400, "invalid_redirect_uri")
+	// An earlier version let it be registered.
+	id, err := f.pub.Clients.encode(registration{RedirectURIs: []string{"warp://action/new_tab"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, e := authorize(f.pub, query(id, "redirect_uri", "warp://action/new_tab").Encode()); e == nil || e.Location != "" || e.ShowReturn != "" || e.Words != wordsScheme {
+		t.Errorf("a request with it: %+v", e)
+	}
+}
+
+// What is registered as loopback is told as loopback, and nothing else is.
+func TestOneNotionOfLoopback(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "[::1]", "localhost", "LOCALHOST", "127.0.0.2", "127.1", "[::ffff:127.0.0.1]", "[0:0:0:0:0:0:0:1]", "localhost.", "0.0.0.0", "[::]", "a.example"} {
+		for _, port := range []string{"", ":8080"} {
+			uri := "http://" + host + port + "/cb"
+			accepted, kind := checkRedirectURI(uri) == nil, RedirectKind(uri)
+			if accepted != (kind == RedirectLoopback) {
+				t.Errorf("%s: accepted %v, told as %q", uri, accepted, kind)
+			}
+			_, _, free := splitLoopback(uri)
+			if free != accepted {
+				t.Errorf("%s: accepted %v, its port may differ: %v", uri, accepted, free)
+			}
+		}
+	}
+}
+
+// Our own addresses are no redirect URIs, at no origin: a browser that is sent
+// there would open our pages with what a stranger chose.
+func TestOwnAddressesAreNoRedirects(t *testing.T) {
+	f := newFixture(t)
+	f.pub.Own = func(host, port string) bool { return host == "public.example" || host == "127.0.0.1" && port == "7450" }
+	for uri, own := range map[string]bool{
+		"http://127.0.0.1:7450/open?ticket=x": true, "https://public.example/cb": true, "https://public.example./cb": true, "https://public.example:8443/cb": true,
+		"http://127.0.0.1:7451/cb": false, "http://127.0.0.1/open": false, "https://other.example/cb": false, "com.example.app:/cb": false,
+	} {
+		w := f.do(f.pub, "POST", "/register", `{"token_endpoint_auth_method":"none","redirect_uris":["`+callback+`","`+uri+`"]}`, "Content-Type", "application/json")
+		if own {
+			wantError(t, w, 400, "invalid_redirect_uri")
+		} else if w.Code != 201 {
+			t.Errorf("registering %s = %d", uri, w.Code)
+		}
+		id, err := f.pub.Clients.encode(registration{RedirectURIs: []string{uri}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, e := authorize(f.pub, query(id, "redirect_uri", uri).Encode())
+		if own && (e == nil || e.Location != "" || e.ShowReturn != "") || !own && e != nil {
+			t.Errorf("a request with %s: %+v", uri, e)
+		}
+		if got := f.pub.Deny(&Request{RedirectURI: uri}); (got == "") != own {
+			t.Errorf("a denial for %s goes to %q", uri, got)
+		}
+	}
+	// The port of a loopback address is free, but for ours.
+	id, err := f.pub.Clients.encode(registration{RedirectURIs: []string{"http://127.0.0.1/open"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, e := authorize(f.pub, query(id, "redirect_uri", "http://127.0.0.1:7450/open").Encode()); e == nil || e.ShowReturn != "" {
+		t.Errorf("a request with our port: %+v", e)
+	}
+	if _, e := authorize(f.pub, query(id, "redirect_uri", "http://127.0.0.1:7450/open", "response_type", "x").Encode()); e == nil || e.ShowReturn != "" || e.Location != "" {
+		t.Errorf("a wrong request with our port: %+v", e)
 	}
 }
 

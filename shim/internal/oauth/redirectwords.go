@@ -15,12 +15,6 @@ func RedirectHost(redirect string) string {
 	return u.Scheme + ":"
 }
 
-// IsLoopbackHost reports whether a host name, without its port, is this
-// computer.
-func IsLoopbackHost(host string) bool {
-	return host == "localhost" || host == "127.0.0.1" || host == "::1"
-}
-
 // The kinds of redirect URIs, by who gets the answer.
 const (
 	RedirectLoopback = "loopback" // an app on the computer of the browser

@@ -37,6 +37,12 @@ func (s *Server) ServeRegister(w http.ResponseWriter, r *http.Request) error {
 		return e
 	}
 	answer, e := s.Clients.Register(body)
+	uris, _ := answer["redirect_uris"].([]string)
+	for i, uri := range uris {
+		if s.ownRedirect(uri, true) {
+			e = invalidRedirect(fmt.Sprintf("redirect URI %d: this is an address of Key2OAuth itself", i+1))
+		}
+	}
 	if e != nil {
 		why := ReasonRegistration
 		if e.Code == "invalid_redirect_uri" {

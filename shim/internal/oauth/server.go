@@ -35,6 +35,9 @@ type Server struct {
 	// SoleEndpoint returns the endpoint that the bare origin stands for in
 	// protected resource metadata. nil means none.
 	SoleEndpoint func() (slug string, ok bool)
+	// Own reports whether a host and a port lead to ourselves, at any of our
+	// origins. nil means never.
+	Own func(host, port string) bool
 	// Known reports whether the owner ever approved exactly this redirect URI,
 	// which allows redirecting errors there. nil means never.
 	Known func(redirectURI string) bool

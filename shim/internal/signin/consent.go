@@ -264,7 +264,7 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 // answered hands the answer to the one browser that gets it: the one that
 // posted the form, or the one that shows the number.
 func (s *SignIns) answered(w http.ResponseWriter, c *consentView, location string, denied bool) error {
-	d := departure{req: c.req, location: location, denied: denied, link: denied && !c.answer.Trusted(), public: c.elsewhere()}
+	d := departure{req: c.req, location: location, denied: denied, link: byHand(c.req, c.answer, denied), public: c.elsewhere()}
 	if !c.elsewhere() {
 		s.visits.change(c.req.ID, func(v *visit) { v.end = endElsewhere })
 		s.cfg.Changes.Notify()
@@ -425,6 +425,14 @@ func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView
 	return s.answered(w, c, location, false)
 }
 
+// byHand reports whether the browser goes back only by a click: with a denial,
+// where neither the owner nor the program knows an app, and by a link that starts
+// a program which was never approved before, since nobody can see from the link
+// what that program does.
+func byHand(req *oauth.Request, a web.Answer, denied bool) bool {
+	return !a.Trusted() && (denied || a.Kind == oauth.RedirectCustom && !oauth.IsAppCallback(req.RedirectURI))
+}
+
 // A departure is the way of a browser back to the client.
 type departure struct {
 	req      *oauth.Request
@@ -440,7 +448,7 @@ type departure struct {
 // nothing with such a redirect.
 func leave(w http.ResponseWriter, d departure) error {
 	kind := oauth.RedirectKind(d.req.RedirectURI)
-	if d.link || kind == oauth.RedirectCustom {
+	if d.link || kind == oauth.RedirectCustom || d.location == "" {
 		to := d.req.Client.App()
 		if kind == oauth.RedirectWebsite {
 			to = display.App{Host: oauth.RedirectHost(d.req.RedirectURI)}

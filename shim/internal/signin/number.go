@@ -62,7 +62,7 @@ func (s *SignIns) denyWaiting() {
 		s.note(req, timeline.Approved, "denied")
 		s.visits.change(id, func(v *visit) {
 			a := s.answer(req, *v)
-			v.end, v.back = endAnswered, departure{req: req, location: s.cfg.Local().Deny(req), denied: true, link: !a.Trusted(), public: true}
+			v.end, v.back = endAnswered, departure{req: req, location: s.cfg.Local().Deny(req), denied: true, link: byHand(req, a, true), public: true}
 		})
 	}
 	s.promptAgain()
