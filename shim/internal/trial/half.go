@@ -2,14 +2,12 @@ package trial
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
-	"math/big"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/decoy"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 )
@@ -72,7 +70,7 @@ func (o *otherHalf) start(ctx context.Context) (stop context.CancelFunc) {
 }
 
 func (o *otherHalf) ask(ctx context.Context) {
-	t := &upstream.Target{URL: o.target.URL, Header: o.target.Header, Key: alike(o.target.Key, o.target.Header)}
+	t := &upstream.Target{URL: o.target.URL, Header: o.target.Header, Key: decoy.Key(o.target.Key, o.target.Header)}
 	k := o.tester.talk(t, o.turns)
 	defer k.close(ctx)
 	x := k.begin(ctx)
@@ -121,7 +119,7 @@ type halfKey [sha256.Size]byte
 
 func keyOfHalf(t *upstream.Target) halfKey {
 	kind := t.Key.Reveal()
-	if i := strings.IndexAny(kind[:min(len(kind), 8)], separators); i >= 0 {
+	if i := strings.IndexAny(kind[:min(len(kind), 8)], decoy.Separators); i >= 0 {
 		kind = kind[:i]
 	} else {
 		kind = ""
@@ -169,59 +167,4 @@ func (h *halves) refuse(key halfKey, refused endpoint.Secret) {
 		s.refused = sha256.Sum256([]byte(refused.Reveal()))
 		h.all[key] = s
 	}
-}
-
-// separators stand between the parts of a key.
-const separators = "-_.:/+ "
-
-// alike returns a key of the same form that is wrong: the beginning stays, which
-// names the vendor and the kind of key (ghp_, sk-ant-api03-, the claims of a
-// JWT), and of the rest each character becomes another one of its class.
-func alike(key endpoint.Secret, h endpoint.Header) endpoint.Secret {
-	k := key.Reveal()
-	if strings.EqualFold(h.Prefix, "Basic ") {
-		if pair, err := base64.StdEncoding.DecodeString(k); err == nil {
-			user, password, _ := strings.Cut(string(pair), ":")
-			return endpoint.NewSecret(base64.StdEncoding.EncodeToString([]byte(user + ":" + scramble(password))))
-		}
-	}
-	return endpoint.NewSecret(scramble(k))
-}
-
-func scramble(k string) string {
-	const enough = 12 // characters: too many to guess
-	keep := 0
-	if i := len(k) - enough; i > 0 {
-		if keep = strings.LastIndexAny(k[:i], separators) + 1; keep == 0 {
-			keep = min(4, i)
-		}
-	}
-	tail := []byte(k[keep:])
-	letters := 26
-	if strings.Trim(string(tail), "0123456789abcdefABCDEF"+separators) == "" {
-		letters = 6
-	}
-	for i, c := range tail {
-		switch {
-		case '0' <= c && c <= '9':
-			tail[i] = '0' + byte(another(int(c-'0'), 10))
-		case 'a' <= c && c <= 'z':
-			tail[i] = 'a' + byte(another(int(c-'a'), letters))
-		case 'A' <= c && c <= 'Z':
-			tail[i] = 'A' + byte(another(int(c-'A'), letters))
-		}
-	}
-	if wrong := k[:keep] + string(tail); wrong != k {
-		return wrong
-	}
-	return k + "0" // nothing but punctuation
-}
-
-// another returns a random number below n that is not i.
-func another(i, n int) int {
-	r, err := rand.Int(rand.Reader, big.NewInt(int64(n-1)))
-	if err != nil {
-		return (i + 1) % n
-	}
-	return (i + 1 + int(r.Int64())) % n
 }

@@ -30,7 +30,7 @@ type talk struct {
 	events   *feed  // of revision 2024-11-05; nil for others
 	session  string // its id, if there is one
 	revision string // that was agreed on
-	server   string // the upstream's own name
+	server   string // the upstream's own title or name
 	hasTools bool
 	lastID   int
 }
@@ -107,14 +107,14 @@ func (k *talk) learn(x answer) {
 		Meta            map[string]json.RawMessage `json:"_meta"`
 	}
 	_ = json.Unmarshal(x.result, &r) // what does not fit stays empty
-	name, _ := r.ServerInfo.Name.(string)
-	if info, ok := r.Meta["io.modelcontextprotocol/serverInfo"]; ok && name == "" {
-		var s struct{ Name string }
-		_ = json.Unmarshal(info, &s)
-		name = s.Name
+	if info, ok := r.Meta["io.modelcontextprotocol/serverInfo"]; ok && r.ServerInfo.Name == nil {
+		_ = json.Unmarshal(info, &r.ServerInfo)
 	}
-	if name != "" {
-		k.server = printable(name, k.target, maxServer)
+	for _, given := range []any{r.ServerInfo.Title, r.ServerInfo.Name} {
+		if name, _ := given.(string); strings.TrimSpace(name) != "" {
+			k.server = printable(name, k.target, maxServer)
+			break
+		}
 	}
 	k.hasTools = k.hasTools || r.Capabilities.Tools != nil
 	if k.modern {

@@ -38,7 +38,7 @@ type Verdict struct {
 	Fault   upstream.Fault // of an upstream that is Unreachable
 	Status  int            // of the deciding answer; 0 if there was none
 	Words   string         // what happened and what to do, for people; never holds the key
-	Server  string         // the upstream's own name, if it gave one
+	Server  string         // the upstream's own title or name, if it gave one
 	Tools   int
 	Header  endpoint.Header // the one that was used
 	// LegacySSE says that the upstream speaks only the transport of revision
@@ -66,6 +66,18 @@ func (s *Tester) Try(ctx context.Context, t upstream.Target) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, s.limit())
 	defer cancel()
 	return s.try(ctx, t)
+}
+
+// Look asks whether t's upstream answers as an MCP server does, with the key if t
+// has one. It shows no wrong key and lists no tools, so OK says nothing of the
+// key.
+func (s *Tester) Look(ctx context.Context, t upstream.Target) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, s.limit())
+	defer cancel()
+	t = upstream.Target{URL: t.URL, Header: t.Header, Key: t.Key}
+	k := s.talk(&t, new(turns))
+	defer k.close(ctx)
+	return k.verdict(k.begin(ctx), false)
 }
 
 func (s *Tester) limit() time.Duration {
