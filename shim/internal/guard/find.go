@@ -13,8 +13,8 @@ type finder struct {
 	forms             []string // sorted
 	shortest, longest int
 	stride            int
-	maybe             [filterBits / 64]uint64 // a bit for the hash of each gram
-	heads             []uint16                // hash -> index of an entry, plus 1
+	maybe             filter
+	heads             []uint16 // hash -> index of an entry, plus 1
 	shift             int
 	entries           []entry
 }
@@ -34,6 +34,19 @@ type entry struct {
 	from, to uint32 // the forms
 	offset   uint16 // of gram in them
 	next     uint16 // index of an entry with the same head, plus 1
+}
+
+// A filter has a bit for the hash of each gram.
+type filter [filterBits / 64]uint64
+
+func (f *filter) add(gram uint32) {
+	h := hash(gram)
+	f[h>>22] |= 1 << (h >> 16 & 63)
+}
+
+func (f *filter) has(gram uint32) bool {
+	h := hash(gram)
+	return f[h>>22]>>(h>>16&63)&1 != 0
 }
 
 // A span is a part of a text.
@@ -65,7 +78,7 @@ func (f *finder) init(forms []string) {
 		for at := range f.stride {
 			gram := binary.LittleEndian.Uint32([]byte(forms[g.from][at : at+gramLength]))
 			h := hash(gram)
-			f.maybe[h>>22] |= 1 << (h >> 16 & 63)
+			f.maybe.add(gram)
 			head := &f.heads[h>>f.shift]
 			f.entries = append(f.entries, entry{gram, uint32(g.from), uint32(g.to), uint16(at), *head})
 			*head = uint16(len(f.entries))
@@ -85,7 +98,7 @@ func hash(gram uint32) uint32 { return gram * 2654435769 }
 func (f *finder) find(spans []span, p []byte) []span {
 	for at := 0; at+gramLength <= len(p); at += f.stride {
 		gram := binary.LittleEndian.Uint32(p[at:])
-		if h := hash(gram); f.maybe[h>>22]>>(h>>16&63)&1 != 0 {
+		if f.maybe.has(gram) {
 			spans = f.look(spans, p, at, gram)
 		}
 	}

@@ -7,30 +7,36 @@ import (
 	"strings"
 )
 
-// maxTwice is the length of a secret up to which JSON inside of JSON is looked
-// for.
-const maxTwice = 1 << 10
-
-// forms returns the forms in which a field is looked for; New lists them. Some
-// may be equal.
-func forms(f Field) []string {
-	texts := []string{f.Value}
+// texts returns the forms of a field that have no escapes, and in which it is
+// looked for with any; see escapes.
+func texts(f Field) (all []text) {
+	forms := base64Forms(f.Value)
+	if strings.Contains(f.Value, " ") {
+		forms = append(forms, strings.ReplaceAll(f.Value, " ", "+")) // in a form or a query
+	}
+	for _, form := range distinct(append(forms, f.Value)) {
+		all = append(all, text{form: form})
+	}
 	if f.Prefix != "" {
-		texts = append(texts, f.Prefix+f.Value)
+		all = append(all, text{f.Prefix + f.Value, true})
 	}
-	html := each(texts, htmlForms)
-	texts = append(texts, base64Forms(f.Value)...)
-	var plain []string
-	for _, text := range distinct(texts) {
-		plain = append(append(plain, text), percentForms(text)...)
-	}
-	plain = distinct(plain)
-	all := distinct(each(plain, jsonForms))
-	if len(f.Value) <= maxTwice {
-		all = append(all, each(all, jsonForms)...)
-	}
-	return append(append(all, plain...), html...)
+	return all
 }
+
+// listed returns further forms of a field. Some may be equal.
+func listed(f Field) (all []string) {
+	whole := []string{f.Value, f.Prefix + f.Value}
+	all = each(whole, htmlForms)
+	if strings.Contains(f.Value, `\`) && len(f.Value) <= maxListed {
+		// Of backslashes in a row it is not clear which belong together.
+		json := each(whole, jsonForms)
+		all = append(append(all, json...), each(json, jsonForms)...)
+	}
+	return all
+}
+
+// maxListed is the length of a secret up to which its forms in JSON are listed.
+const maxListed = 1 << 10
 
 func each(texts []string, encode func(string) []string) (all []string) {
 	for _, text := range texts {
@@ -60,56 +66,6 @@ func base64Forms(text string) []string {
 		}
 	}
 	return distinct(all)
-}
-
-// stay are the characters besides letters and digits that encoders leave as
-// they are: of RFC 3986 the unreserved ones, of a form, of encodeURIComponent,
-// of Python's quote, of a segment and of a path as RFC 3986 and as Go have them,
-// and of encodeURI.
-var stay = []string{
-	"-._~", "*-._", "-._~!*'()", "-._~/",
-	"-._~!$&'()*+,;=:@", "-._~$&+=:@", "-._~!$&'()*+,;=:@/", "-._~$&+,/:;=@", "-._~!$&'()*+,;=:@/?#",
-}
-
-func percentForms(text string) (all []string) {
-	spaces := []string{"%20"}
-	if strings.Contains(text, " ") {
-		spaces = append(spaces, "+")
-	}
-	seen := make(map[string]bool) // what does not stay
-	for _, kept := range stay {
-		changed := strings.Map(func(c rune) rune {
-			if isAlphanumeric(c) || strings.ContainsRune(kept, c) {
-				return -1
-			}
-			return c
-		}, text)
-		if changed == "" || seen[changed] {
-			continue
-		}
-		seen[changed] = true
-		for _, space := range spaces {
-			for _, hex := range []string{"0123456789ABCDEF", "0123456789abcdef"} {
-				var b strings.Builder
-				for _, c := range []byte(text) {
-					switch {
-					case c == ' ':
-						b.WriteString(space)
-					case strings.IndexByte(changed, c) >= 0:
-						b.Write([]byte{'%', hex[c>>4], hex[c&15]})
-					default:
-						b.WriteByte(c)
-					}
-				}
-				all = append(all, b.String())
-			}
-		}
-	}
-	return distinct(all)
-}
-
-func isAlphanumeric(c rune) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 // escapers are how encoders of JSON differ in what they escape: JSON.stringify

@@ -2,26 +2,56 @@ package guard
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 )
 
 // insert puts forms of the secrets into a text: 0xFF stands for the form that
-// the byte after it chooses, 0xFE for the first half of one.
+// the byte after it chooses, 0xFE for the first half of one, 0xFD for one that
+// is escaped, 0xFC for most of that.
 func insert(g *Guard, text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
-		if c := text[i]; c < 0xFE || i+1 == len(text) {
+		if c := text[i]; c < 0xFC || i+1 == len(text) {
 			b.WriteByte(c)
 			continue
 		}
 		form := g.forms[int(text[i+1])*len(g.forms)/256]
-		if text[i] == 0xFE {
+		switch text[i] {
+		case 0xFE:
 			form = form[:len(form)/2]
+		case 0xFD:
+			form = escape(form, text[i+1])
+		case 0xFC:
+			form = escape(form[:len(form)*7/8], text[i+1])
 		}
 		b.WriteString(form)
 		i++
+	}
+	return b.String()
+}
+
+// escape escapes some characters of a form, in ways that seed chooses.
+func escape(form string, seed byte) string {
+	var b strings.Builder
+	for i, c := range []byte(form) {
+		way := (int(seed) + 3*i*i + i) % 11
+		switch {
+		case c < 128 && way == 0:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		case c < 128 && way == 1:
+			fmt.Fprintf(&b, `\\u%04X`, c)
+		case way == 2:
+			fmt.Fprintf(&b, "%%%02x", c)
+		case way == 3:
+			fmt.Fprintf(&b, "%%%02X", c)
+		case (c == '/' || c == '"') && way < 7:
+			b.WriteString(`\\\`[way%3:] + string(c))
+		default:
+			b.WriteByte(c)
+		}
 	}
 	return b.String()
 }
@@ -36,6 +66,8 @@ func FuzzStream(f *testing.F) {
 	f.Add("abababababababababab", "ab", "ab\xFF\x00ab\xFE\x00\xFF\x20", uint8(5), false)
 	f.Add("dXNlcm5hbWU6YSB2ZXJ5IGxvbmcgcGFzc3dvcmQ=", "Basic ", "\xFF\x00 \xFF\x60 \xFF\xA0", uint8(9), true)
 	f.Add("a****************", "", "a\xFF\x00\xFE\x00", uint8(2), false)
+	f.Add(plainKey, "Bearer ", "{\"a\":\"\xFD\x00\",\"b\":\"\xFD\x41\\\xFD\x90\"}\xFC\x07", uint8(7), false)
+	f.Add(oddKey, "", "data: \xFD\x00\n\ndata: \xFD\x41%\xFD\x90\\\\\\\xFD\xF0\xFC\x90", uint8(3), true)
 	f.Fuzz(func(t *testing.T, key, prefix, text string, size uint8, events bool) {
 		if len(key) > 200 || len(prefix) > 40 || len(text) > 1000 || strings.ContainsFunc(prefix, isControl) {
 			return
@@ -55,6 +87,9 @@ func FuzzStream(f *testing.F) {
 				if strings.Contains(got, form) {
 					t.Errorf("%q contains %q", got, form)
 				}
+			}
+			if again := struck(g, got); again != got {
+				t.Errorf("%q still has a form in it: without it, it is %q", got, again)
 			}
 		}
 		chunk := 1 + int(size)%50

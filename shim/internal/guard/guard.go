@@ -26,8 +26,10 @@ type Field struct {
 // answers, and safe for concurrent use. The nil Guard strikes nothing.
 type Guard struct {
 	finder
-	plain []string // the secrets as they are, for names of header fields
-	star  byte
+	escapes escapes
+	names   []string // the secrets as they are, for names of header fields
+	star    byte
+	hold    int
 }
 
 // New returns a Guard for the secrets of one credential, or nil if none of them
@@ -35,21 +37,16 @@ type Guard struct {
 //
 // It finds a secret
 //   - as it is, and together with its prefix;
-//   - percent-encoded (RFC 3986, Section 2.1) with upper and lower case digits,
-//     where what stays is: the unreserved characters; those of a form, with "+"
-//     for a space; those of encodeURIComponent; those of a path or one segment
-//     of it; and those of a whole URL;
 //   - in base64 and its URL alphabet (RFC 4648), alone or as the beginning, the
 //     middle or the end of a longer text, at each of the three alignments, with
 //     padding or without: all characters that hold bits of the secret alone, or
 //     of the secret and a colon beside it, as in user:password;
-//   - each of these in a JSON string (RFC 8259, Section 7) as usual encoders
-//     write it: without needless escapes; with \/; with \u00xx for <>& or for
-//     <>&=' in lower case; for "&'+<>` or for <>/ or, with \/, for <>&'" in
-//     upper case;
-//   - and each of these again inside a JSON string, as where a tool returns JSON
-//     as text; but not a secret that is longer than 1 kB;
-//   - escaped for HTML as usual encoders do it, with its prefix and without.
+//   - each of these with any of its characters percent-encoded (RFC 3986, Section
+//     2.1) or escaped for JSON (RFC 8259, Section 7), as \u002f, \/ or \", in
+//     upper or lower case, also twice, as where a tool returns JSON as text;
+//   - escaped for HTML as usual encoders do it, with its prefix and without;
+//   - torn at the end of the body, if three quarters of it are there, but not as
+//     HTML.
 //
 // Of a key that is itself user:password in base64, after "Basic ", it also
 // finds that text and the password, or the user where there is no password.
@@ -57,23 +54,32 @@ func New(fields ...Field) *Guard {
 	if !enabled {
 		return nil
 	}
-	var all []string
 	g := &Guard{}
+	var all []string
+	var plain []text
 	for _, f := range fields {
 		for _, f := range f.withHalves() {
 			if Watch(f.Value) != Watched {
 				continue
 			}
-			all = append(all, forms(f)...)
-			g.plain = append(g.plain, f.Value)
+			all = append(all, listed(f)...)
+			plain = append(plain, texts(f)...)
+			g.names = append(g.names, f.Value)
 		}
 	}
-	if len(all) == 0 {
+	if len(plain) == 0 {
 		return nil
+	}
+	slices.SortFunc(plain, func(a, b text) int { return strings.Compare(a.form, b.form) })
+	plain = slices.Compact(plain)
+	g.escapes.init(plain)
+	for _, t := range plain {
+		all = append(all, t.form)
 	}
 	all = distinct(all)
 	g.star = starFor(all)
 	g.finder.init(all)
+	g.hold = max(g.longest, maxWidth*g.escapes.longest) - 1
 	return g
 }
 
@@ -89,12 +95,13 @@ func starFor(forms []string) byte {
 	return '*'
 }
 
-// Hold is how many bytes a Stream holds back: one less than the longest form.
+// Hold is how many bytes a Stream holds back: one less than the longest that a
+// form can be with escapes.
 func (g *Guard) Hold() int {
 	if g == nil {
 		return 0
 	}
-	return g.longest - 1
+	return g.hold
 }
 
 // Bytes strikes the secrets out of a whole text, in place, and returns how many
@@ -154,7 +161,7 @@ func (g *Guard) Header(h http.Header) (struck int) {
 }
 
 func (g *Guard) inName(name string) bool {
-	for _, secret := range g.plain {
+	for _, secret := range g.names {
 		for rest := name; len(rest) >= len(secret); rest = rest[1:] {
 			if strings.EqualFold(rest[:len(secret)], secret) {
 				return true

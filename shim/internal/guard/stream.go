@@ -50,6 +50,7 @@ func (s *Stream) Next(buf []byte, fresh int, end bool) (ready int) {
 		ready = len(buf)
 	}
 	s.spans = s.Guard.find(s.spans[:0], buf)
+	s.spans = s.Guard.escapes.find(s.spans, buf, end)
 	if len(s.spans) > 0 || s.stars > 0 {
 		s.strike(buf, ready)
 	}
