@@ -261,7 +261,7 @@ func TestActivityEvents(t *testing.T) {
 	}
 }
 
-var cells = regexp.MustCompile(`<td role="cell" class="what"><span class="mono">([^<]*)</span>`)
+var cells = regexp.MustCompile(`<td role="cell" class="what"><code class="mono">([^<]*)</code>`)
 
 // TestActivityPage searches and turns pages as a browser without JavaScript
 // does.
@@ -322,6 +322,10 @@ func TestActivityPage(t *testing.T) {
 		{"two words", "q=notes+rem", "remember"},
 		{"two words that do not meet", "q=weather+rem", ""},
 		{"method", "q=tools/list", ""},
+		{"refused", "show=refused", "forget"},
+		{"repeated keys", "show=keys", ""},
+		{"app", "app=nobody", ""},
+		{"an unknown choice", "show=x&q=remember", "remember"},
 		{"filter", "server=" + notes.slug, "forget remember"},
 		{"filter and search", "q=forget&server=" + notes.slug, "forget"},
 		{"filter that excludes", "q=forget&server=" + weather.slug, ""},
@@ -342,6 +346,20 @@ func TestActivityPage(t *testing.T) {
 				t.Error("the search is on the page as markup")
 			}
 		})
+	}
+
+	// How app and server talk is left out, unless it went wrong.
+	p.post(weather.url, weather.token, `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+	if page := b.Open("/activity?q=ping"); len(shown(page)) != 0 || !strings.Contains(page.Body, web.Text("activity.hidden.1")) || !strings.Contains(page.Body, "/activity?q=ping&amp;show=all") {
+		t.Errorf("a protocol message: %q\n%s", shown(page), page.Body)
+	}
+	if got := shown(b.Open("/activity?q=ping&show=all")); len(got) != 1 {
+		t.Errorf("with protocol messages: got %q, want ping", got)
+	}
+	notes.up.Break(shimtest.Status(http.StatusForbidden, "no"))
+	p.post(notes.url, notes.token, `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+	if got := shown(b.Open("/activity?q=ping")); len(got) != 1 {
+		t.Errorf("a protocol message that was refused: got %q, want ping", got)
 	}
 
 	p.api("DELETE", "/api/slugs/"+notes.slug, nil)

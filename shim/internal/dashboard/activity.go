@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,11 +14,20 @@ import (
 // callsOnPage is how many calls one page shows.
 const callsOnPage = 50
 
+// maxAppOptions bounds the list of apps to choose from.
+const maxAppOptions = 50
+
 // showActivity shows the page of calls. The query holds all of its options, so
 // it works without JavaScript and a search can be bookmarked.
 func (d *Dashboard) showActivity(w http.ResponseWriter, r *http.Request) error {
 	in := r.URL.Query()
-	p := web.Activity{Version: d.cfg.Version, Query: bound(strings.TrimSpace(in.Get("q")), 200), Server: in.Get("server"), Now: time.Now()}
+	p := web.Activity{
+		Version: d.cfg.Version, Query: bound(strings.TrimSpace(in.Get("q")), 200), Server: in.Get("server"),
+		App: bound(in.Get("app"), 200), Show: in.Get("show"), Days: make(map[string]web.DayCount), Now: time.Now(),
+	}
+	if !slices.Contains(web.Shows, p.Show) {
+		p.Show = ""
+	}
 	names := make(map[string]string)
 	for _, e := range d.cfg.Control.Endpoints() {
 		names[e.Slug] = e.Name
@@ -26,37 +36,82 @@ func (d *Dashboard) showActivity(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := names[p.Server]; !ok {
 		p.Server = "" // deleted since the link was made
 	}
-	row := func(c *activity.Call) web.CallRow {
-		return web.CallRow{
+	calls, _ := d.cfg.Activity.Query(activity.Query{})
+	p.Apps = appsOf(calls, p.App)
+	before, err := time.Parse(time.RFC3339Nano, in.Get("before"))
+	p.Paged = err == nil
+	words, more := strings.Fields(strings.ToLower(p.Query)), false
+	for i := range calls {
+		c := &calls[i]
+		if p.Server != "" && c.Slug != p.Server || p.App != "" && c.App != p.App {
+			continue
+		}
+		row := web.CallRow{
 			Time: c.Time, Client: c.App, Server: names[c.Slug], Method: c.Method, Tool: c.Tool,
 			Status: c.Status, MS: c.MS, Struck: c.Struck, Note: c.Note,
 		}
+		if len(words) > 0 && !row.Has(words) {
+			continue
+		}
+		switch refused := row.Refused(); {
+		case p.Show == web.ShowRefused && !refused, p.Show == web.ShowStruck && row.Struck == 0:
+			continue
+		case p.Show == "" && row.Protocol():
+			p.Hidden++
+			continue
+		default:
+			day := p.Days[web.DayKey(row.Time)]
+			day.Calls++
+			if refused {
+				day.Refused++
+			}
+			p.Days[web.DayKey(row.Time)] = day
+		}
+		switch {
+		case p.Paged && !row.Time.Before(before):
+		case len(p.Rows) == callsOnPage:
+			more = true
+		default:
+			p.Rows = append(p.Rows, row)
+		}
 	}
-	q := activity.Query{Slug: p.Server, Limit: callsOnPage}
-	if before, err := time.Parse(time.RFC3339Nano, in.Get("before")); err == nil {
-		q.Before, p.Paged = before, true
-	}
-	if words := strings.Fields(strings.ToLower(p.Query)); len(words) > 0 {
-		q.Match = func(c *activity.Call) bool { return row(c).Has(words) }
-	}
-	calls, more := d.cfg.Activity.Query(q)
-	for i := range calls {
-		p.Rows = append(p.Rows, row(&calls[i]))
-	}
-	link := url.Values{}
-	if p.Query != "" {
-		link.Set("q", p.Query)
-	}
-	if p.Server != "" {
-		link.Set("server", p.Server)
-	}
-	p.Newest = "/activity?" + link.Encode()
-	if more {
-		link.Set("before", calls[len(calls)-1].Time.Format(time.RFC3339Nano))
-		p.Older = "/activity?" + link.Encode()
-	}
+	p.Newest, p.Older = activityPages(p, more)
 	d.render(w, r, http.StatusOK, p)
 	return nil
+}
+
+// activityPages returns the addresses of the newest page, and of the next one if
+// there is more.
+func activityPages(p web.Activity, more bool) (newest, older string) {
+	link := url.Values{}
+	for name, value := range map[string]string{"q": p.Query, "server": p.Server, "app": p.App, "show": p.Show} {
+		if value != "" {
+			link.Set(name, value)
+		}
+	}
+	newest = "/activity?" + link.Encode()
+	if more {
+		link.Set("before", p.Rows[len(p.Rows)-1].Time.Format(time.RFC3339Nano))
+		older = "/activity?" + link.Encode()
+	}
+	return newest, older
+}
+
+// appsOf lists the apps that made calls, by name, with the one that was chosen.
+func appsOf(calls []activity.Call, chosen string) []string {
+	seen := map[string]bool{"": true, chosen: true}
+	var all []string
+	if chosen != "" {
+		all = append(all, chosen)
+	}
+	for i := range calls {
+		if app := calls[i].App; !seen[app] && len(all) < maxAppOptions {
+			seen[app] = true
+			all = append(all, app)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // bound cuts s to at most n bytes.

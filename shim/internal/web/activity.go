@@ -2,22 +2,43 @@ package web
 
 import (
 	"encoding/json"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Activity is the page of calls. Its form asks for the same page with q and
-// server; its links add before.
+// Activity is the page of calls, day by day. Its form and its links ask for the
+// same page with q, server, app and show; the links at its end add before.
 type Activity struct {
 	Version       string
 	Query, Server string // what was searched for, and the slug of one server
+	App           string // the name of one app
+	Show          string // "" is what apps did, one of Shows is something else
 	Servers       []ServerOption
+	Apps          []string  // those that made calls
 	Rows          []CallRow // newest first
-	Paged         bool      // Rows are not the newest
-	Newest, Older string    // addresses; Older is "" where there is nothing older
+	Days          map[string]DayCount
+	Hidden        int    // protocol messages that are left out
+	Paged         bool   // Rows are not the newest
+	Newest, Older string // addresses; Older is "" where there is nothing older
 	Now           time.Time
 }
+
+// What the page shows instead of what apps did.
+const (
+	ShowRefused = "refused" // calls that did not go well
+	ShowStruck  = "keys"    // answers that held the key
+	ShowAll     = "all"     // protocol messages too
+)
+
+// Shows are the values of Activity.Show.
+var Shows = []string{"", ShowRefused, ShowStruck, ShowAll}
+
+// A DayCount counts the calls of a day that fit the filters, whichever page they
+// are on.
+type DayCount struct{ Calls, Refused int }
 
 // A ServerOption is a server that calls can be narrowed down to.
 type ServerOption struct{ Slug, Name string }
@@ -32,32 +53,135 @@ type CallRow struct {
 	MS           int64
 	Struck       int    // how often the answer held the key
 	Note         string // as proxy.Outcome has it
-
-	now time.Time
 }
 
 func (p Activity) view() view {
 	return view{template: "activity", title: t("activity.title"), script: true, owner: true, nav: "activity", version: p.Version}
 }
 
-// Calls are the rows, which know what day it is.
-func (p Activity) Calls() []CallRow {
-	rows := make([]CallRow, len(p.Rows))
-	for i, r := range p.Rows {
-		r.now = p.Now
-		rows[i] = r
+// A callDay is one card of the page.
+type callDay struct {
+	ID, Title, Count string
+	Rows             []CallRow
+	Live             bool // new calls come in here
+}
+
+// CallDays are the rows by day. On the newest page the first day is today, with
+// rows or without.
+func (p Activity) CallDays() []callDay {
+	var all []callDay
+	day := func(at time.Time) callDay {
+		key := DayKey(at)
+		return callDay{ID: "day-" + key, Title: p.dayTitle(at), Count: p.Days[key].words()}
 	}
-	return rows
+	if !p.Paged {
+		today := day(p.Now)
+		today.Live = true
+		all = append(all, today)
+	}
+	for _, r := range p.Rows {
+		if n := len(all); n == 0 || all[n-1].ID != "day-"+DayKey(r.Time) {
+			all = append(all, day(r.Time))
+		}
+		d := &all[len(all)-1]
+		d.Rows = append(d.Rows, r)
+	}
+	return all
+}
+
+// DayKey names the day of a time, of the clock of this computer.
+func DayKey(at time.Time) string { return at.Local().Format("2006-01-02") }
+
+func (p Activity) dayTitle(at time.Time) string {
+	now := p.Now.Local()
+	switch at = at.Local(); {
+	case DayKey(at) == DayKey(now):
+		return t("activity.today")
+	case DayKey(at) == DayKey(now.AddDate(0, 0, -1)):
+		return t("activity.yesterday")
+	case at.Year() == now.Year():
+		return at.Format("Monday, 2 January")
+	}
+	return at.Format("Monday, 2 January 2006")
+}
+
+func (c DayCount) words() string {
+	if c.Calls == 0 {
+		return ""
+	}
+	words := counted(c.Calls, "activity.count.1", "activity.count")
+	if c.Refused > 0 {
+		words += " \u00b7 " + t("activity.count.refused", thousands(int64(c.Refused)))
+	}
+	return words
+}
+
+// A chip is one of the choices of which only one holds.
+type chip struct {
+	Href, Words string
+	Here        bool
+}
+
+// Chips are what the page can show. What was searched for stays.
+func (p Activity) Chips() []chip {
+	var all []chip
+	for _, show := range []string{"", ShowRefused, ShowStruck} {
+		words := t("activity.show.calls")
+		if show != "" {
+			words = t("activity.show." + show)
+		}
+		all = append(all, chip{p.address(show), words, show == p.Show || show == "" && p.Show == ShowAll})
+	}
+	return all
+}
+
+// address is that of the page when it shows something else.
+func (p Activity) address(show string) string {
+	q := make([]string, 0, 4)
+	for _, f := range [][2]string{{"q", p.Query}, {"server", p.Server}, {"app", p.App}, {"show", show}} {
+		if f[1] != "" {
+			q = append(q, f[0]+"="+url.QueryEscape(f[1]))
+		}
+	}
+	if len(q) == 0 {
+		return "/activity"
+	}
+	return "/activity?" + strings.Join(q, "&")
+}
+
+// Protocol is where the messages that are left out are, or "" if none is.
+func (p Activity) Protocol() string {
+	if p.Show != "" || p.Hidden <= 0 {
+		return ""
+	}
+	return p.address(ShowAll)
+}
+
+// ProtocolWords say how many are left out.
+func (p Activity) ProtocolWords() string {
+	return counted(p.Hidden, "activity.hidden.1", "activity.hidden")
+}
+
+// WithoutProtocol is where they are left out again, or "" if they are.
+func (p Activity) WithoutProtocol() string {
+	if p.Show != ShowAll {
+		return ""
+	}
+	return p.address("")
 }
 
 // Blank is the row that new calls are made from.
 func (p Activity) Blank() CallRow { return CallRow{} }
 
 // Searched reports whether only some calls are shown.
-func (p Activity) Searched() bool { return p.Query != "" || p.Server != "" }
+func (p Activity) Searched() bool {
+	return p.Query != "" || p.Server != "" || p.App != "" || p.Show == ShowRefused || p.Show == ShowStruck
+}
 
 // Unused reports whether there is nothing to search.
-func (p Activity) Unused() bool { return len(p.Rows) == 0 && !p.Searched() && !p.Paged }
+func (p Activity) Unused() bool {
+	return len(p.Rows) == 0 && !p.Searched() && !p.Paged && p.Hidden == 0
+}
 
 // ServersJSON names the servers for the script.
 func (p Activity) ServersJSON() string {
@@ -69,7 +193,7 @@ func (p Activity) ServersJSON() string {
 }
 
 // OutcomesJSON has the words of every outcome for the script, each behind the
-// class of its badge.
+// class of its dot.
 func (p Activity) OutcomesJSON() string {
 	all := make(map[string][2]string)
 	for key := range text {
@@ -80,6 +204,9 @@ func (p Activity) OutcomesJSON() string {
 	return asJSON(all)
 }
 
+// WorkJSON lists for the script the methods that are no protocol messages.
+func (p Activity) WorkJSON() string { return asJSON(work) }
+
 func asJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -88,11 +215,23 @@ func asJSON(v any) string {
 	return string(b)
 }
 
+// work are the methods, besides tools, with which an app gets something done.
+var work = []string{"tools/call", "resources/read", "prompts/get", "completion/complete"}
+
+// Protocol reports whether the row is about how app and server talk, and went
+// well. What an app did is not, and neither is what kept it from that.
+func (r CallRow) Protocol() bool {
+	return r.Tool == "" && !slices.Contains(work, r.Method) && !r.Refused() && r.Struck == 0
+}
+
+// Refused reports whether the call did not go well.
+func (r CallRow) Refused() bool { return r.Dot() == "warn" || r.Dot() == "err" }
+
 // Outcome says how the call ended.
 func (r CallRow) Outcome() string { return t("outcome." + outcomeCode(r.Status)) }
 
-// Badge is what that looks like.
-func (r CallRow) Badge() string { return outcomeClass(outcomeCode(r.Status)) }
+// Dot is what that looks like.
+func (r CallRow) Dot() string { return outcomeClass(outcomeCode(r.Status)) }
 
 // outcomeCode is the part of the catalogue's key for a status: the status
 // itself where there are words for it, else its first digit.
@@ -112,9 +251,9 @@ func outcomeClass(code string) string {
 	case "2":
 		return "ok"
 	case "401", "403", "5", "502", "504":
-		return "error"
+		return "err"
 	case "405", "499", "3", "0":
-		return "plain"
+		return ""
 	}
 	return "warn"
 }
@@ -126,7 +265,7 @@ func (r CallRow) Has(words []string) bool {
 	if r.Struck > 0 {
 		struck = t("activity.struck")
 	}
-	all := strings.ToLower(strings.Join([]string{r.ClientName(), r.ServerName(), r.Tool, r.Method, r.How(), r.Outcome(), struck}, "\n"))
+	all := strings.ToLower(strings.Join([]string{r.ClientName(), r.ServerName(), r.Tool, r.Method, r.NoteWords(), r.Outcome(), struck}, "\n"))
 	for _, w := range words {
 		if !strings.Contains(all, w) {
 			return false
@@ -159,17 +298,14 @@ func (r CallRow) What() string {
 	return r.Method
 }
 
-// How is the method, where it does not stand in front already, and what is
-// strange about it.
-func (r CallRow) How() string {
-	how := ""
-	if r.Tool != "" {
-		how = r.Method
+// NoteWords say what is strange about the tool or method, such as a header that
+// claims another one.
+func (r CallRow) NoteWords() string {
+	words, ok := text["activity.note."+r.Note]
+	if !ok || r.Note == "" {
+		return ""
 	}
-	if words, ok := text["activity.note."+r.Note]; ok && r.Note != "" {
-		how = strings.TrimSpace(how + " " + words)
-	}
-	return how
+	return typography.Replace(words)
 }
 
 // NotesJSON has the words of every note for the script.
@@ -191,18 +327,12 @@ func (r CallRow) Stamp() string {
 	return r.Time.UTC().Format(time.RFC3339Nano)
 }
 
-// When is the time for the reader, whose clock is this computer's.
+// When is the time of the day, of the clock of this computer.
 func (r CallRow) When() string {
-	at, now := r.Time.Local(), r.now.Local()
-	switch {
-	case r.Time.IsZero():
+	if r.Time.IsZero() {
 		return ""
-	case at.Year() == now.Year() && at.YearDay() == now.YearDay():
-		return at.Format("15:04:05")
-	case at.Year() == now.Year():
-		return at.Format("2 Jan, 15:04")
 	}
-	return at.Format("2 Jan 2006, 15:04")
+	return r.Time.Local().Format("15:04")
 }
 
 // Took is how long the call took.

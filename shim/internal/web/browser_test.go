@@ -225,10 +225,10 @@ func TestLiveActivity(t *testing.T) {
 	var calls []CallRow
 	for i, status := range []int{200, 202, 302, 400, 401, 403, 404, 405, 418, 429, 499, 500, 502, 503, 600, 0} {
 		calls = append(calls, CallRow{Time: now.Add(time.Duration(i)), Client: "Cursor", Server: "Linear", Method: "tools/call", Tool: "search", Status: status,
-			MS: []int64{0, 999, 1000, 59_949, 60_000, 3_599_999, 7_200_000}[i%7], now: now})
+			MS: []int64{0, 999, 1000, 59_949, 60_000, 3_599_999, 7_200_000}[i%7]})
 	}
-	calls = append(calls, CallRow{Time: now, Method: "GET", Status: 200, now: now}, CallRow{Time: now, Client: "<b>", Method: "<i>", Tool: "&amp;", now: now},
-		CallRow{Time: now, Client: "Cursor", Server: "Linear", Method: "tools/call", Tool: "search", Status: 200, Struck: 2, now: now})
+	calls = append(calls, CallRow{Time: now, Method: "GET", Status: 200}, CallRow{Time: now, Client: "<b>", Method: "<i>", Tool: "&amp;"},
+		CallRow{Time: now, Client: "Cursor", Server: "Linear", Method: "tools/call", Tool: "search", Status: 200, Struck: 2})
 	send := func(t *testing.T, c CallRow) {
 		t.Helper()
 		slug := map[string]string{"Linear": "k3v9x2m7q4ab"}[c.Server]
@@ -276,18 +276,20 @@ func TestLiveActivity(t *testing.T) {
 		for i, c := range calls {
 			send(t, c)
 			waitText(t, count, strconv.Itoa(i+1))
-			row := `[...document.querySelector("#calls tr").querySelectorAll("time, .mono, .what .hint, .who, .server, .badge:not([hidden]), .took")].map(e => e.textContent).join("|") +
-				"|" + document.querySelector("#calls .badge").className + "|" + document.querySelector("#calls time").dateTime`
+			row := `[...document.querySelector("#calls tr").querySelectorAll("time, .mg, .client, .server, .mono, .claims, .outcome, .struck:not([hidden]), .took")].map(e => e.textContent).join("|") +
+				"|" + document.querySelector("#calls .dot").className + "|" + document.querySelector("#calls .mg").className + "|" + document.querySelector("#calls time").dateTime`
 			outcome := c.Outcome()
 			if c.Struck > 0 {
 				outcome += "|" + Text("activity.struck")
 			}
-			want := strings.Join([]string{c.When(), c.What(), c.How(), c.ClientName(), c.ServerName(), outcome, c.Took(), "badge " + c.Badge(), c.Stamp()}, "|")
+			mg := monogram(c.ClientName(), "sm")
+			want := strings.Join([]string{c.When(), mg.Letter, c.ClientName(), c.ServerName(), c.What(), c.NoteWords(), outcome, c.Took(),
+				strings.TrimSpace("dot " + c.Dot()), fmt.Sprintf("mg sm m%d", mg.Color), c.Stamp()}, "|")
 			if got := text(t, row); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		}
-		waitText(t, `String(document.getElementById("none") === null && !document.querySelector("table").hidden)`, "true")
+		waitText(t, `String(document.getElementById("none") === null && !document.querySelector("section").hidden)`, "true")
 	})
 	t.Run("search", func(t *testing.T) {
 		open(t, "activity-live")

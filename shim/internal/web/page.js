@@ -328,6 +328,7 @@
   // they are what was searched for.
   all("[data-live]", function (body) {
     var names = JSON.parse(body.dataset.servers), outcomes = JSON.parse(body.dataset.outcomes), notes = JSON.parse(body.dataset.notes);
+    var work = JSON.parse(body.dataset.work), show = body.dataset.show;
     var words = body.dataset.query.toLowerCase().split(/\s+/).filter(Boolean);
     var blank = document.getElementById("call").content.querySelector("tr");
     var stopped = false, most = 500;
@@ -337,28 +338,39 @@
       if (ms < 6e4) { return (ms / 1e3).toFixed(1) + " s"; }
       return ms < 36e5 ? Math.floor(ms / 6e4) + " min" : Math.floor(ms / 36e5) + " h";
     };
+    // mark draws the monogram of a name as the server does.
+    var mark = function (mg, name) {
+      var letter = name.match(/[\p{L}\p{Nd}]/u), sum = 0;
+      new TextEncoder().encode(name.toLowerCase()).forEach(function (b) { sum = (sum * 31 + b) % 6007; });
+      mg.textContent = letter ? letter[0].toUpperCase() : "?";
+      mg.className = "mg sm m" + (sum % 6 + 1);
+    };
     var add = function (c) {
       var client = c.app || body.dataset.noname, server = names[c.slug] || body.dataset.gone;
       var how = outcomes[c.status] || outcomes[Math.floor(c.status / 100)] || outcomes[0];
-      var hint = ((c.tool ? c.method : "") + " " + (notes[c.note] || "")).trim();
-      var text = [client, server, c.tool, c.method, hint, how[1], c.struck ? body.dataset.struck : ""].join("\n").toLowerCase();
+      var note = notes[c.note] || "", refused = how[0] === "warn" || how[0] === "err";
+      var text = [client, server, c.tool, c.method, note, how[1], c.struck ? body.dataset.struck : ""].join("\n").toLowerCase();
       var fits = words.every(function (w) { return text.indexOf(w) >= 0; });
-      if (!fits || (body.dataset.server && body.dataset.server !== c.slug)) { return; }
+      if (!fits || (body.dataset.server && body.dataset.server !== c.slug) || (body.dataset.app && body.dataset.app !== c.app)) { return; }
+      var protocol = !c.tool && work.indexOf(c.method) < 0 && !refused && !c.struck;
+      if (show === "refused" ? !refused : show === "keys" ? !c.struck : show !== "all" && protocol) { return; }
       var row = document.importNode(blank, true), at = new Date(c.time);
       var put = function (sel, s) { row.querySelector(sel).textContent = s; };
-      put("time", two(at.getHours()) + ":" + two(at.getMinutes()) + ":" + two(at.getSeconds()));
+      put("time", two(at.getHours()) + ":" + two(at.getMinutes()));
       row.querySelector("time").dateTime = c.time;
       put(".what .mono", c.tool || c.method);
-      put(".what .hint", hint);
-      put(".who", client);
+      put(".claims", note);
+      row.querySelector(".claims").hidden = !note;
+      put(".client", client);
+      mark(row.querySelector(".mg"), client);
       put(".server", server);
-      put(".badge", how[1]);
-      row.querySelector(".badge").className = "badge " + how[0];
+      put(".outcome", how[1]);
+      row.querySelector(".dot").className = ("dot " + how[0]).trim();
       row.querySelector(".struck").hidden = !c.struck;
       put(".took", took(c.ms));
       row.className = "new";
       body.insertBefore(row, body.firstChild);
-      body.parentNode.hidden = false;
+      body.closest("section").hidden = false;
       var none = document.getElementById("none");
       if (none) { none.remove(); }
       if (body.rows.length <= most) { return; }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -296,25 +297,31 @@ func activityStates() []state {
 		{Time: ago(26 * time.Hour), Client: "", Server: "Linear", Method: "resources/read", Status: 413, MS: 1},
 		{Time: ago(27 * time.Hour), Client: "Claude", Server: "Linear", Method: "notifications/initialized", Status: 202, MS: 20},
 	}
-	some := Activity{Version: "1.0.0", Servers: servers, Rows: rows, Newest: "/activity?", Now: now}
+	some := Activity{Version: "1.0.0", Servers: servers, Apps: []string{"Claude", "Claude Code", "Cursor"}, Rows: rows, Newest: "/activity?", Now: now, Hidden: 1204,
+		Days: map[string]DayCount{"2026-11-23": {48, 2}, "2026-11-22": {131, 0}}}
+	everything := some
+	everything.Show, everything.Hidden = ShowAll, 0
+	some.Rows = slices.DeleteFunc(slices.Clone(rows), CallRow.Protocol)
 	older := some
 	older.Paged, older.Older = true, "/activity?before=2026-11-22T10%3A00%3A00Z"
 	found := some
 	found.Query, found.Server, found.Rows, found.Older = "cursor rejected", "p0d8s6f4h2jk", rows[2:3], "/activity?q=cursor&before=2026-11-22T10%3A00%3A00Z"
 	live := found
 	live.Query, live.Server, live.Rows = "search rejected", "k3v9x2m7q4ab", rows[4:5]
+	refused := some
+	refused.Show, refused.Hidden, refused.Rows, refused.Days = ShowRefused, 0, rows[2:7:7], nil
 	nothing := found
 	nothing.Query, nothing.Rows, nothing.Older = "frobnicate", nil, ""
 	return []state{
-		{"activity", some}, {"activity-older", older}, {"activity-found", found}, {"activity-live", live}, {"activity-nothing", nothing},
+		{"activity", some}, {"activity-older", older}, {"activity-everything", everything}, {"activity-refused", refused}, {"activity-found", found}, {"activity-live", live}, {"activity-nothing", nothing},
 		{"apps", Apps{"1.0.0", "k3v9x0q2m7ab", "Linear", []GrantRow{{ID: "g1", Client: "claude.ai", ReturnsTo: "claude.ai", Created: "3 days ago", LastUsed: "just now"}}, 21, 100_000, 2, 5_000}},
 		{"apps-one", Apps{"1.0.0", "k3v9x0q2m7ab", "Linear", []GrantRow{{ID: "g1", Client: "Cursor", ReturnsTo: "an app on this computer"}}, 1, 1, 1, 1}}, {"apps-zero", Apps{}},
 		{"apps-hostile", Apps{hostile, hostile, hostile, []GrantRow{{hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, &hostileAttempt}}, -1, -1, 2, 3}},
-		{"activity-empty", Activity{Servers: servers}}, {"activity-first", Activity{}},
+		{"activity-empty", Activity{Servers: servers, Show: ShowAll, Now: time.Now()}}, {"activity-first", Activity{Now: now}},
 		{"activity-end", Activity{Paged: true, Servers: servers, Newest: "/activity"}},
-		{"activity-hostile", Activity{hostile, hostile, hostile, []ServerOption{{hostile, hostile}},
+		{"activity-hostile", Activity{hostile, hostile, hostile, hostile, hostile, []ServerOption{{hostile, hostile}}, []string{hostile},
 			[]CallRow{{Time: now, Client: hostile + tower, Server: hostile, Method: strings.Repeat(hostile, 20), Tool: strings.Repeat("x", 500), Status: -1, MS: -1, Note: hostile}},
-			false, "javascript:alert(1)", "javascript:alert(1)", now}},
+			map[string]DayCount{hostile: {-1, -1}}, -1, false, "javascript:alert(1)", "javascript:alert(1)", now}},
 	}
 }
 
