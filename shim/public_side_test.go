@@ -536,3 +536,26 @@ func TestOwnPublicSideIsNoServer(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnAddressesAreNoServers: no address of ours can be a server's, with a key or
+// without, whichever of our names and ports it has.
+func TestOwnAddressesAreNoServers(t *testing.T) {
+	p := startPublic(t)
+	slug, _ := p.add("http://127.0.0.1:1/mcp", nil)
+	port := p.origin[strings.LastIndexByte(p.origin, ':'):]
+	for _, u := range []string{
+		p.origin + "/mcp", "http://localhost" + port + "/" + slug + "/mcp", "http://LOCALHOST" + port + "/mcp", "http://[::1]" + port + "/mcp", "https://127.0.0.1" + port + "/mcp",
+		publicOrigin + "/mcp", publicOrigin + ":8443/" + slug + "/mcp", "https://" + strings.ToUpper(strings.TrimPrefix(publicOrigin, "https://")) + "./mcp",
+		publicOrigin + ":80/mcp",
+	} {
+		for _, key := range []string{"", "sk-test-0123456789abcdef"} {
+			status, out := p.api("POST", "/api/slugs", map[string]any{"upstream_url": u, "api_key": key})
+			if words, _ := out["error"].(string); status != http.StatusBadRequest || words != web.TextOwnUpstream {
+				t.Errorf("adding %s with key %q = %d %q, want 400 and %q", u, key, status, words, web.TextOwnUpstream)
+			}
+		}
+		if status, out := p.api("PATCH", "/api/slugs/"+slug, map[string]any{"upstream_url": u}); status != http.StatusBadRequest {
+			t.Errorf("changing a server's address to %s = %d %v, want 400", u, status, out)
+		}
+	}
+}

@@ -42,6 +42,8 @@ type Config struct {
 	// Struck counts the answers that held the key, by slug.
 	Struck func() map[string]int
 
+	// Own reports whether a host and a port lead to ourselves. It may be nil.
+	Own          func(host, port string) bool
 	LocalOrigin  func() string
 	PublicOrigin func() string // empty while there is none
 

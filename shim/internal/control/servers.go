@@ -1,9 +1,11 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -21,7 +23,7 @@ import (
 // wrong key is found here and not by an app hours later. note is what the owner
 // should know, mostly empty.
 func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.Endpoint, note string, err error) {
-	u, note, err := endpoint.ParseUpstream(in.UpstreamURL)
+	u, note, err := c.parseUpstream(in.UpstreamURL)
 	if err != nil {
 		return endpoint.Endpoint{}, "", problem.Invalid("upstream_url", err)
 	}
@@ -67,6 +69,17 @@ func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.En
 	}
 	c.Changed()
 	return e, note, nil
+}
+
+// parseUpstream reads the address of a server. Ours is none, whether a key is
+// there to be tried or not. A name that leads to us is noticed only when it is
+// connected to.
+func (c *Control) parseUpstream(s string) (u *url.URL, note string, err error) {
+	u, note, err = endpoint.ParseUpstream(s)
+	if err == nil && c.cfg.Own != nil && c.cfg.Own(strings.TrimSuffix(u.Hostname(), "."), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])) {
+		err = problem.Sentence(web.TextOwnUpstream)
+	}
+	return u, note, err
 }
 
 // parseHeader reads the two header fields; what was not typed stays as in old.
@@ -131,7 +144,7 @@ func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err err
 		}
 	}
 	if in.UpstreamURL != nil && *in.UpstreamURL != e.ShownURL() {
-		u, n, err := endpoint.ParseUpstream(*in.UpstreamURL)
+		u, n, err := c.parseUpstream(*in.UpstreamURL)
 		if err != nil {
 			return "", problem.Invalid("upstream_url", err)
 		}
