@@ -32,7 +32,7 @@ var layers = map[string][]string{
 		"github.com/pkg/browser",
 	},
 	"cmd/key2oauth/internal/cli": {
-		"cmd/key2oauth/internal/browser", "cmd/key2oauth/internal/instance", "cmd/key2oauth/internal/listen", "cmd/key2oauth/internal/userpath",
+		"cmd/key2oauth/internal/browser", "cmd/key2oauth/internal/instance", "cmd/key2oauth/internal/listen", "cmd/key2oauth/internal/rows", "cmd/key2oauth/internal/userpath",
 		"shim", "shim/api", "shim/display", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term",
 	},
 	"cmd/key2oauth/internal/licenses": {
@@ -43,6 +43,9 @@ var layers = map[string][]string{
 	},
 	"cmd/key2oauth/internal/licenses/golist": {},
 	"cmd/key2oauth/internal/logfile":         {},
+	"cmd/key2oauth/internal/rows": {
+		"shim", "shim/api",
+	},
 	"cmd/key2oauth/internal/manual": {
 		"cmd/key2oauth/internal/cli", "github.com/spf13/cobra", "github.com/spf13/pflag",
 	},
@@ -125,6 +128,12 @@ var layers = map[string][]string{
 	"shim/internal/httpx":    {},
 	"shim/internal/safedial": {},
 	"shim/internal/sse":      {},
+	"shim/internal/pulse": {
+		"shim/internal/endpoint", "shim/internal/standing", "shim/internal/trial", "shim/internal/upstream",
+	},
+	"shim/internal/decoy": {
+		"shim/internal/endpoint",
+	},
 	"shim/internal/standing": {
 		"shim/api", "shim/internal/endpoint", "shim/internal/web",
 	},
@@ -133,7 +142,7 @@ var layers = map[string][]string{
 		"shim/internal/timeline", "shim/internal/web",
 	},
 	"shim/internal/control": {
-		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem",
+		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem", "shim/internal/pulse",
 		"shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
 	"shim/internal/mover": {
@@ -147,7 +156,7 @@ var layers = map[string][]string{
 	},
 	"shim/internal/adminapi": {
 		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor",
-		"shim/internal/httpx", "shim/internal/owner", "shim/internal/reach", "shim/internal/timeline", "shim/internal/web", "tunnel",
+		"shim/internal/httpx", "shim/internal/owner", "shim/internal/problem", "shim/internal/reach", "shim/internal/timeline", "shim/internal/web", "tunnel",
 	},
 	// The path of a call has no pages, no tunnel and no consent code.
 	"shim/internal/origin": {
@@ -188,7 +197,7 @@ var layers = map[string][]string{
 		"shim/internal/wire",
 	},
 	"shim/internal/trial": {
-		"shim/display", "shim/internal/coding", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/refusal", "shim/internal/safedial", "shim/internal/sse",
+		"shim/display", "shim/internal/coding", "shim/internal/decoy", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/refusal", "shim/internal/safedial", "shim/internal/sse",
 		"shim/internal/upstream",
 	},
 	"shim/internal/wire": {},

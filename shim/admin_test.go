@@ -40,7 +40,7 @@ func TestAdminAPI(t *testing.T) {
 	if got := keys(obj); !slices.Equal(got, want) {
 		t.Errorf("GET /api/slugs/{slug} has the fields %v, want %v", got, want)
 	}
-	if obj["upstream_url"] != up.URL+"?\u2026" || obj["auth_header_name"] != "Authorization" || obj["auth_header_prefix"] != "Bearer " || obj["state"] != "not tried" {
+	if obj["upstream_url"] != up.URL+"?\u2026" || obj["auth_header_name"] != "Authorization" || obj["auth_header_prefix"] != "Bearer " || obj["state"] != "key needed" {
 		t.Errorf("GET /api/slugs/{slug} = %v", obj)
 	}
 

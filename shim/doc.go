@@ -8,14 +8,14 @@
 //
 //	who acts      owner (links, sessions, same origin, same user), control (all that
 //	              the owner can do), mover (everything to another computer),
-//	              standing (how things stand, for all who show it),
-//	              dashboard (as pages), connect (an app, step by step), adminapi (as
-//	              JSON)
+//	              standing (how things stand, for all who show it), pulse (what each
+//	              server last answered), dashboard (as pages), connect (an app, step
+//	              by step), adminapi (as JSON)
 //	signing in    origin (one issuer as the world sees it), signin (a request until
 //	              someone answers it), oauth, cimd
 //	a call        calls (from token to upstream), proxy, guard (keys in answers),
 //	              upstream, refusal (of keys, in answers), coding (compressed answers),
-//	              idle (connections), wire, trial
+//	              idle (connections), wire, trial, decoy (wrong keys)
 //	the outside   reach (how the internet reaches us), doctor, selfcheck, timeline,
 //	              activity
 //	state         vault (all of it as one), sealed (endpoints and keys), settings,

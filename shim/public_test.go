@@ -105,6 +105,7 @@ func TestW01W04ChallengeFirst(t *testing.T) {
 	p := start(t)
 	up := shimtest.NewUpstream(t, shimtest.Options{})
 	slug, mcpURL := p.add(up.URL, map[string]any{"display_name": "W\u00e4tter"})
+	up.Reset() // it was asked once, to see whether it is there
 	want := `Bearer realm="Key2OAuth", resource_metadata="` + p.origin + `/.well-known/oauth-protected-resource/` + slug + `/mcp", scope="mcp"`
 	tests := []struct {
 		name, method, body string

@@ -40,6 +40,7 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	var background sync.WaitGroup
 	background.Go(func() { s.tokens.Run(ctx) })
 	background.Go(func() { s.follow(ctx) })
+	background.Go(func() { s.pulse.Run(ctx) })
 	background.Go(func() { s.documents.Run(ctx) })
 	s.vault.Start(ctx)
 	s.reach.Drive()

@@ -30,10 +30,12 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/origin"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/proxy"
+	"github.com/key2oauth/key2oauth/shim/internal/pulse"
 	"github.com/key2oauth/key2oauth/shim/internal/reach"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 	"github.com/key2oauth/key2oauth/shim/internal/signin"
+	"github.com/key2oauth/key2oauth/shim/internal/standing"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
@@ -58,6 +60,7 @@ type Shim struct {
 	owner     *owner.Owner
 	signIns   *signin.SignIns
 	calls     *calls.Calls
+	pulse     *pulse.Pulse
 	dashboard *dashboard.Dashboard
 	connect   *connect.Pages
 	adminAPI  *adminapi.API
@@ -118,13 +121,22 @@ func (s *Shim) wire(cfg Config) error {
 	}
 	_, paused := s.vault.Setting(control.SettingPaused)
 	s.timeline = s.newTimeline()
+	s.pulse = pulse.New(pulse.Config{Vault: s.vault, Trials: trials, Changed: func() { s.control.Changed() }, Log: s.log})
 	s.calls = calls.New(calls.Config{
+		Heard: s.pulse.Heard, Doubted: s.pulse.Look,
 		Vault: s.vault, AppName: appName, Proxy: &proxy.Proxy{Client: client, Log: s.log}, Activity: &s.activity, Timeline: s.timeline,
 		Changes: s.changes, Paused: paused, Log: s.log, Builtin: s.serveSelfcheck,
 	})
 	s.calls.LoadActivity()
+	for slug, good := range s.calls.LastAnswers() {
+		what := standing.Missing
+		if good {
+			what = standing.Good
+		}
+		s.pulse.Recall(slug, what)
+	}
 	s.control = control.New(control.Config{
-		Vault: s.vault, Tokens: s.tokens, Trials: trials, Timeline: s.timeline, Changes: s.changes,
+		Vault: s.vault, Tokens: s.tokens, Trials: trials, Pulse: s.pulse, Timeline: s.timeline, Changes: s.changes,
 		Login: cfg.Login, LogLevel: cfg.LogLevel, Dir: cfg.Dir, Log: s.log,
 		Struck:      s.activity.Struck,
 		Own: s.isOwn, LocalOrigin: s.localOrigin, PublicOrigin: func() string { return s.reach.Origin() },
@@ -150,7 +162,7 @@ func (s *Shim) wire(cfg Config) error {
 	doc := &doctor.Doctor{
 		RuntimeNote: cfg.RuntimeNote, Dir: cfg.Dir, Status: s.Status, Save: func() error { return s.control.Explain(s.vault.TryDisk()) },
 		Selfcheck: s.selfcheck, Nonce: s.selfTests.Begin, Outside: cfg.Outside,
-		Servers: s.vault, Keys: trials, Upstream: client,
+		Servers: s.vault, Heard: s.pulse.TakeTrial, Keys: trials, Upstream: client,
 	}
 	s.exams.Version, s.exams.Examine, s.exams.Changed = cfg.Version, doc.Examine, s.changes.Notify
 	s.wirePages(cfg)

@@ -14,6 +14,8 @@ const TokenFile = "admin-token"
 // An Error is the body of every answer that is not a success.
 type Error struct {
 	Error string `json:"error"` // a sentence for people: what is wrong, and what to do
+	// CanForce says that the same request with "force" set is carried out.
+	CanForce bool `json:"can_force,omitempty"`
 }
 
 // An OpenPage is the body of POST /api/open, which may be left out.

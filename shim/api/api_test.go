@@ -56,7 +56,7 @@ func TestGolden(t *testing.T) {
 		}},
 		"report-zero": Report{},
 		"imported":    ImportResult{[]Endpoint{server}, []string{"s"}},
-		"error":       Error{"E <b>"},
+		"error":       Error{Error: "E <b>"},
 		"link":        OwnerLink{"http://127.0.0.1:7450/open?ticket=t&next=/"},
 		"deleted":     Deletion{[]string{"a"}},
 		"test":        TunnelTest{true, "W"},

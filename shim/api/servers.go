@@ -83,6 +83,9 @@ type NewEndpoint struct {
 	Prefix      *string `json:"auth_header_prefix,omitempty"`
 	Key         string  `json:"api_key,omitempty"`
 	Force       bool    `json:"force,omitempty"` // save the key even if the server does not look like an MCP server
+	// Check refuses a server that cannot be reached, or is none, unless Force is
+	// set. Without it such a server is added, and its state says what it is.
+	Check bool `json:"check,omitempty"`
 }
 
 // A CreatedEndpoint is the answer to POST /api/slugs.

@@ -1,12 +1,14 @@
 package adminapi
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -16,6 +18,9 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e, note, err := a.cfg.Control.Create(r.Context(), in)
+	if f, ok := errors.AsType[*problem.Field](err); ok && f.CanForce {
+		return httpx.WriteJSON(w, f.Err.Status, api.Error{Error: f.Err.Msg, CanForce: true})
+	}
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,10 @@ type Config struct {
 	// AppName names an app, for people; see cimd.App.
 	AppName func(name, documentID string) string
 	Paused  bool // at the start
-	Log     *slog.Logger
+	// Heard is told of good answers of a server, and Doubted of calls that failed.
+	// Neither may block.
+	Heard, Doubted func(slug string)
+	Log            *slog.Logger
 	// Builtin serves the server of an examination that is under way, and
 	// reports whether there is one at this slug of this issuer.
 	Builtin func(w http.ResponseWriter, r *http.Request, as *oauth.Server, slug, sub string) bool
@@ -112,6 +115,7 @@ func (c *Calls) Serve(w http.ResponseWriter, r *http.Request, as *oauth.Server, 
 		Report: func(out proxy.Outcome) {
 			c.judge(way, out)
 			c.record(&access.Grant, out)
+			c.hear(slug, out)
 			if way.trouble != endpoint.NoTrouble {
 				c.noteBlocked(access.Grant.ID, string(way.trouble))
 				return

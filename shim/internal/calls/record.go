@@ -63,6 +63,34 @@ func (c *Calls) record(g *oauth.Grant, out proxy.Outcome) {
 	}
 }
 
+// hear tells what a call has shown of its server. Clients try GET and DELETE, and
+// continue without them.
+func (c *Calls) hear(slug string, out proxy.Outcome) {
+	switch {
+	case out.Good:
+		c.cfg.Heard(slug)
+	case !out.Asked, out.Method == http.MethodGet, out.Method == http.MethodDelete, out.Method == http.MethodHead:
+	case out.Status == http.StatusUnauthorized, out.Status == http.StatusRequestEntityTooLarge, out.Status == http.StatusTooManyRequests, out.Status == 499:
+	default:
+		c.cfg.Doubted(slug)
+	}
+}
+
+// LastAnswers says which servers gave a good answer last, and which did not, by
+// the calls of earlier runs.
+func (c *Calls) LastAnswers() map[string]bool {
+	last := make(map[string]bool)
+	calls, _ := c.cfg.Activity.Query(activity.Query{Match: func(x *activity.Call) bool {
+		return x.Status/100 == 2 || x.Status >= 500
+	}})
+	for _, x := range calls { // the newest first
+		if _, ok := last[x.Slug]; !ok {
+			last[x.Slug] = x.Status < 500
+		}
+	}
+	return last
+}
+
 // noteCall notes a call of a grant that has not used a tool yet. A client waits
 // for it.
 func (c *Calls) noteCall(grant string, out proxy.Outcome) {

@@ -33,6 +33,7 @@ func (c *Control) TryKey(ctx context.Context, e endpoint.Endpoint, saved string,
 		return trial.Verdict{}, c.Explain(err)
 	}
 	v := c.cfg.Trials.TryHeaders(ctx, upstream.Target{URL: u, Header: e.Header, Key: key}, others)
+	c.cfg.Pulse.TakeTrial(e.Slug, v)
 	needed := slices.ContainsFunc(c.cfg.Vault.Credentials(e.Slug), func(c endpoint.Credential) bool { return c.ID != saved })
 	if v.Header != e.Header && needed {
 		return v, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/pulse"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
@@ -31,6 +32,7 @@ type Config struct {
 	Vault    *vault.Vault
 	Tokens   *oauth.Tokens
 	Trials   *trial.Tester
+	Pulse    *pulse.Pulse
 	Timeline *timeline.Recorder
 	Changes  *changes.Feed
 	Login    Login          // nil where nothing can start at login
@@ -97,6 +99,9 @@ func (c *Control) Endpoints() []endpoint.Endpoint { return c.cfg.Vault.Endpoints
 func (c *Control) Credentials(slug string) []endpoint.Credential {
 	return c.cfg.Vault.Credentials(slug)
 }
+
+// Look asks a server how it is, in the background: its page is open.
+func (c *Control) Look(slug string) { c.cfg.Pulse.Look(slug) }
 
 // Grant returns a grant, which may have ended: oauth.ErrNotFound.
 func (c *Control) Grant(id string) (oauth.Grant, error) { return c.cfg.Vault.Grant(id) }

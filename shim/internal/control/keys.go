@@ -43,6 +43,7 @@ func (c *Control) ReplaceKey(ctx context.Context, slug, credential, pasted strin
 		others = endpoint.UsualHeaders[1:]
 	}
 	v := c.cfg.Trials.TryHeaders(ctx, target, others)
+	c.cfg.Pulse.TakeTrial(slug, v)
 	state, err := judge(v, force)
 	if err != nil {
 		return "", err
@@ -199,6 +200,8 @@ func (c *Control) DeleteKey(slug, id string) error {
 			return c.Explain(err)
 		}
 	}
+	c.cfg.Pulse.Forget(slug)
+	c.cfg.Pulse.Look(slug)
 	c.Changed()
 	return nil
 }

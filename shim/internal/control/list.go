@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
@@ -38,7 +39,8 @@ func (c *Control) server(e endpoint.Endpoint, struck map[string]int) api.Endpoin
 	if p := c.cfg.PublicOrigin(); p != "" {
 		o.MCPEndpoint = endpoint.MCPURL(p, e.Slug)
 	}
-	known := standing.Server{Last: standing.Unheard}
+	var known standing.Server
+	known.Last, known.Why = c.cfg.Pulse.Last(e.Slug)
 	for _, k := range c.cfg.Vault.Credentials(e.Slug) {
 		who := api.ForOwner
 		if k.Grant != "" {
@@ -47,10 +49,12 @@ func (c *Control) server(e endpoint.Endpoint, struck map[string]int) api.Endpoin
 		shown := api.Credential{ID: k.ID, Label: k.Label, State: string(k.State), For: who, Unwatched: c.unwatched(k.ID)}
 		if k.State == endpoint.KeyNeeded {
 			shown.Words = c.keyTrouble(k)
-			known.Why = shown.Words
 		}
 		known.Keys = append(known.Keys, k.State)
 		o.Credentials = append(o.Credentials, shown)
+	}
+	if i := slices.IndexFunc(o.Credentials, func(k api.Credential) bool { return k.Words != "" }); i >= 0 {
+		known.Why = o.Credentials[i].Words
 	}
 	if chain := c.Keychain(); !chain.Usable() && len(known.Keys) > 0 {
 		known.Locked, known.Why = true, chain.Words

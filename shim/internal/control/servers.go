@@ -10,18 +10,20 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/pulse"
 	"github.com/key2oauth/key2oauth/shim/internal/trial"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// Create adds a server. It tries the key first, if there is one, so that a
-// wrong key is found here and not by an app hours later. note is what the owner
-// should know, mostly empty.
+// Create adds a server. It asks the server first, with the key if there is one,
+// so that a wrong key or address is found here and not by an app hours later.
+// note is what the owner should know, mostly empty.
 func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.Endpoint, note string, err error) {
 	u, note, err := c.parseUpstream(in.UpstreamURL)
 	if err != nil {
@@ -31,21 +33,23 @@ func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.En
 	if err != nil {
 		return endpoint.Endpoint{}, "", problem.Invalid("auth_header_name", err)
 	}
-	name, err := endpoint.ParseName(in.DisplayName, u.Host)
+	name, err := endpoint.ParseName(in.DisplayName, endpoint.HostName(u.Host))
 	if err != nil {
 		return endpoint.Endpoint{}, "", problem.Invalid("display_name", err)
 	}
-	state := endpoint.Unverified
 	var key endpoint.Secret
 	if strings.TrimSpace(in.Key) != "" {
 		if key, err = endpoint.ParseKey(in.Key, header); err != nil {
 			return endpoint.Endpoint{}, "", problem.Invalid("api_key", err)
 		}
-		var others []endpoint.Header
-		if !chosen {
-			others = endpoint.UsualHeaders[1:]
-		}
-		v := c.cfg.Trials.TryHeaders(ctx, upstream.Target{URL: u, Header: header, Key: key}, others)
+	}
+	var others []endpoint.Header
+	if !chosen {
+		others = endpoint.UsualHeaders[1:]
+	}
+	v, asked := c.cfg.Pulse.Meet(ctx, upstream.Target{URL: u, Header: header, Key: key}, others, in.Check)
+	state := endpoint.Unverified
+	if !key.IsZero() {
 		if state, err = judge(v, in.Force); err != nil {
 			return endpoint.Endpoint{}, "", err
 		}
@@ -58,6 +62,12 @@ func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.En
 		}
 		chosen = chosen || v.Outcome == trial.OK
 	}
+	if in.Check && !in.Force && pulse.IsMissing(v) {
+		return endpoint.Endpoint{}, "", &problem.Field{Name: "upstream_url", CanForce: true, Err: httpx.New(http.StatusBadRequest, v.Words)}
+	}
+	if strings.TrimSpace(in.DisplayName) == "" {
+		name = endpoint.FreeName(cmp.Or(display.Text(v.Server, endpoint.MaxName), name), c.Endpoints())
+	}
 	query := u.RawQuery
 	base := *u
 	base.RawQuery, base.ForceQuery = "", false
@@ -66,6 +76,11 @@ func (c *Control) Create(ctx context.Context, in api.NewEndpoint) (e endpoint.En
 	}
 	if err := c.cfg.Vault.AddEndpoints(vault.NewEndpoint{Endpoint: e, Query: query, Key: key, State: state}); err != nil {
 		return endpoint.Endpoint{}, "", c.Explain(err)
+	}
+	if asked {
+		c.cfg.Pulse.Take(e.Slug, v)
+	} else {
+		c.cfg.Pulse.Look(e.Slug)
 	}
 	c.Changed()
 	return e, note, nil
@@ -156,6 +171,8 @@ func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err err
 			err := c.cfg.Vault.SetUpstream(slug, u.String(), query, func(e *endpoint.Endpoint) {
 				e.Name, e.Header, e.HeaderKnown = name, header, chosen
 			})
+			c.cfg.Pulse.Forget(slug)
+			c.cfg.Pulse.Look(slug)
 			c.Changed()
 			return note, c.Explain(err)
 		}
@@ -184,6 +201,7 @@ func (c *Control) remove(slug string) error {
 		return c.Explain(err)
 	}
 	c.cfg.Tokens.EndEndpoint(slug)
+	c.cfg.Pulse.Forget(slug)
 	c.Changed()
 	return nil
 }

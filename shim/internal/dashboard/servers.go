@@ -44,7 +44,7 @@ func (d *Dashboard) createFromForm(w http.ResponseWriter, r *http.Request) error
 		f.Note = web.TextFilledIn
 		return back(http.StatusOK)
 	}
-	in := api.NewEndpoint{UpstreamURL: f.UpstreamURL, DisplayName: f.Name, Key: key, Force: r.PostFormValue("force") != ""}
+	in := api.NewEndpoint{UpstreamURL: f.UpstreamURL, DisplayName: f.Name, Key: key, Check: true, Force: r.PostFormValue("force") != ""}
 	if f.HeaderName != "" || f.HeaderPrefix != "" {
 		in.HeaderName, in.Prefix = headerFields(f)
 	}

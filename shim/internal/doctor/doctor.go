@@ -45,7 +45,9 @@ type Doctor struct {
 	// KeysTime bounds the trial of all keys; 0 means the usual time.
 	KeysTime time.Duration
 
-	Servers  Servers
+	Servers Servers
+	// Heard is told what a server answered to a key. It may be nil.
+	Heard    func(slug string, v trial.Verdict)
 	Keys     *trial.Tester
 	Upstream *upstream.Client
 }

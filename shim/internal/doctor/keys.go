@@ -150,6 +150,9 @@ func (r *round) try(e endpoint.Endpoint, c endpoint.Credential) keyTrial {
 		return keyTrial{outcome: unusable, words: cmp.Or(why, endpoint.TroubleKeychain).Words()}
 	}
 	verdict := r.Keys.TryHeaders(r.ctx, upstream.Target{URL: u, Header: e.Header, Key: key}, endpoint.UsualHeaders[1:])
+	if r.Heard != nil && r.ctx.Err() == nil {
+		r.Heard(e.Slug, verdict)
+	}
 	t := keyTrial{outcome: verdict.Outcome, fault: verdict.Fault, words: verdict.Words}
 	if verdict.Outcome == trial.OK && verdict.Header != e.Header {
 		t.outcome, t.words = otherHeader, fmt.Sprintf(web.TextHeaderWanted, web.DescribeHeader(verdict.Header), web.DescribeHeader(e.Header))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,8 @@ type activeCall struct {
 	// The answer.
 	status    int
 	success   bool
+	asked     bool   // the upstream is
+	media     string // of its answer
 	confirmed bool
 	dead      bool // the key is rejected
 	retry     bool // the key was rejected before, and this call tries it again
@@ -203,10 +206,21 @@ func checked(m messageName, found bool, h http.Header) (_ messageName, note stri
 	return m, note
 }
 
+// isMCP reports whether a successful answer is one that an MCP server gives. What
+// needs no answer gets none.
+func isMCP(status int, kind string) bool {
+	kind, _, _ = strings.Cut(kind, ";")
+	switch kind = strings.ToLower(strings.TrimSpace(kind)); {
+	case kind == "application/json", kind == "text/event-stream":
+		return true
+	}
+	return status == http.StatusAccepted || status == http.StatusNoContent
+}
+
 func (a *activeCall) outcome() Outcome {
 	o := Outcome{
 		Status: a.status, Start: a.start, Duration: time.Since(a.start),
-		Success: a.success, Confirmed401: a.confirmed,
+		Success: a.success, Confirmed401: a.confirmed, Asked: a.asked, Good: a.success && isMCP(a.answered, a.media),
 	}
 	o.Struck = a.struck + a.guard.Struck
 	a.names(&o)
@@ -331,7 +345,7 @@ func (a *activeCall) receive(res *http.Response) error {
 	}
 	dropNamed(res.Header, res.Header["Connection"])
 	a.success = res.StatusCode/100 == 2
-	a.answered = res.StatusCode
+	a.answered, a.media = res.StatusCode, res.Header.Get("Content-Type")
 	a.heard = refusal.Listener{Status: res.StatusCode, Type: res.Header.Get("Content-Type")}
 	a.proxy.sessions.learn(a.call, a.in, res)
 	if res.StatusCode == http.StatusUnauthorized {

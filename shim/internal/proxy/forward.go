@@ -18,6 +18,7 @@ import (
 
 // forward sends the client's request to the upstream, and the answer back.
 func (a *activeCall) forward() {
+	a.asked = true
 	if err := a.gather(); err != nil {
 		a.fail(err)
 		return

@@ -86,6 +86,9 @@ type Outcome struct {
 	Duration time.Duration
 	// Success means that the upstream accepted the request, and so the key.
 	Success bool
+	// Asked means that the upstream was, and Good that an MCP server answered: HTTP
+	// 2xx, of a type that MCP has. An error of a tool, or of JSON-RPC, is one too.
+	Asked, Good bool
 	// Struck is how often the answer held the key, or something else that the
 	// client must not see.
 	Struck int

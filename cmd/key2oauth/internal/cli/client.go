@@ -81,6 +81,8 @@ type apiError struct {
 	status int
 	words  string
 	body   []byte
+	// canForce says that the same request is carried out if it insists.
+	canForce bool
 }
 
 func (e *apiError) Error() string { return e.words }
@@ -127,7 +129,7 @@ func (c *Client) Call(ctx context.Context, method, path string, body any) ([]byt
 	if json.Unmarshal(answer, &said) != nil || said.Error == "" {
 		said.Error = fmt.Sprintf("Key2OAuth at %s answered %s", c.Origin, res.Status)
 	}
-	return nil, &apiError{status: res.StatusCode, words: said.Error, body: answer}
+	return nil, &apiError{status: res.StatusCode, words: said.Error, body: answer, canForce: said.CanForce}
 }
 
 // GetInto is Get, and decodes the answer into v too; raw is for --json.

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/browser"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/rows"
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
@@ -37,82 +36,9 @@ func (p *Program) StatusCommand() *cobra.Command {
 		if *asJSON {
 			return p.PrintJSON(raw)
 		}
-		public, paused := "-", "no"
-		if s.PublicOrigin != nil {
-			public = *s.PublicOrigin
-		}
-		if s.Paused {
-			paused = "yes; resume with: key2oauth resume"
-		}
-		rows := [][]string{
-			{"version", s.Version},
-			{"this computer", s.LocalOrigin},
-			{"internet", public},
-		}
-		rows = append(rows, tunnelRows(s.Tunnel)...)
-		rows = append(rows, [][]string{
-			{"keychain", phrase(s.Keychain.State, s.Keychain.Words)},
-			{"paused", paused},
-			{"servers", strconv.Itoa(s.Endpoints)},
-			{"connected apps", strconv.Itoa(s.Grants)},
-		}...)
-		if !s.SameUserCheck {
-			rows = append(rows, []string{"other users", "this system does not tell which user's program connects; only the cookie and the forms of the window keep other users of this computer out"})
-		}
-		if s.Disk.Words != "" {
-			rows = append(rows, []string{"disk", s.Disk.Words + " " + s.Disk.Next})
-		}
-		for _, n := range s.Notes {
-			rows = append(rows, []string{"note", n.Words})
-		}
-		for _, d := range s.Damaged {
-			rows = append(rows, []string{"damaged", d.Words + " " + d.Next + damagedCommand(d)})
-		}
-		if s.Rejected > 0 {
-			rows = append(rows, []string{"rejected keys", fmt.Sprintf("%d; replace one with: key2oauth key SLUG", s.Rejected)})
-		}
-		if s.Struck > 0 {
-			rows = append(rows, []string{"repeated keys", fmt.Sprintf("in %d answers of servers; apps got asterisks in their place", s.Struck)})
-		}
-		for _, p := range s.TwoPlaces {
-			rows = append(rows, []string{"two places", fmt.Sprintf("%s has been used from two places since %s. If you don't know why, end it with: key2oauth disconnect %s",
-				p.App, p.Since.Local().Format("2 January 2006"), p.Grant)})
-		}
-		for _, r := range s.Pending {
-			waits := "is waiting at " + r.URL
-			if r.Asked {
-				waits = "is asking from another device; answer it with: key2oauth open"
-			}
-			rows = append(rows, []string{"request", fmt.Sprintf("%s, which returns to %s, %s", r.App, r.ReturnsTo, waits)})
-		}
-		for _, a := range s.Attempts {
-			rows = append(rows, []string{"could not connect", strings.TrimSpace(a.Diagnosis.Words + " " + a.Diagnosis.Next)})
-		}
-		return printTable(p.Stdout, rows)
+		return printTable(p.Stdout, rows.Status(s))
 	}
 	return cmd
-}
-
-// damagedCommand is the command that deletes what is damaged.
-func damagedCommand(d api.Damage) string {
-	switch d.Kind {
-	case api.DamagedApp:
-		return " Command: key2oauth disconnect " + d.ID
-	case api.DamagedSealedKey:
-		return " Command: key2oauth key " + d.Slug + " --credential " + d.ID
-	case api.DamagedServer:
-		return " Command: key2oauth remove " + d.ID
-	}
-	return ""
-}
-
-// phrase is the sentence that explains a state, or the state where there is
-// none.
-func phrase(state, words string) string {
-	if words == "" {
-		return strings.ReplaceAll(state, "_", " ")
-	}
-	return words
 }
 
 // PauseCommand returns the command "pause".

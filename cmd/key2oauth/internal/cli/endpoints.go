@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/key2oauth/key2oauth/shim"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/rows"
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
@@ -30,6 +30,9 @@ func (p *Program) AddCommand() *cobra.Command {
 		Short: "Add an MCP server, print its address for your apps",
 		Long: `Add an MCP server and print the address to paste into your apps.
 
+The server is asked first. One that can't be reached is added only with --force,
+or if you say so when asked.
+
 You paste the API key on the page that opens when an app connects. To save it
 now, use --key-stdin: the key is tested at the server first. It is never taken
 from the command line, where other programs could read it.`,
@@ -40,18 +43,18 @@ from the command line, where other programs could read it.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&name, "name", "", "a name for the server (default its host)")
+	f.StringVar(&name, "name", "", "a name for the server (default what it calls itself)")
 	f.StringVar(&header, "header", "Authorization", "the `header` for the key")
 	f.StringVar(&prefix, "prefix", "", "text before the key in the header (default \"Bearer \" in Authorization, else nothing)")
 	f.BoolVar(&keyStdin, "key-stdin", false, "read the key from standard input, test it and save it")
-	f.BoolVar(&force, "force", false, forceUsage)
+	f.BoolVar(&force, "force", false, "add it even if it can't be reached, or isn't an MCP server")
 	asJSON := JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := p.Connect()
 		if err != nil {
 			return err
 		}
-		body := api.NewEndpoint{UpstreamURL: args[0], DisplayName: name}
+		body := api.NewEndpoint{UpstreamURL: args[0], DisplayName: name, Check: true, Force: force}
 		if f.Changed("header") {
 			body.HeaderName = &header
 		}
@@ -62,11 +65,8 @@ from the command line, where other programs could read it.`,
 			if body.Key, err = p.ReadKey(cmd.Context()); err != nil {
 				return err
 			}
-			body.Force = force
 		}
-		done := p.remarkTrying(keyStdin)
-		raw, err := c.Call(cmd.Context(), http.MethodPost, "/api/slugs", body)
-		done()
+		raw, err := p.create(cmd.Context(), c, body)
 		if err != nil {
 			return err
 		}
@@ -92,6 +92,29 @@ from the command line, where other programs could read it.`,
 		return nil
 	}
 	return cmd
+}
+
+// create adds a server. One that cannot be reached is added only if a person says
+// so, or --force does.
+func (p *Program) create(ctx context.Context, c *Client, body api.NewEndpoint) (raw []byte, err error) {
+	for {
+		done := p.remarkTrying("trying the server; this takes 20 seconds at most")
+		raw, err = c.Call(ctx, http.MethodPost, "/api/slugs", body)
+		done()
+		e, ok := errors.AsType[*apiError](err)
+		if !ok || !e.canForce || body.Force {
+			return raw, err
+		}
+		if _, ok := p.Terminal(); !ok {
+			return raw, Failed(err, "add it anyway with --force")
+		}
+		p.Remark("%s", Printable(e.words))
+		if body.Force, err = p.ask(ctx, "Add it anyway?"); err != nil {
+			return nil, err
+		} else if !body.Force {
+			return nil, errors.New("nothing was added")
+		}
+	}
 }
 
 const forceUsage = "save the key even if this does not look like an MCP server"
@@ -125,10 +148,6 @@ func (p *Program) ListCommand() *cobra.Command {
 		if _, err := c.GetInto(cmd.Context(), "/api/status", &st); err != nil {
 			return err
 		}
-		rows := [][]string{{"SLUG", "NAME", "STATE", "KEYS", "LAST USED", "SERVER", "ADDRESS"}}
-		for _, e := range answer.Slugs {
-			rows = append(rows, []string{e.Slug, e.DisplayName, shim.ServerState(e.State, st.Paused), labels(e.Credentials), day(e.LastUsed), e.UpstreamURL, e.MCPEndpoint})
-		}
 		for _, e := range answer.Slugs {
 			for _, c := range e.Credentials {
 				if c.Words != "" {
@@ -136,17 +155,9 @@ func (p *Program) ListCommand() *cobra.Command {
 				}
 			}
 		}
-		return printTable(p.Stdout, rows)
+		return printTable(p.Stdout, rows.Servers(answer.Slugs, st.Paused))
 	}
 	return cmd
-}
-
-func labels(credentials []api.Credential) string {
-	var all []string
-	for _, c := range credentials {
-		all = append(all, c.Label)
-	}
-	return strings.Join(all, ", ")
 }
 
 // URLCommand returns the command "url".
@@ -239,7 +250,7 @@ Connected apps keep working with the new key.`,
 			return err
 		}
 		change := api.KeyChange{Key: key, Credential: credential, Force: force}
-		done := p.remarkTrying(true)
+		done := p.remarkTrying("trying the key at the server; this takes 20 seconds at most")
 		_, err = c.Call(ctx, http.MethodPut, SlugPath(e.Slug)+"/key", change)
 		done()
 		if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusConflict {
@@ -254,16 +265,13 @@ Connected apps keep working with the new key.`,
 	return cmd
 }
 
-// remarkTrying says that a key is being tried, if that takes long. What it
-// returns must be called when the answer has come.
-func (p *Program) remarkTrying(key bool) (done func()) {
-	if !key {
-		return func() {}
-	}
+// remarkTrying says what is being tried, if that takes long. What it returns must
+// be called when the answer has come.
+func (p *Program) remarkTrying(words string) (done func()) {
 	said := make(chan struct{})
 	t := time.AfterFunc(2*time.Second, func() {
 		defer close(said)
-		p.Remark("trying the key at the server; this takes 20 seconds at most")
+		p.Remark("%s", words)
 	})
 	return func() {
 		if !t.Stop() {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/rows"
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
@@ -36,11 +37,11 @@ approved twice is listed twice.`,
 			p.Remark("no app is connected yet; paste the address of a server into one")
 			return nil
 		}
-		rows := [][]string{{"GRANT", "APP", "RETURNS TO", "SERVER", "CONNECTED", "LAST USED"}}
+		table := [][]string{{"GRANT", "APP", "RETURNS TO", "SERVER", "CONNECTED", "LAST USED"}}
 		for _, g := range answer.Grants {
-			rows = append(rows, []string{g.ID, g.App, g.ReturnsTo, g.Slug, day(&g.Created), day(g.LastUsed)})
+			table = append(table, []string{g.ID, g.App, g.ReturnsTo, g.Slug, rows.Day(&g.Created), rows.Day(g.LastUsed)})
 		}
-		return printTable(p.Stdout, rows)
+		return printTable(p.Stdout, table)
 	}
 	return cmd
 }

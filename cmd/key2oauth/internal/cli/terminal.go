@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"golang.org/x/term"
 
@@ -74,9 +73,21 @@ func readHidden(ctx context.Context, fd int) ([]byte, error) {
 // Confirm asks a yes-or-no question. Without a terminal the answer is yes, since
 // a script that says remove means it.
 func (p *Program) Confirm(ctx context.Context, question string) (bool, error) {
+	if _, ok := p.Terminal(); !ok {
+		return true, nil
+	}
+	yes, err := p.ask(ctx, question)
+	if err == nil && !yes {
+		p.Remark("nothing was removed")
+	}
+	return yes, err
+}
+
+// ask asks a yes-or-no question on the terminal that standard input is.
+func (p *Program) ask(ctx context.Context, question string) (bool, error) {
 	f, ok := p.Terminal()
 	if !ok {
-		return true, nil
+		return false, nil
 	}
 	fmt.Fprint(p.Stderr, question+" [y/N] ")
 	line, err := await(ctx, func() (string, error) { return bufio.NewReader(f).ReadString('\n') }, func() { fmt.Fprintln(p.Stderr) })
@@ -87,7 +98,6 @@ func (p *Program) Confirm(ctx context.Context, question string) (bool, error) {
 	case "y", "yes":
 		return true, nil
 	}
-	p.Remark("nothing was removed")
 	return false, nil
 }
 
@@ -143,12 +153,4 @@ func (p *Program) PrintJSON(raw []byte) error {
 	b.WriteByte('\n')
 	_, err := b.WriteTo(p.Stdout)
 	return err
-}
-
-// day shows a time in the local time zone.
-func day(t *time.Time) string {
-	if t == nil || t.IsZero() {
-		return ""
-	}
-	return t.Local().Format("2006-01-02 15:04")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/rows"
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
@@ -110,23 +111,5 @@ func (p *Program) printTunnel(raw []byte, asJSON bool) error {
 	if err := Decode(raw, &t); err != nil {
 		return err
 	}
-	return printTable(p.Stdout, tunnelRows(t))
-}
-
-// tunnelRows are the rows of a table that says how the tunnel is.
-func tunnelRows(t api.TunnelStatus) [][]string {
-	rows := [][]string{{"tunnel", phrase(t.State, t.Words)}}
-	var usage string
-	if t.Usage != nil {
-		usage = t.Usage.Warning
-	}
-	for _, extra := range [][]string{{"to do", t.Next}, {"on", t.Link}, {"test", t.Test}, {"senders", t.Senders}, {"usage", usage}} {
-		if extra[1] != "" {
-			rows = append(rows, extra)
-		}
-	}
-	for _, name := range t.Stranded {
-		rows = append(rows, []string{"add again", name + " uses an earlier public address"})
-	}
-	return rows
+	return printTable(p.Stdout, rows.Tunnel(t))
 }
