@@ -86,7 +86,7 @@ func ofProgram(st api.Status) []api.Concern {
 		}
 		all = append(all, api.Concern{
 			Kind: api.ConcernDamaged, Level: api.LevelError, Slug: d.Slug, ID: d.ID, Damage: d.Kind, Words: d.Words, Next: d.Next,
-			Button: web.UrgentButton(api.ConcernDamaged), Path: "/", Do: "/damaged",
+			Button: web.DamageButton(d.Kind), Path: "/", Do: "/damaged",
 		})
 	}
 	return all

@@ -9,6 +9,18 @@ import (
 // kind and id to /damaged.
 type DamageRow struct{ Kind, ID, Words string }
 
+// Button is the label of the row's button.
+func (r DamageRow) Button() string { return DamageButton(r.Kind) }
+
+// DamageButton is the label of the button that deletes what is damaged. What was
+// replaced works again, so there the message goes.
+func DamageButton(kind string) string {
+	if kind == api.DamagedReplaced {
+		return t("damage.dismiss")
+	}
+	return t("damage.delete")
+}
+
 // NoteWords says what happened to saved data. file was kept aside; it may be "".
 func NoteWords(kind, file string) string {
 	switch {

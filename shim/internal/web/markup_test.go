@@ -140,7 +140,7 @@ func TestMarkup(t *testing.T) {
 func TestForms(t *testing.T) {
 	known := strings.Fields(`form_token api_key key_held credential slug action unverified upstream_url display_name
 		auth_header_name auth_header_prefix snippet fill force ticket next q server number confirmed
-		authtoken public_url preset login proxy lifetime log_level label file confirm word passphrase again file_passphrase id app show`)
+		authtoken public_url preset login proxy lifetime log_level label file confirm word passphrase again file_passphrase id app show kind`)
 	for _, s := range states() {
 		page := render(s.page).Body.String()
 		forms := strings.Split(page, "<form ")[1:]

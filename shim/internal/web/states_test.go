@@ -250,6 +250,16 @@ func homeStates() []state {
 		{"home-disk", home(func(h *Home) {
 			h.PublicOrigin, h.Endpoints, h.DiskTrouble = public, []EndpointRow{online}, TextDiskFull+" "+TextDiskFullNext
 		})},
+		{"home-damaged", home(func(h *Home) {
+			h.Endpoints, h.Happened = []EndpointRow{linear}, []string{NoteWords(api.NoteRepaired, "")}
+			for _, d := range []api.Damage{
+				{Kind: api.DamagedApp, ID: "g1", Name: "Claude", Server: "Linear"}, {Kind: api.DamagedKey, ID: "c1", Server: "Linear"},
+				{Kind: api.DamagedReplaced, ID: api.ValueClientIDKey}, {Kind: api.DamagedReplaced, ID: api.ValueFormKey}, {Kind: api.DamagedReplaced, ID: api.ValueCookie},
+			} {
+				words, next := DamageWords(d)
+				h.Damaged = append(h.Damaged, DamageRow{d.Kind, d.ID, words + " " + next})
+			}
+		})},
 		{"home-stopped", home(func(h *Home) { h.Stopped, h.Endpoints = true, []EndpointRow{online} })},
 		{"home-paused", home(func(h *Home) { h.Paused, h.Endpoints = true, []EndpointRow{linear} })},
 		{"home-memory", home(func(h *Home) {
