@@ -272,9 +272,9 @@ func digit(c byte) int {
 // of three quarters is as hard as one of the whole; if less counted, it could be
 // made character by character. With its prefix a text counts only whole: the
 // same characters without it count.
-func (t text) torn(done int) bool { return !t.prefixed && done >= t.shortestTorn() }
+func (t text) torn(done int) bool { return !t.prefixed && done >= shortestTorn(len(t.form)) }
 
-func (t text) shortestTorn() int { return (3*len(t.form) + 3) / 4 }
+func shortestTorn(length int) int { return (3*length + 3) / 4 }
 
 // findTorn appends where at the end of p most of a text stands without escapes.
 func (e *escapes) findTorn(spans []span, p []byte) []span {

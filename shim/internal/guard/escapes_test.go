@@ -99,6 +99,9 @@ func TestTorn(t *testing.T) {
 				if got, _ := whole(g, before+end); got != before+want {
 					t.Errorf("%q became %q, want %q", before+end, got, before+want)
 				}
+				if got := g.Words(before + end); got != before+want {
+					t.Errorf("as words, %q became %q, want %q", before+end, got, before+want)
+				}
 				if got, _ := whole(g, before+end+"."); got != before+end+"." {
 					t.Errorf("%q became %q", before+end+".", got)
 				}

@@ -30,6 +30,7 @@ type Guard struct {
 	names   []string // the secrets as they are, for names of header fields
 	star    byte
 	hold    int
+	least   int // what is shorter has nothing to strike
 }
 
 // New returns a Guard for the secrets of one credential, or nil if none of them
@@ -79,6 +80,7 @@ func New(fields ...Field) *Guard {
 	all = distinct(all)
 	g.star = starFor(all)
 	g.finder.init(all)
+	g.least = shortestTorn(g.shortest)
 	g.hold = max(g.longest, maxWidth*g.escapes.longest) - 1
 	return g
 }
@@ -114,7 +116,7 @@ func (g *Guard) Bytes(b []byte) int {
 
 // Text returns s without the secrets, and how many there were.
 func (g *Guard) Text(s string) (string, int) {
-	if g == nil || len(s) < g.shortest {
+	if g == nil || len(s) < g.least {
 		return s, 0
 	}
 	var space [512]byte
