@@ -41,7 +41,7 @@ func struck(g *Guard, text string) string {
 				break
 			}
 			at += i
-			for j := range form {
+			for j := range len(form) {
 				hit[at+j] = true
 			}
 		}
