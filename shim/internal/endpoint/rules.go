@@ -47,6 +47,8 @@ func MCPURL(origin, slug string) string { return origin + "/" + slug + "/mcp" }
 // maxURL bounds an upstream URL.
 const maxURL = 2048
 
+var errLongURL = problem.Sentence(fmt.Sprintf("The URL is longer than %d characters.", maxURL))
+
 // plainNote comes with an http upstream on the network.
 const plainNote = "This address is not encrypted. Others on this network could read the key."
 
@@ -72,7 +74,7 @@ func parseUpstream(s string) (u *url.URL, note string, err error) {
 	case s == "":
 		return nil, "", problem.Sentence("Enter the URL of the MCP server, for example https://mcp.example.com/mcp.")
 	case len(s) > maxURL:
-		return nil, "", problem.Sentence(fmt.Sprintf("The URL is longer than %d characters.", maxURL))
+		return nil, "", errLongURL
 	}
 	if !strings.Contains(s, "://") {
 		return nil, "", problem.Sentence("The URL must begin with https:// (or http:// for a server on this computer or network).")
@@ -98,6 +100,9 @@ func parseUpstream(s string) (u *url.URL, note string, err error) {
 		u.Path = "/"
 	}
 	u.RawQuery = escapeQuery(u.RawQuery)
+	if len(u.String()) > maxURL {
+		return nil, "", errLongURL // other scripts grow when they are escaped
+	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		note = plainNote
 	}

@@ -129,6 +129,7 @@ func FuzzParseUpstream(f *testing.F) {
 	for _, s := range []string{"https://a.example/mcp?k=v", "http://127.0.0.1:1/", "http://[::1]:8080/a b", "https://u@h/", "http://0x7f.1", "HTTPS://A:443"} {
 		f.Add(s)
 	}
+	f.Add("https://a.example/" + strings.Repeat("\u00e9", 400)) // longer when it is escaped
 	f.Fuzz(func(t *testing.T, s string) {
 		u, note, err := ParseUpstream(s)
 		if err != nil {
