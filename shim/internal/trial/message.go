@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/display"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/guard"
 	"github.com/key2oauth/key2oauth/shim/internal/sse"
 	"github.com/key2oauth/key2oauth/shim/internal/upstream"
@@ -107,7 +108,8 @@ func printable(s string, t *upstream.Target, limit int) string {
 	return strings.ReplaceAll(display.Text(s, limit), `"`, "'")
 }
 
-// secrets are the key and the values of the target's query.
+// secrets are the key, the values of the target's query, and what in its path
+// looks like a key.
 func secrets(t *upstream.Target) []string {
 	var all []string
 	add := func(v string) {
@@ -124,6 +126,9 @@ func secrets(t *upstream.Target) []string {
 			for _, v := range values {
 				add(v)
 			}
+		}
+		for _, v := range endpoint.KeysInPath(t.URL.EscapedPath(), true) {
+			add(v)
 		}
 	}
 	return all

@@ -84,3 +84,19 @@ func FuzzMessage(f *testing.F) {
 		}
 	})
 }
+
+// TestPathKeyInMessage: of a key in the path of the address no piece is shown
+// either.
+func TestPathKeyInMessage(t *testing.T) {
+	const key = "Ab3dEf6hIj9kLm2nOp5qRs8t"
+	u, err := url.Parse("https://h.example/s/" + key + "/mcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := &upstream.Target{URL: u, Header: endpoint.DefaultHeader}
+	for _, said := range []string{"no route for /s/" + key + "/mcp", "unknown key " + key[:12] + "…", "unknown key …" + key[10:]} {
+		if got := printable(said, target, maxMessage); strings.Contains(got, key[:8]) || strings.Contains(got, key[16:]) {
+			t.Errorf("%q is shown as %q", said, got)
+		}
+	}
+}
