@@ -138,8 +138,8 @@ func (s *Shim) wire(cfg Config) error {
 	s.control = control.New(control.Config{
 		Vault: s.vault, Tokens: s.tokens, Trials: trials, Pulse: s.pulse, Timeline: s.timeline, Changes: s.changes,
 		Login: cfg.Login, LogLevel: cfg.LogLevel, Dir: cfg.Dir, Log: s.log,
-		Struck:      s.activity.Struck,
-		Own: s.isOwn, LocalOrigin: s.localOrigin, PublicOrigin: func() string { return s.reach.Origin() },
+		Struck: s.activity.Struck,
+		Own:    s.isOwn, LocalOrigin: s.localOrigin, PublicOrigin: func() string { return s.reach.Origin() },
 		Paused: s.calls.Pause.On, Pause: s.calls.Pause.Set, Forget: s.calls.Forget, UseProxy: client.UseProxy,
 		Steer: func() { s.reach.Drive() }, CloseTunnel: func() { s.reach.Close() },
 		RemoveToken: func() error { return removeToken(cfg.Dir) },

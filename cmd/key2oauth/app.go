@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -102,13 +103,26 @@ func (o *appOptions) checkTunnel() error {
 }
 
 // checkApart checks that the owner's tunnel does not lead to addr, the address for
-// apps on this computer: what serves one must not serve the other.
+// apps on this computer: what serves one must not serve the other. Of 127.0.0.1
+// and [::1] we hold both at one port.
 func (o *appOptions) checkApart(addr string) error {
-	public, err := listen.ParseAddr(o.publicAddr)
-	if o.publicAddr == "" || err != nil || public.String() != addr {
+	publicAddr := o.publicAddr
+	if publicAddr == "" && o.tunnel == api.TunnelExternal {
+		publicAddr = external.DefaultAddr
+	}
+	public, err := listen.ParseAddr(publicAddr)
+	local, err2 := netip.ParseAddrPort(addr)
+	if err != nil || err2 != nil || public.Port() != local.Port() {
 		return nil
 	}
-	return cli.Usage("choose another one, for example: --public-addr "+external.DefaultAddr, "--public-addr %s is the address that Key2OAuth serves for you and for apps on this computer", o.publicAddr)
+	both := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	if public != local {
+		if slices.Contains(both, public.Addr()) && slices.Contains(both, local.Addr()) {
+			return cli.Usage("choose another port, for example: --public-addr 127.0.0.1:7452", "--public-addr %s is at the port that Key2OAuth holds at 127.0.0.1 and at [::1], for you and for apps on this computer", publicAddr)
+		}
+		return nil
+	}
+	return cli.Usage("choose another one, for example: --public-addr 127.0.0.1:7452", "--public-addr %s is the address that Key2OAuth serves for you and for apps on this computer", publicAddr)
 }
 
 var logLevels = map[string]slog.Level{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,7 +23,8 @@ func (p *program) backupCommand() *cobra.Command {
 		Use:   "backup FILE [flags]",
 		Short: "Save a copy of all servers, keys and connected apps",
 		Long: `Save a copy of all servers, keys, connected apps, activity and settings to a file
-that only you can read. It works with and without a running Key2OAuth.
+that only you can read. It works with and without a running Key2OAuth. A FILE
+of - is standard output.
 
 The keys in it are encrypted, and the encryption key is not in it: it stays in
 the keychain of this computer, or in the file master.key, of which you need a
@@ -32,11 +34,15 @@ key2oauth open move
 
 Key2OAuth also makes a copy each day, beside its data (state.db.daily-...), and
 keeps the last three.`,
-		Example: `  key2oauth backup ~/key2oauth-backup.db`,
-		Args:    cli.Wants("FILE"),
+		Example: `  key2oauth backup ~/key2oauth-backup.db
+  key2oauth backup - | age -p > key2oauth-backup.age`,
+		Args: cli.Wants("FILE"),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "replace a file of that name")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if args[0] == "-" {
+			return p.backupToStdout(cmd.Context())
+		}
 		file, err := filepath.Abs(args[0])
 		if err != nil {
 			return err
@@ -48,6 +54,30 @@ keeps the last three.`,
 		return nil
 	}
 	return cmd
+}
+
+// backupToStdout writes the backup to standard output, for another program. It is
+// a database, so all of it has to be there before any of it is written.
+func (p *program) backupToStdout(ctx context.Context) error {
+	if cli.IsTerminal(p.Stdout) {
+		return cli.Usage("send it on, for example: key2oauth backup - > key2oauth-backup.db", "a backup is not text, and cannot be shown in a terminal")
+	}
+	dir, err := os.MkdirTemp("", "key2oauth-backup-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "backup.db")
+	if err := p.backup(ctx, file, false); err != nil {
+		return err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(p.Stdout, f)
+	return err
 }
 
 // backup lets the running Key2OAuth write the file, or does it here if none is

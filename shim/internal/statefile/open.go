@@ -35,7 +35,7 @@ func explain(path string, err error) error {
 		words = fmt.Sprintf("%s was written by a newer version of Key2OAuth; install that version, or name another folder with --data-dir", path)
 	case errors.Is(err, berrors.ErrTimeout):
 		words = fmt.Sprintf("%s is in use by another Key2OAuth; quit that one, or name another folder with --data-dir", path)
-	case isDamage(err):
+	case IsDamage(err):
 		words = fmt.Sprintf("%s is damaged (%v); restore a backup with: key2oauth restore %s; or move it away to start fresh", path, err, newestCopy(path))
 	default:
 		return datadir.Explain(path, err)
@@ -57,7 +57,8 @@ func newestCopy(path string) string {
 	return newest
 }
 
-func isDamage(err error) bool {
+// IsDamage reports whether an error says that what a file holds is damaged.
+func IsDamage(err error) bool {
 	for _, e := range []error{
 		ErrDamaged, berrors.ErrInvalid, berrors.ErrChecksum, berrors.ErrVersionMismatch,
 		berrors.ErrInvalidMapping, berrors.ErrFreePagesNotLoaded,

@@ -40,6 +40,9 @@ func Backup(dir, name string) error {
 // again, and browsers that were signed out would be signed in. So all sign-ins
 // end, unless keepApps says otherwise.
 func Restore(dir, from string, keepApps bool) (kept string, err error) {
+	if err := checkBackup(from); err != nil {
+		return "", err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", datadir.Explain(dir, err)
 	}
@@ -50,5 +53,30 @@ func Restore(dir, from string, keepApps bool) (kept string, err error) {
 		}
 		return errors.Join(sealed.DropGranted(tx), ledger.EndAll(tx))
 	})
+	if e, ok := errors.AsType[*datadir.Error](err); ok && e.Path == from && statefile.IsDamage(err) {
+		return "", notABackup(from, "is damaged, or is not a backup", err)
+	}
 	return kept, datadir.Explain(path, err)
+}
+
+// checkBackup says what is no backup at first sight.
+func checkBackup(from string) error {
+	info, err := os.Stat(from)
+	switch {
+	case err != nil:
+		return datadir.Explain(from, err)
+	case info.IsDir():
+		return notABackup(from, "is a folder, not a backup", errNotABackup)
+	case !info.Mode().IsRegular():
+		return notABackup(from, "is not a file", errNotABackup)
+	case info.Size() == 0:
+		return notABackup(from, "is empty, so it is not a backup", errNotABackup)
+	}
+	return nil
+}
+
+var errNotABackup = errors.New("not a backup")
+
+func notABackup(from, what string, err error) error {
+	return &datadir.Error{Path: from, Err: err, Words: fmt.Sprintf(`%s %s; name a file that "key2oauth backup" made, or a copy beside the data (%s.daily-...)`, from, what, stateFile)}
 }
