@@ -100,8 +100,9 @@ type Reach struct {
 	pushed   *tunnel.Wish     // what the supervisor was last asked; nil asks again
 	status   tunnel.Status
 	tested   time.Time // the Since of the connection that was tested
-	found    string    // the trouble that its self-test found, or ""
-	passed   bool      // its self-test went well
+	found    string    // the trouble that its last self-test found, or ""
+	passed   bool      // its last self-test went well
+	proven   bool      // a self-test or a request has come in by it
 	warned   bool      // a monthly limit is near, and that was told
 }
 
@@ -114,6 +115,7 @@ func New(c Config) (*Reach, error) {
 	if c.New != nil {
 		r.supervisor = &tunnel.Supervisor{Serve: c.Serve, Log: c.Log, Watch: c.Watch}
 	}
+	r.Meter.came = r.came
 	r.loadMeter()
 	r.loadSettings()
 	switch c.Mode {

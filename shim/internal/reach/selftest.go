@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
@@ -31,7 +33,8 @@ func (r *Reach) notice(ctx context.Context, st tunnel.Status) {
 	r.mu.Lock()
 	tested := r.tested.Equal(st.Since)
 	if r.tested = st.Since; !tested {
-		r.found, r.passed = "", false
+		r.found, r.passed, r.proven = "", false, false
+		r.Meter.awaited.Store(true)
 	}
 	r.mu.Unlock()
 	if !tested {
@@ -56,11 +59,36 @@ func (r *Reach) note(since time.Time, words string, ok bool) {
 		return
 	}
 	if r.passed, r.found = ok, words; ok {
-		r.found = ""
+		r.found, r.proven = "", true
 	}
+	r.Meter.awaited.Store(!ok)
+	r.noteChange()
+}
+
+// noteChange has retest look again. The caller holds mu.
+func (r *Reach) noteChange() {
 	select {
 	case r.noted <- struct{}{}:
 	default:
+	}
+}
+
+// came takes in that a request has come through the tunnel, for the public
+// address. That proves more than a self-test that failed: some routers do not let
+// a computer reach its own public address.
+func (r *Reach) came(host string) {
+	r.mu.Lock()
+	u, err := url.Parse(r.origin())
+	mine := err == nil && u.Host != "" && strings.EqualFold(u.Host, host) && r.status.State == tunnel.Online && r.tested.Equal(r.status.Since)
+	if mine {
+		r.found, r.proven = "", true
+		r.noteChange()
+	} else {
+		r.Meter.awaited.Store(true)
+	}
+	r.mu.Unlock()
+	if mine {
+		r.tell(r.supervisor.Status())
 	}
 }
 

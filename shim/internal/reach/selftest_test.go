@@ -3,6 +3,7 @@ package reach
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/standing"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
@@ -85,4 +87,55 @@ func TestRetest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRequestProves: what came through the owner's own tunnel proves it, whatever
+// a self-test found. A self-test's own request does not, nor one for another host.
+func TestRequestProves(t *testing.T) {
+	k, w := newKit(t, Start{Mode: tunnel.ProviderExternal, URL: "https://k2o.example.com"}), new(world)
+	k.c.Outside = func() *http.Client { return &http.Client{Transport: w} }
+	k.retestEvery = time.Hour
+	k.run(t)
+	state := func(want string) {
+		t.Helper()
+		for end := time.Now().Add(testenv.Patience); standing.Internet(k.Status(), false).State != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("the internet is %+v, want %q", standing.Internet(k.Status(), false), want)
+			}
+		}
+	}
+	for end := time.Now().Add(testenv.Patience); k.Status().Test == ""; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no trouble was found")
+		}
+	}
+	state(api.InternetWaiting)
+	get := func(url string) {
+		k.Meter.Count(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", url, nil))
+	}
+	get("https://k2o.example.com/.well-known/key2oauth/nonce")
+	get("https://other.example.com/register")
+	get("https://k2o.example.com/.well-known/key2oauth/nonce")
+	state(api.InternetWaiting)
+	for end := time.Now().Add(testenv.Patience); !k.Meter.awaited.Load(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a request for another host ended the waiting")
+		}
+	}
+	get("https://k2o.example.com/register")
+	state(api.InternetOnline)
+
+	// A test that fails later says that something has changed, until the next
+	// request.
+	if _, ok, err := k.Test(t.Context()); ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	state(api.InternetUnreachable)
+	get("https://k2o.example.com/register")
+	state(api.InternetOnline)
+	w.here.Store(true)
+	if _, ok, err := k.Test(t.Context()); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	state(api.InternetOnline)
 }

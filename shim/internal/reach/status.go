@@ -79,7 +79,8 @@ func (r *Reach) describe(st tunnel.Status) api.TunnelStatus {
 		since := st.Since.UTC()
 		out.Since = &since
 		tested := r.tested.Equal(st.Since)
-		if st.Provider == tunnel.ProviderNgrok || tested && r.passed {
+		out.Proven = tested && r.proven
+		if st.Provider == tunnel.ProviderNgrok || out.Proven && r.found == "" {
 			out.Words = fmt.Sprintf(web.TextTunnelOnline, st.Origin)
 		}
 		if tested {
