@@ -189,3 +189,17 @@ func TestNamesOfServers(t *testing.T) {
 		t.Errorf("a server that does not answer is called %q", got)
 	}
 }
+
+// TestFoundOnly: whoever only looked at an address is no failed connection.
+func TestFoundOnly(t *testing.T) {
+	p := start(t)
+	_, mcpURL := p.add(shimtest.NewUpstream(t, shimtest.Options{}).URL, nil)
+	p.post(mcpURL, "", initialize)
+	if all := p.attempts(""); len(all) != 1 || all[0].Diagnosis.Cause != api.CauseFound {
+		t.Fatalf("the timeline is %+v, want a look", all)
+	}
+	body := p.owner().Open("/check").Body
+	if words := web.Text("step.found"); strings.Contains(body, words) {
+		t.Errorf("the page says %q", words)
+	}
+}

@@ -42,6 +42,9 @@ func (d *Dashboard) showCheck(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	for _, a := range d.cfg.Timeline.Reports() {
+		if a.Diagnosis.Cause == api.CauseFound {
+			continue // strangers look at every address, and apps that are connected look again
+		}
 		p.Attempts = append(p.Attempts, attemptRow(a))
 	}
 	d.render(w, r, http.StatusOK, p)

@@ -50,7 +50,7 @@ func ofTrouble(t endpoint.Trouble) cause {
 // with the reason of a refusal.
 var causes = map[string]cause{
 	// Nothing was refused; the next step did not come.
-	"found":            {PartyClient, "A program looked at this address without signing in. Nothing was shared.", "If that was you, press Connect in %app. Otherwise ignore it."},
+	"found":            {PartyClient, "A program looked at this address without signing in. Nothing was shared.", "You don't have to do anything."},
 	"register":         {PartyClient, "%app registered, but no browser ever came to sign in.", again + " A browser window should open. If it doesn't, allow pop-ups."},
 	"register ngrok":   {PartyTunnel, "%app registered, but no browser came to sign in. On the free plan, ngrok shows a page of its own first.", again + " If ngrok's page opens, press Visit Site on it."},
 	"register offline": {PartyOwner, "%app registered, then the public address went offline.", "Go online again on the Internet tab. Then press Connect in %app again."},
