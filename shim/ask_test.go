@@ -614,3 +614,60 @@ func TestAskGuards(t *testing.T) {
 		}
 	})
 }
+
+// TestPhonePagesSayWhereItRuns: no page that another device gets says that
+// Key2OAuth runs on that device.
+func TestPhonePagesSayWhereItRuns(t *testing.T) {
+	p := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, mcpURL := p.add(up.URL, map[string]any{"api_key": up.Key()})
+	const redirect = "com.example.app:/callback" // which gets a page to return by
+	owner := p.owner()
+	seen := 0
+	check := func(name string, page *shimtest.Page) {
+		t.Helper()
+		if page.Location != "" || page.Body == "" || !strings.Contains(page.Header.Get("Content-Type"), "text/html") {
+			return
+		}
+		seen++
+		if strings.Contains(page.Body, ">"+web.Text("footer")+"<") || strings.Contains(page.Body, web.Text("footer")+" ") || !strings.Contains(html.UnescapeString(page.Body), strings.ReplaceAll(web.Text("footer.public"), "'", "\u2019")) {
+			t.Errorf("%s (%d) does not say where Key2OAuth runs:\n%s", name, page.Status, page.Body)
+		}
+	}
+	answer := func(ph *phone, form map[string]string) {
+		page := ph.review(owner)
+		owner.Submit(owner.Form(page, "/consent/"+ph.id), form)
+	}
+	ph := p.ask(farAddr, redirect, mcpURL)
+	check("waiting", ph.look())
+	check("another browser", p.farBrowser(farAddr).Open("/authorize/"+ph.id))
+	answer(ph, map[string]string{"api_key": up.Key(), "credential": "new", "confirmed": "1", "action": "approve"})
+	check("approved", ph.look())
+	ph = p.ask(farAddr, redirect, mcpURL)
+	answer(ph, map[string]string{"action": "deny"})
+	check("denied", ph.look())
+	ph = p.ask(farAddr, "https://new.example/cb", mcpURL)
+	answer(ph, map[string]string{"action": "deny"})
+	check("denied for a website", ph.look())
+	ph = p.ask(farAddr, redirect, mcpURL)
+	page := owner.Open("/consent/" + ph.id)
+	owner.Submit(owner.Form(page, "/consent/"+ph.id), map[string]string{"number": ph.wrongNumber()})
+	check("wrong number", ph.look())
+	c := p.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)
+	b := p.farBrowser(farAddr)
+	check("choice", b.Open(c.AuthorizeURL()))
+	check("a wrong request", b.Open(c.AuthorizeURL()+"&response_type=x"))
+	check("an unknown client", b.Open("/authorize?client_id=x"))
+	check("over", b.Open("/authorize/"+strings.Repeat("A", 26)))
+	check("a form without its token", b.Do(b.FormRequest(shimtest.Form{Action: "/authorize/" + ph.id}, nil)))
+	for _, path := range []string{"/" + slug + "/mcp", "/" + slug, "/" + slug + "/x", "/authorize/x/y", "/nothing", "/consent/" + ph.id, "/"} {
+		check(path, b.Open(path))
+	}
+	for range 100 {
+		page = b.Open(c.AuthorizeURL() + "&x=" + fmt.Sprint(seen))
+	}
+	check("too many", page)
+	if seen < 12 {
+		t.Errorf("only %d pages were looked at", seen)
+	}
+}
