@@ -72,6 +72,10 @@ var layers = map[string][]string{
 		"cmd/key2oauth/internal/licenses", "icons", "github.com/tc-hib/winres",
 	},
 
+	"cmd/key2oauth/packaging/sbom": {
+		"cmd/key2oauth/internal/licenses",
+	},
+
 	"icons":     {},
 	"icons/gen": {},
 

@@ -24,6 +24,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	spdxjson "github.com/spdx/tools-golang/json"
+	"github.com/spdx/tools-golang/spdxlib"
+
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 )
 
@@ -103,6 +107,55 @@ func TestReleaseArchives(t *testing.T) {
 	}
 	if out, err := exec.Command(program, "version").Output(); err != nil || !strings.HasPrefix(string(out), "key2oauth "+m.version+" ") {
 		t.Errorf("key2oauth version = %q, %v, want %s", out, err, m.version)
+	}
+}
+
+// TestReleaseSBOMs reads what each program is said to be made of, by the library
+// of those who wrote the specification, and compares it with the program.
+func TestReleaseSBOMs(t *testing.T) {
+	t.Parallel()
+	m := released(t)
+	for name, archive := range map[string]string{
+		"linux_amd64": "linux_amd64.tar.gz", "linux_arm64": "linux_arm64.tar.gz", "windows_amd64": "windows_amd64.zip",
+		"windows_arm64": "windows_arm64.zip", "macos_universal": "macos_universal.tar.gz",
+	} {
+		f, err := os.Open(m.file("key2oauth_" + m.version + "_" + name + ".spdx.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := spdxjson.Read(f)
+		f.Close()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := spdxlib.ValidateDocument(doc); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		files := unpack(t, m.file("key2oauth_"+m.version+"_"+archive))
+		program := files["key2oauth"]
+		if strings.HasPrefix(name, "windows") {
+			program = files["key2oauth.exe"]
+		}
+		info, err := buildinfo.Read(bytes.NewReader(program))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"key2oauth " + m.version, "stdlib " + info.GoVersion}
+		for _, d := range info.Deps {
+			want = append(want, d.Path+" "+d.Version)
+		}
+		var got []string
+		for _, p := range doc.Packages {
+			got = append(got, p.PackageName+" "+p.PackageVersion)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-linked +listed):\n%s", name, d)
+		}
+		sum := sha256.Sum256(program)
+		if sums := doc.Packages[0].PackageChecksums; !strings.HasPrefix(name, "windows") && (len(sums) != 1 || sums[0].Value != hex.EncodeToString(sum[:])) {
+			t.Errorf("%s is about another program", name)
+		}
 	}
 }
 
@@ -234,7 +287,7 @@ func TestReleaseChecksums(t *testing.T) {
 			return err
 		case d.IsDir() && base == "old":
 			return filepath.SkipDir
-		case d.IsDir() || !slices.Contains([]string{".gz", ".zip", ".deb", ".rpm", ".exe", ".dmg"}, filepath.Ext(name)):
+		case d.IsDir() || !slices.Contains([]string{".gz", ".zip", ".deb", ".rpm", ".exe", ".dmg", ".json"}, filepath.Ext(name)):
 			return nil
 		case !strings.Contains(base, strings.TrimSuffix(m.version, "-snapshot")):
 			return nil // a program that goes into a package

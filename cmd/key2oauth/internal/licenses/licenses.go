@@ -35,6 +35,7 @@ type Module struct {
 	Path    string   `json:"path"` // as "go version -m" names it
 	Version string   `json:"version,omitempty"`
 	Systems []string `json:"systems"` // the values of GOOS on which it is linked
+	SPDX    string   `json:"spdx"`    // its license, as an SPDX expression
 	Texts   []string `json:"texts"`   // the names of its license files in texts
 }
 

@@ -59,10 +59,12 @@ func run(r release) error {
 		return err
 	}
 	exe := filepath.Join(out, "host", "key2oauth")
-	build := exec.Command("go", "build", "-ldflags", "-X main.release="+r.version, "-o", exe, "./"+program)
-	build.Env = append(os.Environ(), "GOOS=", "GOARCH=", "CGO_ENABLED=0")
-	if b, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, b)
+	if err := build(exe, "./"+program, "-ldflags", "-X main.release="+r.version); err != nil {
+		return err
+	}
+	// Goreleaser runs it with an environment in which the go command may not work.
+	if err := build(filepath.Join(out, "bin", "sbom"), "./cmd/key2oauth/packaging/sbom"); err != nil {
+		return err
 	}
 	for name, args := range map[string][]string{
 		"key2oauth.1":                {"manual"},
@@ -119,6 +121,16 @@ func run(r release) error {
 		return err
 	}
 	return r.resources()
+}
+
+// build builds a program for this machine.
+func build(out, pkg string, flags ...string) error {
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", out, pkg)...)
+	cmd.Env = append(os.Environ(), "GOOS=", "GOARCH=", "CGO_ENABLED=0")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, b)
+	}
+	return nil
 }
 
 // licenses writes what each system's packages say of the code of others.

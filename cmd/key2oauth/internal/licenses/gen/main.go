@@ -59,11 +59,15 @@ func run() error {
 
 	seen := map[string]string{}
 	for _, path := range slices.Sorted(maps.Keys(modules)) {
-		if modules[path].Texts, err = keep(path, dirs[path], seen); err != nil {
+		m := modules[path]
+		if m.Texts, err = keep(path, dirs[path], seen); err != nil {
 			return err
 		}
+		if m.SPDX, err = classify(m.Texts); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
 	}
-	modules["NSIS"] = &licenses.Module{Path: "NSIS (the Windows installer)", Systems: []string{"windows"}, Texts: []string{notGenerated}}
+	modules["NSIS"] = &licenses.Module{Path: "NSIS (the Windows installer)", Systems: []string{"windows"}, SPDX: "Zlib", Texts: []string{notGenerated}}
 	list := slices.SortedFunc(maps.Values(modules), func(a, b *licenses.Module) int { return cmp.Compare(a.Path, b.Path) })
 	b, err := json.MarshalIndent(list, "", "\t")
 	if err != nil {
@@ -123,4 +127,45 @@ func keep(path, dir string, seen map[string]string) ([]string, error) {
 		return nil, fmt.Errorf("%s has no license file in %s", path, dir)
 	}
 	return names, nil
+}
+
+// named finds a text that names its own license.
+var named = regexp.MustCompile(`SPDX-License-Identifier: ([\w.-]+(?: (?:OR|AND|WITH) [\w.-]+)*)`)
+
+// classify names the license in a module's texts. It knows the few that there
+// are; a new one is for a person to read first.
+func classify(texts []string) (string, error) {
+	var all []string
+	for _, name := range texts {
+		b, err := os.ReadFile(filepath.Join("texts", name))
+		if err != nil {
+			return "", err
+		}
+		text := strings.Join(strings.Fields(string(b)), " ")
+		has := func(words string) bool { return strings.Contains(text, words) }
+		var found []string
+		if m := named.FindStringSubmatch(text); m != nil {
+			all = append(all, m[1])
+			continue
+		}
+		if has("Apache License") {
+			found = append(found, "Apache-2.0")
+		}
+		if has("Permission is hereby granted, free of charge") {
+			found = append(found, "MIT")
+		}
+		if has("Redistribution and use in source and binary forms") {
+			if has("Neither the name") || has("names of its contributors") || has("may not be used to endorse") {
+				found = append(found, "BSD-3-Clause")
+			} else {
+				found = append(found, "BSD-2-Clause")
+			}
+		}
+		if len(found) == 0 && !has("Additional IP Rights Grant (Patents)") {
+			return "", fmt.Errorf("%s is none of the known licenses", name)
+		}
+		all = append(all, found...)
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " AND "), nil
 }
