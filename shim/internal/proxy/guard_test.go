@@ -34,8 +34,22 @@ func leaks() map[string]string {
 		b, _ := json.Marshal(s) // a string is always JSON
 		return strings.Trim(string(b), `"`)
 	}
+	escaped := func(format string, every int) string {
+		var b strings.Builder
+		for i := range len(leakyKey) {
+			if i%every == 0 {
+				fmt.Fprintf(&b, format, leakyKey[i])
+			} else {
+				b.WriteString(strings.ReplaceAll(leakyKey[i:i+1], `"`, `\"`))
+			}
+		}
+		return b.String()
+	}
 	return map[string]string{
 		"as it is":         leakyKey,
+		"all escaped":      escaped(`\u%04x`, 1),
+		"some escaped":     escaped(`\u%04X`, 3),
+		"all percent":      escaped("%%%02x", 1),
 		"with its prefix":  "Bearer " + leakyKey,
 		"JSON":             quoted(leakyKey),
 		"JSON twice":       quoted(quoted(leakyKey)),
