@@ -48,8 +48,9 @@ func (s *Store) DamagedKeys() (all []endpoint.Credential) {
 	found := s.cfg.Damaged()
 	s.cfg.Lock.RLock()
 	defer s.cfg.Lock.RUnlock()
+	lost := s.lostKeys(found)
 	for _, c := range s.creds {
-		if s.keyDamaged(c, found) {
+		if lost.has(c) {
 			all = append(all, c.Credential)
 		}
 	}
@@ -57,21 +58,34 @@ func (s *Store) DamagedKeys() (all []endpoint.Credential) {
 	return all
 }
 
-// keyDamaged reports whether the key of a credential is damaged, by the damaged
-// records that were found. One whose name lost a bit belongs to no credential; it
-// may be that of any that has none. The caller holds Config.Lock.
-func (s *Store) keyDamaged(c *credState, found []*records.Error) bool {
-	return c.refused != nil || slices.ContainsFunc(found, func(e *records.Error) bool {
+// lostKeys are the keys that are damaged, by the records that were found to be.
+type lostKeys struct {
+	ids map[string]bool // of credentials
+	// stray says that there is a record that belongs to no credential, because its
+	// name lost a bit. It may be the key of any credential that has none.
+	stray bool
+}
+
+func (l lostKeys) has(c *credState) bool {
+	return c.refused != nil || l.ids[c.ID] || l.stray && len(c.sealed) == 0
+}
+
+// lostKeys sorts what was found. The caller holds Config.Lock.
+func (s *Store) lostKeys(found []*records.Error) lostKeys {
+	l := lostKeys{ids: make(map[string]bool)}
+	for _, e := range found {
 		if e.Bucket != string(bucketSealed) {
-			return false
+			continue
 		}
-		kind, id, _ := strings.Cut(e.Key, "/")
-		if kind == kindKey && s.creds[id] != nil {
-			return id == c.ID
+		switch kind, id, _ := strings.Cut(e.Key, "/"); {
+		case kind == kindKey && s.creds[id] != nil:
+			l.ids[id] = true
+		case kind == kindSecret, kind == kindQuery && s.endpoints[id] != nil:
+		default:
+			l.stray = true
 		}
-		known := kind == kindSecret || kind == kindQuery && s.endpoints[id] != nil
-		return !known && len(c.sealed) == 0
-	})
+	}
+	return l
 }
 
 // DamagedSecret says which secret of the program a damaged record is.
@@ -93,7 +107,7 @@ func (s *Store) KeyTrouble(slug, credential string) endpoint.Trouble {
 		return endpoint.TroubleDamaged
 	case !ok:
 		return endpoint.TroubleGone
-	case s.keyDamaged(c, found), e != nil && e.HasQuery && len(e.sealed) == 0:
+	case s.lostKeys(found).has(c), e != nil && e.HasQuery && len(e.sealed) == 0:
 		return endpoint.TroubleDamaged
 	case len(c.sealed) == 0:
 		return endpoint.TroubleAddress
