@@ -73,7 +73,7 @@ func TestTunnelPageInChromium(t *testing.T) {
 	b.signIn(a)
 	b.look("home-without-tunnel")
 	b.run(click(`nav a[href="/tunnel"]`), chromedp.WaitVisible(chromedp.CSS(`#authtoken`)))
-	b.showsState(shimtest.Text("tunnel.state.off"))
+	b.showsState(shimtest.Text("internet.off"))
 	b.look("tunnel-first-run")
 
 	t.Log("a wrong authtoken")
@@ -95,27 +95,27 @@ func TestTunnelPageInChromium(t *testing.T) {
 	b.run(chromedp.Navigate(a.origin + "/tunnel"))
 	b.tabTo(`#authtoken`)
 	b.run(chromedp.KeyEvent(authtoken + kb.Enter))
-	b.showsState(shimtest.Text("tunnel.state.online"))
+	b.showsState(shimtest.Text("internet.online"))
 	b.waitFor(publicOrigin)
 	b.waitFor(shimtest.Text("usage.requests"))
 	b.look("tunnel-online")
 	b.tabTo(`form[action="/tunnel/off"] button`)
 	b.run(chromedp.KeyEvent(kb.Enter))
-	b.showsState(shimtest.Text("tunnel.state.off"))
+	b.showsState(shimtest.Text("internet.off"))
 	b.look("tunnel-offline")
 	if hosts := w.Hosts(); len(hosts) != 0 {
 		t.Errorf("the edge still leads from %q to this machine", hosts)
 	}
 	b.tabTo(`form[action="/tunnel/on"] button`)
 	b.run(chromedp.KeyEvent(" "))
-	b.showsState(shimtest.Text("tunnel.state.online"))
+	b.showsState(shimtest.Text("internet.online"))
 
 	t.Log("the test, and changes that come by themselves")
 	b.run(click(`form[action="/tunnel/test"] button`))
 	b.waitFor(shimtest.TextTestPassed)
 	b.look("tunnel-tested")
 	w.Close()
-	b.showsState(shimtest.Text("tunnel.state.retrying"))
+	b.showsState(shimtest.Text("internet.connecting"))
 	b.look("tunnel-retrying")
 	if n := b.loads(a.origin + "/tunnel/test"); n != 1 {
 		t.Errorf("the test was asked for %d times, want once: the page that showed its outcome must not send it again", n)
@@ -123,14 +123,14 @@ func TestTunnelPageInChromium(t *testing.T) {
 	if err := w.Reopen(); err != nil {
 		t.Fatal(err)
 	}
-	b.showsState(shimtest.Text("tunnel.state.online"))
+	b.showsState(shimtest.Text("internet.online"))
 
 	t.Log("a tunnel of the owner's own")
 	const form = `form[action="/tunnel/external"] `
-	b.run(click(`details.change summary`), keys(`#public_url`, "http://key2oauth.example.com"), click(form+`input[value=caddy]`), click(form+`button`))
+	b.run(chromedp.Navigate(a.origin+"/tunnel?change=1&with=caddy"), keys(`#public_url`, "http://key2oauth.example.com"), click(form+`button[data-busy]`))
 	b.run(chromedp.WaitVisible(chromedp.CSS(`#public_url-error`)))
 	b.look("tunnel-external-wrong")
-	b.run(chromedp.Clear(chromedp.CSS(`#public_url`)), keys(`#public_url`, "https://key2oauth.example.com"), click(form+`button`))
+	b.run(chromedp.Clear(chromedp.CSS(`#public_url`)), keys(`#public_url`, "https://key2oauth.example.com"), click(form+`button[data-busy]`))
 	b.eventually("the tunnel is the owner's own", func() bool { return a.tunnel().Provider == "external" })
 	b.waitFor(shimtest.Text("tunnel.listener"))
 	b.look("tunnel-external")

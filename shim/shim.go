@@ -217,7 +217,7 @@ func (s *Shim) wirePages(cfg Config) {
 		Vault: s.vault, Control: s.control, Reach: s.reach, Clients: s.clients, LocalOrigin: s.localOrigin, Version: s.version, Log: s.log,
 	})
 	s.dashboard = dashboard.New(dashboard.Config{
-		Owner: s.owner, Control: s.control, Reach: s.reach, Mover: s.mover, Examinations: &s.exams, Timeline: s.timeline,
+		Owner: s.owner, Control: s.control, Reach: s.reach, Mover: s.mover, Next: func() (web.ConnectNext, bool) { return s.connect.Next() }, Examinations: &s.exams, Timeline: s.timeline,
 		Activity: &s.activity, Changes: s.changes, Status: s.Status, Version: s.version, Log: s.log,
 	})
 	s.connect = connect.New(connect.Config{

@@ -41,8 +41,8 @@ func Presets(origin, addr string) []Preset {
 		{
 			ID: "tailscale", Name: "Tailscale Funnel", ClientHeader: tunnel.LastForwardedFor,
 			Steps: []Step{
-				{Words: "Open the funnel. It stays open after a restart.", Text: "tailscale funnel --bg" + funnelPort + " http://" + addr},
-				{Words: "See that it is there, and under which address.", Text: "tailscale funnel status"},
+				{Words: "Run this in a terminal. It keeps running after a restart.", Text: "tailscale funnel --bg" + funnelPort + " http://" + addr},
+				{Words: "This shows the address again.", Text: "tailscale funnel status"},
 			},
 		},
 		{
@@ -50,7 +50,7 @@ func Presets(origin, addr string) []Preset {
 			Steps: []Step{
 				{Words: "Log in, once.", Text: "cloudflared tunnel login"},
 				{Words: "Make a tunnel, once.", Text: "cloudflared tunnel create key2oauth"},
-				{Words: "Give it your name, once.", Text: "cloudflared tunnel route dns key2oauth " + name},
+				{Words: "Give it your domain, once.", Text: "cloudflared tunnel route dns key2oauth " + name},
 				{Words: "Run it.", Text: "cloudflared tunnel run --url http://" + addr + " key2oauth"},
 			},
 		},

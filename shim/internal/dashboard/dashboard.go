@@ -30,6 +30,7 @@ type Config struct {
 	Control      *control.Control
 	Reach        *reach.Reach
 	Mover        *mover.Mover
+	Next         func() (web.ConnectNext, bool) // the app that waits for the internet
 	Examinations *doctor.Examinations
 	Timeline     *timeline.Recorder
 	Activity     *activity.Log

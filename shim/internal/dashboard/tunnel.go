@@ -16,17 +16,15 @@ func (d *Dashboard) showTunnel(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Dashboard) renderTunnel(w http.ResponseWriter, r *http.Request, status int, form web.TunnelForm, notices []web.Notice) error {
-	st := d.cfg.Reach.Status()
+	all := d.cfg.Status()
+	st, net := all.Tunnel, all.Internet
 	page := web.Tunnel{
-		Version: d.cfg.Version, Provider: st.Provider, State: st.State, Words: st.Words, Next: st.Next, Link: st.Link,
-		Origin: d.cfg.Reach.Origin(), Listener: d.cfg.Reach.Listener(), Plan: st.Plan, Stranded: st.Stranded,
-		Form: form, Notices: notices, Token: d.cfg.Owner.FormTokens(r),
+		Version: d.cfg.Version, Provider: st.Provider, State: net.State, Why: net.Why, Then: net.Next, Link: net.Link,
+		Origin: d.cfg.Reach.Origin(), Listener: d.cfg.Reach.Listener(), Point: d.cfg.Reach.Point(), Plan: st.Plan, Stranded: st.Stranded,
+		Change: r.URL.Query().Get("change") != "", Next: d.nextApp(), Form: form, Notices: notices, Token: d.cfg.Owner.FormTokens(r),
 	}
 	if st.Since != nil {
 		page.Since = web.Ago(*st.Since)
-	}
-	if st.Test != "" {
-		page.Notices = append(page.Notices, web.Notice{Kind: "warn", Text: st.Test})
 	}
 	if st.Senders != "" {
 		page.Notices = append(page.Notices, web.Notice{Kind: "warn", Text: st.Senders})
@@ -48,7 +46,32 @@ func (d *Dashboard) renderTunnel(w http.ResponseWriter, r *http.Request, status 
 		}
 		page.Presets = append(page.Presets, preset)
 	}
+	switch with := r.URL.Query().Get("with"); {
+	case form.Which == api.TunnelExternal:
+		page.With = form.Preset
+	case with != "":
+		page.With = with
+	case page.Form.URL != "":
+		page.With = page.Form.Preset // as it was last turned on
+	case len(page.Presets) > 0:
+		page.With = page.Presets[0].ID
+	}
 	d.render(w, r, status, page)
+	return nil
+}
+
+// nextApp is what the owner does once the internet is on: the app that waits for
+// that, or any app for the newest server that has none.
+func (d *Dashboard) nextApp() *web.ConnectNext {
+	if next, ok := d.cfg.Next(); ok {
+		return &next
+	}
+	all := d.cfg.Control.Endpoints()
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].LastUsed.IsZero() {
+			return &web.ConnectNext{Path: web.ConnectPath(all[i].Slug, ""), Server: all[i].Name}
+		}
+	}
 	return nil
 }
 

@@ -131,6 +131,10 @@ func (r *Reach) Listener() string {
 	return "http://" + r.c.Listener
 }
 
+// Point is where a tunnel of the owner's own must lead, whether or not it is
+// turned on.
+func (r *Reach) Point() string { return "http://" + r.c.Listener }
+
 // stranded names the apps that signed in at a public origin which is not ours
 // any more.
 func stranded(app func(name, documentID string) string, names []vault.GrantedName, ours ...string) []string {

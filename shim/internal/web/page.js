@@ -198,7 +198,7 @@
     hear(function (status) {
       var typed = false;
       all("main input[type=text]", function (f) { typed = typed || f.value !== f.defaultValue; });
-      if (status.tunnel.state !== badge.dataset.watch && !typed) { location.replace("/tunnel"); }
+      if (status.internet.state !== badge.dataset.watch && !typed) { location.replace("/tunnel"); }
     });
   });
 

@@ -364,7 +364,7 @@ func formStates() []state {
 }
 
 func tunnelStates() []state {
-	base := Tunnel{Version: "1.0.0", Provider: "off", State: "off", Token: func(action string) string { return token + action }, Presets: []Preset{
+	base := Tunnel{Version: "1.0.0", Provider: "off", State: "off", With: "tailscale", Point: "http://127.0.0.1:7451", Token: func(action string) string { return token + action }, Presets: []Preset{
 		{"tailscale", "Tailscale Funnel", []Step{{"Open the funnel. It stays open after a restart.", "", "tailscale funnel --bg http://127.0.0.1:7451"}}},
 		{"cloudflared", "cloudflared", []Step{{"Make a tunnel, once.", "", "cloudflared tunnel create key2oauth"}, {"Run it.", "", "cloudflared tunnel run --url http://127.0.0.1:7451 key2oauth"}}},
 		{"caddy", "Caddy", []Step{{"Tell Caddy where to pass requests on.", "Caddyfile", "key2oauth.example.com {\n\treverse_proxy 127.0.0.1:7451\n}\n"}}},
@@ -374,31 +374,44 @@ func tunnelStates() []state {
 		p.Provider, p.State, p.Origin, p.Plan, p.Since, p.HasToken = "ngrok", "online", public, "Free", "2 hours ago", true
 		p.Usage = &Usage{Requests: 3140, MaxRequests: 20_000, Bytes: 220e6, MaxBytes: 1e9}
 	})
+	next, any := online, online
+	next.Next = &ConnectNext{"/servers/k3v9x2m7q4ab/connect/claude", "Claude", "Linear"}
+	any.Next = &ConnectNext{"/servers/k3v9x2m7q4ab/connect", "", name40}
+	change := online
+	change.Change = true
 	near := online
 	near.Usage = &Usage{Requests: 16_720, MaxRequests: 20_000, Bytes: 400, MaxBytes: 1e9, Warning: "16720 of the 20000 requests that your ngrok plan has each month are used."}
 	near.Stranded = []string{"Claude (claude.ai)", name40}
+	own := page(func(p *Tunnel) {
+		p.Provider, p.State, p.Origin, p.Listener, p.With = "external", "online", "https://key2oauth.example.com", "http://127.0.0.1:7451", "caddy"
+		p.Form.URL, p.Form.Preset = p.Origin, "caddy"
+	})
+	waiting, wrong := own, own
+	waiting.State, waiting.Why, waiting.Then = "waiting", "Can't reach the public address. Is your tunnel running?", "It is tested again every 15 seconds."
+	wrong.State, wrong.Why = "unreachable", "This domain does not resolve."
+	tested := own
+	tested.Notices = []Notice{{"ok", TextTestPassed}}
 	return []state{
-		{"tunnel-off", base}, {"tunnel-online", online}, {"tunnel-near", near},
+		{"tunnel-off", base}, {"tunnel-online", online}, {"tunnel-next", next}, {"tunnel-next-any", any}, {"tunnel-change", change}, {"tunnel-near", near},
+		{"tunnel-off-cloudflared", page(func(p *Tunnel) { p.With = "cloudflared" })},
+		{"tunnel-off-other", page(func(p *Tunnel) { p.With = "other" })},
 		{"tunnel-offline", page(func(p *Tunnel) { p.Last, p.HasToken = "ngrok", true })},
-		{"tunnel-connecting", page(func(p *Tunnel) { p.Provider, p.State, p.Words = "ngrok", "connecting", "Connecting to ngrok." })},
+		{"tunnel-connecting", page(func(p *Tunnel) { p.Provider, p.State, p.Why = "ngrok", "connecting", "Connecting to ngrok." })},
 		{"tunnel-failed", page(func(p *Tunnel) {
-			p.Provider, p.State, p.Words, p.Next = "ngrok", "failed", "ngrok does not accept this authtoken. It was mistyped, or it was reset in your ngrok account.", "Copy the authtoken from your ngrok dashboard and paste it here again."
+			p.Provider, p.State, p.Why, p.Then = "ngrok", "unreachable", "ngrok does not accept this authtoken. It was mistyped, or it was reset in your ngrok account.", "Copy the authtoken from your ngrok dashboard and paste it here again."
 			p.Link = LinkAuthtoken
 		})},
 		{"tunnel-refused", page(func(p *Tunnel) {
 			p.Form = TunnelForm{Which: "ngrok", Field: "authtoken", Error: "ngrok does not accept this authtoken. It was mistyped, or it was reset in your ngrok account. Copy the authtoken from your ngrok dashboard and paste it here again."}
 		})},
-		{"tunnel-external", page(func(p *Tunnel) {
-			p.Provider, p.State, p.Origin, p.Listener = "external", "online", "https://key2oauth.example.com", "http://127.0.0.1:7451"
-			p.Form.URL, p.Form.Preset = p.Origin, "caddy"
-			p.Notices = []Notice{{"ok", "All is well: the public address leads here."}}
-		})},
+		{"tunnel-external", own}, {"tunnel-external-waiting", waiting}, {"tunnel-external-unreachable", wrong}, {"tunnel-external-tested", tested},
 		{"tunnel-external-wrong", page(func(p *Tunnel) {
 			p.Form = TunnelForm{Which: "external", Field: "public_url", URL: "http://example.com/x", Error: "The public URL must begin with https://."}
 		})},
-		{"tunnel-hostile", Tunnel{hostile, "ngrok", hostile, hostile, hostile, hostile, "javascript:alert(1)", hostile, hostile, hostile, hostile, true,
+		{"tunnel-paused", page(func(p *Tunnel) { p.Provider, p.State, p.Origin = "ngrok", "paused", public })},
+		{"tunnel-hostile", Tunnel{hostile, "ngrok", hostile, hostile, hostile, hostile, "javascript:alert(1)", hostile, hostile, hostile, hostile, hostile, true,
 			&Usage{-1, -1, -1, -1, hostile}, []string{hostile}, []Preset{{hostile, hostile, []Step{{hostile, hostile, hostile}, {hostile, "", hostile}}}},
-			TunnelForm{hostile, hostile, hostile, hostile, "public_url"}, []Notice{{hostile, hostile}}, nil}},
+			hostile, true, &ConnectNext{"javascript:alert(1)", hostile, hostile}, TunnelForm{hostile, hostile, hostile, hostile, "public_url"}, []Notice{{hostile, hostile}}, nil}},
 		{"tunnel-zero", Tunnel{}},
 	}
 }
