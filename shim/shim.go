@@ -222,7 +222,9 @@ func (s *Shim) wirePages(cfg Config) {
 	})
 	s.connect = connect.New(connect.Config{
 		Owner: s.owner, Control: s.control, Timeline: s.timeline, Status: s.Status,
-		Render: func(w http.ResponseWriter, _ *http.Request, status int, p web.Page) { web.Render(w, status, p) },
+		Render: func(w http.ResponseWriter, r *http.Request, status int, p web.Page) {
+			s.dashboard.Bar(r).Render(w, status, p)
+		},
 	})
 	s.adminAPI = adminapi.New(adminapi.Config{
 		Owner: s.owner, Control: s.control, Reach: s.reach, Examinations: &s.exams, Timeline: s.timeline,

@@ -7,6 +7,7 @@ package apps
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"strings"
@@ -36,8 +37,9 @@ const (
 type App struct {
 	ID         string          `json:"id"`
 	Name       string          `json:"name"`
-	Mark       string          `json:"mark"`  // of its monogram, a character
-	Color      int             `json:"color"` // of its monogram, 1 to 6
+	As         string          `json:"as,omitempty"` // in the middle of a sentence; "" stands for Name
+	Mark       string          `json:"mark"`         // of its monogram, a character
+	Color      int             `json:"color"`        // of its monogram, 1 to 6
 	Where      Place           `json:"where"`
 	Calls      []string        `json:"calls"` // what it calls itself when it signs in
 	Source     string          `json:"source"`
@@ -94,6 +96,9 @@ func Find(id string) (App, bool) {
 	}
 	return App{}, false
 }
+
+// Called is how a sentence calls the app, but not at its beginning.
+func (a App) Called() string { return cmp.Or(a.As, a.Name) }
 
 // MayBe reports whether an app that calls itself name can be a. It can unless
 // the name is another app's in the table.

@@ -207,26 +207,33 @@ func TestShells(t *testing.T) {
 	sh := testenv.Need(t, "sh")
 	for _, a := range All() {
 		for _, s := range flat(a.Steps) {
-			if s.Shell == "" {
-				continue
-			}
-			g := filler{name: target.Name, title: target.Title, address: local + "/a'b$(id)`x`"}
-			g.entry = g.json(a.Entry, compact)
-			command := g.shell(s.Shell)
-			out, err := exec.Command(sh, "-c", `for w in `+command+`; do printf '%s\0' "$w"; done`).Output()
-			if err != nil {
-				t.Errorf("%s: %s: %v", a.ID, command, err)
-				continue
-			}
-			got := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
-			var want []string
-			for _, w := range strings.Fields(s.Shell) {
-				want = append(want, strings.NewReplacer("{name}", g.name, "{address}", g.address, "{entry}", g.entry).Replace(w))
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s: a shell reads %s (-want +got):\n%s", a.ID, command, diff)
+			for line := range strings.SplitSeq(s.Shell, "\n") {
+				checkShell(t, sh, a, line)
 			}
 		}
+	}
+}
+
+func checkShell(t *testing.T, sh string, a App, line string) {
+	t.Helper()
+	if line == "" {
+		return
+	}
+	f := filler{name: target.Name, title: target.Title, address: local + "/a'b$(id)`x`"}
+	f.entry = f.json(a.Entry, compact)
+	command := f.shell(line)
+	out, err := exec.Command(sh, "-c", `for w in `+command+`; do printf '%s\0' "$w"; done`).Output()
+	if err != nil {
+		t.Errorf("%s: %s: %v", a.ID, command, err)
+		return
+	}
+	got := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	var want []string
+	for w := range strings.FieldsSeq(line) {
+		want = append(want, strings.NewReplacer("{name}", f.name, "{address}", f.address, "{entry}", f.entry).Replace(w))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: a shell reads %s (-want +got):\n%s", a.ID, command, diff)
 	}
 }
 

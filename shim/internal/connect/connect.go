@@ -188,5 +188,5 @@ func (p *Pages) Next() (n web.ConnectNext, ok bool) {
 	if !here || !known {
 		return n, false
 	}
-	return web.ConnectNext{Path: web.ConnectPath(e.Slug, app.ID), App: app.Name, Server: e.Name}, true
+	return web.ConnectNext{Path: web.ConnectPath(e.Slug, app.ID), App: app.Called(), Server: e.Name}, true
 }

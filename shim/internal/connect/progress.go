@@ -25,7 +25,7 @@ type watch struct {
 // progress says how far the app has come. It flips to connected with the first
 // token, since an approval alone is not yet a connection.
 func (w watch) progress(attempts []api.Attempt, pending []api.Pending, now time.Time) web.Waiting {
-	p := web.Waiting{App: w.app.Name, At: w.at, State: web.WaitingStill, Minutes: int(now.Sub(w.since) / time.Minute)}
+	p := web.Waiting{App: w.app.Called(), At: w.at, State: web.WaitingStill}
 	if now.Sub(w.since) >= silence {
 		p.State = web.WaitingNothing
 	}

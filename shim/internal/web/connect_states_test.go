@@ -7,6 +7,10 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/apps"
 )
 
+// connectKinds has an app of each kind: a command, links, files of each sort, a
+// form to fill in, the internet, either place, and one that is of use otherwise.
+var connectKinds = []string{"claude-code", "cursor", "vscode", "codex", "windsurf", "goose", "raycast", "claude", "claude-desktop", "chatgpt", "n8n", "other", "home-assistant"}
+
 // connectStates are the pages on which an app is connected.
 func connectStates() []state {
 	const slug = "k3v9x2m7q4ab"
@@ -18,7 +22,7 @@ func connectStates() []state {
 		p := ConnectApp{Slug: slug, Server: "Linear", App: a, At: at, Query: "at=computer&since=1764417600"}
 		p.Guide, p.Ready = a.Guide(apps.Target{Name: "linear", Title: "Linear", Local: mcpURL(local, slug), Public: mcpURL(public, slug)}, at)
 		if at != apps.Nowhere {
-			p.Waiting = &Waiting{App: a.Name, At: at, State: WaitingStill}
+			p.Waiting = &Waiting{App: a.Called(), At: at, State: WaitingStill}
 		}
 		if change != nil {
 			change(&p)
@@ -36,12 +40,13 @@ func connectStates() []state {
 		}
 	}
 	var all []state
-	for _, a := range apps.All() {
+	for _, id := range connectKinds {
+		a, _ := apps.Find(id)
 		at := a.Where
 		if at == apps.Either {
 			at = apps.Computer
 		}
-		all = append(all, state{"connect-app-" + a.ID, page(a.ID, at, nil)})
+		all = append(all, state{"connect-app-" + id, page(id, at, nil)})
 	}
 	return append(all, []state{
 		{"connect-tiles", ConnectApps{Slug: slug, Server: "Linear", Online: true}},
@@ -51,8 +56,8 @@ func connectStates() []state {
 		{"connect-trouble", page("claude", apps.Internet, func(p *ConnectApp) {
 			p.Trouble = "There is no internet connection, or something between here and ngrok blocks it."
 		})},
-		{"connect-nothing", page("claude-code", apps.Computer, func(p *ConnectApp) { p.Waiting.State, p.Waiting.Minutes = WaitingNothing, 2 })},
-		{"connect-nothing-internet", page("claude", apps.Internet, func(p *ConnectApp) { p.Waiting.State, p.Waiting.Minutes = WaitingNothing, 12 })},
+		{"connect-nothing", page("claude-code", apps.Computer, func(p *ConnectApp) { p.Waiting.State = WaitingNothing })},
+		{"connect-nothing-internet", page("claude", apps.Internet, func(p *ConnectApp) { p.Waiting.State = WaitingNothing })},
 		{"connect-going", page("claude-code", apps.Computer, came(WaitingGoing, ReachedSignIn, func(w *Waiting) { w.Words, w.Review = "It waits for your answer.", "/consent/abc" }))},
 		{"connect-stopped", page("claude-code", apps.Computer, came(WaitingStopped, ReachedSignIn, func(w *Waiting) {
 			w.Words, w.Next, w.Whose = "\u201cClaude Code\u201d opened a browser, but the approval page was never opened.", "Press Connect in \u201cClaude Code\u201d again. The page opens in this computer's browser.", "yours"

@@ -36,7 +36,7 @@ func (p ConnectApps) Groups() []TileGroup { return Tiles(p.Slug) }
 
 // A TileGroup is the tiles of the apps that run at one place.
 type TileGroup struct {
-	Where string // "computer" or "internet"
+	Where string // "computer", "internet" or "either"
 	Tiles []AppTile
 }
 
@@ -47,13 +47,15 @@ type AppTile struct {
 	Path       string
 }
 
-// Tiles are the apps that can be connected to a server. An app of which only
-// its owner knows where it runs is among those on this computer.
+// Tiles are the apps that can be connected to a server.
 func Tiles(slug string) []TileGroup {
-	groups := []TileGroup{{Where: string(apps.Computer)}, {Where: string(apps.Internet)}}
+	groups := []TileGroup{{Where: string(apps.Computer)}, {Where: string(apps.Internet)}, {Where: string(apps.Either)}}
 	for _, a := range apps.All() {
-		g := &groups[0]
-		if a.Where == apps.Internet {
+		g := &groups[2]
+		switch a.Where {
+		case apps.Computer:
+			g = &groups[0]
+		case apps.Internet:
 			g = &groups[1]
 		}
 		g.Tiles = append(g.Tiles, AppTile{a.Name, a.Mark, a.Color, ConnectPath(slug, a.ID)})
@@ -82,7 +84,20 @@ type ConnectApp struct {
 }
 
 func (p ConnectApp) view() view {
-	return view{template: "connect-app", title: t("connect.app.title", p.App.Name, name(p.Server)), script: true, owner: true, nav: "home"}
+	title := t("connect.app.title", p.App.Called(), name(p.Server))
+	if p.At == apps.Nowhere {
+		title = p.Heading()
+	}
+	return view{template: "connect-app", title: title, script: true, owner: true, nav: "home"}
+}
+
+// Heading names the app. One that is not connected to a server is of use in
+// another way.
+func (p ConnectApp) Heading() string {
+	if p.At == apps.Nowhere {
+		return t("connect.app.none", p.App.Called())
+	}
+	return t("connect.app.h1", p.App.Called())
 }
 
 // Tiles is the page with all apps.
@@ -157,7 +172,6 @@ type Waiting struct {
 	App     string // that is waited for
 	At      apps.Place
 	State   string
-	Minutes int    // since the page was opened
 	Who     string // what came, as people know it; "" if nothing did
 	Reached Reached
 	Review  string // the request that waits for the owner, or ""
@@ -202,7 +216,7 @@ func (w Waiting) Says() string {
 	case WaitingStill:
 		return t("connect.wait.still.2", w.App)
 	case WaitingNothing:
-		return t("connect.wait.nothing.2", w.App, w.lasting())
+		return t("connect.wait.nothing.2", w.App)
 	case WaitingConnected:
 		return t("connect.wait.connected.2")
 	case WaitingWorks:
@@ -210,9 +224,6 @@ func (w Waiting) Says() string {
 	}
 	return words(w.Words)
 }
-
-// lasting is how long nothing has come.
-func (w Waiting) lasting() string { return t("connect.wait.minutes", strconv.Itoa(max(w.Minutes, 2))) }
 
 // Connected reports whether there is nothing left to wait for.
 func (w Waiting) Connected() bool { return w.State == WaitingConnected || w.State == WaitingWorks }

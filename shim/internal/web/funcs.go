@@ -18,6 +18,7 @@ var funcs = template.FuncMap{
 	"own":      ownPath,
 	"ids":      describedBy,
 	"link":     safeURL,
+	"typo":     typography.Replace,
 	"target":   linkTarget,
 	"part":     func(page Page, w *Waiting) any { return struct{ Page, Waiting any }{page, w} },
 	"mg":       monogram,

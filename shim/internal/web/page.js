@@ -234,8 +234,8 @@
     });
   });
 
-  // The home page shows what is, not what was when it was opened. The parts of
-  // it that have changed are exchanged for what the server would draw now; what
+  // The home page shows what is, not what was when it was opened, and so does
+  // the page on which an app is connected. The parts of it that have changed are exchanged for what the server would draw now; what
   // is typed lies in none of them. Only a new request of another device is left
   // to the line above, since strangers can make such.
   all("[data-parts]", function (list) {
@@ -314,7 +314,7 @@
       // A button must not go away from under the pointer that presses it.
       if (document.querySelector("[data-part] :active")) { later(300); return; }
       busy = true;
-      fetch("/live", { cache: "no-store" }).then(function (r) { return r.ok ? r.text() : ""; }).then(function (text) {
+      fetch("/live" + list.dataset.parts, { cache: "no-store" }).then(function (r) { return r.ok ? r.text() : ""; }).then(function (text) {
         if (text) { show(read(text)); }
       }).catch(function () { }).then(function () { // the next event tries again
         busy = false;
@@ -322,6 +322,10 @@
       });
     };
     hear(function () { later(50); });
+    // A look of an app at an address is told to nobody, since strangers look too.
+    if (list.dataset.every) {
+      setInterval(function () { if (!document.hidden) { load(); } }, Number(list.dataset.every));
+    }
   });
 
   // Calls that end while the page is open come in at the top of the table, if
