@@ -86,6 +86,7 @@ var layers = map[string][]string{
 		"github.com/godbus/dbus/v5",
 	},
 	"tray/internal/newest": {},
+	"tray/internal/words":  {},
 	"tray/internal/panel": {
 		"tray/internal/sessionbus", "github.com/godbus/dbus/v5", "golang.org/x/sys",
 	},

@@ -68,7 +68,7 @@ func (s *Shim) Overview() (api.Overview, error) {
 		names[e.Slug] = e.DisplayName
 	}
 	for _, g := range l.Recent {
-		sum := api.ClientSummary{Grant: g.ID, Name: g.Who.String(), Endpoint: names[g.Slug], Old: time.Since(g.Created) > time.Hour}
+		sum := api.ClientSummary{Grant: g.ID, Name: g.Who.String(), Endpoint: names[g.Slug], Connected: g.Created, Old: time.Since(g.Created) > time.Hour}
 		if g.LastUsed != nil {
 			sum.LastUsed = *g.LastUsed
 		}

@@ -1,12 +1,16 @@
 package tray
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/key2oauth/key2oauth/tray/internal/words"
+)
 
 // The longest texts of a [State] and of a [Notice], in characters as a person
 // counts them. The caller cuts them.
 const (
 	MaxName   = 40
-	MaxWords  = 70
+	MaxWords  = 90
 	MaxReason = 300 // in a notification, which breaks lines
 )
 
@@ -18,5 +22,11 @@ func name(s string) string {
 	return s
 }
 
-// sentence returns words without the period, to continue with a dash.
-func sentence(words string) string { return strings.TrimSuffix(words, ".") }
+// sentence returns s without the period, to continue with a dash.
+func sentence(s string) string { return strings.TrimSuffix(s, ".") }
+
+// Text returns a text of the menu or of a notification. Tests compare with it,
+// and other packages use it to refer to the menu.
+func Text(key string, args ...any) string { return words.Text(key, args...) }
+
+func t(key string, args ...any) string { return words.Text(key, args...) }

@@ -35,11 +35,12 @@ func ExampleMenu() {
 		}
 	}
 	// Output:
-	// Connected – calm-otter.ngrok-free.app
+	// Online – calm-otter.ngrok-free.app
 	// Sentry – key rejected, click to fix [fix-key]
 	// ---
 	// Linear
 	// Sentry
+	// Add server… [add-endpoint]
 	// ---
 	// Recent apps
 	// ---
@@ -47,6 +48,8 @@ func ExampleMenu() {
 	// Go offline [go-offline]
 	// ---
 	// Open Key2OAuth [open-dashboard]
+	// Settings… [open-settings]
+	// About Key2OAuth [open-about]
 	// Quit Key2OAuth [quit]
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/icons"
+	"github.com/key2oauth/key2oauth/tray/internal/words"
 )
 
 // An Item is one line of the menu, as a person reads it. It is escaped for the
@@ -42,7 +43,7 @@ const (
 func Menu(s State) []Item {
 	return sections(
 		review(s),
-		slices.Concat(status(s), keys(s), stopped(s)),
+		slices.Concat(status(s), troubles(s)),
 		endpoints(s),
 		clients(s),
 		switches(s),
@@ -109,6 +110,8 @@ func tunnelStatus(tn Tunnel) Item {
 			return Item{Text: words}
 		}
 		return Item{Text: t("status.connecting")}
+	case TunnelWaiting:
+		return do("status.waiting", OpenTunnel)
 	case TunnelConnected:
 		if host := tn.Host; host != "" {
 			return Item{Text: t("status.connected.at", host)}
@@ -123,17 +126,32 @@ func tunnelStatus(tn Tunnel) Item {
 	return Item{Text: t("status.unset")}
 }
 
-// keys returns the servers whose saved key makes calls fail.
+// troubles returns what does not work besides. While everything is paused, that is
+// said once.
+func troubles(s State) []Item {
+	if s.Paused {
+		return nil
+	}
+	return append(keys(s), stopped(s)...)
+}
+
+// keys returns the servers that do not work.
 func keys(s State) []Item {
+	lines := map[Key]struct {
+		text string
+		verb Verb
+	}{
+		KeyRejected: {"key.rejected", FixKey},
+		KeyNeeded:   {"key.needed", FixKey},
+		KeyDamaged:  {"key.damaged", FixKey},
+		Unreachable: {"server.unreachable", OpenEndpoint},
+		Unstarted:   {"server.unstarted", OpenEndpoint},
+		Unconfirmed: {"server.unconfirmed", OpenEndpoint},
+	}
 	var items []Item
 	for _, e := range s.Endpoints {
-		switch e.Key {
-		case KeyRejected:
-			items = append(items, Item{Text: t("key.rejected", name(e.Name)), Action: Action{FixKey, e.Slug}})
-		case KeyNeeded:
-			items = append(items, Item{Text: t("key.needed", name(e.Name)), Action: Action{FixKey, e.Slug}})
-		case KeyDamaged:
-			items = append(items, Item{Text: t("key.damaged", name(e.Name)), Action: Action{FixKey, e.Slug}})
+		if l, ok := lines[e.Key]; ok {
+			items = append(items, Item{Text: t(l.text, name(e.Name)), Action: Action{l.verb, e.Slug}})
 		}
 	}
 	return limit(items, maxKeys, 0, "key.more")
@@ -166,29 +184,30 @@ func limit(items []Item, n, others int, more string) []Item {
 }
 
 func endpoints(s State) []Item {
-	if len(s.Endpoints) == 0 {
-		return []Item{do("endpoint.add", AddEndpoint)}
-	}
 	var items []Item
 	for _, e := range s.Endpoints {
 		used := t("used.never")
 		if !e.LastUsed.IsZero() {
-			used = t("used", ago(s.Now, e.LastUsed))
+			used = t("used", words.Ago(s.Now, e.LastUsed))
 		}
-		sub := []Item{
-			{Text: t("copy"), Action: Action{CopyURL, e.Slug}},
-			{Text: t("open"), Action: Action{OpenEndpoint, e.Slug}},
+		var sub []Item
+		if e.State != "" {
+			sub = append(sub, Item{Text: e.State}, Item{Separator: true})
 		}
+		sub = append(sub,
+			Item{Text: t("copy"), Action: Action{CopyURL, e.Slug}},
+			Item{Text: t("open"), Action: Action{OpenEndpoint, e.Slug}},
+		)
 		switch e.Key {
 		case KeyRejected:
 			sub = append(sub, Item{Text: t("replace"), Action: Action{FixKey, e.Slug}})
-		case KeyNeeded, KeyDamaged:
+		case KeyNeeded, KeyDamaged, KeyWanted:
 			sub = append(sub, Item{Text: t("paste"), Action: Action{FixKey, e.Slug}})
 		}
 		sub = append(sub, Item{Separator: true}, Item{Text: used})
 		items = append(items, Item{Text: name(e.Name), Items: sub})
 	}
-	return limit(items, maxEndpoints, 0, "endpoints.more")
+	return append(limit(items, maxEndpoints, 0, "endpoints.more"), do("endpoint.add", AddEndpoint))
 }
 
 // clients returns the connected apps. Disconnecting one cannot be undone, so
@@ -198,12 +217,13 @@ func clients(s State) []Item {
 		return nil
 	}
 	var items []Item
-	for _, c := range s.Clients {
+	names := clientNames(s.Now, s.Clients)
+	for i, c := range s.Clients {
 		used := t("used.never")
 		if !c.LastUsed.IsZero() {
-			used = t("used", ago(s.Now, c.LastUsed))
+			used = t("used", words.Ago(s.Now, c.LastUsed))
 		}
-		items = append(items, Item{Text: name(c.Name), Items: []Item{
+		items = append(items, Item{Text: names[i], Items: []Item{
 			{Text: t("client.uses", name(c.Endpoint))},
 			{Text: used},
 			{Separator: true},
@@ -214,6 +234,41 @@ func clients(s State) []Item {
 		}})
 	}
 	return []Item{{Text: t("clients"), Items: limit(items, maxClients, s.More, "clients.more")}}
+}
+
+// clientNames are the names of apps for the menu. Apps of one name are told apart
+// by their servers, those of one server by when they were connected, and at last
+// by a number.
+func clientNames(now time.Time, all []Client) []string {
+	names := make([]string, len(all))
+	for i, c := range all {
+		names[i] = name(c.Name)
+	}
+	tell := func(more func(i int) string) {
+		count := make(map[string]int)
+		for _, n := range names {
+			count[n]++
+		}
+		for i, n := range slices.Clone(names) {
+			if count[n] > 1 {
+				names[i] = more(i)
+			}
+		}
+	}
+	tell(func(i int) string { return t("client.of", names[i], name(all[i].Endpoint)) })
+	tell(func(i int) string {
+		if all[i].Since.IsZero() {
+			return names[i]
+		}
+		return t("client.since", names[i], words.Ago(now, all[i].Since))
+	})
+	seen := make(map[string]int)
+	tell(func(i int) string {
+		n := names[i]
+		seen[n]++
+		return t("client.number", n, seen[n])
+	})
+	return names
 }
 
 // switches returns the items that start and stop calls.
@@ -232,14 +287,14 @@ func switches(s State) []Item {
 }
 
 func program(s State) []Item {
-	items := []Item{do("dashboard", OpenDashboard)}
+	items := []Item{do("dashboard", OpenDashboard), do("settings", OpenSettings)}
 	switch s.Login {
 	case LoginOff:
 		items = append(items, Item{Text: t("login"), Action: Action{Verb: StartAtLogin}, Checkable: true})
 	case LoginOn:
 		items = append(items, Item{Text: t("login"), Action: Action{Verb: DoNotStart}, Checkable: true, Checked: true})
 	}
-	return append(items, do("quit", Quit))
+	return append(items, do("about", OpenAbout), do("quit", Quit))
 }
 
 // Icon chooses the tray icon. What waits for the owner comes first, then the
@@ -252,7 +307,7 @@ func Icon(s State) icons.State {
 		return icons.Paused
 	case s.Keychain == KeychainWaiting, s.Keychain == KeychainUnusable, s.DiskFull, s.Damaged > 0, broken(s) > 0, s.Tunnel.State == TunnelNeedsYou:
 		return icons.Attention
-	case s.Tunnel.State == TunnelConnecting:
+	case s.Tunnel.State == TunnelConnecting, s.Tunnel.State == TunnelWaiting:
 		return icons.Connecting
 	case s.Tunnel.State == TunnelConnected:
 		return icons.Connected
@@ -260,11 +315,11 @@ func Icon(s State) icons.State {
 	return icons.Local
 }
 
-// broken counts the keys that make calls fail.
+// broken counts the servers whose calls fail until the owner does something.
 func broken(s State) int {
 	n := 0
 	for _, e := range s.Endpoints {
-		if e.Key != KeyFine {
+		if e.Key.breaks() {
 			n++
 		}
 	}
@@ -301,6 +356,8 @@ func situation(s State) string {
 		return t("tooltip.offline")
 	case TunnelConnecting:
 		return t("tooltip.connect")
+	case TunnelWaiting:
+		return t("tooltip.waiting")
 	case TunnelConnected:
 		return t("tooltip.connected")
 	case TunnelNeedsYou:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/key2oauth/key2oauth/icons"
+	"github.com/key2oauth/key2oauth/tray/internal/words"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -25,8 +27,8 @@ func connected() State {
 		Now:    now,
 		Tunnel: Tunnel{State: TunnelConnected, Host: "calm-otter.ngrok-free.app"},
 		Endpoints: []Endpoint{
-			{Slug: "aaaaaaaaaaaa", Name: "Linear", LastUsed: now.Add(-2 * time.Minute)},
-			{Slug: "bbbbbbbbbbbb", Name: "Sentry"},
+			{Slug: "aaaaaaaaaaaa", Name: "Linear", State: "Working", LastUsed: now.Add(-2 * time.Minute)},
+			{Slug: "bbbbbbbbbbbb", Name: "Sentry", State: "Not tried"},
 		},
 		Clients: []Client{
 			{Grant: "g1", Name: "Claude", Endpoint: "Linear", LastUsed: now.Add(-2 * time.Minute)},
@@ -59,9 +61,10 @@ func menuStates() map[string]State {
 		"local-only": but(connected(), func(s *State) { s.Tunnel = Tunnel{} }),
 		"connecting": but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelConnecting} }),
 		"no-internet": but(connected(), func(s *State) {
-			s.Tunnel = Tunnel{State: TunnelConnecting, Words: "No internet connection. Trying again by itself."}
+			s.Tunnel = Tunnel{State: TunnelConnecting, Words: "Connecting. This computer has no internet connection."}
 		}),
 		"connected": connected(),
+		"waiting":   but(connected(), func(s *State) { s.Tunnel.State = TunnelWaiting }),
 		"needs-you": but(connected(), func(s *State) {
 			s.Tunnel = Tunnel{State: TunnelNeedsYou, Words: "ngrok does not accept the authtoken."}
 		}),
@@ -69,13 +72,30 @@ func menuStates() map[string]State {
 		"rejected-key":            but(connected(), func(s *State) { s.Endpoints[0].Key = KeyRejected }),
 		"needed-key":              but(connected(), func(s *State) { s.Endpoints[1].Key = KeyNeeded }),
 		"damaged-key":             but(connected(), func(s *State) { s.Endpoints[1].Key = KeyDamaged }),
-		"paused":                  but(connected(), func(s *State) { s.Paused = true }),
-		"paused-with-request":     but(connected(), func(s *State) { s.Paused = true; s.Pending = []Request{{ID: "r1"}} }),
-		"offline":                 but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelOffline} }),
-		"locked-keychain":         but(connected(), func(s *State) { s.Keychain = KeychainWaiting }),
-		"unusable-keychain":       but(connected(), func(s *State) { s.Keychain = KeychainUnusable }),
-		"no-keychain":             but(connected(), func(s *State) { s.Keychain = KeychainMemory; s.Login = LoginUnknown }),
-		"many":                    many,
+		"wanted-key":              but(connected(), func(s *State) { s.Endpoints[1].State, s.Endpoints[1].Key = "Key needed", KeyWanted }),
+		"unreachable":             but(connected(), func(s *State) { s.Endpoints[1].State, s.Endpoints[1].Key = "Not reachable", Unreachable }),
+		"unstarted":               but(connected(), func(s *State) { s.Endpoints[1].State, s.Endpoints[1].Key = "Can\u2019t start", Unstarted }),
+		"unconfirmed":             but(connected(), func(s *State) { s.Endpoints[1].State, s.Endpoints[1].Key = "Not confirmed", Unconfirmed }),
+		"paused-with-troubles": but(connected(), func(s *State) {
+			s.Paused = true
+			s.Endpoints[0].State, s.Endpoints[0].Key = "Paused", KeyRejected
+			s.Endpoints[1].State, s.Endpoints[1].Key = "Paused", Unreachable
+			s.Stopped = Attempt{"Claude", PartyOwner, now.Add(-time.Minute)}
+		}),
+		"one-name": but(connected(), func(s *State) {
+			s.Clients = []Client{
+				{Grant: "g1", Name: "Claude", Endpoint: "Linear"}, {Grant: "g2", Name: "Claude", Endpoint: "Sentry"},
+				{Grant: "g3", Name: "Claude", Endpoint: "Sentry", Since: now.Add(-50 * time.Hour)}, {Grant: "g4", Name: "Cursor", Endpoint: "Sentry"},
+				{Grant: "g5", Name: "Cline", Endpoint: "Linear"}, {Grant: "g6", Name: "Cline", Endpoint: "Linear"},
+			}
+		}),
+		"paused":              but(connected(), func(s *State) { s.Paused = true }),
+		"paused-with-request": but(connected(), func(s *State) { s.Paused = true; s.Pending = []Request{{ID: "r1"}} }),
+		"offline":             but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelOffline} }),
+		"locked-keychain":     but(connected(), func(s *State) { s.Keychain = KeychainWaiting }),
+		"unusable-keychain":   but(connected(), func(s *State) { s.Keychain = KeychainUnusable }),
+		"no-keychain":         but(connected(), func(s *State) { s.Keychain = KeychainMemory; s.Login = LoginUnknown }),
+		"many":                many,
 		"long-names": but(connected(), func(s *State) {
 			s.Endpoints[0].Name = strings.Repeat("m", 40)
 			s.Endpoints[0].Key = KeyRejected
@@ -190,6 +210,11 @@ func TestMenuHolds(t *testing.T) {
 			if last := menu[len(menu)-1]; last.Action.Verb != Quit {
 				t.Errorf("the last item is %q, want quit", last.Text)
 			}
+			for _, v := range []Verb{AddEndpoint, OpenDashboard, OpenSettings, OpenAbout} {
+				if !slices.ContainsFunc(menu, func(i Item) bool { return i.Action.Verb == v }) {
+					t.Errorf("no item does %q", v)
+				}
+			}
 			// Windows cuts a tooltip at 127 characters of UTF-16.
 			if tip := Tooltip(s); len(utf16.Encode([]rune(tip))) > 127 {
 				t.Errorf("the tooltip is too long for Windows: %q", tip)
@@ -197,7 +222,7 @@ func TestMenuHolds(t *testing.T) {
 			var walk func(string, []Item)
 			walk = func(parent string, items []Item) {
 				for k, i := range items {
-					if i.Action.Verb == Revoke && parent != text["revoke"] {
+					if i.Action.Verb == Revoke && parent != Text("revoke") {
 						t.Errorf("%q revokes by a click in the menu of %q, without a confirmation", i.Text, parent)
 					}
 					if i.Separator {
@@ -209,7 +234,7 @@ func TestMenuHolds(t *testing.T) {
 					if i.Text == "" || strings.ContainsAny(i.Text, "\n\t%") {
 						t.Errorf("text %q", i.Text)
 					}
-					if _, ok := text[i.Text]; ok {
+					if words.Has(i.Text) {
 						t.Errorf("%q is a key of the catalogue", i.Text)
 					}
 					walk(i.Text, i.Items)
@@ -251,7 +276,7 @@ func TestAgo(t *testing.T) {
 		{"long ago", 30 * 24 * time.Hour, Text("ago.date", "26 Oct 2026")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := ago(now, now.Add(-tt.ago)); got != tt.want {
+			if got := words.Ago(now, now.Add(-tt.ago)); got != tt.want {
 				t.Errorf("ago(%v) = %q, want %q", tt.ago, got, tt.want)
 			}
 		})

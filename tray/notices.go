@@ -23,7 +23,8 @@ const maxNotices = 2
 // and nothing else of the owner's, because it may show on a locked screen.
 func Notices(s State) []Notice {
 	all := slices.Concat(deviceNotices(s), approvals(s), keyNotices(s))
-	if s.Tunnel.State == TunnelNeedsYou {
+	locked := s.Keychain == KeychainWaiting || s.Keychain == KeychainUnusable // which the icon says, and the desktop asks about
+	if s.Tunnel.State == TunnelNeedsYou && !locked {
 		words := s.Tunnel.Words
 		if words == "" {
 			words = t("status.needs-words")
@@ -102,17 +103,16 @@ func approvals(s State) []Notice {
 }
 
 func keyNotices(s State) []Notice {
+	if s.Paused { // they are told when it is resumed
+		return nil
+	}
+	titles := map[Key]string{KeyRejected: "notice.rejected", KeyNeeded: "notice.needed", KeyDamaged: "notice.damaged"}
 	var each []Notice
 	var about []string
 	for _, e := range s.Endpoints {
-		title := "notice.rejected"
-		switch e.Key {
-		case KeyFine:
+		title, ok := titles[e.Key]
+		if !ok {
 			continue
-		case KeyNeeded:
-			title = "notice.needed"
-		case KeyDamaged:
-			title = "notice.damaged"
 		}
 		about = append(about, "key "+e.Slug)
 		each = append(each, Notice{

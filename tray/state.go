@@ -43,11 +43,12 @@ const (
 	KeychainMemory            // there is none: nothing is kept
 )
 
-// A Tunnel is how the internet reaches us.
+// A Tunnel is how the internet reaches us. Its states are those that pages and
+// the command line show; see api.Internet.
 type Tunnel struct {
 	State TunnelState
 	Host  string // host of the public origin, if there is one
-	Words string // what is wrong, for the owner; "" if the state says all
+	Words string // the state and what is wrong, for the owner; "" if the state says all
 }
 
 // A TunnelState is the state of the tunnel.
@@ -55,37 +56,54 @@ type TunnelState int
 
 // The states of the tunnel.
 const (
-	TunnelUnset      TunnelState = iota // none was ever set up
-	TunnelOffline                       // the owner closed it
+	TunnelUnset      TunnelState = iota // off: none was ever set up
+	TunnelOffline                       // off: the owner closed it
 	TunnelConnecting                    // opening, or retrying
-	TunnelConnected
-	TunnelNeedsYou // does not open again without the owner
+	TunnelWaiting                       // nothing has come through the owner's own yet
+	TunnelConnected                     // online
+	TunnelNeedsYou                      // cannot be reached, and does not get better without the owner
 )
 
 // An Endpoint is one of the owner's servers.
 type Endpoint struct {
 	Slug     string
 	Name     string
+	State    string // for people: "Working"
 	Key      Key
 	LastUsed time.Time // zero if never
 }
 
-// A Key is whether an endpoint's saved key works.
+// A Key is whether an endpoint works, as far as the owner can do something about
+// it, which mostly is about its key.
 type Key int
 
 // The states of a key.
 const (
 	KeyFine Key = iota
 	KeyRejected
-	KeyNeeded  // calls wait for a key
-	KeyDamaged // so do they; the saved one cannot be read any more
+	KeyNeeded   // calls wait for a key
+	KeyDamaged  // so do they; the saved one cannot be read any more
+	KeyWanted   // none was ever saved, and each app may bring its own
+	Unreachable // the server does not answer
+	Unstarted   // the server is a program that does not start
+	Unconfirmed // it is one that the owner has not allowed yet
 )
+
+// breaks reports whether calls fail until the owner does something.
+func (k Key) breaks() bool {
+	switch k {
+	case KeyRejected, KeyNeeded, KeyDamaged, Unstarted:
+		return true
+	}
+	return false
+}
 
 // A Client is a connected app.
 type Client struct {
 	Grant    string
 	Name     string
-	Endpoint string // name of the endpoint it uses
+	Endpoint string    // name of the endpoint it uses
+	Since    time.Time // when it was connected; zero if that is not known
 	LastUsed time.Time
 	Old      bool // it was connected long ago, and is no news
 }
@@ -131,6 +149,8 @@ const (
 	OpenCheck     Verb = "open-check"
 	AddEndpoint   Verb = "add-endpoint"
 	OpenDashboard Verb = "open-dashboard"
+	OpenSettings  Verb = "open-settings"
+	OpenAbout     Verb = "open-about"
 
 	CopyURL      Verb = "copy-url" // ID: slug
 	Revoke       Verb = "revoke"   // ID: grant; the owner has confirmed it

@@ -382,7 +382,7 @@ func TestClicks(t *testing.T) {
 	})
 	t.Run("of what is grayed do nothing", func(t *testing.T) {
 		for _, path := range [][]string{
-			{"Connected \u2013 calm-otter.ngrok-free.app"},
+			{Text("status.connected.at", "calm-otter.ngrok-free.app")},
 			{"Linear", Text("used", Text("ago.minutes", 2))},
 			{"Linear"},
 			{Text("clients"), "Claude", Text("revoke"), "Claude will have to connect again"},

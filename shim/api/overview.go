@@ -14,7 +14,8 @@ type Overview struct {
 
 // A ClientSummary is one connected app.
 type ClientSummary struct {
-	Grant, Name, Endpoint string    // Endpoint is its display name
+	Grant, Name, Endpoint string // Endpoint is its display name
+	Connected             time.Time
 	LastUsed              time.Time // zero if never
 	// Old says that it was connected more than an hour ago. It may come into the
 	// list of the recent ones by being used, and is no news.

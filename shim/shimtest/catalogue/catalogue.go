@@ -58,6 +58,12 @@ var (
 	ReportNext   = web.ReportNext
 )
 
+// How things stand, as every surface says it.
+var (
+	ServerState   = web.ServerState
+	InternetState = web.InternetState
+)
+
 // Cause returns what a timeline says about a cause, and what to do, for an app
 // as people know it.
 func Cause(cause, app string) (words, next string) {

@@ -210,6 +210,10 @@ func (d *Desk) do(ctx context.Context, a tray.Action) {
 		d.open(ctx, "/#add")
 	case tray.OpenDashboard:
 		d.open(ctx, "/")
+	case tray.OpenSettings:
+		d.open(ctx, "/settings")
+	case tray.OpenAbout:
+		d.open(ctx, "/settings#about")
 	case tray.CopyURL:
 		d.copyURL(ctx, a.ID)
 	case tray.Revoke:

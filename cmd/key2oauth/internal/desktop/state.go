@@ -23,7 +23,7 @@ func trayState(o api.Overview) tray.State {
 		}
 	}
 	for _, e := range o.Endpoints {
-		shown := tray.Endpoint{Slug: e.Slug, Name: trayName(e.DisplayName), Key: trayKey(e.State)}
+		shown := tray.Endpoint{Slug: e.Slug, Name: trayName(e.DisplayName), State: display.Text(e.StateWords, tray.MaxWords), Key: trayKey(e)}
 		if n := damagedKeys(st.Damaged, e.Slug); n > 0 && shown.Key == tray.KeyNeeded {
 			shown.Key = tray.KeyDamaged
 			s.Damaged -= n
@@ -34,7 +34,7 @@ func trayState(o api.Overview) tray.State {
 		s.Endpoints = append(s.Endpoints, shown)
 	}
 	for _, c := range o.Clients {
-		s.Clients = append(s.Clients, tray.Client{Grant: c.Grant, Name: trayName(c.Name), Endpoint: trayName(c.Endpoint), LastUsed: c.LastUsed, Old: c.Old})
+		s.Clients = append(s.Clients, tray.Client{Grant: c.Grant, Name: trayName(c.Name), Endpoint: trayName(c.Endpoint), Since: c.Connected, LastUsed: c.LastUsed, Old: c.Old})
 	}
 	s.More = o.MoreClients
 	return s
@@ -113,19 +113,27 @@ func trayStopped(all []api.Attempt) tray.Attempt {
 }
 
 // trayKey translates the state of an endpoint. One that waits for the keychain
-// is not a problem of its own, and one without a saved key is fine, since each
-// connection brings its own.
-func trayKey(state string) tray.Key {
-	switch state {
+// is not a problem of its own.
+func trayKey(e api.Endpoint) tray.Key {
+	switch e.State {
 	case api.EndpointRejected:
 		return tray.KeyRejected
 	case api.EndpointKeyNeeded:
-		return tray.KeyNeeded
+		if slices.ContainsFunc(e.Credentials, func(c api.Credential) bool { return c.State == api.CredentialKeyNeeded }) {
+			return tray.KeyNeeded
+		}
+		return tray.KeyWanted
+	case api.EndpointUnreachable:
+		return tray.Unreachable
+	case api.EndpointCannotStart:
+		return tray.Unstarted
+	case api.EndpointNotConfirmed:
+		return tray.Unconfirmed
 	}
 	return tray.KeyFine
 }
 
-// trayTunnel translates the state of the tunnel. It has words only where the
+// trayTunnel translates the state of the internet. It has words only where the
 // state alone does not say what is wrong.
 func trayTunnel(o api.Overview) tray.Tunnel {
 	var t tray.Tunnel
@@ -134,16 +142,27 @@ func trayTunnel(o api.Overview) tray.Tunnel {
 			t.Host = display.Text(u.Host, tray.MaxWords)
 		}
 	}
-	switch st := o.Status.Tunnel; st.State {
-	case api.TunnelOnline:
+	n := o.Status.Internet
+	words := func() string {
+		if n.Why == "" {
+			return ""
+		}
+		return display.Text(n.Words+". "+n.Why, tray.MaxWords)
+	}
+	switch n.State {
+	case api.InternetOnline:
 		t.State = tray.TunnelConnected
-	case api.TunnelConnecting, api.TunnelPaused: // after a pause it opens again
+	case api.InternetWaiting:
+		t.State = tray.TunnelWaiting
+	case api.InternetPaused: // after a pause it opens again
 		t.State = tray.TunnelConnecting
-	case api.TunnelRetrying, api.TunnelLocked:
-		t.State, t.Words = tray.TunnelConnecting, display.Text(st.Words, tray.MaxWords)
-	case api.TunnelFailed:
-		t.State, t.Words = tray.TunnelNeedsYou, display.Text(st.Words, tray.MaxWords)
-	case api.TunnelOff:
+	case api.InternetConnecting:
+		if t.State = tray.TunnelConnecting; o.Status.Tunnel.State == api.TunnelRetrying {
+			t.Words = words()
+		}
+	case api.InternetUnreachable:
+		t.State, t.Words = tray.TunnelNeedsYou, words()
+	default:
 		if o.WasOnline {
 			t.State = tray.TunnelOffline
 		}

@@ -1,4 +1,5 @@
-package tray
+// Package words has every word of the tray and of the notifications.
+package words
 
 import (
 	"fmt"
@@ -6,9 +7,9 @@ import (
 	"time"
 )
 
-// text is every word of the tray and of the notifications. "%s" stands for a
-// name or a host, "%d" for a number. As on the pages, people read server for
-// what the code calls endpoint, app for client, and connected app for grant.
+// text is the catalogue. "%s" stands for a name or a host, "%d" for a number. As
+// on the pages, people read server for what the code calls endpoint, app for
+// client, and connected app for grant.
 var text = map[string]string{
 	"product": "Key2OAuth",
 	"unnamed": "Unnamed",
@@ -20,13 +21,14 @@ var text = map[string]string{
 	"status.locked":       "Locked - unlock your keychain",
 	"status.unusable":     "Keychain unavailable. Click to fix",
 	"status.paused":       "Paused - apps get no answer",
-	"status.unset":        "Only apps on this computer can connect",
-	"status.offline":      "Offline - only apps on this computer can connect",
+	"status.unset":        "Off - only apps on this computer can connect",
+	"status.offline":      "Off - only apps on this computer can connect",
 	"status.connecting":   "Connecting...",
-	"status.connected":    "Connected",
-	"status.connected.at": "Connected - %s",
+	"status.waiting":      "Waiting for your tunnel - click to see how",
+	"status.connected":    "Online",
+	"status.connected.at": "Online - %s",
 	"status.needs-you":    "%s - click to fix",
-	"status.needs-words":  "The tunnel can't open",
+	"status.needs-words":  "Can't be reached",
 	"status.memory":       "Nothing is saved: no keychain was found",
 	"status.damaged":      "Saved data is damaged - click to see what",
 	"status.disk":         "Nothing can be saved - click to see why",
@@ -34,7 +36,11 @@ var text = map[string]string{
 	"key.rejected": "%s - key rejected, click to fix",
 	"key.needed":   "%s - key needed, click to paste it",
 	"key.damaged":  "%s - saved key damaged, click to paste it again",
-	"key.more":     "%d more keys need attention",
+	"key.more":     "%d more servers need attention",
+
+	"server.unreachable": "%s - not reachable, click to see why",
+	"server.unstarted":   "%s - can't start, click to see why",
+	"server.unconfirmed": "%s - not confirmed, click to review it",
 
 	"stopped":        "%s couldn't connect - click to see why",
 	"stopped.yours":  "%s couldn't connect - click to fix",
@@ -48,12 +54,15 @@ var text = map[string]string{
 	"paste":          "Paste the key...",
 	"used.never":     "Not used yet",
 	"used":           "Last used %s",
-	"endpoint.add":   "Add a server...",
+	"endpoint.add":   "Add server...",
 	"endpoints.more": "%d more servers...",
 
 	"clients":        "Recent apps",
 	"clients.more":   "%d more apps...",
 	"client.uses":    "Uses %s",
+	"client.of":      "%s - %s",
+	"client.since":   "%s, connected %s",
+	"client.number":  "%s (%d)",
 	"revoke":         "Disconnect",
 	"revoke.warning": "%s will have to connect again",
 	"revoke.now":     "Disconnect now",
@@ -64,6 +73,8 @@ var text = map[string]string{
 	"online":    "Go online",
 	"tunnel":    "Connect apps on the internet...",
 	"dashboard": "Open Key2OAuth",
+	"settings":  "Settings...",
+	"about":     "About Key2OAuth",
 	"login":     "Start at login",
 	"quit":      "Quit Key2OAuth",
 
@@ -118,19 +129,19 @@ var text = map[string]string{
 	"tooltip.disk":      "nothing can be saved",
 	"tooltip.paused":    "paused",
 	"tooltip.unset":     "only on this computer",
-	"tooltip.offline":   "offline",
+	"tooltip.offline":   "off",
 	"tooltip.connect":   "connecting",
-	"tooltip.connected": "connected",
-	"tooltip.needs-you": "the tunnel needs attention",
+	"tooltip.waiting":   "waiting for your tunnel",
+	"tooltip.connected": "online",
+	"tooltip.needs-you": "can't be reached",
 }
 
-// Text returns a text of the menu or of a notification. Tests compare with it,
-// and other packages use it to refer to the menu.
-func Text(key string, args ...any) string { return t(key, args...) }
+// Has reports whether key is one of the catalogue.
+func Has(key string) bool { _, ok := text[key]; return ok }
 
-// t looks up a text and fills in args. The texts are written in ASCII.
+// Text looks up a text and fills in args. The texts are written in ASCII.
 // Typographic characters are put in here, before the names.
-func t(key string, args ...any) string {
+func Text(key string, args ...any) string {
 	s, ok := text[key]
 	if !ok {
 		return key
@@ -144,23 +155,23 @@ func t(key string, args ...any) string {
 
 var typography = strings.NewReplacer("...", "\u2026", " - ", " \u2013 ", "'", "\u2019")
 
-// ago returns how long before now then was, as people say it.
-func ago(now, then time.Time) string {
+// Ago returns how long before now then was, as people say it.
+func Ago(now, then time.Time) string {
 	switch d := now.Sub(then); {
 	case d < time.Minute: // or the clock was set back
-		return t("ago.now")
+		return Text("ago.now")
 	case d < 2*time.Minute:
-		return t("ago.minute")
+		return Text("ago.minute")
 	case d < time.Hour:
-		return t("ago.minutes", int(d/time.Minute))
+		return Text("ago.minutes", int(d/time.Minute))
 	case d < 2*time.Hour:
-		return t("ago.hour")
+		return Text("ago.hour")
 	case d < 24*time.Hour:
-		return t("ago.hours", int(d/time.Hour))
+		return Text("ago.hours", int(d/time.Hour))
 	case d < 48*time.Hour:
-		return t("ago.day")
+		return Text("ago.day")
 	case d < 30*24*time.Hour:
-		return t("ago.days", int(d/(24*time.Hour)))
+		return Text("ago.days", int(d/(24*time.Hour)))
 	}
-	return t("ago.date", then.Format(t("ago.layout")))
+	return Text("ago.date", then.Format(Text("ago.layout")))
 }
