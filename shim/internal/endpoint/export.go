@@ -109,7 +109,7 @@ func (in ExportedEndpoint) parse() (e Endpoint, err error) {
 	if !IsSlug(in.Slug) {
 		return e, problem.Sentence("Its \"slug\" is not 12 characters of a to z and 0 to 9.")
 	}
-	u, _, err := parseUpstream(in.UpstreamURL)
+	u, _, err := ParseStored(in.UpstreamURL)
 	if err != nil {
 		return e, err
 	}

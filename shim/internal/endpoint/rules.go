@@ -64,11 +64,12 @@ func ParseUpstream(s string) (u *url.URL, note string, err error) {
 	if hides(s) {
 		return nil, "", problem.Sentence("A part of this URL is hidden (\u2026). Enter the whole URL.")
 	}
-	return parseUpstream(s)
+	return ParseStored(s)
 }
 
-// parseUpstream also takes a URL with a hidden part, as exported files have.
-func parseUpstream(s string) (u *url.URL, note string, err error) {
+// ParseStored is ParseUpstream for a URL that comes from a file of ours, where a
+// part may be hidden.
+func ParseStored(s string) (u *url.URL, note string, err error) {
 	s = clean(s)
 	switch {
 	case s == "":

@@ -109,7 +109,7 @@ func (d *decoder) takeServer(l *serverLine) error {
 // is shared, as those of Tailscale are, is fine where this computer has no such
 // address yet: that is checked when connecting.
 func parseUpstream(s string) (*url.URL, error) {
-	u, _, err := endpoint.ParseUpstream(s)
+	u, _, err := endpoint.ParseStored(s)
 	if err == nil {
 		return u, nil
 	}
@@ -123,7 +123,7 @@ func parseUpstream(s string) (*url.URL, error) {
 		return nil, err
 	}
 	raw.Host = strings.Replace(host, raw.Hostname(), "10.0.0.1", 1)
-	if u, _, err = endpoint.ParseUpstream(raw.String()); err != nil {
+	if u, _, err = endpoint.ParseStored(raw.String()); err != nil {
 		return nil, err
 	}
 	u.Host = host

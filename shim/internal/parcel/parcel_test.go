@@ -39,7 +39,7 @@ func sample() Contents {
 				Header: endpoint.Header{Name: "X-Key"}, HeaderKnown: true, Created: then, LastUsed: then,
 			}, Query: endpoint.NewSecret("team=1&key=2")},
 			{Endpoint: endpoint.Endpoint{
-				Slug: "aaaaaaaaaaaa", BaseURL: "http://100.101.102.103:8123/mcp", Name: "Home", Header: endpoint.DefaultHeader, Created: then,
+				Slug: "aaaaaaaaaaaa", BaseURL: "http://100.101.102.103:8123/s/%E2%80%A6/mcp", Name: "Home", Header: endpoint.DefaultHeader, Created: then,
 			}},
 		},
 		Keys: []Key{
