@@ -86,7 +86,7 @@ const (
 	TextHeaderWanted       = "The server accepts this key as %s, but Key2OAuth sends it as %s."
 	TextKeysDropped        = "The server's address changed, so its saved keys were deleted. Paste the key for the new address."
 	TextKeyAlone           = "(the key alone)"
-	TextOwnUpstream        = "Key2OAuth itself is at this address. Enter the address of the MCP server."
+	TextOwnUpstream        = "Key2OAuth itself listens there. Enter the address of the MCP server."
 	TextOwnWindow          = "Open this page in a browser window of its own."
 	TextFormOld            = "This form is out of date or was sent from another page. Go back, reload the page and try again."
 	TextFormTorn           = "The form did not arrive completely. Go back and try again."
