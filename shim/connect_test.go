@@ -3,8 +3,10 @@ package shim_test
 import (
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/apps"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -65,6 +67,19 @@ func TestConnectPage(t *testing.T) {
 			if m := waitingState.FindStringSubmatch(got.Body); m == nil || m[1] != want {
 				t.Errorf("%s says %v, want %s", path, m, want)
 			}
+		}
+	})
+	t.Run("two minutes without a sign", func(t *testing.T) {
+		quiet, _ := p.add(up.URL, nil)
+		old := strconv.FormatInt(time.Now().Add(-2*time.Minute).Unix(), 10)
+		got := b.Open(web.ConnectPath(quiet, "cursor") + "?since=" + old)
+		if m := waitingState.FindStringSubmatch(got.Body); m == nil || m[1] != web.WaitingNothing || strings.Count(got.Body, `class="tag w"`) != 3 {
+			t.Errorf("the page says %v; it should name three causes and who has to fix each", m)
+		}
+		// A link from yesterday begins to wait anew.
+		got = b.Open(web.ConnectPath(quiet, "cursor") + "?since=1764417600")
+		if m := waitingState.FindStringSubmatch(got.Body); m == nil || m[1] != web.WaitingStill {
+			t.Errorf("a link from long ago says %v", m)
 		}
 	})
 	t.Run("the script's copy is for our own pages", func(t *testing.T) {
