@@ -56,9 +56,9 @@ var attacks = []attack{
 	{"form post", `
 		await form("/pause", {});
 		await form("/sign-out", {});
-		await form("/endpoints", {upstream_url: "https://evil.example/mcp", api_key: "x"});
-		await form("/endpoints/" + slug, {upstream_url: "https://evil.example/mcp"});
-		await form("/endpoints/" + slug + "/delete", {});
+		await form("/servers", {upstream_url: "https://evil.example/mcp", api_key: "x"});
+		await form("/servers/" + slug + "/edit", {upstream_url: "https://evil.example/mcp"});
+		await form("/servers/" + slug + "/delete", {});
 		await form("/api/pause", {});`},
 	{"approve by a form", `
 		await form(consent, {action: "approve", api_key: "guessed"});
@@ -76,7 +76,7 @@ var attacks = []attack{
 					if (tag === "script") e.src = target + p; else { e.rel = "stylesheet"; e.href = target + p; } document.head.append(e); setTimeout(done, 1500); });`},
 	{"frame", `
 		for (const tag of ["iframe", "embed", "object"])
-			for (const p of ["/", consent, "/endpoints/" + slug + "/delete"])
+			for (const p of ["/", consent, "/servers/" + slug + "/delete"])
 				await new Promise(done => { const e = document.createElement(tag); e.onload = e.onerror = () => { try { if (e.contentDocument && e.contentDocument.body.innerText) note("LEAK " + e.contentDocument.body.innerText); } catch (x) {} done(); };
 					if (tag === "object") e.data = target + p; else e.src = target + p; document.body.append(e); setTimeout(done, 1500); });`},
 	{"window and postMessage", `

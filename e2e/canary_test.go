@@ -77,7 +77,7 @@ func belongs(what, place, text string) bool {
 	case "owner's cookie": // set once, by the browser's own request
 		return strings.Contains(place, "POST /open = 303") && !strings.Contains(body, "k2o_")
 	case "upstream's query": // in the form that the owner just filled in
-		return strings.Contains(place, "POST /endpoints") && strings.Contains(body, `name="upstream_url" value="`)
+		return strings.Contains(place, "POST /servers") && strings.Contains(body, `name="upstream_url"`)
 	case "code", "state": // sent back to the client in a header
 		return strings.Contains(place, "POST /consent/") && strings.HasPrefix(head, "303") && body == ""
 	}

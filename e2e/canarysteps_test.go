@@ -62,13 +62,14 @@ func (c *canary) endpoint() {
 	for _, cookie := range c.browser.HTTP.Jar.Cookies(&url.URL{Scheme: "http", Host: c.a.addr}) {
 		c.find.add("owner's cookie", cookie.Value)
 	}
-	home := c.open("/")
-	c.submit(home, "/endpoints", map[string]string{"upstream_url": upstream, "api_key": canaryWrong})
-	c.submit(home, "/endpoints", map[string]string{"snippet": fmt.Sprintf(`{"mcpServers":{"x":{"url":%q,"headers":{"Authorization":"Bearer %s"}}}}`, upstream, "sk-snippet-9a8b7c6d5e"), "fill": "1"})
-	c.submit(home, "/endpoints", map[string]string{"snippet": `{"mcpServers": sk-snippet-9a8b7c6d5e`, "fill": "1"})
+	c.open("/")
+	home := c.open("/servers/add")
+	c.submit(home, "/servers", map[string]string{"upstream_url": upstream, "api_key": canaryWrong})
+	c.submit(home, "/servers", map[string]string{"upstream_url": fmt.Sprintf(`{"mcpServers":{"x":{"url":%q,"headers":{"Authorization":"Bearer %s"}}}}`, upstream, "sk-snippet-9a8b7c6d5e")})
+	c.submit(home, "/servers", map[string]string{"upstream_url": `{"mcpServers": sk-snippet-9a8b7c6d5e`})
 	c.find.add("key in a snippet", "sk-snippet-9a8b7c6d5e")
-	c.submit(home, "/endpoints", map[string]string{"upstream_url": upstream, "api_key": canaryKey, "display_name": "From the form"})
-	for _, step := range []string{"/steps/local", "/steps/hide"} {
+	c.submit(home, "/servers", map[string]string{"upstream_url": upstream, "api_key": canaryKey, "display_name": "From the form"})
+	for _, step := range []string{"/steps/hide"} {
 		c.submit(c.open("/"), step, nil)
 	}
 	c.ask("POST", "/api/slugs", map[string]string{"upstream_url": upstream, "api_key": canaryWrong})
@@ -148,7 +149,7 @@ func (c *canary) repair() {
 		c.call(c.client.Access)
 	}
 	c.open("/")
-	page := c.open("/endpoints/" + c.e.Slug + "/key")
+	page := c.open("/servers/" + c.e.Slug + "/key")
 	credentials := regexp.MustCompile(`name="credential" value="([^"]+)"`).FindAllStringSubmatch(page.Body, -1)
 	if len(credentials) == 0 {
 		c.t.Fatalf("there is no key to replace:\n%s", page.Body)
@@ -176,10 +177,12 @@ func (c *canary) repair() {
 // manage visits the remaining pages and API routes.
 func (c *canary) manage() {
 	c.t.Helper()
-	slug := "/endpoints/" + c.e.Slug
-	page := c.open(slug)
-	c.submit(page, slug, map[string]string{"upstream_url": strings.TrimSuffix(c.up.URL, "/mcp") + "/other?vendor=" + canaryQuery, "display_name": "x"})
-	c.submit(page, slug, map[string]string{"upstream_url": "ftp://x/?" + canaryQuery, "display_name": "x"})
+	slug := "/servers/" + c.e.Slug
+	c.open(slug)
+	c.submit(c.open(slug+"/again"), slug+"/again", map[string]string{"display_name": "x", "api_key": canaryWrong})
+	page := c.open(slug + "/edit")
+	c.submit(page, slug+"/edit", map[string]string{"upstream_url": strings.TrimSuffix(c.up.URL, "/mcp") + "/other?vendor=" + canaryQuery, "display_name": "x"})
+	c.submit(page, slug+"/edit", map[string]string{"upstream_url": "ftp://x/?" + canaryQuery, "display_name": "x"})
 	for _, path := range []string{"/", "/activity", "/activity?q=echo&server=" + c.e.Slug, "/nothing-here"} {
 		c.open(path)
 	}
@@ -218,7 +221,7 @@ func (c *canary) settings() {
 	for _, path := range []string{connect, connect + "/claude-code", connect + "/claude", connect + "/other?at=internet"} {
 		c.open(path)
 	}
-	for _, path := range []string{"/live", "/live/bar", "/live" + connect + "/claude-code?since=" + strconv.FormatInt(time.Now().Unix(), 10)} {
+	for _, path := range []string{"/live", "/live/bar", "/live/servers/" + c.e.Slug, "/live" + connect + "/claude-code?since=" + strconv.FormatInt(time.Now().Unix(), 10)} {
 		live, err := http.NewRequest("GET", c.a.origin+path, nil)
 		if err != nil {
 			c.t.Fatal(err)
@@ -232,9 +235,9 @@ func (c *canary) settings() {
 	form("/settings/log-level", map[string]string{"log_level": canaryWrong})
 	form("/settings/log-level", map[string]string{"log_level": "debug"})
 	for _, e := range c.endpoints() {
-		c.open("/endpoints/" + e.Slug + "/apps")
+		c.open("/servers/" + e.Slug + "/apps")
 		for _, k := range e.Credentials {
-			action := "/endpoints/" + e.Slug + "/keys/" + k.ID
+			action := "/servers/" + e.Slug + "/keys/" + k.ID
 			page := c.open(action)
 			c.submit(page, action, map[string]string{"label": "x" + canaryKey})
 			c.submit(page, action, map[string]string{"label": "work"})
@@ -369,7 +372,7 @@ func (c *canary) end() {
 	c.a.api("GET", "/api/slugs", nil, &list)
 	for i, e := range c.endpoints() {
 		for _, k := range e.Credentials {
-			if action := "/endpoints/" + e.Slug + "/keys/" + k.ID + "/delete"; i == 0 {
+			if action := "/servers/" + e.Slug + "/keys/" + k.ID + "/delete"; i == 0 {
 				c.submit(c.open(action), action, nil)
 				continue
 			}
@@ -378,7 +381,7 @@ func (c *canary) end() {
 	}
 	for i, e := range list.Slugs {
 		if i == 0 {
-			c.submit(c.open("/endpoints/"+e.Slug+"/delete"), "/endpoints/"+e.Slug+"/delete", nil)
+			c.submit(c.open("/servers/"+e.Slug+"/delete"), "/servers/"+e.Slug+"/delete", nil)
 			continue
 		}
 		c.ask("DELETE", "/api/slugs/"+e.Slug, nil)

@@ -28,7 +28,7 @@ func (c *chromium) is(expression string) bool {
 // ticks returns the names of the first steps that are done.
 func (c *chromium) ticks() string {
 	c.t.Helper()
-	return value(c, chromedp.Evaluate[string](`[...document.querySelectorAll("li.done[data-step]")].map(e => e.dataset.step).join(" ")`))
+	return value(c, chromedp.Evaluate[string](`[...document.querySelectorAll("li.dn[data-step]")].map(e => e.dataset.step).join(" ")`))
 }
 
 // live waits until the page shows something without a reload. Call mark first:
@@ -56,36 +56,36 @@ func TestFirstRunInChromium(t *testing.T) {
 	a := startApp(t)
 	b := newChromium(t)
 	b.signIn(a)
-	b.waitFor(shimtest.Text("steps.title"))
+	b.waitFor(shimtest.Text("first.h1"))
 	b.look("first-empty")
-	if got, want := b.ticks(), "keychain"; got != want {
+	if got, want := b.ticks(), ""; got != want {
 		t.Errorf("done are %q, want %q", got, want)
 	}
 
 	// The first server.
-	b.run(keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(`form[action="/endpoints"] button.p`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
+	b.run(keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(`form[action="/servers"] button.p`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
 	b.look("first-wrong-key")
-	b.run(keys(`#api_key`, up.Key()), keys(`#display_name`, name40), click(`form[action="/endpoints"] button.p`))
+	b.run(keys(`#api_key`, up.Key()), keys(`#display_name`, name40), click(`form[action="/servers"] button.p`))
 	b.waitFor(shimtest.Notice("added"))
 	b.look("first-added")
-	b.run(click(`[data-step=where] summary`))
-	b.waitFor(shimtest.Text("look.visit.h"))
-	b.look("first-where-ngrok")
-	b.run(click(`form[action="/steps/local"] button`))
-	b.eventually("local apps are chosen", func() bool { return b.ticks() == "keychain server where" })
 	e := endpointOf(t, a)
+	if got := b.location().Path; got != "/servers/"+e.Slug {
+		t.Errorf("after adding, the page is %s, want the server's", got)
+	}
+	home := chromedp.Navigate(a.origin + "/")
+	b.run(home)
+	b.waitFor(shimtest.Text("steps.connect", name40))
+	b.look("first-next")
 
-	// Text, open sections and focus survive updates of the page.
+	// Open sections and focus survive updates of the page.
+	b.run(chromedp.Navigate(a.origin + "/servers/" + e.Slug))
 	b.mark()
-	b.run(keys(`#upstream_url`, "https://half-typed"), click(`details.connect summary`))
-	b.is(`document.querySelector(".addresses [data-copy]").focus(); true`)
+	b.is(`document.querySelector("[data-part=address] [data-copy]").focus(); true`)
 	stays := func(when string) {
 		t.Helper()
 		for what, expression := range map[string]string{
-			"typed text":        `document.getElementById("upstream_url").value === "https://half-typed"`,
-			"what was open":     `document.querySelector("details.connect").open`,
-			"the focus":         `document.activeElement.matches(".addresses [data-copy]")`,
-			"the button's life": `!document.querySelector(".addresses [data-copy]").hidden`,
+			"the focus":         `document.activeElement.matches("[data-part=address] [data-copy]")`,
+			"the button's life": `!document.querySelector("[data-part=address] [data-copy]").hidden`,
 		} {
 			if !b.is(expression) {
 				t.Errorf("%s, %s was lost", when, what)
@@ -97,7 +97,7 @@ func TestFirstRunInChromium(t *testing.T) {
 	tab := b.openTab(t)
 	tab.run(chromedp.Navigate(c.AuthorizeURL()))
 	tab.waitFor(name40)
-	b.live("the request shows", `!!document.querySelector(".pending") && document.querySelector("[data-step=wait]").className === "done"`)
+	b.live("the request shows", `!!document.querySelector(".pending")`)
 	stays("when the app came")
 	b.look("first-asks")
 	tab.run(click(`input[name=credential]:not([value=new])`))
@@ -105,11 +105,15 @@ func TestFirstRunInChromium(t *testing.T) {
 	tab.waitFor("The client has its answer")
 	redeem(t, c, cb.wait(t))
 	b.live("the client shows", `!!document.querySelector("a[href^='/grants/']") && !document.querySelector(".pending")`)
-	if got, want := b.ticks(), "keychain server where copy wait connected"; got != want {
-		t.Errorf("done are %q, want %q", got, want)
-	}
 	stays("when the app was connected")
 	b.look("first-connected")
+	b.run(home)
+	b.waitFor(shimtest.Text("steps.done"))
+	if got, want := b.ticks(), "1 2 3"; got != want {
+		t.Errorf("done are %q, want %q", got, want)
+	}
+	b.run(chromedp.Navigate(a.origin + "/servers/" + e.Slug))
+	b.mark()
 	if r, err := callTool(fresh, e.Local, c.Access, "echo", map[string]string{"text": "x"}); err != nil || r.Status != 200 {
 		t.Fatalf("the client's call = %d %s, %v", r.Status, r.Body, err)
 	}
@@ -117,9 +121,9 @@ func TestFirstRunInChromium(t *testing.T) {
 	// Its key dies, and is repaired.
 	up.SetKey("sk-the-next-key")
 	callTool(fresh, e.Local, c.Access, "echo", nil)
-	b.live("the dead key shows", `!!document.querySelector("article .badge.error")`)
+	b.live("the dead key shows", `!!document.querySelector("[data-part=keys] .dot.err")`)
 	b.look("home-key-rejected")
-	b.run(click(`.rows a.p[href*="/key"]`), chromedp.WaitVisible(keyField))
+	b.run(click(`[data-alert] a[href$="/key"]`), chromedp.WaitVisible(keyField))
 	b.run(keys(`#api_key`, "still-wrong"), click(`form button.p`), chromedp.WaitVisible(problem))
 	b.look("repair-wrong")
 	b.run(keys(`#api_key`, "sk-the-next-key"), click(`form button.p`))
@@ -147,7 +151,7 @@ func TestFirstRunInChromium(t *testing.T) {
 	// Without JavaScript, a reload shows the same.
 	a.run("", "pause")
 	b.run(command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Navigate(a.origin+"/"))
-	b.waitFor(shimtest.Text("home.paused.words"))
+	b.waitFor(shimtest.Text("urgent.paused"))
 	b.shoot("home-without-javascript") // where axe-core cannot run
 	b.noPolicyStopped()
 	tab.noPolicyStopped()
@@ -172,7 +176,7 @@ func TestStoppedInChromium(t *testing.T) {
 	a := startApp(t)
 	b := newChromium(t)
 	b.signIn(a)
-	b.waitFor(shimtest.Text("steps.title"))
+	b.waitFor(shimtest.Text("first.h1"))
 	for _, path := range []string{"/", "/activity"} {
 		b.run(chromedp.Navigate(a.origin+path), chromedp.WaitVisible(chromedp.CSS(`nav a[aria-current]`)))
 		if !b.is(`document.querySelector("[data-lost]").hidden`) {
@@ -212,7 +216,7 @@ func TestSettingsInChromium(t *testing.T) {
 	}
 
 	// A key's name.
-	b.run(chromedp.Navigate(a.origin+"/"), click(`a[href*="/keys/"]`), chromedp.WaitVisible(chromedp.CSS(`#label`)))
+	b.run(chromedp.Navigate(a.origin+"/servers/"+e.Slug), click(`a[href*="/keys/"]`), chromedp.WaitVisible(chromedp.CSS(`#label`)))
 	b.look("edit-key")
 	b.run(chromedp.Clear(chromedp.CSS(`#label`)), keys(`#label`, up.Key()), click(`form button.p`), chromedp.WaitVisible(chromedp.CSS(`.field.wrong`)))
 	b.look("edit-key-error")
@@ -259,7 +263,7 @@ func TestSettingsInChromium(t *testing.T) {
 	// Deleting a key disconnects the app that uses it.
 	c = oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	c.Connect(shimtest.NewBrowser(t, a.origin), up.Key())
-	b.run(chromedp.Navigate(a.origin+"/"), click(`a[href*="/keys/"]`), click(`a.danger-link`), chromedp.WaitVisible(chromedp.CSS(`form button.d`)))
+	b.run(chromedp.Navigate(a.origin+"/servers/"+e.Slug), click(`a[href*="/keys/"]`), click(`a.danger-link`), chromedp.WaitVisible(chromedp.CSS(`form button.d`)))
 	b.waitFor(shimtest.Text("keygone.app", display.Quote("Test client")))
 	b.look("delete-key")
 	b.run(click(`form button.d`))

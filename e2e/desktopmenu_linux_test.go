@@ -407,10 +407,10 @@ func (m *menuTest) key(t *testing.T) {
 		t.Errorf("the icon did not change (%v)", err)
 	}
 	m.icon.Click(t, tray.Text("key.rejected", "Linear"))
-	m.follow("/endpoints/" + m.e.Slug + "/key")
+	m.follow("/servers/" + m.e.Slug + "/key")
 	m.notes.Click(t, note.ID, "default")
-	page := m.follow("/endpoints/" + m.e.Slug + "/key")
-	form := m.browser.Form(page, "/endpoints/"+m.e.Slug+"/key")
+	page := m.follow("/servers/" + m.e.Slug + "/key")
+	form := m.browser.Form(page, "/servers/"+m.e.Slug+"/key")
 	if done := m.browser.Submit(form, map[string]string{"api_key": m.up.Key()}); done.Status != http.StatusOK {
 		t.Fatalf("the key page = %d:\n%s", done.Status, done.Body)
 	}

@@ -35,15 +35,16 @@ func TestOwnersPagesInChromium(t *testing.T) {
 	b.eventually("the home page is open", at("/"))
 	b.shoot("home-empty")
 
-	const create = `form[action="/endpoints"] `
+	const create = `form[action="/servers"] `
+	add := chromedp.Navigate(a.origin + "/servers/add")
 	b.run(keys(`#upstream_url`, html.URL), keys(`#api_key`, html.Key()), click(create+`button.p`))
 	b.waitFor(shimtest.Text("create.force"))
 	b.shoot("home-add-not-mcp")
-	b.run(chromedp.Navigate(a.origin+"/"), keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(create+`button.p`))
+	b.run(add, keys(`#upstream_url`, up.URL), keys(`#api_key`, "wrong-key"), click(create+`button.p`))
 	b.run(chromedp.WaitVisible(chromedp.CSS(`.field.wrong, #problem`)))
 	b.shoot("home-add-wrong-key")
 	b.run(keys(`#api_key`, up.Key()), click(create+`button.p`))
-	b.run(chromedp.WaitVisible(chromedp.CSS(`article.endpoint`)))
+	b.waitFor(shimtest.Notice("added"))
 	b.shoot("home-added")
 	var list struct {
 		Slugs []struct {
@@ -57,14 +58,14 @@ func TestOwnersPagesInChromium(t *testing.T) {
 	}
 	slug := list.Slugs[0].Slug
 
-	b.run(click(`article.endpoint details.connect summary`))
-	b.shoot("home-connect-open")
-	b.run(chromedp.Navigate(a.origin+"/endpoints/"+slug), chromedp.WaitVisible(chromedp.CSS(`#display_name`)))
+	b.run(chromedp.Navigate(a.origin + "/"))
+	b.shoot("home-one")
+	b.run(chromedp.Navigate(a.origin+"/servers/"+slug+"/edit"), chromedp.WaitVisible(chromedp.CSS(`#display_name`)))
 	b.shoot("edit")
 	b.run(chromedp.Clear(chromedp.CSS(`#display_name`)), keys(`#display_name`, "Linear"), click(`form button.p`))
-	b.eventually("the home page is open", at("/"))
+	b.eventually("the server's page is open", at("/servers/"+slug))
 	b.waitFor("Linear")
-	b.run(chromedp.Navigate(a.origin + "/endpoints/" + slug + "/key"))
+	b.run(chromedp.Navigate(a.origin + "/servers/" + slug + "/key"))
 	b.shoot("replace-key")
 	b.run(keys(`#api_key`, "wrong-key"), click(`form button.p`), chromedp.WaitVisible(problem))
 	b.shoot("replace-key-wrong")
@@ -78,7 +79,7 @@ func TestOwnersPagesInChromium(t *testing.T) {
 	b.run(chromedp.Navigate(a.origin + "/grants/" + a.grants()[0].ID + "/revoke"))
 	b.shoot("revoke")
 	b.run(click(`form button.d`))
-	b.eventually("the home page is open", at("/"))
+	b.eventually("the server's page is open", at("/servers/"+slug))
 	if n := len(a.grants()); n != 0 {
 		t.Errorf("there are %d grants after revoking the only one", n)
 	}
@@ -88,7 +89,7 @@ func TestOwnersPagesInChromium(t *testing.T) {
 	b.shoot("home-paused")
 	b.run(click(`form[action="/resume"] button`), chromedp.WaitVisible(chromedp.CSS(`form[action="/pause"]`)))
 
-	b.run(chromedp.Navigate(a.origin + "/endpoints/" + slug + "/delete"))
+	b.run(chromedp.Navigate(a.origin + "/servers/" + slug + "/delete"))
 	b.shoot("delete")
 	b.run(click(`form button.d`))
 	b.eventually("the home page is open", at("/"))

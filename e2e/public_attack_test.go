@@ -103,7 +103,7 @@ func TestL09HundredStrangers(t *testing.T) {
 	c := claudeClient(t, a, e)
 	owner := newChromium(t)
 	owner.signIn(a)
-	owner.run(chromedp.WaitVisible(chromedp.CSS(`article.endpoint`)))
+	owner.run(chromedp.WaitVisible(chromedp.CSS(`.list`)))
 	value(owner, chromedp.Evaluate[chromedp.Void](`self.shown = 0; self.untouched = true;
 		new MutationObserver(() => { if (!document.querySelector("[data-waiting]").hidden) shown++; }).observe(document.querySelector("[data-waiting]"), {attributes: true, attributeFilter: ["hidden"]}); null`))
 	windows := owner.windows()

@@ -49,7 +49,7 @@ func (c *chromium) nothingKept(a *app) {
 	}
 	for _, got := range c.answers {
 		// The owner's pages request events, and a fresh copy of themselves.
-		own := got.url == a.origin+"/api/events" || got.url == a.origin+"/live"
+		own := got.url == a.origin+"/api/events" || strings.HasPrefix(got.url, a.origin+"/live")
 		if strings.HasPrefix(got.url, a.origin+"/") && got.kind != "Document" && !own {
 			c.t.Errorf("%s was loaded as %s, not by navigation", got.url, got.kind)
 		}

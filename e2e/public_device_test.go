@@ -106,7 +106,7 @@ func TestOtherDevice(t *testing.T) {
 		network.Store(1)
 		p := newPhone(t, a, e)
 		tab := owner.openTab(t)
-		tab.run(chromedp.Navigate(a.origin+"/"), chromedp.WaitVisible(chromedp.CSS(`article.endpoint`)))
+		tab.run(chromedp.Navigate(a.origin+"/"), chromedp.WaitVisible(chromedp.CSS(`.list`)))
 		value(tab, chromedp.Evaluate[chromedp.Void](`self.untouched = true; null`))
 		p.run(chromedp.Navigate(claude+"/settings"), click(`#here`))
 		p.waitFor(shimtest.Text("signin.h1", "Claude"))

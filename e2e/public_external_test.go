@@ -122,7 +122,7 @@ func TestX06N01ExternalTunnel(t *testing.T) {
 	u.mustAll("restarted")
 
 	t.Run("X06 only public routes", func(t *testing.T) {
-		for _, path := range []string{"/", "/activity", "/api/status", "/api/slugs", "/api/tunnel", "/open", "/consent/x", "/endpoints", "/tunnel"} {
+		for _, path := range []string{"/", "/activity", "/api/status", "/api/slugs", "/api/tunnel", "/open", "/consent/x", "/servers", "/tunnel"} {
 			if got := get(t, o.client(false), externalOrigin+path); got.Status != http.StatusNotFound {
 				t.Errorf("GET %s = %d, want 404", path, got.Status)
 			}

@@ -257,7 +257,7 @@ func TestHeaderSpelling(t *testing.T) {
 		if _, obj := p.api("GET", "/api/slugs/"+slug, nil); obj["auth_header_name"] != name {
 			t.Errorf("%s is shown as %v", name, obj["auth_header_name"])
 		}
-		if page := p.owner().Open("/endpoints/" + slug); !strings.Contains(page.Body, name) {
+		if page := p.owner().Open("/servers/" + slug); !strings.Contains(page.Body, name) {
 			t.Errorf("%s is not on the server's page (%d)", name, page.Status)
 		}
 	}

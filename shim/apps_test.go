@@ -44,7 +44,7 @@ func linkOf(body, rel string) string {
 	return html.UnescapeString(m[1])
 }
 
-// TestAppsInPages: of many connected apps the home page and the tray show the
+// TestAppsInPages: of many connected apps the server's page and the tray show the
 // first page, and links lead to the others without JavaScript. No app is left
 // out and none is shown twice.
 func TestAppsInPages(t *testing.T) {
@@ -53,14 +53,14 @@ func TestAppsInPages(t *testing.T) {
 	slug := strings.Split(mcpURL, "/")[3]
 	p = p.fillTo(45)
 	owner := p.owner()
-	apps := "/endpoints/" + slug + "/apps"
+	apps := "/servers/" + slug + "/apps"
 
-	home := owner.Open("/")
+	home := owner.Open("/servers/" + slug)
 	if n := len(appsOn(home.Body)); n != 20 {
-		t.Errorf("the home page shows %d apps, want 20", n)
+		t.Errorf("the server's page shows %d apps, want 20", n)
 	}
-	if all := web.Text("card.grants.all", "45"); !strings.Contains(home.Body, `<a href="`+apps+`" aria-label="`) || !strings.Contains(home.Body, all+"</a>") {
-		t.Errorf("the home page has no link %q", all)
+	if all := web.Text("card.grants.all", "45"); !strings.Contains(home.Body, `href="`+apps+`" aria-label="`) || !strings.Contains(home.Body, all+"</a>") {
+		t.Errorf("the server's page has no link %q", all)
 	}
 
 	var seen []string
@@ -97,7 +97,7 @@ func TestAppsInPages(t *testing.T) {
 			t.Errorf("%s shows %d apps, %v", query, len(got), got)
 		}
 	}
-	if got := owner.Open("/endpoints/aaaaaaaaaaaa/apps"); got.Status != http.StatusNotFound {
+	if got := owner.Open("/servers/aaaaaaaaaaaa/apps"); got.Status != http.StatusNotFound {
 		t.Errorf("the apps of no server = %d, want 404", got.Status)
 	}
 

@@ -390,8 +390,8 @@ func TestAnswerToAnotherDevice(t *testing.T) {
 			if g["returns_to"] != tt.returns || g["slug"] != slug {
 				t.Errorf("the grant is listed as %v, want that it returned to %s", g, tt.returns)
 			}
-			if home := owner.Open("/").Body; !strings.Contains(home, web.Text("home.pending.to", tt.returns)) {
-				t.Errorf("the Servers page does not say where the app is:\n%s", home)
+			if home := owner.Open("/servers/" + slug).Body; !strings.Contains(home, web.Text("home.pending.to", tt.returns)) {
+				t.Errorf("the server's page does not say where the app is:\n%s", home)
 			}
 
 			// An approval for another device is none for this one, or for the next.

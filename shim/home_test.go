@@ -16,7 +16,7 @@ func TestHomeForms(t *testing.T) {
 	up := shimtest.NewUpstream(t, shimtest.Options{})
 	submit := func(action string, values map[string]string) *shimtest.Page {
 		t.Helper()
-		return b.Submit(b.Form(b.Open("/"), action), values)
+		return b.Submit(b.Form(b.Open("/servers/add"), action), values)
 	}
 	slugs := func() []any {
 		_, out := p.api("GET", "/api/slugs", nil)
@@ -24,7 +24,7 @@ func TestHomeForms(t *testing.T) {
 	}
 
 	t.Run("a wrong key keeps the form", func(t *testing.T) {
-		page := submit("/endpoints", map[string]string{"upstream_url": up.URL, "api_key": "sk-wrong", "display_name": "Weather"})
+		page := submit("/servers", map[string]string{"upstream_url": up.URL, "api_key": "sk-wrong", "display_name": "Weather"})
 		if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, up.URL) || strings.Contains(page.Body, "sk-wrong") {
 			t.Errorf("got %d; the URL should still be in the form, and the key nowhere", page.Status)
 		}
@@ -35,8 +35,8 @@ func TestHomeForms(t *testing.T) {
 	t.Run("a web page can be added anyway, with the key that was pasted", func(t *testing.T) {
 		up.Break(shimtest.HTML())
 		defer up.Break(nil)
-		page := submit("/endpoints", map[string]string{"upstream_url": up.URL, "api_key": up.Key()})
-		form := b.Form(page, "/endpoints")
+		page := submit("/servers", map[string]string{"upstream_url": up.URL, "api_key": up.Key()})
+		form := b.Form(page, "/servers")
 		if page.Status != http.StatusUnprocessableEntity || strings.Contains(page.Body, up.Key()) {
 			t.Fatalf("got %d", page.Status)
 		}
@@ -50,12 +50,12 @@ func TestHomeForms(t *testing.T) {
 		p.api("DELETE", "/api/slugs/"+o["slug"].(string), nil)
 	})
 	t.Run("a pasted mcp.json fills the form", func(t *testing.T) {
-		page := submit("/endpoints", map[string]string{"fill": "1", "snippet": `{"mcpServers":{"forecast":{"url":"` + up.URL + `","headers":{"Authorization":"Bearer ` + up.Key() + `"}}}}`})
+		page := submit("/servers", map[string]string{"upstream_url": `{"mcpServers":{"forecast":{"url":"` + up.URL + `","headers":{"Authorization":"Bearer ` + up.Key() + `"}}}}`})
 		if page.Status != http.StatusOK || !strings.Contains(page.Body, up.URL) || !strings.Contains(page.Body, "forecast") || strings.Contains(page.Body, up.Key()) {
 			t.Fatalf("got %d; want URL and name in the form, and the key not in the page", page.Status)
 		}
 		values := map[string]string{"upstream_url": up.URL, "display_name": "forecast"}
-		if page = b.Submit(b.Form(page, "/endpoints"), values); page.Status != http.StatusOK {
+		if page = b.Submit(b.Form(page, "/servers"), values); page.Status != http.StatusOK {
 			t.Fatalf("adding what was filled in: %d", page.Status)
 		}
 		if o := slugs()[0].(map[string]any); o["state"] != "ok" || o["display_name"] != "forecast" {
@@ -63,7 +63,7 @@ func TestHomeForms(t *testing.T) {
 		}
 	})
 	slug := slugs()[0].(map[string]any)["slug"].(string)
-	edit := "/endpoints/" + slug
+	edit, page := "/servers/"+slug+"/edit", "/servers/"+slug
 
 	t.Run("rename", func(t *testing.T) {
 		f := b.Form(b.Open(edit), edit)
@@ -83,7 +83,7 @@ func TestHomeForms(t *testing.T) {
 	})
 	t.Run("replace the key", func(t *testing.T) {
 		up.SetKey("sk-new-key")
-		action := edit + "/key"
+		action := page + "/key"
 		if page := b.Submit(b.Form(b.Open(action), action), map[string]string{"api_key": "sk-still-wrong"}); page.Status != http.StatusUnprocessableEntity {
 			t.Errorf("a wrong key: %d", page.Status)
 		}
@@ -94,13 +94,30 @@ func TestHomeForms(t *testing.T) {
 			t.Errorf("after the replacement: %v", o)
 		}
 	})
+	t.Run("the same server with another key", func(t *testing.T) {
+		old := up.Key()
+		up.SetKey("sk-private")
+		defer up.SetKey(old)
+		action := page + "/again"
+		if page := b.Submit(b.Form(b.Open(action), action), map[string]string{"api_key": "sk-wrong-too", "display_name": "Private"}); page.Status != http.StatusUnprocessableEntity {
+			t.Errorf("a wrong key: %d", page.Status)
+		}
+		if page := b.Submit(b.Form(b.Open(action), action), map[string]string{"api_key": "sk-private", "display_name": "Private"}); page.Status != http.StatusOK || len(slugs()) != 2 {
+			t.Fatalf("added again: %d", page.Status)
+		}
+		o := slugs()[1].(map[string]any)
+		if o["upstream_url"] != up.URL || o["display_name"] != "Private" || o["state"] != "ok" || o["slug"] == slug {
+			t.Errorf("added %v", o)
+		}
+		p.api("DELETE", "/api/slugs/"+o["slug"].(string), nil)
+	})
 	t.Run("revoke", func(t *testing.T) {
 		c := p.client(p.origin + "/" + slug + "/mcp")
 		c.Connect(p.browser(), up.Key())
 		_, out := p.api("GET", "/api/grants", nil)
 		action := "/grants/" + out["grants"].([]any)[0].(map[string]any)["id"].(string) + "/revoke"
-		if !strings.Contains(b.Open("/").Body, action) {
-			t.Error("the home page does not offer to revoke")
+		if !strings.Contains(b.Open(page).Body, action) {
+			t.Error("the server's page does not offer to revoke")
 		}
 		if page := b.Submit(b.Form(b.Open(action), action), nil); page.Status != http.StatusOK {
 			t.Errorf("revoke: %d", page.Status)
@@ -110,7 +127,7 @@ func TestHomeForms(t *testing.T) {
 		}
 	})
 	t.Run("delete", func(t *testing.T) {
-		action := edit + "/delete"
+		action := page + "/delete"
 		confirm := b.Open(action)
 		if len(slugs()) != 1 {
 			t.Fatal("looking at the confirmation deleted the endpoint")

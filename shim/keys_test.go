@@ -26,7 +26,7 @@ func TestLabels(t *testing.T) {
 	slug, _ := p.add(up.URL, map[string]any{"api_key": up.Key()})
 	p.add(up.URL, map[string]any{"api_key": up.Key()})
 	id := p.keysOf(slug)[0]["id"].(string)
-	action := "/endpoints/" + slug + "/keys/" + id
+	action := "/servers/" + slug + "/keys/" + id
 	b := p.owner()
 	for _, tt := range []struct {
 		name, label string
@@ -91,7 +91,7 @@ func TestDeleteKey(t *testing.T) {
 		t.Fatalf("there are %d keys, want 2", got)
 	}
 
-	action := "/endpoints/" + slug + "/keys/" + first + "/delete"
+	action := "/servers/" + slug + "/keys/" + first + "/delete"
 	page := b.Open(action)
 	if got := strings.Count(page.Body, web.Text("keygone.app", "")); got != 1 {
 		t.Errorf("the page names %d apps, want 1", got)

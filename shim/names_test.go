@@ -65,7 +65,7 @@ func TestNamesOfApps(t *testing.T) {
 			}
 			_, obj := p.api("GET", "/api/slugs/"+slug, nil)
 			key := obj["credentials"].([]any)[0].(map[string]any)["id"].(string)
-			for _, path := range []string{"/", "/activity", "/check", "/tunnel", "/grants/" + g["id"].(string) + "/revoke", "/endpoints/" + slug + "/keys/" + key + "/delete"} {
+			for _, path := range []string{"/", "/activity", "/check", "/tunnel", "/grants/" + g["id"].(string) + "/revoke", "/servers/" + slug + "/keys/" + key + "/delete"} {
 				look(path, owner.Open(path).Body)
 			}
 			if seen < 6 {
@@ -116,9 +116,9 @@ func TestDocumentIsNoTrustMark(t *testing.T) {
 	if g := out["grants"].([]any)[0].(map[string]any); g["app"] != host+", calls itself \u201cClaude\u201d" {
 		t.Errorf("GET /api/grants: %v", g)
 	}
-	home := owner.Open("/").Body
-	if !strings.Contains(home, "<p>"+host) || !strings.Contains(home, web.Text("consent.claim", "\u201cClaude\u201d")) || strings.Contains(home, ">Claude<") {
-		t.Errorf("the Servers page does not name the app by its host:\n%s", home)
+	home := owner.Open("/servers/" + out["grants"].([]any)[0].(map[string]any)["slug"].(string)).Body
+	if !strings.Contains(home, "<strong>"+host) || !strings.Contains(home, web.Text("consent.claim", "\u201cClaude\u201d")) || strings.Contains(home, ">Claude<") {
+		t.Errorf("the server's page does not name the app by its host:\n%s", home)
 	}
 	o, err := p.shim.Overview()
 	if err != nil || len(o.Clients) != 1 || o.Clients[0].Name != host {

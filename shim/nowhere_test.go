@@ -102,7 +102,7 @@ func TestPeopleGetPages(t *testing.T) {
 	})
 	t.Run("the owner keeps the navigation", func(t *testing.T) {
 		const tab = `<a href="/activity"`
-		for _, path := range []string{"/nowhere", "/endpoints/nowhere", "/api/nowhere", "/api/status", "/k3v9x0q2m7ab/mcp", "/consent/nowhere/x"} {
+		for _, path := range []string{"/nowhere", "/servers/nowhere", "/api/nowhere", "/api/status", "/k3v9x0q2m7ab/mcp", "/consent/nowhere/x"} {
 			if page := p.owner().Open(path); page.Status < 400 || !strings.Contains(page.Body, nowhere) || !strings.Contains(page.Body, tab) {
 				t.Errorf("the owner at %s = %d, want a page with the tabs:\n%s", path, page.Status, page.Body)
 			}

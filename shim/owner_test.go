@@ -135,8 +135,8 @@ func TestL02AttackPages(t *testing.T) {
 		{"form POST to pause", "POST", "/pause", "", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}},
 		{"form POST with a stolen token", "POST", "/pause", "form_token=" + stolen.Fields[0].Value, []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}},
 		{"form POST from another port", "POST", "/pause", "form_token=" + stolen.Fields[0].Value, []string{"Sec-Fetch-Site", "same-site", "Origin", "http://127.0.0.1:1"}},
-		{"form POST without a token", "POST", "/endpoints/" + slug + "/delete", "x=1", []string{"Sec-Fetch-Site", "same-origin", "Origin", p.origin}},
-		{"token of another form", "POST", "/endpoints/" + slug + "/delete", "form_token=" + stolen.Fields[0].Value, []string{"Sec-Fetch-Site", "same-origin", "Origin", p.origin}},
+		{"form POST without a token", "POST", "/servers/" + slug + "/delete", "x=1", []string{"Sec-Fetch-Site", "same-origin", "Origin", p.origin}},
+		{"token of another form", "POST", "/servers/" + slug + "/delete", "form_token=" + stolen.Fields[0].Value, []string{"Sec-Fetch-Site", "same-origin", "Origin", p.origin}},
 		{"API by form", "POST", "/api/pause", "", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}},
 		{"API by fetch", "GET", "/api/slugs", "", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}},
 		{"API from a page of another port", "GET", "/api/slugs", "", []string{"Sec-Fetch-Site", "same-site"}},
@@ -191,7 +191,7 @@ func TestL04CookiesKnowNoPorts(t *testing.T) {
 	jar.SetCookies(u, cookies)
 	thief.HTTP.Jar = jar
 
-	for _, path := range []string{page.URL.Path, "/pause", "/endpoints/" + slug + "/delete"} {
+	for _, path := range []string{page.URL.Path, "/pause", "/servers/" + slug + "/delete"} {
 		for _, site := range []string{"same-site", "cross-site", "same-origin"} {
 			form := shimtest.Form{Action: path}
 			req := thief.FormRequest(form, map[string]string{"action": "approve", "api_key": up.Key(), "form_token": "x"})

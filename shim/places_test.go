@@ -19,6 +19,7 @@ func TestTwoPlacesAreShown(t *testing.T) {
 	p.connect()
 	_, out := p.api("GET", "/api/grants", nil)
 	id := out["grants"].([]any)[0].(map[string]any)["id"].(string)
+	slug := out["grants"].([]any)[0].(map[string]any)["slug"].(string)
 	if got := p.shim.Status().TwoPlaces; len(got) != 0 {
 		t.Errorf("status names %+v, want nothing", got)
 	}
@@ -35,7 +36,7 @@ func TestTwoPlacesAreShown(t *testing.T) {
 		if len(got) != 1 || got[0].Grant != id || !got[0].Since.Equal(since) || got[0].App != "\u201cTest client\u201d" {
 			t.Errorf("%s: status names %+v, want the grant %s", when, got, id)
 		}
-		home := p.owner().Open("/").Body
+		home := p.owner().Open("/servers/" + slug).Body
 		if words := web.Text("card.places", web.Day(since)); strings.Count(home, words) != 1 {
 			t.Errorf("%s: the Servers page does not say %q once", when, words)
 		}

@@ -161,7 +161,7 @@ func TestW06Audience(t *testing.T) {
 func TestX06OwnerPathsAreNotPublic(t *testing.T) {
 	p := start(t)
 	h := p.shim.PublicRoutes()
-	for _, path := range []string{"/", "/api/slugs", "/api/status", "/open", "/consent/x", "/endpoints", "/pause", "/sign-out", "/grants/x/revoke", "/keychain/unlock"} {
+	for _, path := range []string{"/", "/api/slugs", "/api/status", "/open", "/consent/x", "/servers", "/pause", "/sign-out", "/grants/x/revoke", "/keychain/unlock"} {
 		for _, method := range []string{"GET", "POST"} {
 			if got := h(method, path); got != http.StatusNotFound {
 				t.Errorf("%s %s on a public origin = %d, want 404", method, path, got)

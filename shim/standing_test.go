@@ -92,14 +92,14 @@ func TestAddUnreachable(t *testing.T) {
 	before := len(p.shim.Status().Concerns)
 
 	b := p.owner()
-	page := b.Submit(b.Form(b.Open("/"), "/endpoints"), map[string]string{"upstream_url": gone})
+	page := b.Submit(b.Form(b.Open("/servers/add"), "/servers"), map[string]string{"upstream_url": gone})
 	if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, `name="force"`) {
 		t.Errorf("the page answers %d, want the form again with a button to add it anyway", page.Status)
 	}
 	if n := len(p.shim.Status().Concerns); n != before {
 		t.Errorf("%d concerns, want the %d from before: nothing was added", n, before)
 	}
-	b.Submit(b.Form(page, "/endpoints"), map[string]string{"upstream_url": gone, "force": "1"})
+	b.Submit(b.Form(page, "/servers"), map[string]string{"upstream_url": gone, "force": "1"})
 	if n := len(p.shim.Status().Concerns); n != before+1 {
 		t.Errorf("%d concerns, want %d: it was added anyway, and is not reachable", n, before+1)
 	}

@@ -244,10 +244,10 @@ func TestCheckPage(t *testing.T) {
 	if strings.Contains(page.Body, "canary") || strings.Contains(page.Body, c.Access) {
 		t.Error("the page holds a secret")
 	}
-	home := b.Open(p.origin + "/")
-	for _, want := range []string{web.Text("attempt.how"), web.Text("step.exchange"), web.Text("home.stopped")} {
-		if !strings.Contains(home.Body, want) {
-			t.Errorf("the home page does not say %q", want)
+	server := b.Open(p.origin + "/servers/" + strings.Split(mcpURL, "/")[3])
+	for _, want := range []string{web.Text("attempt.how"), web.Text("step.exchange"), web.Text("urgent.stopped")} {
+		if !strings.Contains(html.UnescapeString(server.Body), want) {
+			t.Errorf("the server's page does not say %q", want)
 		}
 	}
 	page = b.Submit(b.Form(page, "/check"), nil)

@@ -60,7 +60,7 @@ func TestKeyTrouble(t *testing.T) {
 			if words, _ := shown["words"].(string); shown["state"] != "key needed" || !strings.Contains(words, tt.why.Words()) {
 				t.Errorf("the API says %v", shown)
 			}
-			page := html.UnescapeString(p.owner().Open("/").Body)
+			page := html.UnescapeString(p.owner().Open("/servers/" + slug).Body)
 			if !strings.Contains(strings.ReplaceAll(page, "\u2019", "'"), tt.why.Words()) {
 				t.Errorf("the page does not say %q", tt.why.Words())
 			}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 )
 
@@ -14,7 +16,7 @@ import (
 // hundred thousand, and what is shown must not cost more for it.
 const PageSize = 20
 
-// A Listing is what the home page and the tray show of servers and apps.
+// A Listing is what pages and the tray show of servers and apps.
 type Listing struct {
 	Servers []api.Endpoint     // oldest first
 	Apps    map[string]int     // how many each server has
@@ -52,8 +54,40 @@ func (r *ranking) add(at time.Time, id []byte) {
 
 // Listing lists servers and apps. The last use of a server is saved a second
 // after a call, so here it is taken from its apps, where it is known at once.
-func (c *Control) Listing() (Listing, error) {
-	l := Listing{Servers: c.Servers(), Apps: make(map[string]int), Newest: make(map[string][]Grant)}
+func (c *Control) Listing() (Listing, error) { return c.listing(c.Servers()) }
+
+// ServersPage lists a page of the servers whose name or host has what was
+// searched for, by name, and says how many there are and how many pages. The
+// first page is number 1, and one past the last is the last.
+func (c *Control) ServersPage(search string, page int) (l Listing, total, at, pages int, err error) {
+	var found []endpoint.Endpoint
+	search = strings.ToLower(strings.TrimSpace(search))
+	for _, e := range c.cfg.Vault.Endpoints() {
+		if strings.Contains(strings.ToLower(e.Name+"\n"+e.UpstreamHost()), search) {
+			found = append(found, e)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b endpoint.Endpoint) int {
+		return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+	})
+	pages = max(1, (len(found)+PageSize-1)/PageSize)
+	at = min(max(page, 1), pages)
+	var servers []api.Endpoint
+	struck := c.cfg.Struck()
+	for _, e := range found[(at-1)*PageSize : min(at*PageSize, len(found))] {
+		servers = append(servers, c.server(e, struck))
+	}
+	l, err = c.listing(servers)
+	return l, len(found), at, pages, err
+}
+
+// ServerListing lists one server.
+func (c *Control) ServerListing(e endpoint.Endpoint) (Listing, error) {
+	return c.listing([]api.Endpoint{c.Server(e)})
+}
+
+func (c *Control) listing(servers []api.Endpoint) (Listing, error) {
+	l := Listing{Servers: servers, Apps: make(map[string]int), Newest: make(map[string][]Grant)}
 	uses := c.cfg.Tokens.Uses()
 	type server struct {
 		apps   int

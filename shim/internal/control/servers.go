@@ -97,6 +97,18 @@ func (c *Control) parseUpstream(s string) (u *url.URL, note string, err error) {
 	return u, note, err
 }
 
+// AddAgain adds a server that is there already under another name, for another
+// key.
+func (c *Control) AddAgain(ctx context.Context, e endpoint.Endpoint, name, key string, force bool) (added endpoint.Endpoint, note string, err error) {
+	u, err := c.cfg.Vault.UpstreamURL(e.Slug)
+	if err != nil {
+		return added, "", c.Explain(err)
+	}
+	return c.Create(ctx, api.NewEndpoint{
+		UpstreamURL: u.String(), DisplayName: name, HeaderName: &e.Header.Name, Prefix: &e.Header.Prefix, Key: key, Force: force,
+	})
+}
+
 // parseHeader reads the two header fields; what was not typed stays as in old.
 // chosen is false if neither was typed.
 func parseHeader(name, prefix *string, old endpoint.Header) (h endpoint.Header, chosen bool, err error) {

@@ -153,11 +153,8 @@ func (c *Control) SetPaused(paused bool) error {
 	return nil
 }
 
-// Flags for the first steps: what the rest of the state does not show.
-const (
-	StepsHidden = "first steps hidden"
-	StepsLocal  = "first steps local" // all of the owner's apps are on this computer
-)
+// StepsHidden is the flag that hides the first steps.
+const StepsHidden = "first steps hidden"
 
 // Flag reports whether a flag was set.
 func (c *Control) Flag(name string) bool {

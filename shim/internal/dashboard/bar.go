@@ -6,8 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/owner"
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -16,32 +15,25 @@ func (d *Dashboard) render(w http.ResponseWriter, r *http.Request, status int, p
 	d.Bar(r).Render(w, status, p)
 }
 
-// Bar is the header of the owner's pages.
+// Bar is the header of the owner's pages, with the banner of what is most
+// urgent.
 func (d *Dashboard) Bar(r *http.Request) web.Bar {
 	st := d.cfg.Status()
-	b := web.NetBar(st.Tunnel, d.cfg.Reach.Origin())
+	return d.barOf(r, st, st.Concerns)
+}
+
+func (d *Dashboard) barOf(r *http.Request, st api.Status, concerns []api.Concern) web.Bar {
+	b := web.NetBar(st.Internet, d.cfg.Reach.Origin())
 	b.Paused, b.Token = st.Paused, d.cfg.Owner.FormTokens(r)
+	if all := web.Banners(concerns[:min(1, len(concerns))], b.Token); len(all) > 0 {
+		b.Banner = &all[0]
+	}
 	return b
 }
 
 // showLiveBar is the header alone, for the script of a page that is open.
 func (d *Dashboard) showLiveBar(w http.ResponseWriter, r *http.Request) error {
-	if err := d.requireScript(r); err != nil {
-		return err
-	}
 	d.render(w, r, http.StatusOK, web.BarPage{})
-	return nil
-}
-
-// requireScript rejects callers that are not the script of one of the owner's
-// pages, as it does pages of other origins.
-func (d *Dashboard) requireScript(r *http.Request) error {
-	if err := owner.RequireSameOrigin(r); err != nil {
-		return err
-	}
-	if _, ok := d.cfg.Owner.Session(r); !ok {
-		return httpx.New(http.StatusUnauthorized, web.TextNeedOwner)
-	}
 	return nil
 }
 

@@ -54,7 +54,7 @@ func IsPath(p string) bool {
 	}
 	first, _, _ := strings.Cut(p[min(1, len(p)):], "/")
 	switch first {
-	case "activity", "api", "check", "open", "consent", "endpoints", "grants", "pause", "resume", "keychain", "servers", "sign-out", "damaged",
+	case "activity", "api", "check", "open", "consent", "grants", "pause", "resume", "keychain", "servers", "sign-out", "damaged",
 		"tunnel", "settings", "steps", "live":
 		return true
 	}
@@ -73,27 +73,31 @@ func (d *Dashboard) signOut(w http.ResponseWriter, r *http.Request) error {
 // Routes registers the pages.
 func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("GET /{$}", d.cfg.Owner.Page(d.showHome))
-	page("GET /live", d.showLive)
-	page("GET /live/bar", d.showLiveBar)
-	page("POST /steps/local", d.cfg.Owner.Form(d.stepsLocalFromForm))
+	page("GET /live", d.cfg.Owner.Script(d.showLive))
+	page("GET /live/bar", d.cfg.Owner.Script(d.showLiveBar))
 	page("POST /steps/login", d.cfg.Owner.Form(d.stepsLoginFromForm))
 	page("POST /steps/hide", d.cfg.Owner.Form(d.stepsHideFromForm))
 	page("GET /activity", d.cfg.Owner.Page(d.showActivity))
 	page("GET /open", d.cfg.Owner.ShowLink)
 	page("POST /open", d.cfg.Owner.Redeem)
 	page("POST /sign-out", d.cfg.Owner.Form(d.signOut))
-	page("POST /endpoints", d.cfg.Owner.Form(d.createFromForm))
-	page("GET /endpoints/{slug}", d.cfg.Owner.Page(d.showEdit))
-	page("POST /endpoints/{slug}", d.cfg.Owner.Form(d.editFromForm))
-	page("GET /endpoints/{slug}/apps", d.cfg.Owner.Page(d.showApps))
-	page("GET /endpoints/{slug}/key", d.cfg.Owner.Page(d.showKey))
-	page("POST /endpoints/{slug}/key", d.cfg.Owner.Form(d.keyFromForm))
-	page("GET /endpoints/{slug}/delete", d.cfg.Owner.Page(d.showDelete))
-	page("POST /endpoints/{slug}/delete", d.cfg.Owner.Form(d.deleteFromForm))
-	page("GET /endpoints/{slug}/keys/{id}", d.cfg.Owner.Page(d.showLabel))
-	page("POST /endpoints/{slug}/keys/{id}", d.cfg.Owner.Form(d.labelFromForm))
-	page("GET /endpoints/{slug}/keys/{id}/delete", d.cfg.Owner.Page(d.showDeleteKey))
-	page("POST /endpoints/{slug}/keys/{id}/delete", d.cfg.Owner.Form(d.deleteKeyFromForm))
+	page("POST /servers", d.cfg.Owner.Form(d.createFromForm))
+	page("GET /servers/add", d.cfg.Owner.Page(d.showAdd))
+	page("GET /servers/{slug}", d.cfg.Owner.Page(d.showServer))
+	page("GET /live/servers/{slug}", d.cfg.Owner.Script(d.showServer))
+	page("GET /servers/{slug}/edit", d.cfg.Owner.Page(d.showEdit))
+	page("POST /servers/{slug}/edit", d.cfg.Owner.Form(d.editFromForm))
+	page("GET /servers/{slug}/again", d.cfg.Owner.Page(d.showAgain))
+	page("POST /servers/{slug}/again", d.cfg.Owner.Form(d.againFromForm))
+	page("GET /servers/{slug}/apps", d.cfg.Owner.Page(d.showApps))
+	page("GET /servers/{slug}/key", d.cfg.Owner.Page(d.showKey))
+	page("POST /servers/{slug}/key", d.cfg.Owner.Form(d.keyFromForm))
+	page("GET /servers/{slug}/delete", d.cfg.Owner.Page(d.showDelete))
+	page("POST /servers/{slug}/delete", d.cfg.Owner.Form(d.deleteFromForm))
+	page("GET /servers/{slug}/keys/{id}", d.cfg.Owner.Page(d.showLabel))
+	page("POST /servers/{slug}/keys/{id}", d.cfg.Owner.Form(d.labelFromForm))
+	page("GET /servers/{slug}/keys/{id}/delete", d.cfg.Owner.Page(d.showDeleteKey))
+	page("POST /servers/{slug}/keys/{id}/delete", d.cfg.Owner.Form(d.deleteKeyFromForm))
 	page("GET /grants/{id}/revoke", d.cfg.Owner.Page(d.showRevoke))
 	page("POST /grants/{id}/revoke", d.cfg.Owner.Form(d.revokeFromForm))
 	page("POST /pause", d.cfg.Owner.Form(d.pauseFromForm(true)))
@@ -158,10 +162,14 @@ func doneNotices(r *http.Request) []web.Notice {
 	return nil
 }
 
-func done(w http.ResponseWriter, r *http.Request, what string) error {
-	http.Redirect(w, r, "/?done="+what, http.StatusSeeOther)
+// done leads to a page that says what was done.
+func done(w http.ResponseWriter, r *http.Request, page, what string) error {
+	http.Redirect(w, r, page+"?done="+what, http.StatusSeeOther)
 	return nil
 }
+
+// serverPath is the page of a server.
+func serverPath(slug string) string { return "/servers/" + slug }
 
 // field returns a form's field for functions in which nil means "not typed".
 func field(r *http.Request, name string) *string {

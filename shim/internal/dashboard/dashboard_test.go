@@ -9,7 +9,7 @@ func TestNext(t *testing.T) {
 	tests := map[string]string{
 		"/":                          "/",
 		"/consent/ABC":               "/consent/ABC",
-		"/endpoints/abc/key":         "/endpoints/abc/key",
+		"/servers/abc/key":           "/servers/abc/key",
 		"//evil.example/":            "/",
 		"https://evil.example/":      "/",
 		"/\\evil.example":            "/",
@@ -25,6 +25,7 @@ func TestNext(t *testing.T) {
 		"/?done=copy&done=%0a":       "/?done=copy",
 		"/#<script>":                 "/",
 		"/somewhere?done=copy#add":   "/",
+		"/servers/k3v9x0q2m7ab":      "/servers/k3v9x0q2m7ab",
 	}
 	for in, want := range tests {
 		if got := Next(base64.RawURLEncoding.EncodeToString([]byte(in))); got != want {

@@ -44,7 +44,7 @@ func (d *Dashboard) labelFromForm(w http.ResponseWriter, r *http.Request) error 
 		d.render(w, r, status, p)
 		return nil
 	}
-	return done(w, r, "saved")
+	return done(w, r, serverPath(c.Slug), "saved")
 }
 
 func (d *Dashboard) showDeleteKey(w http.ResponseWriter, r *http.Request) error {
@@ -76,5 +76,5 @@ func (d *Dashboard) deleteKeyFromForm(w http.ResponseWriter, r *http.Request) er
 	if err := d.cfg.Control.DeleteKey(r.PathValue("slug"), r.PathValue("id")); err != nil {
 		return err
 	}
-	return done(w, r, "keygone")
+	return done(w, r, serverPath(r.PathValue("slug")), "keygone")
 }

@@ -106,7 +106,7 @@ func (d *Dashboard) takeFromForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d.cfg.Owner.Spend(r, PathMove)
-	return done(w, r, "moved")
+	return done(w, r, "/", "moved")
 }
 
 // uploaded returns the file that a form sends.

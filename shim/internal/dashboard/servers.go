@@ -12,8 +12,19 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// createFromForm adds a server. If something is wrong, the form comes back as
-// it was, and the key is kept on our side.
+// showAdd shows the page that adds a server.
+func (d *Dashboard) showAdd(w http.ResponseWriter, r *http.Request) error {
+	return d.renderAdd(w, r, http.StatusOK, web.CreateForm{})
+}
+
+func (d *Dashboard) renderAdd(w http.ResponseWriter, r *http.Request, status int, f web.CreateForm) error {
+	d.render(w, r, status, web.Add{Version: d.cfg.Version, Create: f, Token: d.cfg.Owner.FormTokens(r)})
+	return nil
+}
+
+// createFromForm adds a server. What is no bare address is parsed, and shown as
+// it was understood before anything is sent. If something is wrong, the form
+// comes back as it was, and the key is kept on our side.
 func (d *Dashboard) createFromForm(w http.ResponseWriter, r *http.Request) error {
 	session, _ := d.cfg.Owner.Session(r)
 	f := web.CreateForm{
@@ -26,45 +37,99 @@ func (d *Dashboard) createFromForm(w http.ResponseWriter, r *http.Request) error
 	}
 	back := func(status int) error {
 		f.KeyHeld = d.cfg.Control.FormKeys.Put(key, session)
-		return d.renderHome(w, r, status, f, nil)
+		return d.renderAdd(w, r, status, f)
 	}
-	if snippet := r.PostFormValue("snippet"); strings.TrimSpace(snippet) != "" {
-		sn, err := endpoint.ParseSnippet(snippet)
+	if !endpoint.IsURL(f.UpstreamURL) {
+		sn, err := endpoint.ParseSnippet(f.UpstreamURL)
+		f.UpstreamURL = "" // a key may be in it, and a page never carries one
 		if err != nil {
-			f.Error, f.ErrorField, f.AdvancedOpen = problem.Text(err), "snippet", true
+			f.Error, f.ErrorField = problem.Text(err), "upstream_url"
 			return back(http.StatusUnprocessableEntity)
 		}
-		f.UpstreamURL, f.Name = sn.URL, sn.Name
+		f.Found, f.UpstreamURL = true, sn.URL
+		if f.Name == "" {
+			f.Name = sn.Name
+		}
 		if sn.Header != (endpoint.Header{}) {
 			f.HeaderName, f.HeaderPrefix = sn.Header.Name, sn.Header.Prefix
 		}
 		if !sn.Key.IsZero() {
 			key = sn.Key.Reveal()
 		}
-		f.Note = web.TextFilledIn
+		for _, l := range sn.Left {
+			f.Left = append(f.Left, web.LeftOut{Kind: l.Kind, Name: l.Name})
+		}
 		return back(http.StatusOK)
 	}
 	in := api.NewEndpoint{UpstreamURL: f.UpstreamURL, DisplayName: f.Name, Key: key, Check: true, Force: r.PostFormValue("force") != ""}
 	if f.HeaderName != "" || f.HeaderPrefix != "" {
 		in.HeaderName, in.Prefix = headerFields(f)
 	}
-	_, note, err := d.cfg.Control.Create(r.Context(), in)
+	e, note, err := d.cfg.Control.Create(r.Context(), in)
 	if err != nil {
-		e, status, ok := problem.FieldOf(err)
+		fe, status, ok := problem.FieldOf(err)
 		if !ok {
 			return err
 		}
-		f.Error, f.ErrorField, f.CanForce = e.Err.Msg, e.Name, e.CanForce
+		f.Error, f.ErrorField, f.CanForce = fe.Err.Msg, fe.Name, fe.CanForce
 		f.AdvancedOpen = f.HeaderName != "" || f.Name != ""
-		if e.Name == "api_key" {
+		if fe.Name == "api_key" {
 			key = "" // keeping it would only try it again
 		}
 		return back(status)
 	}
+	return d.added(w, r, e, note)
+}
+
+// added leads to the page of a new server.
+func (d *Dashboard) added(w http.ResponseWriter, r *http.Request, e endpoint.Endpoint, note string) error {
 	if note != "" {
-		return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{web.DoneNotices["added"], {Kind: "info", Text: note}})
+		return d.renderServer(w, r, e, []web.Notice{web.DoneNotices["added"], {Kind: "info", Text: note}})
 	}
-	return done(w, r, "added")
+	return done(w, r, serverPath(e.Slug), "added")
+}
+
+// showAgain shows the page that adds a server once more, for another key.
+func (d *Dashboard) showAgain(w http.ResponseWriter, r *http.Request) error {
+	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
+	if !ok {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	return d.renderAgain(w, r, http.StatusOK, e, web.CreateForm{Name: web.SecondName(e.Name)})
+}
+
+func (d *Dashboard) renderAgain(w http.ResponseWriter, r *http.Request, status int, e endpoint.Endpoint, f web.CreateForm) error {
+	d.render(w, r, status, web.Again{Slug: e.Slug, Name: e.Name, Host: e.UpstreamHost(), Create: f, FormToken: d.cfg.Owner.FormTokens(r)(serverPath(e.Slug) + "/again")})
+	return nil
+}
+
+func (d *Dashboard) againFromForm(w http.ResponseWriter, r *http.Request) error {
+	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
+	if !ok {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	session, _ := d.cfg.Owner.Session(r)
+	key := r.PostFormValue("api_key")
+	if key == "" {
+		key = d.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), session)
+	}
+	f := web.CreateForm{Name: r.PostFormValue("display_name")}
+	added, note, err := d.cfg.Control.AddAgain(r.Context(), e, f.Name, key, r.PostFormValue("force") != "")
+	if err != nil {
+		fe, status, ok := problem.FieldOf(err)
+		if !ok {
+			return err
+		}
+		f.Error, f.ErrorField, f.CanForce = fe.Err.Msg, fe.Name, fe.CanForce
+		if fe.Name == "upstream_url" {
+			f.ErrorField = "" // there is no such field here
+		}
+		if fe.Name != "api_key" {
+			f.KeyHeld = d.cfg.Control.FormKeys.Put(key, session)
+		}
+		return d.renderAgain(w, r, status, e, f)
+	}
+	return d.added(w, r, added, note)
 }
 
 // headerFields reads the two header fields as the owner means them. They show
@@ -90,7 +155,7 @@ func (d *Dashboard) showEdit(w http.ResponseWriter, r *http.Request) error {
 func (d *Dashboard) editPage(r *http.Request, e endpoint.Endpoint) web.EditEndpoint {
 	return web.EditEndpoint{
 		Slug: e.Slug, Title: e.Name, UpstreamURL: e.ShownBase(), HidesPart: e.HasQuery || e.HidesPath(), Name: e.Name,
-		HeaderName: e.Header.Name, HeaderPrefix: e.Header.Prefix, FormToken: d.cfg.Owner.FormTokens(r)("/endpoints/" + e.Slug),
+		HeaderName: e.Header.Name, HeaderPrefix: e.Header.Prefix, FormToken: d.cfg.Owner.FormTokens(r)(serverPath(e.Slug) + "/edit"),
 	}
 }
 
@@ -117,15 +182,16 @@ func (d *Dashboard) editFromForm(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if note != "" {
-		return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{{Kind: "warn", Text: note}})
+		e, _ = d.cfg.Control.Endpoint(e.Slug)
+		return d.renderServer(w, r, e, []web.Notice{{Kind: "warn", Text: note}})
 	}
-	return done(w, r, "saved")
+	return done(w, r, serverPath(e.Slug), "saved")
 }
 
 func (d *Dashboard) keyPage(r *http.Request, e endpoint.Endpoint) web.ReplaceKey {
 	p := web.ReplaceKey{
 		Slug: e.Slug, Name: e.Name, UpstreamHost: e.UpstreamHost(), Selected: r.FormValue("credential"),
-		FormToken: d.cfg.Owner.FormTokens(r)("/endpoints/" + e.Slug + "/key"),
+		FormToken: d.cfg.Owner.FormTokens(r)("/servers/" + e.Slug + "/key"),
 	}
 	for _, c := range d.cfg.Control.Credentials(e.Slug) {
 		label := c.Label
@@ -184,9 +250,9 @@ func (d *Dashboard) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if note != "" {
-		return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, []web.Notice{{Kind: "warn", Text: fmt.Sprintf(web.TextKeySaved, note)}})
+		return d.renderServer(w, r, e, []web.Notice{{Kind: "warn", Text: fmt.Sprintf(web.TextKeySaved, note)}})
 	}
-	return done(w, r, "key")
+	return done(w, r, serverPath(e.Slug), "key")
 }
 
 func (d *Dashboard) showDelete(w http.ResponseWriter, r *http.Request) error {
@@ -194,19 +260,19 @@ func (d *Dashboard) showDelete(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
-	action := "/endpoints/" + e.Slug + "/delete"
+	action := "/servers/" + e.Slug + "/delete"
 	n, err := d.cfg.Control.NumApps(e.Slug)
 	if err != nil {
 		return err
 	}
 	d.render(w, r, http.StatusOK, web.Confirm{
-		Title: fmt.Sprintf(web.TitleDelete, e.Name), Words: web.TextNoWayBack,
+		Title: fmt.Sprintf(web.TitleDelete, e.Name), Words: web.TextDeleteWords,
 		Consequences: []string{
 			web.KeysDeleted(len(d.cfg.Control.Credentials(e.Slug))),
 			web.AppsSignedOut(n),
 			web.TextAddressGone,
 		},
-		Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonDelete, Danger: true, Cancel: "/",
+		Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonDelete, Danger: true, Cancel: serverPath(e.Slug),
 	})
 	return nil
 }
@@ -215,7 +281,7 @@ func (d *Dashboard) deleteFromForm(w http.ResponseWriter, r *http.Request) error
 	if err := d.cfg.Control.Remove(r.PathValue("slug")); err != nil {
 		return err
 	}
-	return done(w, r, "deleted")
+	return done(w, r, "/", "deleted")
 }
 
 func (d *Dashboard) showRevoke(w http.ResponseWriter, r *http.Request) error {
@@ -229,14 +295,18 @@ func (d *Dashboard) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	d.render(w, r, http.StatusOK, web.Confirm{
 		Title: fmt.Sprintf(web.TitleRevoke, client), Words: fmt.Sprintf(web.TextRevoke, e.Name),
 		Consequences: []string{web.TextCallsStop, web.TextConnectAnew},
-		Action:       action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonRevoke, Danger: true, Cancel: "/",
+		Action:       action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonRevoke, Danger: true, Cancel: serverPath(g.Slug),
 	})
 	return nil
 }
 
 func (d *Dashboard) revokeFromForm(w http.ResponseWriter, r *http.Request) error {
-	if err := d.cfg.Control.Disconnect(r.PathValue("id")); err != nil {
+	g, err := d.cfg.Control.Grant(r.PathValue("id"))
+	if err != nil {
+		return httpx.New(http.StatusNotFound, web.TextGrantGone)
+	}
+	if err := d.cfg.Control.Disconnect(g.ID); err != nil {
 		return err
 	}
-	return done(w, r, "revoked")
+	return done(w, r, serverPath(g.Slug), "revoked")
 }

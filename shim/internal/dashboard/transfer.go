@@ -42,7 +42,7 @@ func (d *Dashboard) importFromForm(w http.ResponseWriter, r *http.Request) error
 		return d.renderSettings(w, r, status, []web.Notice{{Kind: "error", Text: e.Err.Msg}})
 	}
 	if confirmed {
-		return done(w, r, "import")
+		return done(w, r, "/", "import")
 	}
 	const action = "/settings/import"
 	p := web.Import{File: string(bytes.ToValidUTF8(file, nil)), Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action)}

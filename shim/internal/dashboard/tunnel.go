@@ -128,17 +128,3 @@ func (d *Dashboard) testFromForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	return d.renderTunnel(w, r, http.StatusOK, web.TunnelForm{}, []web.Notice{n})
 }
-
-// tunnelTrouble is what the home page says about a problem with the tunnel, or
-// empty.
-func tunnelTrouble(st api.TunnelStatus) string {
-	switch {
-	case st.State == api.TunnelFailed, st.State == api.TunnelRetrying, st.State == api.TunnelLocked:
-		return problem.Join(web.TextTunnelTrouble, st.Words)
-	case len(st.Stranded) > 0:
-		return web.TextStranded
-	case st.Usage != nil && st.Usage.Warning != "":
-		return st.Usage.Warning
-	}
-	return st.Test
-}

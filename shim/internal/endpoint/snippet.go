@@ -16,6 +16,25 @@ type Snippet struct {
 	URL    string // as ParseUpstream returns it, query included
 	Header Header
 	Key    Secret
+	Left   []LeftOut
+}
+
+// A LeftOut is something in a Snippet's text that was not taken. Values are not
+// kept, since any of them may be a key.
+type LeftOut struct{ Kind, Name string }
+
+// The kinds of a LeftOut.
+const (
+	LeftHeader      = "header"      // besides the one with the key
+	LeftPlaceholder = "placeholder" // stands where the key belongs
+	LeftVariable    = "variable"    // of a program's environment
+)
+
+// IsURL reports whether a text is nothing but an address, and so needs no
+// parsing.
+func IsURL(text string) bool {
+	text = clean(text)
+	return !strings.ContainsAny(text, " \t\r\n{\"") && !strings.HasPrefix(text, "//")
 }
 
 // maxSnippet bounds the text that is parsed.
@@ -47,6 +66,7 @@ type rawSnippet struct {
 	name, url string
 	headers   []rawHeader
 	others    int // number of other servers with a URL in the text
+	left      []LeftOut
 }
 
 type rawHeader struct{ name, value string }
@@ -74,7 +94,7 @@ func (raw rawSnippet) check() (Snippet, error) {
 	if err != nil {
 		return Snippet{}, err
 	}
-	s := Snippet{URL: u.String()}
+	s := Snippet{URL: u.String(), Left: raw.left}
 	if s.Name, err = ParseName(raw.name, u.Hostname()); err != nil {
 		s.Name = ""
 	}
@@ -83,7 +103,25 @@ func (raw rawSnippet) check() (Snippet, error) {
 		return s, nil
 	}
 	s.Header, s.Key, err = splitHeader(h)
+	for _, other := range raw.headers {
+		switch {
+		case other == h && s.Key.IsZero():
+			s.Left = append(s.Left, LeftOut{LeftPlaceholder, clean(other.name)})
+		case other != h && !ofTransport(other.name):
+			s.Left = append(s.Left, LeftOut{LeftHeader, clean(other.name)})
+		}
+	}
 	return s, err
+}
+
+// ofTransport reports whether a header belongs to every request to an MCP server,
+// so that leaving it out is not worth a word.
+func ofTransport(header string) bool {
+	switch strings.ToLower(clean(header)) {
+	case "accept", "content-type", "user-agent", "mcp-protocol-version", "host", "connection":
+		return true
+	}
+	return false
 }
 
 // keyHeader returns the header with the key: a usual one if there is one, else
@@ -295,6 +333,11 @@ func readCommand(words []string) rawSnippet {
 			// A flag's value is not a name.
 			if !joined && i+1 < len(words) && takesValue(flag) {
 				i++
+				value = words[i]
+			}
+			if flag == "-e" || flag == "--env" {
+				name, _, _ := strings.Cut(value, "=")
+				raw.left = append(raw.left, LeftOut{LeftVariable, clean(name)})
 			}
 		default:
 			last = w

@@ -1,6 +1,8 @@
 package endpoint
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,7 +67,8 @@ func TestParseSnippet(t *testing.T) {
 				t.Fatal(err)
 			}
 			key := got.Key.Reveal()
-			if got.Key = (Secret{}); got != tt.want || key != tt.key {
+			got.Key, got.Left = Secret{}, nil
+			if !reflect.DeepEqual(got, tt.want) || key != tt.key {
 				t.Errorf("got %+v with key %q, want %+v with key %q", got, key, tt.want, tt.key)
 			}
 		})
@@ -127,4 +130,31 @@ func FuzzParseSnippet(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestLeftOut: what a paste has besides one server and its key is named, without
+// any value.
+func TestLeftOut(t *testing.T) {
+	for text, want := range map[string][]LeftOut{
+		"https://a.example/mcp": nil,
+		`curl -X POST https://a.example/mcp -H "Accept: text/event-stream" -H "Content-Type: application/json" -H "X-Api-Key: ` + canary + `" -H "X-Org: ` + canary + `"`: {{LeftHeader, "X-Org"}},
+		`{"url":"https://a.example/mcp","headers":{"Authorization":"Bearer ${TOKEN}"}}`:                                                                                   {{LeftPlaceholder, "Authorization"}},
+		`claude mcp add -e SECRET=` + canary + ` --transport http x https://a.example/mcp`:                                                                                {{LeftVariable, "SECRET"}},
+	} {
+		got, err := ParseSnippet(text)
+		if err != nil || !slices.Equal(got.Left, want) {
+			t.Errorf("%s: got %v, %v, want %v", text, got.Left, err, want)
+		}
+	}
+}
+
+func TestIsURL(t *testing.T) {
+	for text, want := range map[string]bool{
+		"https://a.example/mcp": true, " https://a.example/mcp?key=1 \n": true, "ftp://x": true, "a.example": true,
+		`{"url":"https://a.example"}`: false, "claude mcp add x https://a.example": false, `"x": {}`: false, "// note": false,
+	} {
+		if got := IsURL(text); got != want {
+			t.Errorf("IsURL(%q) = %v, want %v", text, got, want)
+		}
+	}
 }

@@ -96,7 +96,7 @@ func ofProgram(st api.Status) []api.Concern {
 func ofServers(servers []api.Endpoint) []api.Concern {
 	var all []api.Concern
 	for _, o := range servers {
-		page := "/endpoints/" + o.Slug
+		page := "/servers/" + o.Slug
 		c := api.Concern{Level: api.LevelError, Slug: o.Slug, Path: page}
 		switch o.State {
 		case api.EndpointRejected:

@@ -33,5 +33,5 @@ func (p Apps) at(page int) string {
 	if page < 1 || page > p.Pages {
 		return ""
 	}
-	return "/endpoints/" + p.Slug + "/apps?page=" + strconv.Itoa(page)
+	return "/servers/" + p.Slug + "/apps?page=" + strconv.Itoa(page)
 }

@@ -2,26 +2,49 @@ package web
 
 import "github.com/key2oauth/key2oauth/shim/api"
 
-// A Banner is the one thing that the owner should look at first, on top of every
-// page. Its button is a link to Href, or a form that posts form_token to Do, with
-// kind and id of what it is about.
+// A Banner is something that the owner should look at. Its button is a link to
+// Href, or a form that posts form_token to Do, with kind and id of what it is
+// about.
 type Banner struct {
 	Kind, Level string // as api.Concern has them
 	Words, Next string
 	Button      string // "" if there is nothing to press
 	Href, Do    string
 	Damage, ID  string // kind and id, for the form
-	More        int    // how many further concerns there are
+	Token       string
 }
 
-// BannerOf is the banner for concerns, the most urgent first; nil if there are
-// none.
-func BannerOf(all []api.Concern) *Banner {
-	if len(all) == 0 {
-		return nil
+// Banners are the banners for concerns, in their order.
+func Banners(all []api.Concern, token func(action string) string) []Banner {
+	var out []Banner
+	for _, c := range all {
+		b := Banner{Kind: c.Kind, Level: c.Level, Words: c.Words, Next: c.Next, Button: c.Button, Href: c.Path, Do: c.Do, Damage: c.Damage, ID: c.ID}
+		if b.Do != "" {
+			b.Token = token(b.Do)
+		}
+		out = append(out, b)
 	}
-	c := all[0]
-	return &Banner{
-		Kind: c.Kind, Level: c.Level, Words: c.Words, Next: c.Next, Button: c.Button, Href: c.Path, Do: c.Do, Damage: c.Damage, ID: c.ID, More: len(all) - 1,
+	return out
+}
+
+// Class is the look of the level.
+func (b Banner) Class() string {
+	switch b.Level {
+	case api.LevelError:
+		return "err"
+	case api.LevelWarn:
+		return ""
 	}
+	return "info"
+}
+
+// Dot is the color of the level.
+func (b Banner) Dot() string {
+	switch b.Level {
+	case api.LevelError:
+		return "err"
+	case api.LevelWarn:
+		return "warn"
+	}
+	return ""
 }

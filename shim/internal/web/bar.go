@@ -6,25 +6,31 @@ import (
 	"unicode"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/display"
 )
 
 // A Bar is the header of the owner's pages: the tabs, the state of the internet,
-// and Pause. Its form posts to /pause or /resume: form_token. The script
+// Pause, and the banner of what is most urgent. Its form posts to /pause or /resume: form_token. The script
 // replaces it when State is not what it was.
 type Bar struct {
 	Words  string // the state of the internet, or the public host while it is reachable
 	Dot    string // "ok", "warn", "err" or "" for off
 	Addr   bool   // Words is a host
 	Paused bool
+	Banner *Banner // what is most urgent; nil if nothing is
 	Token  func(action string) string
 }
 
 // State changes with what the header shows.
 func (b Bar) State() string {
+	s := b.Dot + " " + b.Words
 	if b.Paused {
-		return b.Dot + " " + b.Words + " paused"
+		s += " paused"
 	}
-	return b.Dot + " " + b.Words
+	if b.Banner != nil {
+		s += " " + b.Banner.Kind + " " + b.Banner.Words + " " + b.Banner.ID
+	}
+	return display.Text(s, maxWords)
 }
 
 // FormToken is the token of the form that posts to action.
@@ -33,20 +39,23 @@ func (b Bar) FormToken(action string) string { return Home{Token: b.Token}.FormT
 // Render answers with page p below the header.
 func (b Bar) Render(w http.ResponseWriter, status int, p Page) { draw(w, status, p, b) }
 
-// NetBar is the header that tells the state of a tunnel whose public address is
-// origin.
-func NetBar(st api.TunnelStatus, origin string) Bar {
-	switch {
-	case st.Provider == api.TunnelOff || st.Provider == "":
-		return Bar{Words: t("bar.off")}
-	case st.State == api.TunnelOnline && st.Test == "" && origin != "":
-		return Bar{Words: strings.TrimPrefix(origin, "https://"), Dot: "ok", Addr: true}
-	case st.State == api.TunnelConnecting:
-		return Bar{Words: t("bar.connecting"), Dot: "warn"}
-	case st.State == api.TunnelPaused:
-		return Bar{Words: t("bar.paused")}
+// NetBar is the header that tells the state of the internet; origin is the
+// public address.
+func NetBar(net api.Internet, origin string) Bar {
+	switch net.State {
+	case api.InternetOnline:
+		if origin != "" {
+			return Bar{Words: strings.TrimPrefix(origin, "https://"), Dot: "ok", Addr: true}
+		}
+		return Bar{Words: net.Words, Dot: "ok"}
+	case api.InternetUnreachable:
+		return Bar{Words: net.Words, Dot: "err"}
+	case api.InternetConnecting, api.InternetWaiting:
+		return Bar{Words: net.Words, Dot: "warn"}
+	case api.InternetPaused:
+		return Bar{Words: net.Words}
 	}
-	return Bar{Words: t("bar.failed"), Dot: "err"}
+	return Bar{Words: t("bar.off")}
 }
 
 // A BarPage is nothing but its header.

@@ -5,13 +5,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/display"
 )
 
-// A DamageRow is something saved that cannot be read any more. Its button posts
-// kind and id to /damaged.
-type DamageRow struct{ Kind, ID, Words string }
-
-// Button is the label of the row's button.
-func (r DamageRow) Button() string { return DamageButton(r.Kind) }
-
 // DamageButton is the label of the button that deletes what is damaged. What was
 // replaced works again, so there the message goes.
 func DamageButton(kind string) string {

@@ -1,29 +1,80 @@
 package web
 
 import (
-	"encoding/json"
 	"net/url"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
-// CreateForm adds an endpoint; it is part of the home page. It posts to
-// /endpoints: form_token, upstream_url, api_key, key_held, display_name,
-// auth_header_name, auth_header_prefix, snippet, and fill=1 or force=1 where
-// the reader pressed those buttons. A pasted key is never written back into
-// the page: the caller keeps it, gives its handle in KeyHeld, and leaves
-// Snippet empty if the key was part of it.
+// CreateForm adds a server. It posts to /servers: form_token, upstream_url,
+// api_key, key_held, display_name, auth_header_name, auth_header_prefix, and
+// force=1 where the reader pressed that button. upstream_url takes an address, a
+// configuration or a command line; what was understood of these comes back with
+// Found, before anything is sent. A pasted key is never written back into the
+// page: the caller keeps it and gives its handle in KeyHeld.
 type CreateForm struct {
 	UpstreamURL, Name, HeaderName, HeaderPrefix string
-	Snippet                                     string
+	Found                                       bool // the fields are what was read out of a paste
+	Left                                        []LeftOut
 	Error, ErrorField                           string // ErrorField is the name of a field, or ""
 	Warning                                     string
 	CanForce                                    bool // offer "Add it anyway"
 	AdvancedOpen                                bool
-	Note                                        string
 	KeyHeld                                     string
 }
+
+// A LeftOut is a part of a paste that was not taken: Kind is that of an
+// endpoint.LeftOut.
+type LeftOut struct{ Kind, Name string }
+
+// Why says why it was left out.
+func (l LeftOut) Why() string { return t("create.left." + l.Kind) }
+
+// Add is the page with the form.
+type Add struct {
+	Version string
+	Create  CreateForm
+	Token   func(action string) string
+}
+
+func (p Add) view() view {
+	return view{template: "add", title: t("create.h2"), script: true, owner: true, nav: "home", version: p.Version}
+}
+
+// FormToken is the token of the form that posts to action.
+func (p Add) FormToken(action string) string { return Home{Token: p.Token}.FormToken(action) }
+
+// Again adds a server that is there already with another key. Its form posts to
+// /servers/{slug}/again: form_token, display_name, api_key, key_held and force=1.
+type Again struct {
+	Slug, Name, Host string
+	Create           CreateForm
+	FormToken        string
+}
+
+func (p Again) view() view {
+	return view{template: "again", title: t("again.h"), script: true, owner: true, nav: "home"}
+}
+
+// Deleted lists the servers that can be restored. Its forms post to
+// /servers/deleted: form_token, slug, and action=forget to delete one for good.
+type Deleted struct {
+	Version string
+	Rows    []DeletedRow
+	Notices []Notice
+	Token   func(action string) string
+}
+
+// A DeletedRow is a server that can be restored.
+type DeletedRow struct{ Slug, Name, Host, Deleted, Until string }
+
+func (p Deleted) view() view {
+	return view{template: "deleted", title: t("deleted.h1"), script: true, owner: true, nav: "home", version: p.Version}
+}
+
+// FormToken is the token of the form that posts to action.
+func (p Deleted) FormToken(action string) string { return Home{Token: p.Token}.FormToken(action) }
 
 // FieldError reports whether the error is shown beside its field.
 func (f CreateForm) FieldError() bool { return isField(f.ErrorField) }
@@ -33,7 +84,7 @@ func (f CreateForm) Problem() problem { return problem{t("form.error"), f.Error,
 
 // URLField is the field for the address of the server.
 func (f CreateForm) URLField() textField {
-	return urlField("create.url.label", "create.url.hint", f.UpstreamURL, f.Error, f.ErrorField)
+	return urlField("create.url.label", "create.url.hint.2", f.UpstreamURL, f.Error, f.ErrorField)
 }
 
 // NameField is the field for the name.
@@ -66,7 +117,7 @@ func (f CreateForm) Open() bool {
 
 // Advanced reports whether the error is in the folded part.
 func (f CreateForm) Advanced() bool {
-	return f.ErrorField == "display_name" || strings.HasPrefix(f.ErrorField, "auth_header_")
+	return f.ErrorField == "display_name" && !f.Found || strings.HasPrefix(f.ErrorField, "auth_header_")
 }
 
 // KeyField is the field for the API key.
@@ -78,7 +129,7 @@ func (f CreateForm) KeyField() KeyField {
 	return k
 }
 
-// EditEndpoint changes an endpoint. It posts to /endpoints/{slug}: form_token,
+// EditEndpoint changes an endpoint. It posts to /servers/{slug}/edit: form_token,
 // upstream_url, display_name, auth_header_name, auth_header_prefix and force=1.
 type EditEndpoint struct {
 	Slug              string
@@ -131,7 +182,7 @@ func (p EditEndpoint) PrefixField() textField {
 }
 
 // ReplaceKey takes a new key for an endpoint. It posts to
-// /endpoints/{slug}/key: form_token, api_key, key_held, credential and force=1.
+// /servers/{slug}/key: form_token, api_key, key_held, credential and force=1.
 type ReplaceKey struct {
 	Slug, Name, UpstreamHost string
 	Credentials              []SavedKey
@@ -188,7 +239,7 @@ func whole(label string) string {
 
 // Action is where the form goes.
 func (p EditKey) Action() string {
-	return "/endpoints/" + url.PathEscape(p.Slug) + "/keys/" + url.PathEscape(p.ID)
+	return "/servers/" + url.PathEscape(p.Slug) + "/keys/" + url.PathEscape(p.ID)
 }
 
 // LabelField is the field for the label.
@@ -200,7 +251,7 @@ func (p EditKey) LabelField() textField {
 func DeleteKey(k EditKey, apps []string) Confirm {
 	p := Confirm{
 		Title: t("keygone.title", whole(k.Title), name(k.Endpoint)), Words: t("keygone.words"),
-		Consequences: []string{t("keygone.1")}, Action: k.Action() + "/delete", Button: t("keygone.button"), Danger: true, Cancel: "/",
+		Consequences: []string{t("keygone.1")}, Action: k.Action() + "/delete", Button: t("keygone.button"), Danger: true, Cancel: "/servers/" + url.PathEscape(k.Slug),
 	}
 	for _, app := range apps {
 		p.Consequences = append(p.Consequences, t("keygone.app", name(app)))
@@ -226,7 +277,7 @@ type textField struct {
 
 func isField(name string) bool {
 	switch name {
-	case "upstream_url", "api_key", "public_url", "authtoken", "display_name", "auth_header_name", "auth_header_prefix", "snippet":
+	case "upstream_url", "api_key", "public_url", "authtoken", "display_name", "auth_header_name", "auth_header_prefix":
 		return true
 	}
 	return false
@@ -258,13 +309,4 @@ func headerField(value, hint, err, field string) textField {
 
 func prefixField(value, err, field string) textField {
 	return textField{ID: "auth_header_prefix", Label: t("create.pre.label"), Hint: t("create.pre.hint"), Value: value, Max: 64}.withError(err, field)
-}
-
-// jsonQuote writes s as a JSON string.
-func jsonQuote(s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return `""`
-	}
-	return string(b)
 }

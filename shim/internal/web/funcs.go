@@ -22,7 +22,12 @@ var funcs = template.FuncMap{
 	"target":   linkTarget,
 	"part":     func(page Page, w *Waiting) any { return struct{ Page, Waiting any }{page, w} },
 	"mg":       monogram,
-	"crumb":    func(href, to, here string) Crumb { return Crumb{href, to, here} },
+	"with2":    func(page Page, more any) any { return struct{ Page, More any }{page, more} },
+	"add":      func(a, b int) int { return a + b },
+	"stepNames": func() []string {
+		return []string{t("stp.add"), t("stp.connect"), t("stp.approve")}
+	},
+	"crumb": func(href, to, here string) Crumb { return Crumb{href, to, here} },
 }
 
 // Text returns the sentence of the catalogue that key names. Tests compare with

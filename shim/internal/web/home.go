@@ -1,29 +1,35 @@
 package web
 
-import "strings"
+import (
+	"net/url"
+	"strconv"
+	"strings"
+)
 
-// Home is the owner's home page. Its forms post to /endpoints, /pause,
-// /resume, /damaged, /keychain/unlock, /keychain/keep, /steps/local, /steps/login,
-// /steps/hide and /sign-out, each with form_token; its links lead to the pages
-// of one endpoint or grant. What its template marks as data-part the script
-// replaces when it changes.
+// Home is the list of servers, or before there is any the page that adds the
+// first. Its forms post to /servers, /damaged, /keychain/unlock, /keychain/keep,
+// /keychain/file, /sample, /sample/stop, /steps/login, /steps/hide and /sign-out,
+// each with form_token. What its template marks as data-part the script replaces
+// when it changes.
 type Home struct {
-	Version                   string
-	LocalOrigin, PublicOrigin string // PublicOrigin is "" while there is none
-	Keychain                  Keychain
-	TunnelTrouble             string // why apps on the internet cannot connect, or soon cannot
-	DiskTrouble               string // why nothing can be saved
-	Damaged                   []DamageRow
-	Happened                  []string // to saved data, and was mended
-	Paused                    bool
-	Stopped                   bool    // some app did not get connected
-	Banner                    *Banner // what is most urgent, of all of that; nil if nothing is
-	Notices                   []Notice
-	Endpoints                 []EndpointRow
-	Pending                   []PendingRow
-	Create                    CreateForm
-	Steps                     *Steps // nil once they are done
-	Token                     func(action string) string
+	Version  string
+	Keychain Keychain
+	More     []Banner // what is less urgent than the banner
+	Happened []string // to saved data, and was mended
+	Notices  []Notice
+	Pending  []PendingRow
+	Steps    *Steps // nil once they are done
+	Rows     []ServerRow
+	All      int // how many servers there are; Total are found, and Rows on the page
+	Total    int
+	Search   string
+	Page     int
+	Pages    int
+	Deleted  int // servers that can be restored
+	Create   CreateForm
+	Sample   bool // a sample server can be started
+	CanFile  bool // the encryption key, which is lost at the end, can be kept in a file
+	Token    func(action string) string
 }
 
 // A Keychain is the state of the master key, in the vault's words.
@@ -32,7 +38,7 @@ type Keychain struct {
 	CanKeep, CanUnlock bool
 }
 
-// A Notice stands above everything else on the home page.
+// A Notice says what was done.
 type Notice struct {
 	Kind string // "info", "warn", "error" or "ok"
 	Text string
@@ -47,42 +53,73 @@ func (n Notice) Class() string {
 	return "info"
 }
 
+// Dot is the color of the kind.
+func (n Notice) Dot() string {
+	switch n.Kind {
+	case "warn", "ok":
+		return n.Kind
+	case "error":
+		return "err"
+	}
+	return ""
+}
+
 // Kindly is the kind for those who do not see the color.
 func (n Notice) Kindly() string { return t("notice." + n.Class()) }
 
-// An EndpointRow is one card of the home page.
-type EndpointRow struct {
-	Slug, Name, UpstreamHost string
-	UpstreamURL              string // its query shown as "?..."
-	MCPURL, LocalMCPURL      string
-	State, StateWords        string // as package standing has them
-	Why                      string // the state in a sentence; "" while the server works
-	Paused                   bool   // everything is, which StateWords say
-	Header                   string
-	Credentials              []CredentialRow
-	Grants                   []GrantRow // the newest
-	Apps                     int        // how many there are
-	Created, LastUsed        string
-	Struck                   int // calls whose answer held the key
+// A ServerRow is a server in the list.
+type ServerRow struct {
+	Slug, Name, Host  string
+	State, StateWords string // as package standing has them
+	Paused            bool
+	Used              string   // when it was last used; "" if never
+	Apps              []string // the newest ones
+	NumApps           int
 }
 
-// A CredentialRow is one saved key.
-type CredentialRow struct {
-	ID, Label, State string
-	For              string // "grant": the key belongs to one connection alone
-	Unwatched        string // why answers are not searched for it, as api.Credential has it
-	Why              string // it cannot be used, and what to do; mostly ""
+// Dot is the color of the state.
+func (r ServerRow) Dot() string { return stateDot(r.State, r.Paused) }
+
+// UsedWords is when the server was last used, while it works: of any other state
+// that is not what matters.
+func (r ServerRow) UsedWords() string {
+	if r.State != "ok" || r.Paused {
+		return ""
+	}
+	return r.Used
 }
 
-// A GrantRow is one connected client.
-type GrantRow struct {
-	ID, Client        string
-	Claim             string // what the client calls itself, if it is known by its host
-	ReturnsTo         string // where its answer went
-	TwoPlaces         string // the day since when two parties use it; "" if one does
-	Created, LastUsed string
-	Credential        string      // label of the key that it uses, if there are several
-	How               *AttemptRow // it came to be connected; nil if that is not known
+// AppsWords names the connected apps in short; "" if there are none.
+func (r ServerRow) AppsWords() string {
+	var names []string
+	for _, n := range r.Apps[:min(2, len(r.Apps))] {
+		if n = name(n); n != "" {
+			names = append(names, n)
+		}
+	}
+	if len(names) == 2 && (r.NumApps > 2 || len(names[0])+len(names[1]) > 20) {
+		names = names[:1]
+	}
+	s := strings.Join(names, ", ")
+	if n := r.NumApps - len(names); n > 0 && s != "" {
+		s += " +" + thousands(int64(n))
+	}
+	return s
+}
+
+// stateDot is the color of a server's state, one of those of an api.Endpoint.
+func stateDot(state string, paused bool) string {
+	switch {
+	case paused:
+		return ""
+	case state == "ok":
+		return "ok"
+	case state == "rejected", state == "cannot start":
+		return "err"
+	case state == "not tried":
+		return ""
+	}
+	return "warn"
 }
 
 // A PendingRow is a request that waits for the owner.
@@ -122,7 +159,54 @@ func (p Home) Asked() int {
 }
 
 func (p Home) view() view {
-	return view{template: "home", title: t("home.title"), script: true, owner: true, nav: "home", version: p.Version}
+	title := t("home.title")
+	if p.First() {
+		title = t("first.title")
+	}
+	return view{template: "home", title: title, script: true, owner: true, nav: "home", version: p.Version}
+}
+
+// First reports whether there is no server yet.
+func (p Home) First() bool { return p.All == 0 }
+
+// Self is where the script gets the page.
+func (p Home) Self() string { return "/" + p.at(p.Page) }
+
+// Searchable reports whether there are enough servers to search among them.
+func (p Home) Searchable() bool { return p.All >= 8 }
+
+// Shown says which part of the servers the page shows.
+func (p Home) Shown() string {
+	first := (p.Page-1)*20 + 1
+	return t("home.shown", thousands(int64(first)), thousands(int64(first+len(p.Rows)-1)), thousands(int64(p.Total)))
+}
+
+// Newer and Older are the addresses of the pages beside this one, "" where there
+// is none.
+func (p Home) Newer() string { return p.beside(p.Page - 1) }
+
+// Older is documented with Newer.
+func (p Home) Older() string { return p.beside(p.Page + 1) }
+
+func (p Home) beside(page int) string {
+	if page < 1 || page > p.Pages {
+		return ""
+	}
+	return "/" + p.at(page)
+}
+
+func (p Home) at(page int) string {
+	q := url.Values{}
+	if p.Search != "" {
+		q.Set("q", p.Search)
+	}
+	if page > 1 {
+		q.Set("page", strconv.Itoa(page))
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
 }
 
 // FormToken is the token of the form that posts to action.
@@ -133,87 +217,19 @@ func (p Home) FormToken(action string) string {
 	return p.Token(action)
 }
 
-// KeychainKind is the notice that the keychain's state deserves, or "".
-func (p Home) KeychainKind() string {
-	switch p.Keychain.State {
-	case "", "ready", "file":
-		return ""
-	case "waiting":
-		return "info"
-	}
-	return "warn"
-}
+// InMemory reports whether nothing is kept when Key2OAuth quits.
+func (p Home) InMemory() bool { return p.Keychain.Mode == "memory" }
 
 // KeptWhere says where the master key is.
-func (p Home) KeptWhere() string {
-	switch p.Keychain.Mode {
+func (p Home) KeptWhere() string { return keptWhere(p.Keychain.Mode) }
+
+func keptWhere(mode string) string {
+	switch mode {
 	case "file", "memory":
-		return t("side.keys." + p.Keychain.Mode)
+		return t("side.keys." + mode)
 	}
 	return t("side.keys.os")
 }
-
-// Public reports whether clients elsewhere can reach the endpoint.
-func (e EndpointRow) Public() bool { return e.MCPURL != "" && e.MCPURL != e.LocalMCPURL }
-
-// LocalURL is the address for clients on this machine.
-func (e EndpointRow) LocalURL() string {
-	if e.LocalMCPURL != "" {
-		return e.LocalMCPURL
-	}
-	return e.MCPURL
-}
-
-// AllApps leads to those that are not shown; "" if all are.
-func (e EndpointRow) AllApps() string {
-	if e.Apps <= len(e.Grants) {
-		return ""
-	}
-	return t("card.grants.all", thousands(int64(e.Apps)))
-}
-
-// Badge is what the state looks like.
-func (e EndpointRow) Badge() string {
-	if e.Paused {
-		return badge(StatePaused)
-	}
-	return badge(e.State)
-}
-
-// Words is the state for the reader.
-func (e EndpointRow) Words() string { return words(e.StateWords) }
-
-// StruckWords says how often the server repeated the key; "" if never.
-func (e EndpointRow) StruckWords() string {
-	switch e.Struck {
-	case 0:
-		return ""
-	case 1:
-		return t("card.struck.1")
-	}
-	return t("card.struck", e.Struck)
-}
-
-// UnwatchedWords says why answers are not searched for the key; "" if they are.
-func (c CredentialRow) UnwatchedWords() string {
-	switch c.Unwatched {
-	case "short", "guessable":
-		return t("card.key." + c.Unwatched)
-	}
-	return ""
-}
-
-// Badge is what the state looks like.
-func (c CredentialRow) Badge() string { return badge(c.State) }
-
-// Words is the state for the reader.
-func (c CredentialRow) Words() string { return stateWords(c.State) }
-
-// Words is the state for the reader.
-func (k SavedKey) Words() string { return stateWords(k.State) }
-
-// Badge is what the state looks like.
-func (k SavedKey) Badge() string { return badge(k.State) }
 
 func badge(state string) string {
 	switch state {
@@ -233,36 +249,4 @@ func stateWords(state string) string {
 		return s
 	}
 	return name(state)
-}
-
-// commandName makes a display name into a word that needs no quoting in any
-// shell and that clients accept as the name of a server.
-func commandName(s string) string {
-	var b strings.Builder
-	for _, r := range strings.ToLower(s) {
-		switch {
-		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-		if b.Len() == 40 {
-			break
-		}
-	}
-	if n := strings.Trim(b.String(), "-"); n != "" {
-		return n
-	}
-	return "my-server"
-}
-
-// shellQuote quotes s if a shell would read any of it as its own.
-func shellQuote(s string) string {
-	special := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@", r))
-	}
-	if s != "" && strings.IndexFunc(s, special) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

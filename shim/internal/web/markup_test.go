@@ -139,7 +139,7 @@ func TestMarkup(t *testing.T) {
 // that the page structs document.
 func TestForms(t *testing.T) {
 	known := strings.Fields(`form_token api_key key_held credential slug action unverified upstream_url display_name
-		auth_header_name auth_header_prefix snippet fill force ticket next q server number confirmed
+		auth_header_name auth_header_prefix force ticket next q server number confirmed
 		authtoken public_url preset login proxy lifetime log_level label file confirm word passphrase again file_passphrase id app show kind`)
 	for _, s := range states() {
 		page := render(s.page).Body.String()
@@ -207,6 +207,9 @@ func fuzzPage(which byte, s, kind string) Page {
 	case 6:
 		return EditEndpoint{Slug: s, Name: s, UpstreamURL: s, Error: s, ErrorField: kind}
 	}
-	return Home{Endpoints: []EndpointRow{{Slug: "k3v9x2m7q4ab", Name: s, UpstreamURL: s, MCPURL: s, LocalMCPURL: kind, StateWords: s, Grants: []GrantRow{{ID: s, Client: s, ReturnsTo: s}}}},
-		Create: CreateForm{UpstreamURL: s, Snippet: s, Error: s, ErrorField: "snippet"}}
+	if len(s)%2 == 0 {
+		return Server{Slug: "k3v9x2m7q4ab", Name: s, UpstreamURL: s, MCPURL: s, LocalMCPURL: kind, StateWords: s, Grants: []GrantRow{{ID: s, Client: s, ReturnsTo: s}}, Banner: &Banner{Words: s, Href: s, Do: kind, Button: s}}
+	}
+	return Home{All: len(s), Rows: []ServerRow{{Slug: "k3v9x2m7q4ab", Name: s, Host: s, StateWords: s, Apps: []string{s, kind}, NumApps: len(s)}}, Search: s, Page: 2, Pages: 3,
+		Create: CreateForm{UpstreamURL: s, Error: s, ErrorField: kind, Found: len(kind)%2 == 0, Left: []LeftOut{{kind, s}}}}
 }

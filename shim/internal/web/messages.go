@@ -78,7 +78,6 @@ const (
 	TextLogLevelFixed      = "The log level can't be changed while the program runs."
 	TextNoLogin            = "Start at login can't be changed here."
 	TextLoginTrouble       = "Start at login could not be changed. Try your desktop's settings."
-	TextFilledIn           = "Filled in from what you pasted. Check it, then press Add server."
 	TextChooseReplaced     = "Choose which key to replace."
 	TextKeySaved           = "The key is saved. %s"
 	TextHeaderFound        = "The server wants the key as %s, so Key2OAuth uses that."
@@ -104,7 +103,8 @@ const (
 	TextServerRemoved      = "This server has been removed."
 	TitleDelete            = "Delete %s?"
 	TextNoWayBack          = "This cannot be undone."
-	TextAddressGone        = "Its address stops working for good. If you add the server again, it gets a new address."
+	TextDeleteWords        = "You can restore it for 30 days, under Deleted servers. Apps have to connect again."
+	TextAddressGone        = "Its address stops working at once. If you restore the server, it gets the same address again."
 	ButtonDelete           = "Delete"
 	TitleRevoke            = "Disconnect %s?"
 	TextRevoke             = "It will no longer be able to use %s."
@@ -116,10 +116,10 @@ const (
 
 // DoneNotices say what a form has done, on the page that it leads to.
 var DoneNotices = map[string]Notice{
-	"added":   {Kind: "ok", Text: "Added. Copy its address into your app, then press Connect there."},
+	"added":   {Kind: "ok", Text: "Added. Now connect an app to it."},
 	"saved":   {Kind: "ok", Text: "Saved."},
 	"key":     {Kind: "ok", Text: "The key works and is saved. Connected apps use it from now on."},
-	"deleted": {Kind: "ok", Text: "Deleted, with its keys and connected apps."},
+	"deleted": {Kind: "ok", Text: "Deleted. You can restore it for 30 days, under Deleted servers."},
 	"import":  {Kind: "ok", Text: "Added. Paste a key for each, here or when an app connects."},
 	"moved":   {Kind: "ok", Text: "Moved in. Apps from the other computer can go on here."},
 	"healed":  {Kind: "ok", Text: "The damaged entry is deleted."},
@@ -127,12 +127,19 @@ var DoneNotices = map[string]Notice{
 	"revoked": {Kind: "ok", Text: "Disconnected."},
 	"paused":  {Kind: "warn", Text: "Paused. Apps get no answer until you resume."},
 	"resumed": {Kind: "ok", Text: "Resumed. Apps work again."},
+	"file":    {Kind: "ok", Text: "Saved. The encryption key is now in a file that only your account can read."},
+	"restore": {Kind: "ok", Text: "Restored. Apps have to connect again."},
+	"forgot":  {Kind: "ok", Text: "Deleted for good."},
+	"sample":  {Kind: "ok", Text: "The sample is removed."},
 	"kept":    {Kind: "ok", Text: "Saved. The encryption key is now in the keychain."},
 	"login":   {Kind: "ok", Text: "Key2OAuth now starts when you log in to this computer."},
 	"copy":    {Kind: "info", Text: "Key2OAuth can't use this desktop's clipboard (on Linux it needs xclip or wl-clipboard). Copy the address here."},
 	"notray":  {Kind: "info", Text: "This desktop doesn't show the Key2OAuth icon (GNOME needs the AppIndicator extension). To come back to this page, start Key2OAuth again."},
 	"unlock":  {Kind: "info", Text: "Unlock the keychain in the window your desktop opened."},
 }
+
+// SecondName is a name for a server that is added once more.
+func SecondName(of string) string { return t("again.name", name(of)) }
 
 // KeysDeleted says that so many saved keys go.
 func KeysDeleted(n int) string {

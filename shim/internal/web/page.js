@@ -104,6 +104,15 @@
     setTimeout(function () { tell(); setInterval(tell, 30000); }, 2000);
   }
 
+  // An address has one line, and Enter sends it.
+  all("textarea[data-enter]", function (area) {
+    area.addEventListener("keydown", function (e) {
+      if (e.key !== "Enter" || e.shiftKey || e.isComposing || /[\s{]/.test(area.value.trim())) { return; }
+      e.preventDefault();
+      area.form.requestSubmit(area.form.querySelector("button.p"));
+    });
+  });
+
   // Trying a key may take seconds: say so, and send the form only once.
   each("form[method=post]", function (form) {
     var sent = false, undo = function () { };
@@ -170,35 +179,47 @@
     tune();
   };
 
-  // The header shows the state of the internet and whether all is paused.
+  // The header shows the state of the internet and whether all is paused, and
+  // the banner below it what is most urgent. A request that strangers can make
+  // moves nothing down.
   all("[data-bar]", function (bar) {
-    var last = "";
+    var last = "", alert = document.querySelector("[data-alert]");
+    var put = function (old, fresh) {
+      var focused = old.contains(document.activeElement) && document.activeElement.tagName;
+      fresh = document.importNode(fresh, true);
+      old.parentNode.replaceChild(fresh, old);
+      liven.forEach(function (f) { f(fresh); });
+      if (focused && fresh.querySelector(focused)) { fresh.querySelector(focused).focus({ preventScroll: true }); }
+      return fresh;
+    };
     hear(function (status) {
-      var net = status.tunnel, now = JSON.stringify([status.paused, status.public_origin, net.provider, net.state, net.words, net.test]);
+      var net = status.tunnel, now = JSON.stringify([status.paused, status.public_origin, status.internet, status.concerns, net.provider, net.state]);
       if (now === last) { return; }
       last = now;
       fetch("/live/bar", { cache: "no-store" }).then(function (r) { return r.ok ? r.text() : ""; }).then(function (text) {
-        var page = new DOMParser().parseFromString(text.slice(text.indexOf("<header"), text.indexOf("<main")), "text/html");
-        var fresh = page.querySelector("[data-bar]"), side = bar.querySelector(".side");
+        var page = new DOMParser().parseFromString(text.slice(text.indexOf("<header"), text.lastIndexOf("<" + "/main")), "text/html");
+        var fresh = page.querySelector("[data-bar]"), side = bar.querySelector(".side"), news = page.querySelector("[data-alert]");
         if (!fresh || !side || fresh.dataset.bar === bar.dataset.bar) { return; }
-        var focused = side.contains(document.activeElement) && document.activeElement.tagName;
         bar.dataset.bar = fresh.dataset.bar;
-        fresh = document.importNode(fresh.querySelector(".side"), true);
-        side.parentNode.replaceChild(fresh, side);
-        liven.forEach(function (f) { f(fresh); });
-        if (focused) { fresh.querySelector(focused).focus(); }
-      }).catch(function () { }); // the next event tries again
+        put(side, fresh.querySelector(".side"));
+        if (alert && news && news.dataset.alert !== "request") { alert = put(alert, news); }
+      }).catch(function () { last = ""; }); // the next event tries again
     });
   });
+
+  // typed reports whether something was typed into a field of the page.
+  var typed = function () {
+    var yes = false;
+    all("main input[type=text], main textarea", function (f) { yes = yes || f.value !== f.defaultValue; });
+    return yes;
+  };
 
   // The state of the tunnel changes by itself. A page in whose fields nothing
   // was typed shows it as it is now. It may be the answer to a form, which must
   // not be sent again.
   all("[data-watch]", function (badge) {
     hear(function (status) {
-      var typed = false;
-      all("main input[type=text]", function (f) { typed = typed || f.value !== f.defaultValue; });
-      if (status.internet.state !== badge.dataset.watch && !typed) { location.replace("/tunnel"); }
+      if (status.internet.state !== badge.dataset.watch && !typed()) { location.replace("/tunnel"); }
     });
   });
 
@@ -282,6 +303,10 @@
     var show = function (page) {
       var now = page.querySelector("[data-parts]"), parts = {}, held = false;
       if (!now) { return; } // such as a page that says who may see this one
+      if (list.querySelector("[data-part=first]") && !now.querySelector("[data-part=first]")) {
+        if (!typed()) { location.replace("/"); } // the first server has come
+        return;
+      }
       all("[data-part]", function (p) {
         if (strange(p)) { held = true; p.remove(); } else { parts[key(p)] = p; }
       }, page);
@@ -314,7 +339,7 @@
       // A button must not go away from under the pointer that presses it.
       if (document.querySelector("[data-part] :active")) { later(300); return; }
       busy = true;
-      fetch("/live" + list.dataset.parts, { cache: "no-store" }).then(function (r) { return r.ok ? r.text() : ""; }).then(function (text) {
+      fetch("/live" + list.dataset.parts.replace(/^\/(?=\?|$)/, ""), { cache: "no-store" }).then(function (r) { return r.ok ? r.text() : ""; }).then(function (text) {
         if (text) { show(read(text)); }
       }).catch(function () { }).then(function () { // the next event tries again
         busy = false;

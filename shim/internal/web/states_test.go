@@ -7,7 +7,6 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/display"
-	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
 // A state is one page as a handler may fill it in.
@@ -25,23 +24,28 @@ const (
 
 var longURL = "https://mcp.example.com/" + strings.Repeat("tenant-0123456789/", 15) + "mcp"
 
-// testBar is the header that page p is shown with: paused if the page is, and
-// with the long public address if it has any.
+// testBar is the header that page p is shown with: offline on the first run,
+// paused if the page is, and with the banner that the page calls for.
 func testBar(p Page) Bar {
-	st := api.TunnelStatus{Provider: api.TunnelNgrok, State: api.TunnelOnline}
-	b := NetBar(st, public)
-	if h, ok := p.(Home); ok {
-		if h.PublicOrigin == "" {
-			b = NetBar(api.TunnelStatus{}, "")
-		}
-		b.Paused = h.Paused
-	}
-	if n, ok := p.(Tunnel); ok {
-		b = NetBar(api.TunnelStatus{Provider: n.Provider, State: n.State}, n.Origin)
-	}
-	switch p.(type) {
+	b := NetBar(api.Internet{State: api.InternetOnline, Words: InternetState(api.InternetOnline)}, public)
+	switch p := p.(type) {
 	case ErrorPage, NotFound, Address:
 		return Bar{}
+	case Home:
+		if p.First() {
+			b = NetBar(api.Internet{State: api.InternetOff}, "")
+		}
+		for _, r := range p.Rows {
+			b.Paused = b.Paused || r.Paused
+			if r.State == api.EndpointRejected && b.Banner == nil {
+				b.Banner = &Banner{Kind: api.ConcernRejected, Level: api.LevelError, Words: UrgentWords(api.ConcernRejected, r.Name), Button: UrgentButton(api.ConcernRejected), Href: "/servers/" + r.Slug + "/key"}
+			}
+		}
+		if len(p.More) > 0 {
+			b.Banner = &p.More[0]
+		}
+	case Tunnel:
+		b = NetBar(api.Internet{State: map[string]string{"online": "online", "connecting": "connecting", "failed": "unreachable"}[p.State], Words: p.StateWords()}, p.Origin)
 	}
 	b.Token = func(action string) string { return token + action }
 	return b
@@ -59,6 +63,7 @@ func states() []state {
 	var all []state
 	all = append(all, consentStates()...)
 	all = append(all, homeStates()...)
+	all = append(all, serverStates()...)
 	all = append(all, activityStates()...)
 	all = append(all, checkStates()...)
 	all = append(all, formStates()...)
@@ -168,129 +173,6 @@ func consentStates() []state {
 	}
 }
 
-func homeStates() []state {
-	base := Home{
-		Version: "1.0.0", LocalOrigin: local, Keychain: Keychain{State: "ready", Words: "The keychain is ready.", Mode: "os"},
-		Token: func(action string) string { return token + action },
-	}
-	home := func(change func(*Home)) Home { h := base; change(&h); return h }
-	linear := EndpointRow{
-		Slug: "k3v9x2m7q4ab", Name: "Linear", UpstreamHost: "mcp.linear.app", UpstreamURL: "https://mcp.linear.app/mcp?\u2026",
-		MCPURL: mcpURL(local, "k3v9x2m7q4ab"), LocalMCPURL: mcpURL(local, "k3v9x2m7q4ab"), State: "ok", StateWords: ServerState("ok"), Header: "Authorization: Bearer \u2026",
-		Credentials: []CredentialRow{{ID: "c1", Label: "key 1", State: "ok"}},
-		Grants: []GrantRow{
-			{ID: "g1", Client: "Claude Code", ReturnsTo: "an app on this computer", TwoPlaces: "12 November 2026", Created: "12 Nov 2026", LastUsed: "2 minutes ago", Credential: "key 1"},
-			{ID: "g2", Client: "Cursor", ReturnsTo: "an app on the other device (a link that starts with cursor:)", Created: "yesterday"},
-		},
-		Created: "12 Nov 2026", LastUsed: "2 minutes ago",
-	}
-	rejected := linear
-	rejected.Slug, rejected.Name, rejected.UpstreamHost, rejected.State = "p0d8s6f4h2jk", name40, "finance.internal.example.com", "rejected"
-	rejected.StateWords, rejected.UpstreamURL = ServerState("rejected"), longURL
-	rejected.MCPURL, rejected.LocalMCPURL = mcpURL(local, rejected.Slug), mcpURL(local, rejected.Slug)
-	rejected.Credentials = []CredentialRow{{"c2", "key 1", "rejected", "", "short", ""}, {"c3", "key 2", "unverified", "grant", "guessable", ""}, {"c4", "key 3", "key needed", "", "", endpoint.TroubleKeychain.Words()}}
-	rejected.Struck = 12
-	fresh := EndpointRow{Slug: "z1x2c3v4b5n6", Name: "Notes", UpstreamHost: "192.168.1.20:8080", UpstreamURL: "http://192.168.1.20:8080/mcp",
-		LocalMCPURL: mcpURL(local, "z1x2c3v4b5n6"), State: "not tried", StateWords: ServerState("not tried"), Why: ServerWhy("not tried"), Header: "X-Api-Key: \u2026", Created: "today"}
-	online := linear
-	online.MCPURL = mcpURL(public, online.Slug)
-	online.Grants = append([]GrantRow{{ID: "g0", Client: "Claude", ReturnsTo: "claude.ai", Created: "today", LastUsed: "just now", Credential: "key 1", How: &connected}}, online.Grants...)
-	bad := EndpointRow{Slug: hostile, Name: hostile, UpstreamHost: hostile, UpstreamURL: hostile, MCPURL: hostile, LocalMCPURL: hostile + "2",
-		State: hostile, StateWords: hostile, Header: hostile, Credentials: []CredentialRow{{hostile, hostile, hostile, hostile, hostile, hostile}},
-		Grants: []GrantRow{{hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, &hostileAttempt}}, Created: hostile, LastUsed: hostile}
-	return []state{
-		{"home-empty", base},
-		{"home-first", home(func(h *Home) { h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain} })},
-		{"home-first-locked", home(func(h *Home) {
-			h.Keychain = Keychain{"not_set_up", "There is no default keychain yet. Create one, for instance in the program \"Passwords and Keys\"; until then no API key can be saved or used.", "os", false, false}
-			h.Steps = &Steps{Keychain: h.Keychain}
-		})},
-		{"home-first-memory", home(func(h *Home) {
-			h.Keychain = Keychain{"memory", "No keychain was found, so nothing is kept when Key2OAuth stops.", "memory", false, false}
-			h.Steps = &Steps{Keychain: h.Keychain}
-		})},
-		{"home-first-where", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{fresh}
-			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: fresh.Slug, Server: name40, MCPURL: fresh.LocalMCPURL}
-		})},
-		{"home-first-tunnel", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{fresh}
-			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: fresh.Slug, Server: "Notes", MCPURL: fresh.LocalMCPURL, Tunnel: true, TunnelWords: "ngrok does not accept this authtoken."}
-		})},
-		{"home-first-wait", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{fresh}
-			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: fresh.Slug, Server: "Notes", MCPURL: fresh.LocalMCPURL, Local: true}
-		})},
-		{"home-first-asks", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{fresh}
-			h.Pending = []PendingRow{{"/consent/1", name40, "cursor:", "Notes", "just now", false}}
-			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: fresh.Slug, Server: "Notes", MCPURL: fresh.LocalMCPURL, Online: true, Tunnel: true, Asked: true, Review: "http://127.0.0.1:7450/consent/1"}
-		})},
-		{"home-first-done", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{linear}
-			h.Steps = &Steps{KeySafe: true, Keychain: h.Keychain, Slug: linear.Slug, Server: "Linear", MCPURL: linear.LocalMCPURL, Local: true, Asked: true, Connected: true, App: "Claude Code", OfferLogin: true}
-		})},
-		{"home-first-hostile", Home{Steps: &Steps{false, Keychain{hostile, hostile, hostile, true, true}, hostile, hostile, hostile, false, true, false, hostile, false, "javascript:alert(1)", true, hostile, true}}},
-		{"home-one", home(func(h *Home) { h.Endpoints = []EndpointRow{linear} })},
-		{"home-added", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{fresh}
-			h.Notices = []Notice{{"ok", "Notes was added. Copy its address into your app and press Connect there."},
-				{"info", "The key travels unencrypted to 192.168.1.20, since its address begins with http."}}
-		})},
-		{"home-many", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{rejected, linear, fresh}
-			h.Notices = []Notice{{"error", "finance.internal.example.com rejected the API key. Replace it, and connected apps go on working."}}
-			h.Pending = []PendingRow{{"/consent/1", "Cursor", "cursor:", "Linear", "1 minute ago", false}, {"/consent/2", "", "claude.ai", "", "just now", true}}
-		})},
-		{"home-public", home(func(h *Home) { h.PublicOrigin, h.Endpoints = public, []EndpointRow{online} })},
-		{"home-tunnel", home(func(h *Home) {
-			h.PublicOrigin, h.Endpoints = public, []EndpointRow{online}
-			h.TunnelTrouble = "Apps on the internet cannot connect just now. There is no internet connection, or something between here and ngrok blocks it."
-		})},
-		{"home-disk", home(func(h *Home) {
-			h.PublicOrigin, h.Endpoints, h.DiskTrouble = public, []EndpointRow{online}, TextDiskFull+" "+TextDiskFullNext
-		})},
-		{"home-damaged", home(func(h *Home) {
-			h.Endpoints, h.Happened = []EndpointRow{linear}, []string{NoteWords(api.NoteRepaired, "")}
-			for _, d := range []api.Damage{
-				{Kind: api.DamagedApp, ID: "g1", Name: "Claude", Server: "Linear"}, {Kind: api.DamagedKey, ID: "c1", Server: "Linear"},
-				{Kind: api.DamagedReplaced, ID: api.ValueClientIDKey}, {Kind: api.DamagedReplaced, ID: api.ValueFormKey}, {Kind: api.DamagedReplaced, ID: api.ValueCookie},
-			} {
-				words, next := DamageWords(d)
-				h.Damaged = append(h.Damaged, DamageRow{d.Kind, d.ID, words + " " + next})
-			}
-		})},
-		{"home-stopped", home(func(h *Home) { h.Stopped, h.Endpoints = true, []EndpointRow{online} })},
-		{"home-paused", home(func(h *Home) { h.Paused, h.Endpoints = true, []EndpointRow{linear} })},
-		{"home-memory", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{linear}
-			h.Keychain = Keychain{"memory", "No keychain was found, so nothing is kept when Key2OAuth stops. A keychain has appeared now.", "memory", true, false}
-		})},
-		{"home-locked", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{linear}
-			h.Keychain = Keychain{"locked", "Unlock your keychain. Until then apps are asked to try again later.", "os", false, true}
-		})},
-		{"home-create-error", home(func(h *Home) {
-			h.Endpoints = []EndpointRow{linear}
-			h.Create = CreateForm{UpstreamURL: longURL, Error: "This address begins with ftp. Only https works here, and http for this computer or your own network.", ErrorField: "upstream_url", KeyHeld: "held1", Name: name40}
-		})},
-		{"home-create-force", home(func(h *Home) {
-			h.Create = CreateForm{UpstreamURL: "https://example.com/", Error: "example.com answers, but not as an MCP server (it sent a web page). Often the address ends in /mcp or /sse.", CanForce: true, KeyHeld: "held1", HeaderName: "X-Api-Key"}
-		})},
-		{"home-create-filled", home(func(h *Home) {
-			h.Create = CreateForm{UpstreamURL: "https://mcp.example.com/mcp", Name: "Example", HeaderName: "X-Api-Key", AdvancedOpen: true, KeyHeld: "held1",
-				Note: "The form was filled in from what you pasted. Check it and press Add server.", Warning: "http: the key travels unencrypted."}
-		})},
-		{"home-create-snippet", home(func(h *Home) {
-			h.Create = CreateForm{Snippet: "\n{\"mcpServers\": {\n  oops", ErrorField: "snippet", Error: "This is not a configuration that Key2OAuth understands: a quotation mark is missing in line 2."}
-		})},
-		{"home-hostile", Home{Version: hostile, LocalOrigin: hostile, PublicOrigin: hostile, Keychain: Keychain{hostile, hostile, hostile, true, true},
-			Paused: true, Notices: []Notice{{hostile, hostile}}, Endpoints: []EndpointRow{bad}, Pending: []PendingRow{{"javascript:alert(1)", hostile, hostile, hostile, hostile, true}},
-			Create: CreateForm{hostile, hostile, hostile, hostile, hostile, hostile, "snippet", hostile, true, true, hostile, hostile}}},
-		{"home-zero", Home{}},
-	}
-}
-
 func activityStates() []state {
 	now := time.Date(2026, 11, 23, 14, 12, 40, 0, time.Local)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
@@ -352,7 +234,7 @@ func formStates() []state {
 		{"edit-hostile", EditEndpoint{hostile, hostile, hostile, true, hostile, hostile, hostile, hostile, hostile, hostile, true, hostile}},
 		{"replace", replace}, {"replace-many", many}, {"replace-error", failed}, {"replace-zero", ReplaceKey{}},
 		{"replace-hostile", ReplaceKey{hostile, hostile, hostile, []SavedKey{{hostile, hostile, hostile}, {}}, hostile, hostile, true, hostile, hostile}},
-		{"confirm-delete", Confirm{"Delete Linear?", "This cannot be undone.", []string{"Its saved key is erased from this computer.", "Claude Code and Cursor lose their connection to it."}, "/endpoints/k3v9x2m7q4ab/delete", token, "Delete Linear", true, ""}},
+		{"confirm-delete", Confirm{"Delete Linear?", "This cannot be undone.", []string{"Its saved key is erased from this computer.", "Claude Code and Cursor lose their connection to it."}, "/servers/k3v9x2m7q4ab/delete", token, "Delete Linear", true, ""}},
 		{"confirm-revoke", Confirm{Title: "Disconnect Cursor?", Words: "Cursor can no longer use Linear. You can connect it again at any time.", Action: "/grants/g1/revoke", FormToken: token, Button: "Disconnect", Cancel: "/"}},
 		{"edit-key", EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1", Label: "key 1", FormToken: token}},
 		{"edit-key-error", EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: name40, Title: "key 1", Error: TextLabelIsKey, FormToken: token}},

@@ -216,21 +216,6 @@ func TestConsentSays(t *testing.T) {
 	}
 }
 
-func TestCommand(t *testing.T) {
-	tests := []struct{ name, url, want string }{
-		{"Linear", "http://127.0.0.1:7450/abc/mcp", "claude mcp add --transport http linear http://127.0.0.1:7450/abc/mcp"},
-		{name40, "https://a.example/x/mcp", "claude mcp add --transport http quarterly-finance-planning-server-eu https://a.example/x/mcp"},
-		{"$(rm -rf ~)", "https://a.example/;id", "claude mcp add --transport http rm-rf 'https://a.example/;id'"},
-		{"\u65e5\u672c", "http://[::1]:7450/a'b", `claude mcp add --transport http my-server 'http://[::1]:7450/a'\''b'`},
-		{"", "", "claude mcp add --transport http my-server ''"},
-	}
-	for _, tt := range tests {
-		if got := (EndpointRow{Name: tt.name, LocalMCPURL: tt.url}).Command(); got != tt.want {
-			t.Errorf("Command of %q: got %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}
-
 // TestOwnPath: a form goes only to one of our own paths.
 func TestOwnPath(t *testing.T) {
 	for s, want := range map[string]bool{

@@ -199,7 +199,7 @@ func (d *Desk) do(ctx context.Context, a tray.Action) {
 			d.open(ctx, "/consent/"+a.ID)
 		}
 	case tray.FixKey:
-		d.open(ctx, "/endpoints/"+a.ID+"/key")
+		d.open(ctx, "/servers/"+a.ID+"/key")
 	case tray.OpenTunnel:
 		d.open(ctx, "/tunnel")
 	case tray.OpenCheck:
@@ -207,7 +207,7 @@ func (d *Desk) do(ctx context.Context, a tray.Action) {
 	case tray.OpenEndpoint:
 		d.open(ctx, cardOf(a.ID))
 	case tray.AddEndpoint:
-		d.open(ctx, "/#add")
+		d.open(ctx, "/servers/add")
 	case tray.OpenDashboard:
 		d.open(ctx, "/")
 	case tray.OpenSettings:
@@ -256,7 +256,7 @@ func (d *Desk) open(ctx context.Context, path string) {
 }
 
 // cardOf is where the Servers page shows an endpoint.
-func cardOf(slug string) string { return "/#e-" + slug }
+func cardOf(slug string) string { return "/servers/" + slug }
 
 // copyURL copies an endpoint's address to the clipboard. Where there is none,
 // the Servers page shows the address and says why.
