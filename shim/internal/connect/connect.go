@@ -143,14 +143,11 @@ func trouble(st api.TunnelStatus) string {
 // used a tool yet, and those that have.
 func (p *Pages) attempts(slug string, since time.Time) ([]api.Attempt, error) {
 	all := p.cfg.Timeline.Reports()
-	newest, _, err := p.cfg.Control.AppsPage(slug, 1)
+	newest, err := p.cfg.Control.AppsSince(slug, since)
 	if err != nil {
 		return nil, err
 	}
 	for _, g := range newest {
-		if g.Created.Before(since) {
-			break
-		}
 		a, ok, err := p.cfg.Timeline.OfGrant(g.ID)
 		if err != nil {
 			return nil, err

@@ -211,6 +211,18 @@ func (c *Control) AppsPage(slug string, page int) (apps []Grant, total int, err 
 	return apps, total, nil
 }
 
+// AppsSince lists the newest apps that were connected to a server since a moment,
+// at most a page of them.
+func (c *Control) AppsSince(slug string, since time.Time) ([]Grant, error) {
+	var newest ranking
+	err := c.cfg.Vault.EachMark(func(m vault.Mark) {
+		if string(m.Slug) == slug && !m.Created.Before(since) {
+			newest.add(m.Created, m.ID)
+		}
+	})
+	return c.describeAll(newest), err
+}
+
 // EachApp calls fn with the apps of a server, or with all for "", oldest first,
 // until it returns an error. It leaves out offset of them, and ends after limit;
 // a limit of 0 is none.
