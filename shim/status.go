@@ -18,7 +18,7 @@ import (
 // Status reports how things stand now.
 func (s *Shim) Status() api.Status {
 	st := s.status()
-	st.Concerns = standing.Concerns(st, s.control.Servers())
+	st.Concerns = standing.Concerns(st, s.control.States())
 	return st
 }
 

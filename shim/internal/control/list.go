@@ -28,25 +28,35 @@ func (c *Control) App(g *oauth.Grant) display.App { return cimd.App(g.ClientName
 func (c *Control) Server(e endpoint.Endpoint) api.Endpoint { return c.server(e, c.cfg.Struck()) }
 
 func (c *Control) server(e endpoint.Endpoint, struck map[string]int) api.Endpoint {
+	return c.serverWith(e, struck, c.cfg.Vault.Credentials(e.Slug), c.Keychain())
+}
+
+func (c *Control) serverWith(e endpoint.Endpoint, struck map[string]int, keys []endpoint.Credential, chain api.Keychain) api.Endpoint {
+	o := c.state(e, keys, chain)
 	local := endpoint.MCPURL(c.cfg.LocalOrigin(), e.Slug)
-	o := api.Endpoint{
-		Slug: e.Slug, UpstreamURL: e.ShownURL(), DisplayName: e.Name,
-		AuthHeaderName: e.Header.Name, AuthHeaderPrefix: e.Header.Prefix,
-		MCPEndpoint: local, LocalMCPEndpoint: local,
-		Credentials: []api.Credential{}, Created: e.Created.UTC(), LastUsed: whenSet(e.LastUsed),
-		Struck: struck[e.Slug],
-	}
+	o.UpstreamURL, o.AuthHeaderName, o.AuthHeaderPrefix = e.ShownURL(), e.Header.Name, e.Header.Prefix
+	o.MCPEndpoint, o.LocalMCPEndpoint = local, local
+	o.Created, o.LastUsed, o.Struck = e.Created.UTC(), whenSet(e.LastUsed), struck[e.Slug]
 	if p := c.cfg.PublicOrigin(); p != "" {
 		o.MCPEndpoint = endpoint.MCPURL(p, e.Slug)
 	}
+	for i := range o.Credentials {
+		o.Credentials[i].Unwatched = c.unwatched(o.Credentials[i].ID)
+	}
+	return o
+}
+
+// state says how an endpoint stands, with its keys.
+func (c *Control) state(e endpoint.Endpoint, keys []endpoint.Credential, chain api.Keychain) api.Endpoint {
+	o := api.Endpoint{Slug: e.Slug, DisplayName: e.Name, Credentials: []api.Credential{}}
 	var known standing.Server
 	known.Last, known.Why = c.cfg.Pulse.Last(e.Slug)
-	for _, k := range c.cfg.Vault.Credentials(e.Slug) {
+	for _, k := range keys {
 		who := api.ForOwner
 		if k.Grant != "" {
 			who = api.ForGrant
 		}
-		shown := api.Credential{ID: k.ID, Label: k.Label, State: string(k.State), For: who, Unwatched: c.unwatched(k.ID)}
+		shown := api.Credential{ID: k.ID, Label: k.Label, State: string(k.State), For: who}
 		if k.State == endpoint.KeyNeeded {
 			shown.Words = c.keyTrouble(k)
 		}
@@ -56,11 +66,22 @@ func (c *Control) server(e endpoint.Endpoint, struck map[string]int) api.Endpoin
 	if i := slices.IndexFunc(o.Credentials, func(k api.Credential) bool { return k.Words != "" }); i >= 0 {
 		known.Why = o.Credentials[i].Words
 	}
-	if chain := c.Keychain(); !chain.Usable() && len(known.Keys) > 0 {
+	if !chain.Usable() && len(known.Keys) > 0 {
 		known.Locked, known.Why = true, chain.Words
 	}
 	known.Describe(&o, c.cfg.Paused())
 	return o
+}
+
+// States says how all endpoints stand, oldest first, and leaves out what that does
+// not need: a status is asked for at every change.
+func (c *Control) States() []api.Endpoint {
+	keys, chain := c.cfg.Vault.CredentialsOfAll(), c.Keychain()
+	var all []api.Endpoint
+	for _, e := range c.cfg.Vault.Endpoints() {
+		all = append(all, c.state(e, keys[e.Slug], chain))
+	}
+	return all
 }
 
 // keyTrouble says why a key cannot be used, and what to do.
@@ -96,8 +117,9 @@ func whenSet(t time.Time) *time.Time {
 // Servers describes all endpoints, oldest first.
 func (c *Control) Servers() []api.Endpoint {
 	all, struck := []api.Endpoint{}, c.cfg.Struck()
+	keys, chain := c.cfg.Vault.CredentialsOfAll(), c.Keychain()
 	for _, e := range c.cfg.Vault.Endpoints() {
-		all = append(all, c.server(e, struck))
+		all = append(all, c.serverWith(e, struck, keys[e.Slug], chain))
 	}
 	return all
 }

@@ -24,10 +24,26 @@ func (s *Store) Credentials(slug string) []endpoint.Credential {
 			all = append(all, s.shown(c))
 		}
 	}
-	slices.SortFunc(all, func(a, b endpoint.Credential) int {
-		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Label, b.Label), strings.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(all, inOrder)
 	return all
+}
+
+// CredentialsOfAll is Credentials for all endpoints, by slug, in one pass.
+func (s *Store) CredentialsOfAll() map[string][]endpoint.Credential {
+	s.cfg.Lock.RLock()
+	defer s.cfg.Lock.RUnlock()
+	all := make(map[string][]endpoint.Credential)
+	for _, c := range s.creds {
+		all[c.Slug] = append(all[c.Slug], s.shown(c))
+	}
+	for _, of := range all {
+		slices.SortFunc(of, inOrder)
+	}
+	return all
+}
+
+func inOrder(a, b endpoint.Credential) int {
+	return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Label, b.Label), strings.Compare(a.ID, b.ID))
 }
 
 // Counts returns how many endpoints there are, and how many credentials their
