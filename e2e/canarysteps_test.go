@@ -247,10 +247,11 @@ func (c *canary) settings() {
 		}
 	}
 	// Not offered without a desktop, or a proxy in the environment.
-	for _, action := range []string{"/settings/login", "/steps/login", "/settings/proxy"} {
+	for _, action := range []string{"/settings/login", "/steps/login", "/settings/proxy", "/settings/quit"} {
 		c.browser.Submit(shimtest.Form{Action: action, Fields: []shimtest.Field{{Type: "hidden", Name: "form_token", Value: "x"}}}, nil)
 	}
 	c.open("/settings/export")
+	c.open("/settings/licenses")
 	c.move()
 	c.ask("GET", "/api/export", nil)
 	c.ask("POST", "/api/import", map[string]any{"format": canaryKey})

@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 
@@ -39,6 +40,11 @@ type Config struct {
 	// LogLevel is the level of Log if the owner may change it while the program
 	// runs; nil hides the setting.
 	LogLevel *slog.LevelVar
+	// LogFile is where the log is kept, for people; "" means nowhere.
+	LogFile string
+	// Licenses writes the licenses of what the program contains; nil means that
+	// there is no page of them.
+	Licenses func(w io.Writer) error
 	// Rescue writes again what the caller keeps in Dir, after that was removed or
 	// replaced while the Shim was open. It may be nil.
 	Rescue func() error

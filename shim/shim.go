@@ -218,7 +218,7 @@ func (s *Shim) wirePages(cfg Config) {
 	})
 	s.dashboard = dashboard.New(dashboard.Config{
 		Owner: s.owner, Control: s.control, Reach: s.reach, Mover: s.mover, Next: func() (web.ConnectNext, bool) { return s.connect.Next() }, Examinations: &s.exams, Timeline: s.timeline,
-		Activity: &s.activity, Changes: s.changes, Status: s.Status, Version: s.version, Log: s.log,
+		Activity: &s.activity, Changes: s.changes, Status: s.Status, Version: s.version, LogFile: cfg.LogFile, Licenses: cfg.Licenses, Log: s.log,
 	})
 	s.connect = connect.New(connect.Config{
 		Owner: s.owner, Control: s.control, Timeline: s.timeline, Status: s.Status,

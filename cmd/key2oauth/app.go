@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -21,6 +23,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/cli"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/instance"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/licenses"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/listen"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/logfile"
 	"github.com/key2oauth/key2oauth/shim"
@@ -258,6 +261,8 @@ func (p *program) openShim(o appOptions, prompter shim.Prompter, log *slog.Logge
 		Outside:        edge.client,
 		Login:          o.login,
 		LogLevel:       &p.level,
+		LogFile:        filepath.Join(p.DataDir, logfile.Name),
+		Licenses:       func(w io.Writer) error { return licenses.Write(w, runtime.GOOS) },
 		Log:            log,
 	})
 	if e, ok := errors.AsType[*tunnel.WishError](err); ok {

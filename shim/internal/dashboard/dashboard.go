@@ -5,6 +5,7 @@ package dashboard
 
 import (
 	"encoding/base64"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -37,6 +38,8 @@ type Config struct {
 	Changes      *changes.Feed
 	Status       func() api.Status
 	Version      string
+	LogFile      string                  // where the log is; "" where there is none
+	Licenses     func(w io.Writer) error // nil where there is no text of them
 	Log          *slog.Logger
 }
 
@@ -120,6 +123,8 @@ func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("POST /settings/log-level", d.cfg.Owner.Form(d.logLevelFromForm))
 	page("GET /settings/export", d.cfg.Owner.Page(d.downloadExport))
 	page("POST /settings/import", d.cfg.Owner.Form(d.importFromForm))
+	page("POST /settings/quit", d.cfg.Owner.Form(d.quitFromForm))
+	page("GET /settings/licenses", d.cfg.Owner.Page(d.showLicenses))
 	page("GET /settings/move", d.cfg.Owner.Page(d.showMove))
 	page("POST /settings/move/out", d.confirmedForm(d.moveOutFromForm))
 	page("POST /settings/move/in", d.confirmedForm(d.moveInFromForm))

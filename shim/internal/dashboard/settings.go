@@ -3,9 +3,11 @@ package dashboard
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -18,6 +20,7 @@ func (d *Dashboard) renderSettings(w http.ResponseWriter, r *http.Request, statu
 	p := web.Settings{
 		Version: d.cfg.Version, Lifetime: int64(d.cfg.Control.AccessTTL() / time.Second), LogLevel: d.cfg.Control.LogLevelName(),
 		DataDir: d.cfg.Control.Settings().DataDir, Keychain: web.ShownKeychain(d.cfg.Control.Keychain()),
+		LogFile: d.cfg.LogFile, HasLicenses: d.cfg.Licenses != nil,
 		Notices: notices, Token: d.cfg.Owner.FormTokens(r),
 	}
 	if on := d.cfg.Control.Settings().Login; on != nil {
@@ -48,6 +51,25 @@ func (d *Dashboard) settingsForm(w http.ResponseWriter, r *http.Request, c api.S
 		d.cfg.Log.Warn("a setting was not changed", "err", e.Err.Err)
 	}
 	return d.renderSettings(w, r, status, []web.Notice{{Kind: "error", Text: e.Err.Msg}})
+}
+
+// quitFromForm ends the program, once this page has been answered.
+func (d *Dashboard) quitFromForm(w http.ResponseWriter, _ *http.Request) error {
+	d.cfg.Control.Quit()
+	web.Render(w, http.StatusOK, web.DonePage{Title: web.TextQuitTitle, Words: web.TextQuit})
+	return nil
+}
+
+func (d *Dashboard) showLicenses(w http.ResponseWriter, r *http.Request) error {
+	if d.cfg.Licenses == nil {
+		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	var b strings.Builder
+	if err := d.cfg.Licenses(&b); err != nil {
+		return err
+	}
+	d.render(w, r, http.StatusOK, web.Licenses{Version: d.cfg.Version, Text: b.String()})
+	return nil
 }
 
 func (d *Dashboard) loginFromForm(w http.ResponseWriter, r *http.Request) error {

@@ -2,7 +2,9 @@ package web
 
 import (
 	"html/template"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // Check is the page on which everything is checked, with the attempts of apps
@@ -52,69 +54,137 @@ func (p Check) view() view {
 // FormToken is the token of the form that posts to action.
 func (p Check) FormToken(action string) string { return Home{Token: p.Token}.FormToken(action) }
 
-// Failed counts what does not work.
-func (p Check) Failed() (n int) {
+// count counts the findings in one of the states.
+func (p Check) count(states ...string) (n int) {
 	for _, g := range p.Findings {
-		for _, f := range g.Rows {
-			if f.State == "failed" {
-				n++
-			}
+		n += g.count(states...)
+	}
+	return n
+}
+
+func (g FindingGroup) count(states ...string) (n int) {
+	for _, f := range g.Rows {
+		if slices.Contains(states, f.State) {
+			n++
 		}
 	}
 	return n
 }
 
-// Summary is the report in one sentence.
+// Summary is the result, and the heading of the page.
 func (p Check) Summary() string {
-	switch n := p.Failed(); {
+	switch n := p.count("failed"); {
 	case p.Running:
-		return t("check.running")
+		return t("check.h.running")
+	case len(p.Findings) == 0:
+		return t("check.title")
 	case n == 0:
 		return t("check.well")
-	case n == 1:
-		return t("check.failed.1")
 	default:
-		return t("check.failed", strconv.Itoa(n))
+		return counted(n, "check.failed.1", "check.failed")
 	}
 }
 
-// Kind is the notice that the report deserves.
-func (p Check) Kind() string {
+// Dot is what the result looks like.
+func (p Check) Dot() string {
 	switch {
-	case p.Running:
-		return "info"
-	case p.Failed() > 0:
-		return "error"
+	case p.Running, len(p.Findings) == 0:
+		return ""
+	case p.count("failed") > 0:
+		return "err"
 	}
 	return "ok"
 }
 
-// Well reports whether there is nothing to say of the group, so that it can be
-// folded up.
-func (g FindingGroup) Well() bool {
-	for _, f := range g.Rows {
-		if f.State != "ok" {
-			return false
-		}
+// Detail says when that was, and how much was looked at.
+func (p Check) Detail() string {
+	if p.Running {
+		return t("check.running")
 	}
-	return len(g.Rows) > 1
+	passed, all := p.count("ok", "warn"), p.count("ok", "warn", "failed")
+	if all == 0 {
+		return t("check.never")
+	}
+	words := counted(all, "check.count.1", "check.count")
+	if passed < all {
+		words = t("check.passed", strconv.Itoa(passed), strconv.Itoa(all))
+	}
+	if p.Age != "" {
+		age := []rune(name(p.Age))
+		words = strings.ToUpper(string(age[:min(1, len(age))])) + string(age[min(1, len(age)):]) + " \u00b7 " + words
+	}
+	return words
 }
 
-// All says how many things work.
-func (g FindingGroup) All() string { return t("check.all", strconv.Itoa(len(g.Rows))) }
+// MainRun reports whether to check everything is the main action.
+func (p Check) MainRun() bool { return !p.Running && len(p.Findings) == 0 }
+
+// Groups are those of the report, what needs the owner first.
+func (p Check) Groups() []FindingGroup {
+	urgency := func(g FindingGroup) int {
+		switch {
+		case g.count("failed") > 0:
+			return 0
+		case !g.Well():
+			return 1
+		}
+		return 2
+	}
+	all := slices.Clone(p.Findings)
+	if !p.Running { // rows that are being filled do not move
+		slices.SortStableFunc(all, func(a, b FindingGroup) int { return urgency(a) - urgency(b) })
+	}
+	return all
+}
+
+// Well reports whether there is nothing to say of the group, so that it can be
+// folded up.
+func (g FindingGroup) Well() bool { return g.count("ok") == len(g.Rows) }
+
+// Dot is what the group looks like.
+func (g FindingGroup) Dot() string {
+	switch {
+	case g.count("failed") > 0:
+		return "err"
+	case g.count("running") > 0, g.count("ok", "warn") == 0:
+		return ""
+	case g.count("warn") > 0:
+		return "warn"
+	}
+	return "ok"
+}
+
+// Count says how many things work.
+func (g FindingGroup) Count() string {
+	if n := g.count("failed"); n > 0 {
+		return t("check.some", strconv.Itoa(len(g.Rows)-n), strconv.Itoa(len(g.Rows)))
+	}
+	return counted(len(g.Rows), "check.count.1", "check.count")
+}
 
 // Title names the group.
 func (g FindingGroup) Title() string { return t("check.group." + g.Name) }
 
-// Badge is what the state looks like.
-func (f FindingRow) Badge() string {
+// Dot is what the state looks like.
+func (f FindingRow) Dot() string {
 	switch f.State {
 	case "ok", "warn":
 		return f.State
 	case "failed":
-		return "error"
+		return "err"
 	}
-	return "plain"
+	return ""
+}
+
+// Odd reports whether the state says more than that it works.
+func (f FindingRow) Odd() bool { return f.State != "ok" && f.State != "running" }
+
+// Tag is what the words about who has to fix it look like.
+func (f FindingRow) Tag() string {
+	if f.State == "failed" {
+		return "w"
+	}
+	return "n"
 }
 
 // StateWords is the state for the reader.
@@ -138,15 +208,15 @@ func whoseWords(whose string) string {
 	return typography.Replace(text["whose."+whose])
 }
 
-// Badge is what the state looks like.
-func (a AttemptRow) Badge() string {
+// Tag is what the state looks like.
+func (a AttemptRow) Tag() string {
 	switch a.State {
 	case "done", "connected":
-		return "ok"
+		return ""
 	case "stopped":
-		return "warn"
+		return "w"
 	}
-	return "plain"
+	return "n"
 }
 
 // StateWords is the state for the reader.

@@ -72,6 +72,8 @@ const (
 	TextNotAllDeleted      = "Some files could not be deleted; see the log. Delete the data folder by hand."
 	TextDeletedTitle       = "Everything is deleted"
 	TextDeleted            = "Key2OAuth has quit. Next time it starts fresh. You can close this window."
+	TextQuitTitle          = "Key2OAuth has quit"
+	TextQuit               = "Start it again from your applications. You can close this window."
 	TextLifetimeBounds     = "An access token can be valid for 1 hour to 30 days."
 	TextNoSuchLogLevel     = "The log level must be debug, info, warn or error."
 	TextNoProxy            = "No proxy is set up on this computer: Key2OAuth looks for it in HTTPS_PROXY."

@@ -7,8 +7,8 @@ import (
 
 // Settings is the page of the program's settings. Its forms post, each with
 // form_token, to /settings/login (login), /settings/proxy (proxy),
-// /settings/lifetime (lifetime, in seconds), /settings/log-level (log_level) and
-// /settings/import (file).
+// /settings/lifetime (lifetime, in seconds), /settings/log-level (log_level),
+// /settings/import (file) and /settings/quit.
 type Settings struct {
 	Version  string
 	HasLogin bool // the desktop can start the program at login
@@ -17,14 +17,17 @@ type Settings struct {
 	Proxy    bool   // and it is used
 	Lifetime int64  // of access tokens, in seconds
 	LogLevel string // "" where it cannot be changed
+	LogFile  string // "" where there is none
 	DataDir  string
 	Keychain Keychain
 	Notices  []Notice
-	Token    func(action string) string
+	// HasLicenses says that there is a page of licenses.
+	HasLicenses bool
+	Token       func(action string) string
 }
 
 func (p Settings) view() view {
-	return view{template: "settings", title: t("settings.title"), script: true, owner: true, nav: "settings", version: p.Version}
+	return view{template: "settings", title: t("settings.title"), script: true, owner: true, nav: "settings"} // which says the version itself
 }
 
 // FormToken is the token of the form that posts to action.
@@ -32,6 +35,37 @@ func (p Settings) FormToken(action string) string { return Home{Token: p.Token}.
 
 // KeptWhere says where the master key is.
 func (p Settings) KeptWhere() string { return Home{Keychain: p.Keychain}.KeptWhere() }
+
+// LogWhere says where the log is.
+func (p Settings) LogWhere() string {
+	if p.LogFile == "" {
+		return t("settings.level.stderr")
+	}
+	return t("settings.level.file", long(p.LogFile))
+}
+
+// A tell is something that the owner hears of, and how.
+type tell struct{ What, How string }
+
+// Tells lists what the owner hears of without looking.
+func (p Settings) Tells() []tell {
+	return []tell{
+		{t("tells.1"), t("tells.both")},
+		{t("tells.2"), t("tells.both")},
+		{t("tells.3"), t("tells.both")},
+		{t("tells.4"), t("tells.notice")},
+		{t("tells.5"), t("tells.notice")},
+		{t("tells.6"), t("tells.menu")},
+		{t("tells.7"), t("tells.menu")},
+	}
+}
+
+// Licenses is the page of the licenses of what the program contains.
+type Licenses struct{ Version, Text string }
+
+func (p Licenses) view() view {
+	return view{template: "licenses", title: t("licenses.title"), owner: true, nav: "settings", version: p.Version}
+}
 
 // An Import shows what a file would bring. Its form posts to Action:
 // form_token, file and confirm=1.

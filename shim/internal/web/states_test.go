@@ -300,7 +300,7 @@ func tunnelStates() []state {
 
 func settingsStates() []state {
 	base := Settings{Version: "1.0.0", HasLogin: true, HasProxy: true, Lifetime: 24 * 3600, LogLevel: "info", DataDir: "/home/ada/.config/key2oauth",
-		Keychain: Keychain{State: "ready", Mode: "os"}, Token: func(action string) string { return token + action }}
+		LogFile: "/home/ada/.config/key2oauth/key2oauth.log", HasLicenses: true, Keychain: Keychain{State: "ready", Mode: "os"}, Token: func(action string) string { return token + action }}
 	page := func(change func(*Settings)) Settings { p := base; change(&p); return p }
 	return []state{
 		{"settings", base},
@@ -318,8 +318,10 @@ func settingsStates() []state {
 		{"delete-everything-none", DeleteEverything{DataDir: "C:\\Users\\Ada\\AppData\\Roaming\\key2oauth"}},
 		{"delete-everything-hostile", DeleteEverything{-1, -1, -1, true, []string{hostile}, true, hostile, hostile, "javascript:alert(1)", hostile}},
 		{"deleted", DonePage{TextDeletedTitle, TextDeleted}},
-		{"settings-hostile", Settings{Version: hostile, HasLogin: true, Lifetime: -1, LogLevel: hostile, DataDir: hostile, Keychain: Keychain{hostile, hostile, hostile, true, true}, Notices: []Notice{{hostile, hostile}}}},
+		{"settings-hostile", Settings{Version: hostile, HasLogin: true, Lifetime: -1, LogLevel: hostile, LogFile: hostile, HasLicenses: true, DataDir: hostile, Keychain: Keychain{hostile, hostile, hostile, true, true}, Notices: []Notice{{hostile, hostile}}}},
 		{"settings-zero", Settings{}},
+		{"licenses", Licenses{"1.0.0", "example.org/module v1.2.3\n\n" + strings.Repeat("Permission is hereby granted, free of charge, to any person obtaining a copy of this software. ", 9)}},
+		{"licenses-hostile", Licenses{hostile, hostile}},
 		{"move", Move{Version: "1.0.0", Confirmed: true, Token: base.Token}},
 		{"move-sure", Move{Version: "1.0.0"}},
 		{"move-out-error", Move{Confirmed: true, Out: TextMoveDiffer, OutField: "again", Token: base.Token}},

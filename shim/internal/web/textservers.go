@@ -126,7 +126,6 @@ var serversText = map[string]string{
 	"card.delete":            "Delete",
 	"card.delete.label":      "Delete %s",
 
-	"side.keys":        "Keys are kept",
 	"side.keys.os":     "In the keychain",
 	"side.keys.file":   "In a file that only your account can read",
 	"side.keys.memory": "Only until Key2OAuth quits",
