@@ -79,7 +79,7 @@ type TunnelConfig struct {
 // not open anything: the one who waits may be a stranger, who chose the moment.
 type Prompter interface {
 	// Prompt is called when requests begin to wait for the owner, and with a
-	// zero Prompt once none waits any more. It is not called for each request
+	// zero Prompt once no request is waiting. It is not called for each request
 	// that comes in between.
 	Prompt(api.Prompt)
 }

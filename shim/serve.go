@@ -207,7 +207,7 @@ func (s *Shim) isToken(token string) bool {
 
 // drain lets calls finish. Streams that wait for messages would never end, so
 // they are cut first; their clients come back once we do. A call that takes too
-// long is told so, if there is a way to tell.
+// long gets an error, if its protocol has a way to say so.
 func (s *Shim) drain(srv *http.Server) error {
 	const patience, farewell = 2 * time.Second, time.Second
 	s.changes.Close()

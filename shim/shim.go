@@ -108,8 +108,8 @@ func Open(cfg Config) (*Shim, error) {
 	return s, nil
 }
 
-// wire makes the rooms, lower ones first. Functions that a room is given may be
-// called only once the program serves.
+// wire makes the rooms, from the bottom up. Functions that a room is given may
+// be called only once the program serves.
 func (s *Shim) wire(cfg Config) error {
 	client := upstream.New(&safedial.Guard{Own: s.listeners, OwnName: s.isPublicName})
 	watch := new(tunnel.Watch)
@@ -206,7 +206,7 @@ func (s *Shim) newOwner(dir string) (*owner.Owner, error) {
 	}), nil
 }
 
-// wirePages makes the rooms that people and programs of the owner look at.
+// wirePages makes the rooms of the owner's side: pages, admin API and sign-in.
 func (s *Shim) wirePages(cfg Config) {
 	s.signIns = signin.New(signin.Config{
 		Requests: s.requests, Documents: s.documents, Owner: s.owner, Control: s.control, Timeline: s.timeline,
@@ -274,8 +274,8 @@ func (s *Shim) originConfig() origin.Config {
 	}
 }
 
-// side says who looks at the page of an error, and where. That a browser is the
-// owner's gives it the tabs, and nothing that is the owner's.
+// side says who sees an error page, and on which side. The owner's browser gets
+// the tabs with it, but none of the owner's data.
 func (s *Shim) side(r *http.Request, public bool) web.Side {
 	side := web.Side{Public: public}
 	if !public {
@@ -322,7 +322,7 @@ func (s *Shim) observe(o *origin.Origin, r *http.Request, x oauth.Observation) {
 		Client: x.Client, Name: x.Name, App: x.App, Request: x.Request, Grant: x.Grant, Slug: x.Slug,
 	})
 	if x.Step == oauth.StepExchange && x.Reason == "" {
-		s.vault.Flush() // or after a power cut the client would be blamed for not coming
+		s.vault.Flush() // else a power cut would make it look as if the client never came back
 	}
 }
 
@@ -382,8 +382,8 @@ func (s *Shim) isPublicHost(host string) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Hostname(), host)
 }
 
-// isPublicName is isPublicHost whatever the port is: tunnels take connections at
-// more than one.
+// isPublicName is isPublicHost at any port, since tunnels take connections at
+// several.
 func (s *Shim) isPublicName(host, port string) bool { return s.isPublicHost(host) }
 
 // isOwn reports whether a browser on this computer would come to ourselves.

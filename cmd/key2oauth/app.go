@@ -313,7 +313,7 @@ func (p *program) keepLog(log *slog.Logger) {
 }
 
 // keychainHelper is the command that asks the keychain in a child process. On
-// Linux there is no other way to give up on a keyring that waits for a prompt.
+// Linux there is no other way to give up on a keychain that waits for a prompt.
 func keychainHelper() []string {
 	if runtime.GOOS != "linux" {
 		return nil

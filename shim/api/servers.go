@@ -27,14 +27,14 @@ type Endpoint struct {
 // The states of an Endpoint. Package standing decides which one it is, for
 // pages, tray, command line and API alike. A pause changes none of them.
 const (
-	EndpointOK           = "ok" // the last answer was a good one; a tool's own error is
+	EndpointOK           = "ok" // its last answer was good; so is the error of a tool
 	EndpointNotTried     = "not tried"
-	EndpointUnreachable  = "unreachable" // or something else than an MCP server answers
-	EndpointRejected     = "rejected"    // a key is
+	EndpointUnreachable  = "unreachable" // no answer, or not that of an MCP server
+	EndpointRejected     = "rejected"    // the server rejects a saved key
 	EndpointKeyNeeded    = "key needed"  // the server asks for one, or a saved one cannot be used
 	EndpointLocked       = "locked"
 	EndpointNotConfirmed = "not confirmed" // a program that the owner has not allowed yet
-	EndpointCannotStart  = "cannot start"  // a program that does not
+	EndpointCannotStart  = "cannot start"  // a program that did not start
 )
 
 // Endpoints is the answer to GET /api/slugs.

@@ -6,7 +6,7 @@ package api
 type Internet struct {
 	State string `json:"state"`
 	Words string `json:"words"`         // the state for people: "Online"
-	Why   string `json:"why,omitempty"` // what keeps it from being online, and
+	Why   string `json:"why,omitempty"` // why it is not online
 	Next  string `json:"next,omitempty"`
 	Link  string `json:"link,omitempty"` // a page to do it on
 }
@@ -28,7 +28,7 @@ type Concern struct {
 	Level  string `json:"level"`
 	Slug   string `json:"slug,omitempty"` // of the server that it is about
 	ID     string `json:"id,omitempty"`   // of the request, connected app or damaged record that it is about
-	Words  string `json:"words"`          // what is, in sentences that name the thing
+	Words  string `json:"words"`          // what is wrong, in sentences that name the thing
 	Next   string `json:"next,omitempty"` // what to do, where the button does not say it
 	Button string `json:"button,omitempty"`
 	Path   string `json:"path,omitempty"` // the page where it can be done
@@ -44,20 +44,20 @@ const (
 	ConcernRequest      = "request"       // an app waits for an answer
 	ConcernKeychain     = "keychain"      // locked or not usable
 	ConcernDisk         = "disk"          // nothing can be saved
-	ConcernPaused       = "paused"        //
+	ConcernPaused       = "paused"        // all calls are stopped
 	ConcernDamaged      = "damaged"       // saved data cannot be read
-	ConcernRejected     = "rejected"      // a key is
+	ConcernRejected     = "rejected"      // a server rejects its key
 	ConcernKeyLost      = "key lost"      // a saved key cannot be used
-	ConcernCannotStart  = "cannot start"  // a program
-	ConcernUnreachable  = "unreachable"   // a server is
+	ConcernCannotStart  = "cannot start"  // a program did not start
+	ConcernUnreachable  = "unreachable"   // a server cannot be reached
 	ConcernInternet     = "internet"      // apps on the internet cannot connect
-	ConcernTwoPlaces    = "two places"    // use one sign-in
-	ConcernMemory       = "memory"        // nothing is kept
+	ConcernTwoPlaces    = "two places"    // two programs use one sign-in
+	ConcernMemory       = "memory"        // everything is lost at the end of this run
 	ConcernStranded     = "stranded"      // apps use an earlier public address
 	ConcernNotConfirmed = "not confirmed" // a program waits to be allowed
 	ConcernUsage        = "usage"         // a monthly limit is near
 	ConcernStopped      = "stopped"       // an app could not connect
-	ConcernWaiting      = "waiting"       // for the owner's own tunnel
+	ConcernWaiting      = "waiting"       // the owner's own tunnel has passed nothing on yet
 	ConcernKeyWanted    = "key wanted"    // a server asks for a key, and none is saved
 )
 

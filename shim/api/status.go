@@ -80,7 +80,7 @@ func (k Keychain) Usable() bool {
 // A DiskStatus says whether changes can be saved.
 type DiskStatus struct {
 	State string `json:"state"`
-	Words string `json:"words,omitempty"` // what is wrong, and
+	Words string `json:"words,omitempty"` // what is wrong
 	Next  string `json:"next,omitempty"`  // what to do
 }
 
@@ -98,9 +98,9 @@ type Damage struct {
 	Kind   string `json:"kind"`
 	ID     string `json:"id"`             // of a grant, an endpoint or a credential, or the name of a setting
 	Name   string `json:"name,omitempty"` // as far as it can be read; it may be wrong
-	Slug   string `json:"slug,omitempty"` // of the endpoint it seems to belong to, and
+	Slug   string `json:"slug,omitempty"` // of the endpoint it seems to belong to
 	Server string `json:"server,omitempty"`
-	Words  string `json:"words"` // what that means, and
+	Words  string `json:"words"` // what that means
 	Next   string `json:"next"`  // what to do
 }
 

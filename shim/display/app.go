@@ -9,8 +9,8 @@ import (
 // included.
 const MaxName = 40
 
-// An App is an app as far as it can be told who it is. Its name is what it
-// calls itself, which may be anything.
+// An App is what is known of who an app is. Its name is what it calls itself,
+// which may be anything.
 type App struct {
 	Name string // as the app calls itself; "" if it does not say
 	// Host is the host that served the document of the client's id. It is what

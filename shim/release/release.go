@@ -1,4 +1,4 @@
-// Package release tells whether there is a newer Key2OAuth.
+// Package release finds out whether there is a newer Key2OAuth.
 //
 // Once a day at most, and only if the owner wants it, one document is fetched
 // from an address that is part of the build. The document holds a version and a
@@ -30,9 +30,9 @@ type Document struct {
 	Date    time.Time // the day on which the document was signed, in UTC
 }
 
-// FreshFor is how long a Document is an answer after its date. The address must
-// serve a newly signed one before, so that an old one cannot be kept in front of
-// the owner for long.
+// FreshFor is how long a Document counts after its date. The address must serve
+// a newly signed one before that, which limits how long an attacker can show
+// the owner an old one.
 const FreshFor = 60 * 24 * time.Hour
 
 // maxDocument is more than any Document has, in bytes.
@@ -168,8 +168,8 @@ func (s Source) Fetch(ctx context.Context, client *http.Client, now time.Time) (
 	return Read(b, s.Key, now)
 }
 
-// Newer reports whether version is a later release than current. A current that
-// is not a release, or a version that is not one, never makes it true.
+// Newer reports whether version is a later release than current. It is false if
+// either is not a release.
 func Newer(version, current string) bool {
 	v, ok := numbers(version)
 	if !ok {

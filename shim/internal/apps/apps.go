@@ -97,7 +97,7 @@ func Find(id string) (App, bool) {
 	return App{}, false
 }
 
-// Called is how a sentence calls the app, but not at its beginning.
+// Called is the app's name inside a sentence, but not at its beginning.
 func (a App) Called() string { return cmp.Or(a.As, a.Name) }
 
 // MayBe reports whether an app that calls itself name can be a. It can unless

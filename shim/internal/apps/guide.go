@@ -224,9 +224,9 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// shellJSON quotes JSON in the way that shells on all systems take, unless it
-// has something in it that one of them would look at inside of those quotes. An
-// address of ours has not.
+// shellJSON quotes JSON in the way that shells on all systems take, unless one
+// of them would expand a part of it inside those quotes. Our addresses have
+// nothing of that kind.
 func shellJSON(s string) string {
 	if strings.ContainsAny(s, "$`\\!%") {
 		return shellQuote(s)

@@ -68,7 +68,7 @@ func online(st api.Status) bool {
 }
 
 // showApp shows the steps of an app. Since when the page waits stands in its
-// address, so that a reload without JavaScript goes on waiting.
+// address, so a reload without JavaScript keeps it.
 func (p *Pages) showApp(w http.ResponseWriter, r *http.Request) error {
 	e, ok := p.cfg.Control.Endpoint(r.PathValue("slug"))
 	app, known := apps.Find(r.PathValue("app"))
@@ -165,15 +165,15 @@ type next struct {
 	at        time.Time
 }
 
-// remember keeps where the owner goes on once the internet is on.
+// remember keeps which app to return to once the internet is on.
 func (p *Pages) remember(slug, app string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.next = &next{slug, app, now}
 }
 
-// Next is where the owner goes on once the internet is on; ok is false if no
-// app waits for that.
+// Next is the app to return to once the internet is on; ok is false if there is
+// none.
 func (p *Pages) Next() (n web.ConnectNext, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

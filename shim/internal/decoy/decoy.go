@@ -1,6 +1,6 @@
-// Package decoy makes keys that are wrong. An upstream is shown one to see whether
-// it looks at keys at all, so it has to look like the real one and must not be
-// anybody's.
+// Package decoy makes keys that are wrong. An upstream is shown one to see
+// whether it looks at keys at all, so it has to look real and must not be a key
+// of anyone's.
 package decoy
 
 import (

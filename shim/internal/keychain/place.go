@@ -61,7 +61,7 @@ func parsePlace(b []byte) (p place, ok bool) {
 	return p, true
 }
 
-// isItem reports whether id is one that newItem makes.
+// isItem reports whether id has the form of those that ownItem makes.
 func isItem(id string) bool {
 	return len(id) == len(rand.Text()) && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }

@@ -1,10 +1,10 @@
-// Package mover moves everything to another computer: it packs what a parcel
-// holds, shows what one would bring, and takes it in.
+// Package mover moves everything to another computer: it packs a parcel, shows
+// what a parcel would bring, and takes it in.
 //
-// What it takes in is new here. Servers whose address is taken stay as they are,
-// with their keys and apps, and how the internet reaches us is taken along only
-// where it never did. What belongs to one computer does not move: activity,
-// sessions of browsers, the local port, the encryption key.
+// Taking in only adds. Servers whose address is taken stay as they are, with
+// their keys and apps, and the settings of the tunnel are adopted only where
+// none was ever turned on. What belongs to one computer does not move:
+// activity, sessions of browsers, the local port, the encryption key.
 package mover
 
 import (
@@ -59,7 +59,8 @@ type opened struct {
 // openFor is how long the owner may look at what a file brings.
 const openFor = 15 * time.Minute
 
-// New returns a Mover. Clients that came along earlier are known from now on.
+// New returns a Mover. It makes the clients known that came with an earlier
+// parcel.
 func New(cfg Config) *Mover {
 	m := &Mover{cfg: cfg}
 	m.cfg.Clients.SetMoved(m.clientKeys())
@@ -78,8 +79,7 @@ type Plan struct {
 	// Elsewhere is where apps on the other computer knew us, if that is another
 	// address than ours.
 	Elsewhere string
-	// Internet is the public origin that is taken along, to be turned on by the
-	// owner.
+	// Internet is the public origin that comes along, turned off.
 	Internet string
 }
 

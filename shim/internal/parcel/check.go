@@ -181,7 +181,8 @@ func (d *decoder) takeApp(l *appLine) error {
 	return nil
 }
 
-// checkOwners refuses a key that belongs to an app alone which is not there.
+// checkOwners refuses a key that only one app may use if that app is not in the
+// file.
 func (d *decoder) checkOwners() error {
 	for _, k := range d.Keys {
 		if k.Grant != "" && !d.seen["app "+k.Grant] {

@@ -21,8 +21,8 @@ const format = "key2oauth move 1"
 // maxLine bounds a line: an app with all the tokens that it can have is shorter.
 const maxLine = 1 << 20
 
-// A line is a line of the file after the first. Exactly one of its members is
-// there.
+// A line is any line of the file but the first. Exactly one of its members is
+// set.
 type line struct {
 	Server *serverLine `json:"server,omitempty"`
 	Key    *keyLine    `json:"key,omitempty"`
@@ -163,7 +163,7 @@ func encode(w io.Writer, c Contents) error {
 	return errors.Join(err, enc.Encode(line{End: &endLine{len(c.Servers), len(c.Keys), len(c.Apps)}}))
 }
 
-// decode reads lines. What encode did not write is an error.
+// decode reads lines. Anything that encode would not have written is an error.
 func decode(r io.Reader) (c Contents, err error) {
 	d := &decoder{seen: make(map[string]bool), keys: make(map[string]endpoint.Credential)}
 	in := bufio.NewScanner(r)

@@ -115,7 +115,7 @@ const MinPassphrase = 12
 // Only tests change it.
 var WorkFactor = 18
 
-// trying keeps the memory of one try from being needed twice.
+// trying lets one try run at a time, since each takes so much memory.
 var trying sync.Mutex
 
 // CheckPassphrase reports whether a passphrase is long enough.
@@ -171,7 +171,7 @@ func Open(file []byte, passphrase endpoint.Secret) (Contents, error) {
 	return decode(r)
 }
 
-// locked runs one try, and gives its memory back.
+// locked runs one try alone, and gives its memory back.
 func locked[T any](try func() (T, error)) (T, error) {
 	trying.Lock()
 	defer trying.Unlock()

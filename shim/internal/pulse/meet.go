@@ -13,9 +13,8 @@ import (
 // server's first answer. What takes longer shows in its state.
 const meetTime = 2 * time.Second
 
-// Meet asks a server that is about to be added, with the key if there is one, in
-// the other headers too. asked is false if it has not answered in the time that
-// there was.
+// Meet asks a server that is about to be added, with the key if there is one,
+// in the other headers too. asked is false if it did not answer in time.
 func (p *Pulse) Meet(ctx context.Context, t upstream.Target, others []endpoint.Header, patient bool) (v trial.Verdict, asked bool) {
 	if !t.Key.IsZero() {
 		return p.cfg.Trials.TryHeaders(ctx, t, others), true
@@ -29,7 +28,7 @@ func (p *Pulse) Meet(ctx context.Context, t upstream.Target, others []endpoint.H
 	return v, ctx.Err() == nil
 }
 
-// IsMissing reports whether a verdict is that of no MCP server at all.
+// IsMissing reports whether a verdict says that there is no MCP server.
 func IsMissing(v trial.Verdict) bool {
 	switch v.Outcome {
 	case trial.OK, trial.Keyless, trial.Unproven, trial.Rejected:

@@ -33,7 +33,7 @@ type Vault interface {
 type Config struct {
 	Vault  Vault
 	Trials *trial.Tester
-	// Changed is called after the answer of a server has become another one.
+	// Changed is called after a server's answer has changed.
 	Changed func()
 	Log     *slog.Logger
 }
@@ -41,7 +41,7 @@ type Config struct {
 const (
 	// fresh is how long an answer is believed before a look asks again.
 	fresh = 30 * time.Second
-	// every is how often an idle server is asked whose last answer was not good.
+	// every is how often an idle server with a bad last answer is asked again.
 	every = time.Hour
 	// atOnce is how many servers are asked at the same time.
 	atOnce = 4
@@ -73,7 +73,7 @@ type answer struct {
 
 var good = &answer{what: standing.Good}
 
-// New returns a Pulse that has heard nothing.
+// New returns a Pulse that knows nothing yet.
 func New(cfg Config) *Pulse { return &Pulse{cfg: cfg, room: make(chan struct{}, atOnce)} }
 
 // Last is what a server last answered. why is a sentence about an answer that is
@@ -95,7 +95,7 @@ func (p *Pulse) beat(slug string) *beat {
 	return b.(*beat)
 }
 
-// Recall takes in an answer of an earlier run.
+// Recall records an answer from an earlier run.
 func (p *Pulse) Recall(slug string, what standing.Answer) {
 	p.beat(slug).last.CompareAndSwap(nil, &answer{what: what})
 }
@@ -104,7 +104,7 @@ func (p *Pulse) Recall(slug string, what standing.Answer) {
 // address now.
 func (p *Pulse) Forget(slug string) { p.of.Delete(slug) }
 
-// Heard takes in that a call of an app got a good answer. A client waits for it.
+// Heard records that a call of an app got a good answer. A client waits for it.
 func (p *Pulse) Heard(slug string) {
 	b := p.beat(slug)
 	if a := b.last.Load(); a != nil && a.what == standing.Good {
@@ -114,7 +114,7 @@ func (p *Pulse) Heard(slug string) {
 	go p.cfg.Changed()
 }
 
-// Take takes in what a trial found.
+// Take records what a trial found.
 func (p *Pulse) Take(slug string, v trial.Verdict) {
 	a := answerOf(v)
 	before := p.beat(slug).last.Swap(a)
@@ -123,8 +123,8 @@ func (p *Pulse) Take(slug string, v trial.Verdict) {
 	}
 }
 
-// answerOf says what a verdict is as an answer. A server that refuses a key is
-// one, as far as anybody can tell; the key's own state says the rest.
+// answerOf turns a verdict into an answer. A server that refuses a key has
+// answered; the state of the key says the rest.
 func answerOf(v trial.Verdict) *answer {
 	switch {
 	case v.Outcome == trial.Rejected:
@@ -135,8 +135,8 @@ func answerOf(v trial.Verdict) *answer {
 	return good
 }
 
-// TakeTrial takes in what a server answered to a key that was pasted. That such a
-// key is refused says nothing of the keys that are saved.
+// TakeTrial records what a server answered to a pasted key. A refusal of that
+// key says nothing about the saved ones.
 func (p *Pulse) TakeTrial(slug string, v trial.Verdict) {
 	if v.Outcome != trial.Rejected {
 		p.Take(slug, v)
@@ -230,7 +230,7 @@ func (p *Pulse) key(slug string) (credential string, key endpoint.Secret, ok boo
 	return "", key, false
 }
 
-// reject takes in that a server refused a key. The key may have been replaced
+// reject records that a server refused a key. The key may have been replaced
 // while the server was asked.
 func (p *Pulse) reject(slug, credential string, asked endpoint.Secret) {
 	if key, err := p.cfg.Vault.Key(credential); err != nil || key.Reveal() != asked.Reveal() {
@@ -243,7 +243,7 @@ func (p *Pulse) reject(slug, credential string, asked endpoint.Secret) {
 	p.cfg.Changed()
 }
 
-// Run lets looks begin until ctx ends, and asks idle servers now and then whose
+// Run lets looks begin until ctx ends, and now and then asks idle servers whose
 // last answer was not good.
 func (p *Pulse) Run(ctx context.Context) {
 	p.mu.Lock()

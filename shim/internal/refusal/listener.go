@@ -98,8 +98,8 @@ func (l *Listener) follow(part []byte, events bool) {
 	}
 }
 
-// find returns where in part the name of the member ends, -1 if nowhere. It may
-// have begun before.
+// find returns where in part the name of the member ends, or -1. The name may
+// have begun in an earlier part.
 func (l *Listener) find(part []byte) int {
 	var joined [2 * len(l.tail)]byte
 	n := copy(joined[:], l.tail[:l.tailed])
@@ -120,8 +120,8 @@ func (l *Listener) find(part []byte) int {
 }
 
 // read takes more of the value, up to the end of its event, and returns what is
-// left. The value may end earlier, but what follows in so short an answer is of
-// no harm.
+// left. The value may end earlier, but reading on does no harm in so short an
+// answer.
 func (l *Listener) read(part []byte, events bool) []byte {
 	known := len(l.said)
 	l.said = append(l.said, part[:min(len(part), mostValue-known)]...)

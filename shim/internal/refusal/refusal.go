@@ -70,7 +70,8 @@ func Judge(status int, contentType string, body []byte) Verdict {
 	return Unclear
 }
 
-// isPage reports whether an answer is a page for people, such as a firewall's.
+// isPage reports whether an answer is a page for people, such as that of a
+// firewall.
 func isPage(contentType string, body []byte) bool {
 	start := bytes.ToLower(bytes.TrimSpace(body[:min(len(body), 256)]))
 	return isType(contentType, "text/html") || bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html"))

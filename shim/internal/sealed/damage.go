@@ -95,7 +95,7 @@ func DamagedSecret(e *records.Error) (name string, ok bool) {
 }
 
 // KeyTrouble says why the key of a credential cannot be used, for an endpoint
-// that is there. It asks no one, and is not meant for every call.
+// that is there. It does not ask the keychain, and is too slow for every call.
 func (s *Store) KeyTrouble(slug, credential string) endpoint.Trouble {
 	found := s.cfg.Damaged()
 	s.cfg.Lock.RLock()

@@ -129,7 +129,7 @@ func (s *Store) resealed(kept *keychain.MasterKey) (map[string][]byte, error) {
 	return all, nil
 }
 
-// useResealed replaces sealed records in memory. The caller holds mu.
+// useResealed replaces sealed records in memory. The caller holds Config.Lock.
 func (s *Store) useResealed(resealed map[string][]byte) {
 	for slug, e := range s.endpoints {
 		if b, ok := resealed[string(sealedKey(kindQuery, slug))]; ok {

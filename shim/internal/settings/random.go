@@ -13,8 +13,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
-// What apps and browsers hold was made with a few random values, which no one
-// could make again. So each has two records, and a lost bit damages one of them.
+// What apps and browsers hold was made with a few random values, which cannot
+// be made again. So each has two records, and a lost bit damages only one.
 const (
 	copySuffix = " (copy)" // of the name of the second record
 	lostSuffix = " (lost)" // of the record that says that both were damaged

@@ -1,5 +1,5 @@
-// Package settings keeps small values that the program needs at once, such as the
-// address it serves on, and the sessions of its owner's browsers.
+// Package settings keeps small values that the program needs without delay,
+// such as the address it serves on, and the sessions of its owner's browsers.
 //
 // They are records of the state file and in memory too, so reading one costs
 // nothing. What they mean is the caller's business. None of them is a secret of
@@ -72,8 +72,8 @@ func (s *Settings) Load(tx *bbolt.Tx) error {
 		return err
 	}
 	return tx.Bucket(bucketSettings).ForEach(func(k, b []byte) error {
-		// A setting that cannot be read has its default, but is there: most say
-		// by that alone what they say, such as that calls are paused.
+		// A setting that cannot be read is kept with an empty value: most matter
+		// by being there at all, such as the one for paused calls.
 		value, _ := records.Check(bucketSettings, k, b)
 		s.settings[string(k)] = bytes.Clone(value)
 		return nil
@@ -159,7 +159,7 @@ type Digest = [sha256.Size]byte
 // ends first.
 const maxSessions = 100
 
-// AddSession saves a session of the owner, or when it ends.
+// AddSession saves a session of the owner, or changes when it ends.
 func (s *Settings) AddSession(d Digest, expires time.Time) error {
 	return s.cfg.Write(func(t *statefile.Tx) error {
 		b := t.Bucket(bucketSessions)

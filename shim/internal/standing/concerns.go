@@ -19,8 +19,8 @@ var Ranking = []string{
 }
 
 // Concerns lists what the owner should look at, the most urgent first. While
-// everything is paused, that is said once, and nothing is said of what the pause
-// stops anyway.
+// everything is paused, one concern says so, and what the pause stops anyway is
+// left out.
 func Concerns(st api.Status, servers []api.Endpoint) []api.Concern {
 	all := slices.Concat(requests(st), ofProgram(st))
 	if !st.Paused {

@@ -13,14 +13,14 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-// An Answer is the last thing that a server was heard to say.
+// An Answer is what a server last said.
 type Answer string
 
 // The answers.
 const (
-	Unheard Answer = ""        // it was not asked, or that is forgotten
-	Good    Answer = "good"    // HTTP 2xx that is MCP; a tool's own error is
-	Missing Answer = "missing" // none, or that of something else than an MCP server
+	Unheard Answer = ""        // it was not asked, or its answer is forgotten
+	Good    Answer = "good"    // HTTP 2xx that is MCP, also with the error of a tool
+	Missing Answer = "missing" // no answer, or not that of an MCP server
 	Asks    Answer = "asks"    // it wants a key and got none
 )
 

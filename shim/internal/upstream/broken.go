@@ -12,7 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/wire"
 )
 
-// What people read of an answer that is none. Tests compare with it.
+// What people read about an answer that is not HTTP. Tests compare with it.
 const (
 	TextNotHTTP  = "What answers at the server's address does not speak HTTP. Check the address, and above all the number after the colon (the port)."
 	TextBroken   = "The server's answer was broken: %s. The key and the app are not the cause. Contact the people who run the server."

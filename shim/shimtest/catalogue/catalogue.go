@@ -1,7 +1,6 @@
-// Package catalogue is where tests outside shim find the sentences that people
-// read, so that they compare with these and not with English of their own. The
-// sentences of pages are in package shimtest, and those about the tunnel in
-// package tunnel.
+// Package catalogue gives tests outside shim the sentences that people read, so
+// tests compare with those and not with copies. The sentences of pages are in
+// package shimtest, and those about the tunnel in package tunnel.
 package catalogue
 
 import (

@@ -27,7 +27,8 @@ func (p *Program) NotRunning() error {
 	return &Failure{Code: ExitNotRunning, err: fmt.Errorf("Key2OAuth is not running (data folder %s). Start it with: %s", p.DataDir, start)}
 }
 
-// noAnswer says that Key2OAuth has just been there.
+// noAnswer says that Key2OAuth stopped answering: it was found running a moment
+// ago.
 func noAnswer(origin string, err error) error {
 	return &Failure{Code: ExitNotRunning, err: fmt.Errorf("Key2OAuth at %s does not answer: %w", origin, errors.Unwrap(err)), hint: "if it has ended, start it with: key2oauth serve"}
 }

@@ -168,14 +168,14 @@ func (p *Program) examine(ctx context.Context, c *Client, show bool) (report api
 	return report, raw, nil
 }
 
-// A reportPrinter prints each finding once it is known. On a terminal, the one
-// being examined stands below them meanwhile.
+// A reportPrinter prints each finding once it is known. On a terminal, the last
+// line shows what is being examined.
 type reportPrinter struct {
 	p       *Program
 	printed map[string]bool
 	group   string
 	live    bool
-	shown   int // how many characters of it stand on the last line
+	shown   int // how many characters the last line has
 }
 
 func (p *Program) newReportPrinter() *reportPrinter {
@@ -196,7 +196,7 @@ func (r *reportPrinter) print(findings []api.Finding) {
 		}
 		if r.live {
 			line := []rune("  ...     " + Printable(f.What))
-			line = line[:min(len(line), 76)] // more would not be one line
+			line = line[:min(len(line), 76)] // a longer one would wrap
 			r.shown = len(line)
 			fmt.Fprint(r.p.Stdout, string(line))
 		}
@@ -204,7 +204,7 @@ func (r *reportPrinter) print(findings []api.Finding) {
 	}
 }
 
-// clear removes the one being examined.
+// clear removes that last line.
 func (r *reportPrinter) clear() {
 	if r.shown > 0 {
 		fmt.Fprint(r.p.Stdout, "\r"+strings.Repeat(" ", r.shown)+"\r")

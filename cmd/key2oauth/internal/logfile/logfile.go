@@ -1,6 +1,7 @@
 // Package logfile keeps the program's log in its data folder: a program that a
-// click or a login started has no console. It holds what standard error gets,
-// and no more. Two files, of which the older one makes room, keep it small.
+// click or a login started has no console. It gets exactly what standard error
+// gets. There are at most two files: when the current one is full, it replaces
+// the older one.
 package logfile
 
 import (
@@ -19,15 +20,16 @@ import (
 const (
 	Name      = "key2oauth.log"     // what is written now
 	oldName   = "key2oauth.log.old" // what was written before
-	crashName = "crash.log"         // what Go's runtime says as the program crashes
+	crashName = "crash.log"         // what Go's runtime writes when the program crashes
 	oldCrash  = "crash.log.old"     // the crash before the run before
 )
 
 // MaxSize is the most that the log takes on disk, in bytes, with both files.
 const MaxSize = 5 << 20
 
-// A File is a log that writes on in a new file when one is full. A write that
-// fails, as on a full disk, is dropped: a log must not hold up its program.
+// A File is a log that continues in a new file when the current one is full. A
+// write that fails, as on a full disk, is dropped: a log must not hold up its
+// program.
 type File struct {
 	dir string
 	max int64 // bytes of one file
@@ -78,11 +80,11 @@ func (l *File) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	if l.f != nil && l.size > 0 && l.size+int64(len(b)) > l.max {
-		// Windows renames no open file.
+		// Windows cannot rename an open file.
 		l.f.Close()
 		l.f = nil
 		if os.Rename(l.Path(), filepath.Join(l.dir, oldName)) != nil {
-			os.Remove(l.Path()) // the bound counts more than old lines
+			os.Remove(l.Path()) // staying small matters more than old lines
 		}
 	}
 	if l.f == nil && l.open() != nil {
@@ -106,8 +108,9 @@ func (l *File) Close() error {
 	return err
 }
 
-// Crashes lets Go's runtime write there what it says when this program crashes.
-// It returns the file of an earlier run's crash that was not reported yet, or "".
+// Crashes has Go's runtime write the report of a crash of this program to a
+// file in dir. It returns the file of an earlier run's crash that was not
+// reported yet, or "".
 func Crashes(dir string) (earlier string, err error) {
 	name := filepath.Join(dir, crashName)
 	if info, err := os.Lstat(name); err == nil && info.Size() > 0 {

@@ -133,7 +133,8 @@ func build(out, pkg string, flags ...string) error {
 	return nil
 }
 
-// licenses writes what each system's packages say of the code of others.
+// licenses writes the notices that each system's packages carry for the code of
+// others.
 func (r release) licenses() error {
 	for _, system := range licenses.Systems {
 		var b bytes.Buffer

@@ -85,7 +85,7 @@ type relationship struct {
 const (
 	self   = "SPDXRef-DOCUMENT"
 	source = "https://github.com/key2oauth/key2oauth"
-	none   = "NOASSERTION" // SPDX's word for what is not said
+	none   = "NOASSERTION" // SPDX's word for an unknown value
 )
 
 // notID are the characters that an SPDX identifier cannot have.

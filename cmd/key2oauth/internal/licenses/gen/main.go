@@ -133,7 +133,7 @@ func keep(path, dir string, seen map[string]string) ([]string, error) {
 var named = regexp.MustCompile(`SPDX-License-Identifier: ([\w.-]+(?: (?:OR|AND|WITH) [\w.-]+)*)`)
 
 // classify names the license in a module's texts. It knows the few that there
-// are; a new one is for a person to read first.
+// are; a person should read a new one first.
 func classify(texts []string) (string, error) {
 	var all []string
 	for _, name := range texts {
