@@ -36,7 +36,7 @@ type Pages struct {
 	cfg Config
 
 	mu   sync.Mutex
-	next *next
+	plan *plan
 }
 
 // New returns the pages.
@@ -159,8 +159,8 @@ func (p *Pages) attempts(slug string, since time.Time) ([]api.Attempt, error) {
 	return all, nil
 }
 
-// A next is the app that an owner wanted to connect when the internet was off.
-type next struct {
+// A plan is the app that an owner wanted to connect when the internet was off.
+type plan struct {
 	slug, app string
 	at        time.Time
 }
@@ -169,7 +169,7 @@ type next struct {
 func (p *Pages) remember(slug, app string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.next = &next{slug, app, now}
+	p.plan = &plan{slug, app, now}
 }
 
 // Next is the app to return to once the internet is on; ok is false if there is
@@ -177,11 +177,11 @@ func (p *Pages) remember(slug, app string, now time.Time) {
 func (p *Pages) Next() (n web.ConnectNext, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.next == nil || time.Since(p.next.at) > sinceFor {
+	if p.plan == nil || time.Since(p.plan.at) > sinceFor {
 		return n, false
 	}
-	e, here := p.cfg.Control.Endpoint(p.next.slug)
-	app, known := apps.Find(p.next.app)
+	e, here := p.cfg.Control.Endpoint(p.plan.slug)
+	app, known := apps.Find(p.plan.app)
 	if !here || !known {
 		return n, false
 	}

@@ -44,12 +44,12 @@ type Config struct {
 type Mover struct {
 	cfg Config
 
-	mu     sync.Mutex
-	opened *opened // the last file that was opened, until it is taken in
+	mu      sync.Mutex
+	preview *preview // the last file that was opened, until it is taken in
 }
 
-// opened is a file that the owner is looking at.
-type opened struct {
+// A preview is a file that the owner is looking at.
+type preview struct {
 	id       string
 	at       time.Time
 	contents parcel.Contents // those that would be added
@@ -123,7 +123,7 @@ func (m *Mover) Open(file []byte, passphrase endpoint.Secret) (Plan, error) {
 		}
 		return Plan{}, problem.Invalid(field, err)
 	}
-	o := &opened{id: rand.Text(), at: time.Now(), contents: parcel.Contents{Head: all.Head}, internet: all.Internet}
+	o := &preview{id: rand.Text(), at: time.Now(), contents: parcel.Contents{Head: all.Head}, internet: all.Internet}
 	p := Plan{ID: o.id, Made: all.Made}
 	added := make(map[string]bool)
 	for _, s := range all.Servers {
@@ -156,7 +156,7 @@ func (m *Mover) Open(file []byte, passphrase endpoint.Secret) (Plan, error) {
 		p.Internet = cmp.Or(all.Internet.Domain, all.Internet.Seen, all.Internet.URL)
 	}
 	m.mu.Lock()
-	m.opened = o
+	m.preview = o
 	m.mu.Unlock()
 	return p, nil
 }
@@ -166,7 +166,7 @@ func (m *Mover) Open(file []byte, passphrase endpoint.Secret) (Plan, error) {
 func (m *Mover) Unpack(id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	o := m.opened
+	o := m.preview
 	if o == nil || o.id != id || time.Since(o.at) > openFor {
 		return httpx.New(http.StatusConflict, web.TextMoveAgain)
 	}
@@ -181,7 +181,7 @@ func (m *Mover) Unpack(id string) error {
 		}
 		return m.cfg.Control.Explain(err)
 	}
-	m.opened = nil
+	m.preview = nil
 	m.cfg.Log.Info("a file of another computer was taken in", "servers", len(o.contents.Servers), "keys", len(o.contents.Keys), "apps", len(o.contents.Apps))
 	m.cfg.Control.Changed()
 	if ttl := int64(o.contents.AccessTTL / time.Second); ttl > 0 && m.cfg.Control.AccessTTL() == oauth.DefaultAccessTTL {
