@@ -29,11 +29,11 @@ var appCallbacks = []string{"cursor://anysphere.cursor-mcp/oauth/callback"}
 // IsAppCallback reports whether a redirect URI is exactly one of a well-known app.
 func IsAppCallback(uri string) bool { return slices.Contains(appCallbacks, uri) }
 
-// bringing are what hosts and paths of links that bring an answer contain, and
-// acting are hosts, and parts of paths, of those that do something.
+// answerWords are what hosts and paths of links that bring an answer contain, and
+// actionNames are hosts, and parts of paths, of links that do something.
 var (
-	bringing = []string{"callback", "auth", "redirect", "signin", "sign-in", "login"}
-	acting   = []string{
+	answerWords = []string{"callback", "auth", "redirect", "signin", "sign-in", "login"}
+	actionNames = []string{
 		"action", "actions", "add", "add-mcp", "add_mcp", "agent", "ai-commands", "bot", "chat", "checkout", "clone", "cmd", "command", "commands",
 		"config", "create", "delete", "eval", "exec", "execute", "extension", "extensions", "file", "import", "install", "launch", "windsurf-mcp-registry", "navigate", "new",
 		"new_tab", "new_window", "open", "open_from_hf", "prompt", "providers", "quicklinks", "recipe", "remote", "remove", "run", "script", "script-commands",
@@ -52,14 +52,14 @@ func checkAppLink(u *url.URL) error {
 	host, path := strings.ToLower(u.Host), strings.ToLower(u.Path)
 	parts := strings.Split(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/"), "/")
 	brings := slices.Contains(parts, "cb")
-	for _, b := range bringing {
+	for _, b := range answerWords {
 		brings = brings || strings.Contains(host, b) || strings.Contains(path, b)
 	}
 	if u.Port() != "" || !brings || path != "" && path != "/" && (slices.Contains(parts, "") || slices.Contains(parts, ".") || slices.Contains(parts, "..")) {
 		return errAppLink
 	}
 	for _, p := range append(parts, host) {
-		if slices.Contains(acting, p) || strings.Contains(p, "deeplink") || strings.ContainsAny(p, "%\\;+ ") {
+		if slices.Contains(actionNames, p) || strings.Contains(p, "deeplink") || strings.ContainsAny(p, "%\\;+ ") {
 			return errAppLink
 		}
 	}
