@@ -140,7 +140,7 @@ var layers = map[string][]string{
 		"shim/internal/endpoint",
 	},
 	"shim/internal/standing": {
-		"shim/api", "shim/internal/endpoint", "shim/internal/web",
+		"shim/api", "shim/internal/endpoint", "shim/internal/problem", "shim/internal/web",
 	},
 	"shim/internal/connect": {
 		"shim/api", "shim/internal/apps", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/owner",

@@ -2,9 +2,11 @@ package standing
 
 import (
 	"net/url"
+	"path"
 	"slices"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -41,19 +43,10 @@ func requests(st api.Status) []api.Concern {
 	c := api.Concern{Kind: api.ConcernRequest, Level: api.LevelWarn, Words: web.RequestsWait(len(st.Pending)), Button: web.UrgentButton(api.ConcernRequest), Path: "/"}
 	if len(st.Pending) == 1 {
 		if u, err := url.Parse(st.Pending[0].URL); err == nil && u.Path != "" {
-			c.Path, c.ID = u.Path, idOf(u.Path)
+			c.Path, c.ID = u.Path, path.Base(u.Path)
 		}
 	}
 	return []api.Concern{c}
-}
-
-func idOf(path string) string {
-	for i := len(path) - 1; i >= 0; i-- {
-		if path[i] == '/' {
-			return path[i+1:]
-		}
-	}
-	return path
 }
 
 // ofProgram is about Key2OAuth itself.
@@ -130,7 +123,7 @@ func ofInternet(st api.Status) []api.Concern {
 	}
 	switch n := st.Internet; {
 	case n.State == api.InternetUnreachable, n.State == api.InternetConnecting && st.Tunnel.State == api.TunnelRetrying:
-		add(api.ConcernInternet, api.LevelWarn, web.UrgentWords(api.ConcernInternet), join(n.Why, n.Next))
+		add(api.ConcernInternet, api.LevelWarn, web.UrgentWords(api.ConcernInternet), problem.Join(n.Why, n.Next))
 	case n.State == api.InternetWaiting:
 		add(api.ConcernWaiting, api.LevelInfo, web.UrgentWords(api.ConcernWaiting), n.Why)
 	}
@@ -160,11 +153,4 @@ func ofApps(st api.Status) []api.Concern {
 		})
 	}
 	return all
-}
-
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + " " + b
 }
