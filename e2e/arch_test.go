@@ -408,6 +408,21 @@ func TestShimStandsAlone(t *testing.T) {
 	}
 }
 
+// TestCallsHaveNoPages checks that nothing on the way of a call links a page, a
+// tunnel or consent, not even by way of another room.
+func TestCallsHaveNoPages(t *testing.T) {
+	t.Parallel()
+	elsewhere := []string{
+		"shim/internal/web", "shim/internal/dashboard", "shim/internal/connect", "shim/internal/adminapi", "shim/internal/signin", "shim/internal/control",
+		"shim/internal/owner", "shim/internal/reach", "shim/internal/standing", "shim/internal/pulse", "shim/internal/trial", "shim/internal/cimd", "tunnel",
+	}
+	for _, p := range goList(t, nil, "-deps", "./shim/internal/origin", "./shim/internal/calls", "./shim/internal/proxy", "./shim/internal/upstream") {
+		if pkg := strings.TrimPrefix(p, module+"/"); slices.Contains(elsewhere, pkg) || strings.HasPrefix(pkg, "tunnel/") {
+			t.Errorf("the way of a call links %s", pkg)
+		}
+	}
+}
+
 // TestRoomsAreListed holds the list of parts in the documentation of shim to the
 // packages that there are.
 func TestRoomsAreListed(t *testing.T) {
