@@ -383,6 +383,9 @@ func (c *canary) end() {
 	for i, e := range list.Slugs {
 		if i == 0 {
 			c.submit(c.open("/servers/"+e.Slug+"/delete"), "/servers/"+e.Slug+"/delete", nil)
+			c.submit(c.open("/servers/deleted"), "/servers/deleted", map[string]string{"slug": e.Slug})
+			c.submit(c.open("/servers/"+e.Slug+"/delete"), "/servers/"+e.Slug+"/delete", nil)
+			c.submit(c.open("/servers/deleted"), "/servers/deleted", map[string]string{"slug": e.Slug, "action": "forget"})
 			continue
 		}
 		c.ask("DELETE", "/api/slugs/"+e.Slug, nil)

@@ -137,6 +137,28 @@ func TestHomeForms(t *testing.T) {
 			t.Error("Delete deleted nothing")
 		}
 	})
+	t.Run("restore and delete for good", func(t *testing.T) {
+		const deleted = "/servers/deleted"
+		if home := b.Open("/"); !strings.Contains(home.Body, `href="`+deleted+`"`) {
+			t.Error("the first page does not lead to what was deleted")
+		}
+		restored := b.Submit(b.Form(b.Open(deleted), deleted), map[string]string{"slug": slug})
+		if restored.URL.Path != page || len(slugs()) != 1 || slugs()[0].(map[string]any)["slug"] != slug || slugs()[0].(map[string]any)["state"] != "ok" {
+			t.Fatalf("restored to %s: %v", restored.URL.Path, slugs())
+		}
+		c := p.client(p.origin + "/" + slug + "/mcp")
+		c.Connect(p.browser(), up.Key())
+		p.api("DELETE", "/api/slugs/"+slug, nil)
+		if resp, _ := p.post(c.Resource, c.Access, initialize); resp.StatusCode == http.StatusOK {
+			t.Error("an app goes on after the server was deleted by the API")
+		}
+		if gone := b.Submit(b.Form(b.Open(deleted), deleted), map[string]string{"slug": slug, "action": "forget"}); gone.Status != http.StatusOK {
+			t.Errorf("deleting for good: %d", gone.Status)
+		}
+		if left := b.Open(deleted); strings.Contains(left.Body, slug) {
+			t.Error("it is still listed")
+		}
+	})
 }
 
 // TestP08KeyRepair rejects a key and replaces it while a client is connected.

@@ -86,6 +86,8 @@ func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("POST /sign-out", d.cfg.Owner.Form(d.signOut))
 	page("POST /servers", d.cfg.Owner.Form(d.createFromForm))
 	page("GET /servers/add", d.cfg.Owner.Page(d.showAdd))
+	page("GET /servers/deleted", d.cfg.Owner.Page(d.showDeleted))
+	page("POST /servers/deleted", d.cfg.Owner.Form(d.restoreFromForm))
 	page("GET /servers/{slug}", d.cfg.Owner.Page(d.showServer))
 	page("GET /live/servers/{slug}", d.cfg.Owner.Script(d.showServer))
 	page("GET /servers/{slug}/edit", d.cfg.Owner.Page(d.showEdit))

@@ -38,6 +38,9 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 	for _, o := range l.Servers {
 		p.Rows = append(p.Rows, d.serverRow(o, l, st.Paused))
 	}
+	if deleted, err := d.cfg.Control.DeletedServers(); err == nil {
+		p.Deleted = len(deleted)
+	}
 	p.Pending = d.pendingRows(st, "")
 	p.Steps = d.firstSteps(st, l.First)
 	bar := d.barOf(r, st, noRequests(st.Concerns))

@@ -199,12 +199,16 @@ func (s *Store) SetUpstream(slug, baseURL, query string, also func(e *endpoint.E
 	})
 }
 
-// DeleteEndpoint deletes an endpoint with its credentials and grants.
+// DeleteEndpoint deletes an endpoint with its credentials and grants. RestoreDeletedDeleted
+// brings it back for DeletedFor, without the grants.
 func (s *Store) DeleteEndpoint(slug string) error {
 	return s.cfg.Update(func(t *statefile.Tx) error {
 		b := t.Bucket(bucketEndpoints)
 		if b.Get([]byte(slug)) == nil {
 			return ErrNotFound
+		}
+		if err := s.keepDeleted(t, slug); err != nil {
+			return err
 		}
 		_, _, damaged := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
 		seemed := records.Guess[endpointRecord](t.Tx, bucketEndpoints, slug).Slug

@@ -62,8 +62,13 @@ func (s *Store) Touch(t *statefile.Tx, slug string, at time.Time) error {
 // for. A grant follows within a minute or not at all.
 const orphanAge = time.Hour
 
-// Sweep deletes credentials that were pasted for a grant that was never made.
+// Sweep deletes credentials that were pasted for a grant that was never made,
+// and for good what was deleted long ago.
 func (s *Store) Sweep(now time.Time) error {
+	return errors.Join(s.sweepOrphans(now), s.sweepDeleted(now))
+}
+
+func (s *Store) sweepOrphans(now time.Time) error {
 	var orphans []string
 	s.cfg.Lock.RLock()
 	for id, c := range s.creds {

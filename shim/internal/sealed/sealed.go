@@ -111,6 +111,7 @@ var (
 // Buckets are those of the store in every state file.
 var Buckets = []records.Bucket{
 	{Name: bucketEndpoints, Checked: true}, {Name: bucketCreds, Checked: true},
+	{Name: bucketDeleted, Checked: true, Optional: true},
 	{Name: bucketSealed, Checked: true}, // its records are authenticated too, but that takes the master key
 }
 

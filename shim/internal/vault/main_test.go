@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 			"keychain-helper": helperProcess,
 			"writer":          writerProcess,
 			"adder":           adderProcess,
+			"deleter":         deleterProcess,
 			"no-room":         noRoomProcess,
 			"no-rights":       noRightsProcess,
 		}[os.Args[1]]

@@ -242,7 +242,8 @@ func TestSetUpstream(t *testing.T) {
 	}
 }
 
-// TestL08DeleteEndpoint proves that nothing of an endpoint is left.
+// TestL08DeleteEndpoint proves that nothing of an endpoint is left: at once
+// nothing that works, and nothing at all once it cannot be restored.
 func TestL08DeleteEndpoint(t *testing.T) {
 	dir := t.TempDir()
 	v := openFileMode(t, dir)
@@ -265,18 +266,27 @@ func TestL08DeleteEndpoint(t *testing.T) {
 		}
 	}
 	checkKey(t, v, b.ID, "other")
+	if err := v.ForgetDeleted(testSlug); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.ForgetDeleted(testSlug); !errors.Is(err, ErrNotFound) {
+		t.Errorf("ForgetDeleted again: %v, want ErrNotFound", err)
+	}
 	closeVault(t, v)
 
 	left := make(map[string]int)
 	edit(t, dir, func(tx *bbolt.Tx) error {
 		for _, b := range layout.Buckets {
-			if b.Optional {
+			if tx.Bucket(b.Name) == nil {
 				continue
 			}
 			left[string(b.Name)] = tx.Bucket(b.Name).Inspect().KeyN
 		}
 		return nil
 	})
+	if left["deleted"] != 0 {
+		t.Errorf("%d records in deleted, want none", left["deleted"])
+	}
 	for _, name := range [][]byte{bucketEndpoints, bucketCreds, bucketSealed, []byte("grants"), []byte("tokens")} {
 		if left[string(name)] != 1 {
 			t.Errorf("%d records in %s, want 1", left[string(name)], name)

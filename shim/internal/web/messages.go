@@ -98,6 +98,7 @@ const (
 	TitleRequestOver       = "This request is over"
 	TitleNoEndpoints       = "Nothing to connect to"
 	TextNoServer           = "There is no such server. It may have been deleted."
+	TextAddressTaken       = "Another server has this address already. Delete that one first."
 	TextNoKey              = "This server has no such key. It may have been deleted."
 	TextSeveralKeys        = "This server has several keys. Choose the one to replace."
 	TextNoGrant            = "There is no such connected app. It may have been disconnected already."
