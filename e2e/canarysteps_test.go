@@ -208,7 +208,7 @@ func (c *canary) manage() {
 	c.submit(c.open("/"), "/pause", nil)
 	c.ask("POST", "/api/resume", nil)
 	// These are not offered while the keychain is a file, and no record is damaged.
-	for _, path := range []string{"/keychain/unlock", "/keychain/keep", "/damaged"} {
+	for _, path := range []string{"/keychain/unlock", "/keychain/keep", "/keychain/file", "/damaged"} {
 		c.browser.Submit(shimtest.Form{Action: path, Fields: []shimtest.Field{{Type: "hidden", Name: "form_token", Value: "x"}}}, nil)
 	}
 }

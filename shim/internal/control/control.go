@@ -112,6 +112,9 @@ func (c *Control) Unlock() { c.cfg.Vault.Unlock() }
 // Keep moves what is in memory to the keychain and the disk.
 func (c *Control) Keep() error { return c.Explain(c.cfg.Vault.Keep()) }
 
+// KeepInFile ends a run that keeps nothing, with the encryption key in a file.
+func (c *Control) KeepInFile() error { return c.Explain(c.cfg.Vault.KeepInFile()) }
+
 // Explain says what a failure of the vault means to a person.
 func (c *Control) Explain(err error) error {
 	switch {

@@ -110,6 +110,7 @@ func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("POST /damaged", d.cfg.Owner.Form(d.removeDamagedFromForm))
 	page("POST /keychain/unlock", d.cfg.Owner.Form(d.unlockFromForm))
 	page("POST /keychain/keep", d.cfg.Owner.Form(d.keepFromForm))
+	page("POST /keychain/file", d.cfg.Owner.Form(d.keepInFileFromForm))
 	page("GET /tunnel", d.cfg.Owner.Page(d.showTunnel))
 	page("POST /tunnel/ngrok", d.tunnelForm(api.TunnelNgrok, ngrokFromForm))
 	page("POST /tunnel/external", d.tunnelForm(api.TunnelExternal, externalFromForm))

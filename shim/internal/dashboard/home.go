@@ -113,6 +113,13 @@ func (d *Dashboard) unlockFromForm(w http.ResponseWriter, r *http.Request) error
 	return done(w, r, cameFrom(r), "unlock")
 }
 
+func (d *Dashboard) keepInFileFromForm(w http.ResponseWriter, r *http.Request) error {
+	if err := d.cfg.Control.KeepInFile(); err != nil {
+		return err
+	}
+	return done(w, r, cameFrom(r), "file")
+}
+
 func (d *Dashboard) keepFromForm(w http.ResponseWriter, r *http.Request) error {
 	if err := d.cfg.Control.Keep(); err != nil {
 		return err

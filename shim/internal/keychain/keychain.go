@@ -109,6 +109,7 @@ type Keychain struct {
 	decided chan struct{} // closed when it is known whether this run keeps anything
 
 	mu      sync.Mutex
+	mode    Mode // Config.Mode, until KeepInFile changes it
 	place   place
 	status  Status
 	master  *MasterKey
@@ -140,6 +141,7 @@ func Open(cfg Config) (*Keychain, error) {
 	}
 	k := &Keychain{
 		cfg:     cfg,
+		mode:    cfg.Mode,
 		log:     cfg.Log,
 		ring:    ring.New(cfg.Helper),
 		place:   readPlace(cfg.Dir, cfg.Remembered),
@@ -258,7 +260,7 @@ func (k *Keychain) setStatus(s Status) {
 }
 
 func (k *Keychain) setStatusLocked(s Status) (changed bool) {
-	s.Mode = k.cfg.Mode
+	s.Mode = k.mode
 	if s.Words == "" {
 		s.Words = k.words(s)
 	}
@@ -307,6 +309,13 @@ func (k *Keychain) settled() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.known && k.status.State != StateMemory
+}
+
+// modeNow is the mode that this run has come to.
+func (k *Keychain) modeNow() Mode {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mode
 }
 
 // keepsNothing reports whether this run ends without a trace.

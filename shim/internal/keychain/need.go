@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/atomicfile"
 	"github.com/key2oauth/key2oauth/shim/internal/ring"
 )
 
@@ -134,7 +135,7 @@ func (k *Keychain) LookAfter() error {
 // and the folder takes a new one. A keychain that is locked or slow is trusted:
 // it had the item before. The caller holds making.
 func (k *Keychain) assure(m *MasterKey) error {
-	if k.cfg.Mode != ModeOS || k.keepsNothing() {
+	if k.modeNow() != ModeOS || k.keepsNothing() {
 		return nil
 	}
 	p := k.remembered()
@@ -196,6 +197,45 @@ func (k *Keychain) Keep(reseal func(kept *MasterKey, adopt func()) error) error 
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.setMasterLocked(kept, Status{State: StateReady})
+	})
+	if err != nil {
+		return err
+	}
+	k.cfg.Changed()
+	k.wakeSeeker()
+	return nil
+}
+
+// KeepInFile ends a run that keeps nothing as Keep does, but the master key goes
+// into a file in the data folder, as in ModeFile, which later runs are in. One
+// that is there already is used.
+func (k *Keychain) KeepInFile(reseal func(kept *MasterKey, adopt func()) error) error {
+	k.making.Lock()
+	defer k.making.Unlock()
+	if k.Status().State != StateMemory || k.cfg.Mode != ModeOS {
+		return ErrNothingToKeep
+	}
+	path := filepath.Join(k.cfg.Dir, KeyFile)
+	kept, err := readKeyFile(path, k.log)
+	if err != nil {
+		return err
+	}
+	p := k.remembered()
+	p.Mode = ModeFile
+	if err := k.save(p); err != nil {
+		return err
+	}
+	if kept == nil {
+		kept, _ = k.Master()
+		if err := atomicfile.WriteFile(path, []byte(kept.text.Reveal()), 0o600); err != nil {
+			return err
+		}
+	}
+	err = reseal(kept, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.mode = ModeFile
+		k.setMasterLocked(kept, Status{State: StateFile})
 	})
 	if err != nil {
 		return err

@@ -218,11 +218,11 @@ func (k *Keychain) remembered() place {
 // rememberMode makes the data folder remember the mode of a run that keeps
 // things. The caller holds making.
 func (k *Keychain) rememberMode() error {
-	p := k.remembered()
-	if p.Mode == k.cfg.Mode {
+	p, mode := k.remembered(), k.modeNow()
+	if p.Mode == mode {
 		return nil
 	}
-	p.Mode = k.cfg.Mode
+	p.Mode = mode
 	return k.save(p)
 }
 
@@ -254,9 +254,9 @@ func ReadKeyFile(dir string) *MasterKey {
 // others have taken their place. Those are kept aside.
 func (k *Keychain) Rescue() error {
 	k.mu.Lock()
-	m, p := k.master, k.place
+	m, p, mode := k.master, k.place, k.mode
 	k.mu.Unlock()
-	if k.cfg.Mode == ModeFile && m != nil {
+	if mode == ModeFile && m != nil {
 		if err := k.rescue(KeyFile, []byte(m.text.Reveal())); err != nil {
 			return err
 		}

@@ -68,8 +68,10 @@ func (s *seeker) look(ctx context.Context) {
 	s.last = status
 
 	k.decide(status)
-	if k.keepsNothing() {
-		k.setStatus(Status{State: StateMemory, CanKeep: status == ring.Unlocked || status == ring.Locked})
+	if k.settled() {
+		return // while the keychain answered, the owner chose a file
+	}
+	if k.stillNothing(status == ring.Unlocked || status == ring.Locked) {
 		return
 	}
 	if s.mayAsk && s.ask == nil && (status == ring.Unlocked || status == ring.Locked) {
@@ -80,6 +82,22 @@ func (s *seeker) look(ctx context.Context) {
 		waiting.Words = s.why
 	}
 	k.setStatus(waiting)
+}
+
+// stillNothing says whether a keychain could keep what this run has, if it keeps
+// nothing.
+func (k *Keychain) stillNothing(canKeep bool) bool {
+	k.mu.Lock()
+	if k.status.State != StateMemory {
+		k.mu.Unlock()
+		return false
+	}
+	changed := k.setStatusLocked(Status{State: StateMemory, CanKeep: canKeep})
+	k.mu.Unlock()
+	if changed {
+		k.cfg.Changed()
+	}
+	return true
 }
 
 // waitingFor says what is waited for.

@@ -56,8 +56,11 @@ func ofProgram(st api.Status) []api.Concern {
 	case k.State == "":
 	case k.State == api.KeychainMemory:
 		c := api.Concern{Kind: api.ConcernMemory, Level: api.LevelWarn, Words: k.Words, Path: "/"}
-		if k.CanKeep {
+		switch {
+		case k.CanKeep:
 			c.Button, c.Do = web.UrgentButton(api.ConcernMemory), "/keychain/keep"
+		case k.Mode != api.ModeMemory: // which the owner asked for
+			c.Button, c.Do = web.UrgentButton(web.UrgentKeepInFile), "/keychain/file"
 		}
 		all = append(all, c)
 	case !k.Usable():

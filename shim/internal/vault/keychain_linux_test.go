@@ -311,6 +311,49 @@ func TestL06Keep(t *testing.T) {
 	}
 }
 
+// TestKeepInFile: where there is no keychain, what a run would lose is kept with
+// the master key in a file, from then on and in later runs.
+func TestKeepInFile(t *testing.T) {
+	s := keyringtest.Start(t, keyringtest.Absent)
+	s.Setenv(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	cfg := ringConfig(t, dir)
+	v := start(t, cfg)
+	addEndpoint(t, v, testSlug, "token=1")
+	c := saveKey(t, v, testSlug, "", testKey)
+	addGrant(t, v, "g1", testSlug, c.ID)
+	if err := v.KeepInFile(); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.KeepInFile(); !errors.Is(err, keychain.ErrNothingToKeep) {
+		t.Errorf("KeepInFile again: %v, want ErrNothingToKeep", err)
+	}
+	for range 2 {
+		awaitState(t, v, keychain.StateFile)
+		if k := v.Keychain(); k.Mode != keychain.ModeFile {
+			t.Errorf("Keychain() = %+v", k)
+		}
+		checkKey(t, v, c.ID, testKey)
+		if u, err := v.UpstreamURL(testSlug); err != nil || u.RawQuery != "token=1" {
+			t.Errorf("UpstreamURL: %v", err)
+		}
+		if _, err := v.Grant("g1"); err != nil {
+			t.Errorf("Grant: %v", err)
+		}
+		saveKey(t, v, testSlug, "", "another")
+		closeVault(t, v)
+		if got := files(t, dir); !slices.Contains(got, keychain.KeyFile) || !slices.Contains(got, stateFile) {
+			t.Errorf("files %v, want the master key and the state among them", got)
+		}
+		v = start(t, cfg)
+	}
+
+	// A keychain that appears changes nothing.
+	s.Appear(t)
+	awaitState(t, v, keychain.StateFile)
+	checkKey(t, v, c.ID, testKey)
+}
+
 // A service that hangs blocks nothing, and is waited for.
 func TestL06Hangs(t *testing.T) {
 	s := keyringtest.Start(t, keyringtest.Unlocked)

@@ -12,8 +12,13 @@ import (
 
 // Keep ends a run that keeps nothing. The master key goes into the keychain
 // that has appeared, and everything else into the data folder.
-func (v *Vault) Keep() error {
-	return v.keys.Keep(func(kept *keychain.MasterKey, adopt func()) error {
+func (v *Vault) Keep() error { return v.keep(v.keys.Keep) }
+
+// KeepInFile does the same with a file in the data folder for the master key.
+func (v *Vault) KeepInFile() error { return v.keep(v.keys.KeepInFile) }
+
+func (v *Vault) keep(in func(reseal func(kept *keychain.MasterKey, adopt func()) error) error) error {
+	return in(func(kept *keychain.MasterKey, adopt func()) error {
 		err := v.file.Keep(v.path, func(t *transaction) error {
 			if err := v.Reseal(t, kept); err != nil {
 				return err

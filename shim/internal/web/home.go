@@ -8,7 +8,7 @@ import (
 
 // Home is the list of servers, or before there is any the page that adds the
 // first. Its forms post to /servers, /damaged, /keychain/unlock, /keychain/keep,
-// /keychain/file, /sample, /sample/stop, /steps/login, /steps/hide and /sign-out,
+// /sample, /sample/stop, /steps/login, /steps/hide and /sign-out,
 // each with form_token. What its template marks as data-part the script replaces
 // when it changes.
 type Home struct {
@@ -28,7 +28,6 @@ type Home struct {
 	Deleted  int // servers that can be restored
 	Create   CreateForm
 	Sample   bool // a sample server can be started
-	CanFile  bool // the encryption key, which is lost at the end, can be kept in a file
 	Token    func(action string) string
 }
 

@@ -42,7 +42,11 @@ func homeStates() []state {
 	}
 	return []state{
 		{"home-first", home(0, func(h *Home) { h.Sample = true })},
-		{"home-first-memory", home(0, func(h *Home) { memory(h); h.Sample, h.CanFile = true, true })},
+		{"home-first-memory", home(0, func(h *Home) {
+			memory(h)
+			h.Sample = true
+			h.More = []Banner{{Kind: api.ConcernMemory, Level: api.LevelWarn, Words: "No system keychain found. Servers, keys and connected apps will be lost when Key2OAuth quits.", Button: UrgentButton(UrgentKeepInFile), Do: "/keychain/file", Token: token}}
+		})},
 		{"home-first-deleted", home(0, func(h *Home) { h.Deleted = 1; h.Notices = []Notice{DoneNotices["deleted"]} })},
 		{"home-first-connect", home(1, func(h *Home) { h.Steps = &Steps{Slug: "k3v9x2m7q4ab", Server: name40} })},
 		{"home-first-asks", home(1, func(h *Home) {

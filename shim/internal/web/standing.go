@@ -11,6 +11,10 @@ const (
 	StateKeyWanted = "key wanted" // the server asks for a key, and none is saved
 )
 
+// UrgentKeepInFile is the kind of the button that keeps the encryption key in a
+// file, where there is no keychain.
+const UrgentKeepInFile = "memory file"
+
 func stateKey(state string) string { return strings.ReplaceAll(state, " ", "-") }
 
 // ServerState names the state of a server: "Working".

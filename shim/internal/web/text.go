@@ -93,6 +93,7 @@ var text = map[string]string{
 	"urgent.button.stranded":      "View",
 	"urgent.button.usage":         "View",
 	"urgent.button.two-places":    "Disconnect",
+	"urgent.button.memory-file":   "Keep keys in a file on this computer",
 	"urgent.button.memory":        "Keep everything",
 	"urgent.button.stopped":       "See why",
 

@@ -51,9 +51,6 @@ var serversText = map[string]string{
 	"first.title":         "Welcome",
 	"first.h1":            "Add your first MCP server",
 	"first.words":         "Key2OAuth keeps its API key on this computer and gives your apps an address they can sign in to.",
-	"first.memory":        "No system keychain found. Servers and keys will be lost when Key2OAuth quits.",
-	"first.memory.2":      "You can keep the encryption key in a file that only your account can read.",
-	"first.file":          "Keep keys in a file on this computer",
 
 	"sample.h2":      "Nothing to connect yet?",
 	"sample.words":   "Try it with a sample server. It takes one minute and is removed afterwards.",
