@@ -270,6 +270,7 @@ func (c *canary) move() {
 	_, rest, _ := strings.Cut(link, "ticket=")
 	ticket, _, _ := strings.Cut(rest, "&")
 	c.find.add("ticket", ticket)
+	c.submit(c.open("/settings/move"), "/settings/move/ask", nil)
 	page := c.note(c.browser.SignIn(link))
 	c.submit(page, "/settings/move/in", map[string]string{"file_passphrase": canaryPassphrase})
 	c.submit(page, "/settings/move/out", map[string]string{"passphrase": canaryPassphrase, "again": canaryWrong})

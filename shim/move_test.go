@@ -157,12 +157,30 @@ func TestMoveTakesALink(t *testing.T) {
 		b := p.browser()
 		b.SignIn(p.shim.OwnerLink(path))
 		page := b.Open(pathMove)
-		if page.Status != http.StatusOK || !strings.Contains(page.Body, web.Text("move.sure")) || len(page.Forms) > 0 && strings.Contains(page.Body, pathMove+"/") {
+		if page.Status != http.StatusOK || !strings.Contains(page.Body, web.Text("move.sure")) || strings.Contains(page.Body, pathMove+"/out") || strings.Contains(page.Body, pathMove+"/in") {
 			t.Errorf("after a link to %s: %d\n%s", path, page.Status, page.Body)
 		}
 		if page := b.Submit(form, map[string]string{"passphrase": movePassphrase, "again": movePassphrase}); page.Status != http.StatusForbidden {
 			t.Errorf("after a link to %s, the form was answered with %d", path, page.Status)
 		}
+	}
+	if o, err := p.shim.Overview(); err != nil || o.Confirm != "" {
+		t.Errorf("the desktop offers a link to %q (%v), and no page asked for one", o.Confirm, err)
+	}
+	session := p.owner()
+	asked := session.Submit(session.Form(session.Open(pathMove), pathMove+"/ask"), nil)
+	if !strings.Contains(asked.Body, web.Text("move.sure.asked")) || strings.Contains(asked.Body, pathMove+"/out") {
+		t.Errorf("after the page asked: %d\n%s", asked.Status, asked.Body)
+	}
+	if o, err := p.shim.Overview(); err != nil || o.Confirm != pathMove {
+		t.Errorf("the desktop offers a link to %q (%v), want %q", o.Confirm, err, pathMove)
+	}
+	p.moveOwner() // the click
+	if o, err := p.shim.Overview(); err != nil || o.Confirm != "" {
+		t.Errorf("after the click, the desktop offers a link to %q (%v)", o.Confirm, err)
+	}
+	if page := session.Open(pathMove); strings.Contains(page.Body, pathMove+"/out") {
+		t.Error("the click confirmed another session than that of the link")
 	}
 	again := confirmed.Form(confirmed.Open(pathMove), pathMove+"/out")
 	if page := confirmed.Submit(again, map[string]string{"passphrase": movePassphrase, "again": movePassphrase + "!"}); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, web.TextMoveDiffer) {

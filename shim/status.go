@@ -74,7 +74,7 @@ func (s *Shim) Overview() (api.Overview, error) {
 		}
 		o.Clients = append(o.Clients, sum)
 	}
-	o.WasOnline = s.reach.WasOnline()
+	o.WasOnline, o.Confirm = s.reach.WasOnline(), s.owner.Asked()
 	return o, nil
 }
 

@@ -67,13 +67,18 @@ func sections(parts ...[]Item) []Item {
 func do(key string, v Verb) Item { return Item{Text: t(key), Action: Action{Verb: v}} }
 
 func review(s State) []Item {
+	var items []Item
 	switch len(s.Pending) {
 	case 0:
-		return nil
 	case 1:
-		return []Item{{Text: t("review"), Action: Action{ReviewRequest, s.Pending[0].ID}}}
+		items = append(items, Item{Text: t("review"), Action: Action{ReviewRequest, s.Pending[0].ID}})
+	default:
+		items = append(items, Item{Text: t("review.many", len(s.Pending)), Action: Action{Verb: ReviewRequest}})
 	}
-	return []Item{{Text: t("review.many", len(s.Pending)), Action: Action{Verb: ReviewRequest}}}
+	if s.Confirm {
+		items = append(items, do("confirm.move", ConfirmMove))
+	}
+	return items
 }
 
 // status returns the state, clickable where a click helps.
@@ -301,7 +306,7 @@ func program(s State) []Item {
 // owner's choices, then the state of the network.
 func Icon(s State) icons.State {
 	switch {
-	case len(s.Pending) > 0:
+	case len(s.Pending) > 0, s.Confirm:
 		return icons.Attention
 	case s.Paused:
 		return icons.Paused

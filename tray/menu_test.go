@@ -58,6 +58,7 @@ func menuStates() map[string]State {
 	}
 	return map[string]State{
 		"first-run":  {Now: now, Login: LoginOff},
+		"confirm":    but(connected(), func(s *State) { s.Confirm = true }),
 		"local-only": but(connected(), func(s *State) { s.Tunnel = Tunnel{} }),
 		"connecting": but(connected(), func(s *State) { s.Tunnel = Tunnel{State: TunnelConnecting} }),
 		"no-internet": but(connected(), func(s *State) {

@@ -35,6 +35,13 @@ func Notices(s State) []Notice {
 			Button: t("notice.tunnel.button"), Action: Action{Verb: OpenTunnel},
 		})
 	}
+	if s.Confirm {
+		all = append(all, Notice{
+			About: []string{"confirm"},
+			Title: t("notice.confirm"), Body: t("notice.confirm.body"),
+			Button: t("notice.confirm.button"), Action: Action{Verb: ConfirmMove},
+		})
+	}
 	for _, c := range s.Clients {
 		if c.Old {
 			continue

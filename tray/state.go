@@ -8,6 +8,7 @@ import "time"
 type State struct {
 	Now       time.Time // what "2 minutes ago" counts from; Run fills it in
 	Pending   []Request // authorization requests that wait for the owner
+	Confirm   bool      // a page wants the owner's word to move keys to another computer
 	Keychain  Keychain
 	Tunnel    Tunnel
 	DiskFull  bool // nothing can be saved
@@ -142,7 +143,8 @@ type Verb string
 
 // The verbs. Those in the first group open a page and change nothing.
 const (
-	ReviewRequest Verb = "review"        // ID: of the request; "" for all
+	ReviewRequest Verb = "review" // ID: of the request; "" for all
+	ConfirmMove   Verb = "confirm-move"
 	FixKey        Verb = "fix-key"       // ID: slug
 	OpenEndpoint  Verb = "open-endpoint" // ID: slug
 	OpenTunnel    Verb = "open-tunnel"

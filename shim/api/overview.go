@@ -8,6 +8,7 @@ type Overview struct {
 	Endpoints []Endpoint      // oldest first
 	Clients   []ClientSummary // the most recently used or approved first; at most 20
 	WasOnline bool            // a tunnel was turned on before, and "go online" turns it on again
+	Confirm   string          // the page that waits for a link of the owner's, "" for none
 	// MoreClients is how many connected apps are not among Clients.
 	MoreClients int
 }

@@ -129,6 +129,7 @@ func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("POST /settings/quit", d.cfg.Owner.Form(d.quitFromForm))
 	page("GET /settings/licenses", d.cfg.Owner.Page(d.showLicenses))
 	page("GET /settings/move", d.cfg.Owner.Page(d.showMove))
+	page("POST /settings/move/ask", d.cfg.Owner.Form(d.askMoveFromForm))
 	page("POST /settings/move/out", d.confirmedForm(d.moveOutFromForm))
 	page("POST /settings/move/in", d.confirmedForm(d.moveInFromForm))
 	page("POST /settings/move/take", d.confirmedForm(d.takeFromForm))

@@ -9,6 +9,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/mover"
+	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/parcel"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
@@ -19,7 +20,16 @@ import (
 const PathMove = "/settings/move"
 
 func (d *Dashboard) showMove(w http.ResponseWriter, r *http.Request) error {
-	return d.renderMove(w, r, http.StatusOK, web.Move{})
+	return d.renderMove(w, r, http.StatusOK, web.Move{Asked: r.URL.Query().Get("asked") != ""})
+}
+
+// askMoveFromForm has the desktop offer the link that confirms it.
+func (d *Dashboard) askMoveFromForm(w http.ResponseWriter, r *http.Request) error {
+	d.cfg.Owner.Ask(PathMove)
+	d.cfg.Changes.Notify()
+	time.AfterFunc(owner.AskedFor, d.cfg.Changes.Notify)
+	http.Redirect(w, r, PathMove+"?asked=1", http.StatusSeeOther)
+	return nil
 }
 
 func (d *Dashboard) renderMove(w http.ResponseWriter, r *http.Request, status int, p web.Move) error {

@@ -94,7 +94,31 @@ func (o *Owner) redeem(ticket string) (string, error) {
 		return "", err
 	}
 	l.redeemed, l.session = true, digest
+	if l.next == o.asked.path {
+		o.asked.path = ""
+	}
 	return value, nil
+}
+
+// AskedFor is how long the desktop offers the link that a page asked for.
+const AskedFor = 5 * time.Minute
+
+// Ask has the desktop offer a link to path. It opens nothing: the click is the
+// owner's word.
+func (o *Owner) Ask(path string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asked.path, o.asked.at = path, time.Now()
+}
+
+// Asked is the path that a page has asked a link for, or "".
+func (o *Owner) Asked() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if time.Since(o.asked.at) > AskedFor {
+		return ""
+	}
+	return o.asked.path
 }
 
 // confirmLife is how long a link confirms what its page asks for.

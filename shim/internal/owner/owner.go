@@ -48,6 +48,10 @@ type Owner struct {
 	mu    sync.Mutex
 	links map[[sha256.Size]byte]*link
 	used  map[[sha256.Size]byte]time.Time // when the use of a session was last saved
+	asked struct {
+		path string // of a page that waits for a link
+		at   time.Time
+	}
 }
 
 // New returns an Owner without a link. Call Serve before its handlers run.

@@ -3,13 +3,14 @@ package web
 import "time"
 
 // Move is the page of moving to another computer. Its forms post, each with
-// form_token, to /settings/move/out (passphrase, again) and /settings/move/in
-// (file, file_passphrase).
+// form_token, to /settings/move/ask, /settings/move/out (passphrase, again) and
+// /settings/move/in (file, file_passphrase).
 type Move struct {
 	Version string
 	// Confirmed says that the owner came by a link to this page a moment ago.
 	// Without that, the page only says how to.
 	Confirmed  bool
+	Asked      bool   // the desktop was asked for such a link
 	Out        string // what is wrong with the first form, and the name of its field
 	OutField   string
 	In         string // the same of the second

@@ -15,8 +15,9 @@ var text = map[string]string{
 	"unnamed": "Unnamed",
 	"app":     "An app",
 
-	"review":      "Review request...",
-	"review.many": "Review %d requests...",
+	"confirm.move": "Confirm: move to another computer",
+	"review":       "Review request...",
+	"review.many":  "Review %d requests...",
 
 	"status.locked":       "Locked - unlock your keychain",
 	"status.unusable":     "Keychain unavailable. Click to fix",
@@ -99,6 +100,9 @@ var text = map[string]string{
 	"notice.keys.button":         "View",
 	"notice.tunnel":              "Apps on the internet can't connect",
 	"notice.tunnel.button":       "Fix it",
+	"notice.confirm":             "Move keys to another computer?",
+	"notice.confirm.body":        "A page of Key2OAuth asks for this. If it was not you, do nothing.",
+	"notice.confirm.button":      "Confirm",
 	"notice.client":              "New app connected",
 	"notice.client.body":         "%s can now use %s.",
 	"notice.client.button":       "View",

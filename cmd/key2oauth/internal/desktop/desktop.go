@@ -212,6 +212,8 @@ func (d *Desk) do(ctx context.Context, a tray.Action) {
 		d.open(ctx, "/")
 	case tray.OpenSettings:
 		d.open(ctx, "/settings")
+	case tray.ConfirmMove:
+		d.open(ctx, "/settings/move")
 	case tray.OpenAbout:
 		d.open(ctx, "/settings#about")
 	case tray.CopyURL:

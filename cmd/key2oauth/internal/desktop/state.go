@@ -15,7 +15,7 @@ func trayState(o api.Overview) tray.State {
 	st := o.Status
 	s := tray.State{
 		Paused: st.Paused, Keychain: trayKeychain(st.Keychain.State), Tunnel: trayTunnel(o),
-		DiskFull: st.Disk.Words != "", Damaged: len(st.Damaged), Stopped: trayStopped(st.Attempts),
+		Confirm: o.Confirm != "", DiskFull: st.Disk.Words != "", Damaged: len(st.Damaged), Stopped: trayStopped(st.Attempts),
 	}
 	for _, q := range st.Pending {
 		if q.Asked || q.NeedsOwner { // the others are before the owner's eyes
