@@ -2,6 +2,8 @@ package shim_test
 
 import (
 	"context"
+	"fmt"
+	"html"
 	"net"
 	"net/http"
 	"net/url"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/display"
 	"github.com/key2oauth/key2oauth/shim/internal/cimd"
+	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 )
@@ -251,13 +254,13 @@ func TestUnreachableDocuments(t *testing.T) {
 		{"down, localhost", id, "http://localhost:54321/callback", nil, web.Text("consent.unchecked.2", display.Quote(host)), true, false},
 		{"outage, an app on this computer", id, loopback, status(503), web.Text("consent.unchecked.2", display.Quote(host)), true, false},
 		{"challenge for browsers, an app on this computer", id, loopback, status(403), web.Text("consent.unchecked.2", display.Quote(host)), true, false},
-		{"no document, an app on this computer", id, loopback, status(404), "describes itself at a web address", false, false},
-		{"down, a website", id, "https://client.example/cb", nil, "could not reach that website", false, false},
-		{"down, a link", id, "cursor://anysphere.cursor-mcp/oauth/callback", nil, "DNS", false, false},
+		{"no document, an app on this computer", id, loopback, status(404), html.EscapeString(oauth.TextNoDocument), false, false},
+		{"down, a website", id, "https://client.example/cb", nil, fmt.Sprintf(oauth.TextUnreachable, host), false, false},
+		{"down, a link", id, "cursor://anysphere.cursor-mcp/oauth/callback", nil, fmt.Sprintf(oauth.TextUnreachable, host), false, false},
 		{"down, Codex", codex, loopback, nil, ">" + web.Text("consent.verified") + "<", true, true},
 		{"down, Copilot CLI", copilot, "http://127.0.0.1:60005/", nil, ">" + web.Text("consent.verified") + "<", true, true},
 		{"down, Codex at an address of later", codex, "http://127.0.0.1:54321/callback/later", nil, web.Text("consent.unchecked.2", display.Quote("chatgpt.com")), true, false},
-		{"down, Codex at a website", codex, "https://evil.example/callback", nil, "could not reach that website", false, false},
+		{"down, Codex at a website", codex, "https://evil.example/callback", nil, fmt.Sprintf(oauth.TextUnreachable, "chatgpt.com"), false, false},
 	} {
 		t.Run("C05 "+tt.name, func(t *testing.T) {
 			srv := shimtest.NewDocuments(t)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
 	"github.com/key2oauth/key2oauth/tunnel"
@@ -531,7 +532,7 @@ func TestOwnPublicSideIsNoServer(t *testing.T) {
 		publicOrigin + "/abc/mcp", strings.ToUpper(publicOrigin[:8]) + strings.ToUpper(publicHost) + "/abc/mcp", publicOrigin + ":443/abc/mcp",
 	} {
 		status, out := p.api("POST", "/api/slugs", map[string]any{"upstream_url": u, "api_key": "sk-own-public-side-0001"})
-		if words, _ := out["error"].(string); status != http.StatusBadRequest || !strings.Contains(words, "Key2OAuth itself listens there") {
+		if words, _ := out["error"].(string); status != http.StatusBadRequest || !strings.Contains(words, safedial.WhyOwn) {
 			t.Errorf("adding %s = %d %v", u, status, out)
 		}
 	}

@@ -409,6 +409,9 @@ func (l *listener) waiting(err error, retry time.Time) {
 	signal(l.news)
 }
 
+// errUpdate is the answer to a request for an update.
+var errUpdate = errors.New("Key2OAuth is updated by its owner, not from here")
+
 // command answers a request from ngrok's dashboard. If it returns no error, the
 // SDK sends the answer and then ends the session.
 func (l *listener) command(_ context.Context, _ sdk.AgentSession, r rpc.Request) ([]byte, error) {
@@ -418,7 +421,7 @@ func (l *listener) command(_ context.Context, _ sdk.AgentSession, r rpc.Request)
 	case rpc.RestartAgentMethod:
 		l.leave(tunnel.NewFault(tunnel.CauseRestarted, tunnel.ErrAgain))
 	default:
-		return nil, errors.New("Key2OAuth is updated by its owner, not from here")
+		return nil, errUpdate
 	}
 	return nil, nil
 }

@@ -320,7 +320,7 @@ func TestStoppedFromDashboard(t *testing.T) {
 	})
 	t.Run("update", func(t *testing.T) {
 		k := online(t, nil)
-		if err := k.edge.Send(domain, tunneltest.Update); err == nil || !strings.Contains(err.Error(), "updated by its owner") {
+		if err := k.edge.Send(domain, tunneltest.Update); err == nil || !strings.Contains(err.Error(), errUpdate.Error()) {
 			t.Errorf("got %v", err)
 		}
 		k.works()

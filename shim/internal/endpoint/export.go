@@ -41,6 +41,11 @@ const exportFormat = "key2oauth endpoints 1"
 const (
 	TextNotExported = "This file was not exported by Key2OAuth."
 	TextExportLarge = "This file is too large to be an export of Key2OAuth."
+	TextExportLong  = "There is extra text after the end of the export."
+	TextExportNewer = "This file comes from a newer version of Key2OAuth. Install that version first."
+	TextExportMany  = "There are more than %d servers in this file."
+	TextExportTwice = "Another server in the file has the same address."
+	TextExportEntry = "Server %d in the file, %q, can't be imported: %s" // its number and name, and what is wrong
 )
 
 // MaxExport bounds a file's size, and MaxEndpoints its number of endpoints.
@@ -76,25 +81,25 @@ func ParseExport(b []byte) ([]Endpoint, error) {
 		return nil, problem.Sentence(TextNotExported)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, problem.Sentence("There is extra text after the end of the export.")
+		return nil, problem.Sentence(TextExportLong)
 	}
 	switch name, _, _ := strings.Cut(exportFormat, " 1"); {
 	case !strings.HasPrefix(x.Format, name+" "):
 		return nil, problem.Sentence(TextNotExported)
 	case x.Format != exportFormat:
-		return nil, problem.Sentence("This file comes from a newer version of Key2OAuth. Install that version first.")
+		return nil, problem.Sentence(TextExportNewer)
 	case len(x.Endpoints) > MaxEndpoints:
-		return nil, problem.Sentence(fmt.Sprintf("There are more than %d servers in this file.", MaxEndpoints))
+		return nil, problem.Sentence(fmt.Sprintf(TextExportMany, MaxEndpoints))
 	}
 	seen := make(map[string]bool)
 	all := make([]Endpoint, 0, len(x.Endpoints))
 	for i, in := range x.Endpoints {
 		e, err := in.parse()
 		if err == nil && seen[e.Slug] {
-			err = problem.Sentence("Another server in the file has the same address.")
+			err = problem.Sentence(TextExportTwice)
 		}
 		if err != nil {
-			return nil, problem.Sentence(fmt.Sprintf("Server %d in the file, %q, can't be imported: %s", i+1, display.Text(in.DisplayName, MaxName), err))
+			return nil, problem.Sentence(fmt.Sprintf(TextExportEntry, i+1, display.Text(in.DisplayName, MaxName), err))
 		}
 		seen[e.Slug] = true
 		all = append(all, e)

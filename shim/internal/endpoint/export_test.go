@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -30,16 +31,16 @@ func TestParseExport(t *testing.T) {
 		{"not JSON", "endpoints:", TextNotExported},
 		{"a list", "[]", TextNotExported},
 		{"another JSON", `{"mcpServers":{}}`, TextNotExported},
-		{"newer", strings.Replace(file(good), "endpoints 1", "endpoints 2", 1), "newer version"},
-		{"two documents", file() + file(), "after the end"},
-		{"slug", file(good, entry("K3V9X2M7Q4AB", "Notes", "https://a.example/mcp", "")), `Server 2 in the file, "Notes"`},
+		{"newer", strings.Replace(file(good), "endpoints 1", "endpoints 2", 1), TextExportNewer},
+		{"two documents", file() + file(), TextExportLong},
+		{"slug", file(good, entry("K3V9X2M7Q4AB", "Notes", "https://a.example/mcp", "")), fmt.Sprintf(TextExportEntry, 2, "Notes", "")},
 		{"slug of a path", file(entry("../../../abc", "x", "https://a.example/mcp", "")), "slug"},
-		{"twice the same slug", file(good, good), "Another server in the file"},
-		{"scheme", file(entry("k3v9x2m7q4ab", "x", "ftp://a.example/", "")), "Server 1"},
-		{"link-local", file(entry("k3v9x2m7q4ab", "x", "http://169.254.169.254/", "")), "Server 1"},
-		{"header", file(entry("k3v9x2m7q4ab", "x", "https://a.example/", "Host")), "Server 1"},
+		{"twice the same slug", file(good, good), TextExportTwice},
+		{"scheme", file(entry("k3v9x2m7q4ab", "x", "ftp://a.example/", "")), fmt.Sprintf(TextExportEntry, 1, "x", "")},
+		{"link-local", file(entry("k3v9x2m7q4ab", "x", "http://169.254.169.254/", "")), fmt.Sprintf(TextExportEntry, 1, "x", "")},
+		{"header", file(entry("k3v9x2m7q4ab", "x", "https://a.example/", "Host")), fmt.Sprintf(TextExportEntry, 1, "x", "")},
 		{"name", file(entry("k3v9x2m7q4ab", strings.Repeat("x", 81), "https://a.example/", "")), "longer"},
-		{"too many", file(strings.Split(strings.Repeat(good+"\n", MaxEndpoints+1)[:(len(good)+1)*(MaxEndpoints+1)-1], "\n")...), "more than"},
+		{"too many", file(strings.Split(strings.Repeat(good+"\n", MaxEndpoints+1)[:(len(good)+1)*(MaxEndpoints+1)-1], "\n")...), fmt.Sprintf(TextExportMany, MaxEndpoints)},
 		{"too large", file(good) + strings.Repeat(" ", MaxExport), TextExportLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -49,18 +49,18 @@ func (s *Server) Authorize(r *http.Request) (*Request, error) {
 func (s *Server) authorize(r *http.Request, f form) (*Request, error) {
 	client, unresolved, ok := s.client(f)
 	if !ok {
-		return nil, page("invalid_client", wordsUnknownClient)
+		return nil, page("invalid_client", TextUnknownClient)
 	}
 	uri := f.get("redirect_uri")
 	if err := checkRedirectURI(uri); errors.Is(err, errScheme) || errors.Is(err, errAppLink) {
 		// An earlier version let it be registered.
-		return nil, page("invalid_request", wordsScheme)
+		return nil, page("invalid_request", TextScheme)
 	}
 	if s.ownRedirect(uri, false) {
-		return nil, page("invalid_request", wordsOwn)
+		return nil, page("invalid_request", TextOwn)
 	}
 	if unresolved && checkRedirectURI(uri) != nil || !unresolved && !client.matchesAny(uri) {
-		return nil, page("invalid_request", wordsForeignRedirect)
+		return nil, page("invalid_request", TextForeignRedirect)
 	}
 	req := &Request{
 		Issuer:      s.Issuer,

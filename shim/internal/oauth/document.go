@@ -59,18 +59,19 @@ func (s *Server) client(f form) (c Client, unresolved, ok bool) {
 	return Client{ID: id, AuthMethod: authNone, Host: strings.ToLower(u.Hostname()), Unchecked: true}, true, true
 }
 
+// What a person reads whose app's request has no answer. Tests compare with it.
 const (
-	wordsUnknownClient = "Key2OAuth does not know the app that sent you here. " +
+	TextUnknownClient = "Key2OAuth does not know the app that sent you here. " +
 		"Remove the connector in that app, add it again, then try again."
-	wordsForeignRedirect = "The app that sent you here wants the answer at an address it did not register. " +
+	TextForeignRedirect = "The app that sent you here wants the answer at an address it did not register. " +
 		"Remove the connector in that app, add it again, then try again."
-	wordsUnreachable = "The app that sent you here describes itself at %s, and Key2OAuth could not reach that website. " +
+	TextUnreachable = "The app that sent you here describes itself at %s, and Key2OAuth could not reach that website. " +
 		"Check that this computer is online and that its DNS finds the website, then reload this page."
-	wordsScheme = "The app that sent you here wants its answer in a link that starts a program. " +
+	TextScheme = "The app that sent you here wants its answer in a link that starts a program. " +
 		"Key2OAuth opens such links only for apps that it can tell from the parts of your system. Contact the app's makers."
-	wordsOwn = "The app that sent you here wants its answer at an address of Key2OAuth itself. " +
+	TextOwn = "The app that sent you here wants its answer at an address of Key2OAuth itself. " +
 		"Nobody gets access. If you don't know the app, close this window."
-	wordsNoDocument = "The app that sent you here describes itself at a web address, and Key2OAuth can't use the description. " +
+	TextNoDocument = "The app that sent you here describes itself at a web address, and Key2OAuth can't use the description. " +
 		"Wait a minute and reload this page. If that doesn't help, contact the app's makers."
 )
 
@@ -88,7 +89,7 @@ func (s *Server) Resolve(ctx context.Context, req *Request) (*Request, error) {
 		return req, nil
 	}
 	if s.CIMD == nil {
-		return nil, page("invalid_client", wordsUnknownClient)
+		return nil, page("invalid_client", TextUnknownClient)
 	}
 	c, err := s.CIMD.Fetch(ctx, req.Client.ID)
 	unknown := errors.Is(err, ErrUnreachable) || err == nil && c.Copy && !c.matchesAny(req.RedirectURI)
@@ -101,11 +102,11 @@ func (s *Server) Resolve(ctx context.Context, req *Request) (*Request, error) {
 		// a client that registers itself. The owner is told that no one vouches for it.
 		c = Client{ID: req.Client.ID, AuthMethod: authNone, Host: req.Client.Host, RedirectURIs: []string{req.RedirectURI}, Unchecked: true}
 	case unknown:
-		return nil, &AuthorizeError{Code: "invalid_client", Words: fmt.Sprintf(wordsUnreachable, req.Client.Host), reason: ReasonDocument}
+		return nil, &AuthorizeError{Code: "invalid_client", Words: fmt.Sprintf(TextUnreachable, req.Client.Host), reason: ReasonDocument}
 	case err != nil:
-		return nil, &AuthorizeError{Code: "invalid_client", Words: wordsNoDocument, reason: ReasonDocument}
+		return nil, &AuthorizeError{Code: "invalid_client", Words: TextNoDocument, reason: ReasonDocument}
 	case !c.matchesAny(req.RedirectURI):
-		return nil, page("invalid_request", wordsForeignRedirect)
+		return nil, page("invalid_request", TextForeignRedirect)
 	}
 	done := *req
 	done.Client, done.Unresolved = c, false

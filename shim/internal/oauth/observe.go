@@ -87,7 +87,7 @@ func (e *AuthorizeError) Reason() Reason {
 		return e.reason
 	case e.Code == "invalid_client":
 		return ReasonClient
-	case e.Words == wordsForeignRedirect, e.Words == wordsScheme:
+	case e.Words == TextForeignRedirect, e.Words == TextScheme:
 		return ReasonRedirect
 	case e.Code == "invalid_target":
 		return ReasonResource

@@ -131,7 +131,7 @@ func TestAppLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, e := authorize(f.pub, query(id, "redirect_uri", "warp://action/new_tab").Encode()); e == nil || e.Location != "" || e.ShowReturn != "" || e.Words != wordsScheme {
+	if _, e := authorize(f.pub, query(id, "redirect_uri", "warp://action/new_tab").Encode()); e == nil || e.Location != "" || e.ShowReturn != "" || e.Words != TextScheme {
 		t.Errorf("a request with it: %+v", e)
 	}
 }

@@ -81,7 +81,7 @@ func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, ad
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if host, port, err := net.SplitHostPort(addr); err == nil && g.OwnName(strings.TrimSuffix(host, "."), port) {
-			return nil, &RefusedError{Name: host, Why: ownWords}
+			return nil, &RefusedError{Name: host, Why: WhyOwn}
 		}
 		return d.DialContext(ctx, network, addr)
 	}
@@ -91,7 +91,7 @@ func (g *Guard) DialContext(scheme string) func(ctx context.Context, network, ad
 // proxy does: it refuses a host by what can be known without resolving it.
 func (g *Guard) CheckName(scheme, host, port string) error {
 	if g != nil && g.OwnName != nil && g.OwnName(strings.TrimSuffix(host, "."), port) {
-		return &RefusedError{Name: host, Why: ownWords}
+		return &RefusedError{Name: host, Why: WhyOwn}
 	}
 	if _, err := netip.ParseAddr(host); err == nil {
 		return g.check(scheme, "tcp", net.JoinHostPort(host, port))
@@ -99,7 +99,8 @@ func (g *Guard) CheckName(scheme, host, port string) error {
 	return nil
 }
 
-const ownWords = "Key2OAuth itself listens there"
+// WhyOwn is the Why of an address that leads to ourselves. Tests compare with it.
+const WhyOwn = "Key2OAuth itself listens there"
 
 func (g *Guard) resolver() *net.Resolver {
 	if g == nil {
@@ -127,7 +128,7 @@ func (g *Guard) check(scheme, network, address string) error {
 	if g != nil && g.Own != nil {
 		for _, own := range g.Own() {
 			if isOwn(own, ap) {
-				return &RefusedError{Addr: ap, Why: ownWords}
+				return &RefusedError{Addr: ap, Why: WhyOwn}
 			}
 		}
 	}

@@ -8,6 +8,10 @@ import (
 	"github.com/key2oauth/key2oauth/shim/display"
 )
 
+// TextElsewhere is what people read of an ElsewhereError: the server, and where it
+// wants messages. Tests compare with it.
+const TextElsewhere = "%s wants messages sent to another place, %s. Keys are sent only to the address that you entered, so this server cannot be used."
+
 // An ElsewhereError reports that an upstream of protocol revision 2024-11-05
 // wants messages sent to another origin, where its key may not go.
 type ElsewhereError struct {
@@ -20,8 +24,7 @@ func (e *ElsewhereError) Error() string {
 
 // Explain describes the problem in a sentence for people. server begins it.
 func (e *ElsewhereError) Explain(server string) string {
-	return fmt.Sprintf("%s wants messages sent to another place, %s. Keys are sent only to the address that you entered, so this server cannot be used.",
-		server, display.Text(e.To.Host, 100))
+	return fmt.Sprintf(TextElsewhere, server, display.Text(e.To.Host, 100))
 }
 
 // MessageURL resolves ref, the data of an endpoint event, against base, the URL
