@@ -163,18 +163,20 @@ func (p *Program) ListCommand() *cobra.Command {
 // URLCommand returns the command "url".
 func (p *Program) URLCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "url SLUG",
-		Short:   "Print the address of a server for your apps",
+		Use:   "url SERVER",
+		Short: "Print the address of a server for your apps",
+		Long: `Print the address of a server for your apps. SERVER is the slug that "list"
+shows, or the name if only one server has it.`,
 		Example: `  claude mcp add --transport http example "$(key2oauth url 0123456789ab)"`,
-		Args:    Wants("SLUG"),
+		Args:    Wants("SERVER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := p.Connect()
 			if err != nil {
 				return err
 			}
-			var e api.Endpoint
-			if _, err := c.GetInto(cmd.Context(), SlugPath(args[0]), &e); err != nil {
-				return notFound(err, "server "+args[0], hintList)
+			e, err := p.server(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
 			}
 			fmt.Fprintln(p.Stdout, e.MCPEndpoint)
 			return nil
@@ -186,11 +188,11 @@ func (p *Program) URLCommand() *cobra.Command {
 func (p *Program) RemoveCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "remove SLUG [flags]",
+		Use:   "remove SERVER [flags]",
 		Short: "Remove a server and its keys, and disconnect its apps",
-		Long: `Remove a server and its keys, and disconnect its apps. On a terminal it asks
-first.`,
-		Args: Wants("SLUG"),
+		Long: `Remove a server and its keys, and disconnect its apps. SERVER is its slug, or
+its name if only one server has it. On a terminal it asks first.`,
+		Args: Wants("SERVER"),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -199,9 +201,9 @@ first.`,
 		if err != nil {
 			return err
 		}
-		var e api.Endpoint
-		if _, err := c.GetInto(ctx, SlugPath(args[0]), &e); err != nil {
-			return notFound(err, "server "+args[0], hintList)
+		e, err := p.server(ctx, c, args[0])
+		if err != nil {
+			return err
 		}
 		if !yes {
 			question := fmt.Sprintf("Remove %s with its keys, and disconnect every app that uses it?", Printable(e.DisplayName))
@@ -223,14 +225,15 @@ func (p *Program) KeyCommand() *cobra.Command {
 	var credential string
 	var force bool
 	cmd := &cobra.Command{
-		Use:   "key SLUG [flags]",
+		Use:   "key SERVER [flags]",
 		Short: "Save or replace a key, read from standard input",
 		Long: `Save or replace the key of a server. The key is read from standard input; on a
 terminal it is asked for and not shown. It is tested at the server first.
-Connected apps keep working with the new key.`,
-		Example: `  key2oauth key 0123456789ab
+Connected apps keep working with the new key. SERVER is its slug, or its name if
+only one server has it.`,
+		Example: `  key2oauth key Linear
   pass show example | key2oauth key 0123456789ab`,
-		Args: Wants("SLUG"),
+		Args: Wants("SERVER"),
 	}
 	cmd.Flags().StringVar(&credential, "credential", "", "the `ID` of the key to replace, if the server has several")
 	cmd.Flags().BoolVar(&force, "force", false, forceUsage)
@@ -241,9 +244,9 @@ Connected apps keep working with the new key.`,
 			return err
 		}
 		// A server that is gone is reported before a key is pasted.
-		var e api.Endpoint
-		if _, err := c.GetInto(ctx, SlugPath(args[0]), &e); err != nil {
-			return notFound(err, "server "+args[0], hintList)
+		e, err := p.server(ctx, c, args[0])
+		if err != nil {
+			return err
 		}
 		key, err := p.ReadKey(ctx)
 		if err != nil {

@@ -52,16 +52,22 @@ func (p *Program) DisconnectCommand() *cobra.Command {
 		Use:     "disconnect GRANT",
 		Aliases: []string{"revoke"},
 		Short:   "Disconnect an app at once",
-		Args:    Wants("GRANT"),
+		Long: `Disconnect an app at once. GRANT is the id that "grants" lists, or the app's name
+if only one connected app has it.`,
+		Args: Wants("GRANT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := p.Connect()
 			if err != nil {
 				return err
 			}
-			if _, err := c.Call(cmd.Context(), http.MethodDelete, "/api/grants/"+url.PathEscape(args[0]), nil); err != nil {
+			g, err := p.grant(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			if _, err := c.Call(cmd.Context(), http.MethodDelete, "/api/grants/"+url.PathEscape(g.ID), nil); err != nil {
 				return notFound(err, "connected app "+args[0], "list them with: key2oauth grants")
 			}
-			p.Remark("disconnected; to use it again, connect it again")
+			p.Remark("disconnected %s; to use it again, connect it again", Printable(g.App))
 			return nil
 		},
 	}
