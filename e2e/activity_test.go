@@ -27,6 +27,8 @@ func TestActivityInChromium(t *testing.T) {
 	b.eventually("the home page is open", func() bool { return b.location().Path == "/" })
 	b.run(click(`nav a[href="/activity"]`))
 	b.waitFor(shimtest.Text("activity.none"))
+	b.run(chromedp.Navigate(a.origin + "/activity?show=all")) // a list of tools is how app and server talk
+	b.waitFor(shimtest.Text("activity.none"))
 	b.shoot("activity-empty")
 	call(t, e.Local, c.Access)
 	b.waitFor("tools/list")
@@ -38,7 +40,7 @@ func TestActivityInChromium(t *testing.T) {
 	})
 	a.kill()
 	a.start()
-	b.run(chromedp.Navigate(a.origin+"/activity"), keys(`#q`, "linear tools\r"))
+	b.run(chromedp.Navigate(a.origin+"/activity?show=all"), keys(`#q`, "linear tools\r"))
 	b.eventually("the search is in the address", func() bool { return b.location().RawQuery != "" })
 	b.waitFor("tools/list")
 	b.run(keys(`#q`, " frobnicate\r"))

@@ -54,7 +54,7 @@ func TestCheckInChromium(t *testing.T) {
 		t.Error("a section that was not unfolded is open")
 	}
 	b.run(click(`details[data-fold=text] summary`))
-	report := value(b, chromedp.Evaluate[string](`document.querySelector("details.text pre").innerText`))
+	report := value(b, chromedp.Evaluate[string](`document.querySelector("details[data-fold=text] pre").innerText`))
 	mark := func(state, what string) string {
 		return fmt.Sprintf("%-6s  %s, key 1", catalogue.ReportMarks[state], what)
 	}

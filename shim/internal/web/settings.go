@@ -36,6 +36,9 @@ func (p Settings) FormToken(action string) string { return Home{Token: p.Token}.
 // KeptWhere says where the master key is.
 func (p Settings) KeptWhere() string { return Home{Keychain: p.Keychain}.KeptWhere() }
 
+// KeepInFile is the button that keeps the encryption key in a file.
+func (p Settings) KeepInFile() string { return UrgentButton(UrgentKeepInFile) }
+
 // LogWhere says where the log is.
 func (p Settings) LogWhere() string {
 	if p.LogFile == "" {
