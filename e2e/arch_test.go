@@ -136,6 +136,9 @@ var layers = map[string][]string{
 	"shim/internal/pulse": {
 		"shim/internal/endpoint", "shim/internal/standing", "shim/internal/trial", "shim/internal/upstream",
 	},
+	"shim/internal/formkeys": {
+		"shim/internal/endpoint",
+	},
 	"shim/internal/decoy": {
 		"shim/internal/endpoint",
 	},
@@ -147,7 +150,7 @@ var layers = map[string][]string{
 		"shim/internal/timeline", "shim/internal/web",
 	},
 	"shim/internal/control": {
-		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem", "shim/internal/pulse",
+		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/formkeys", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem", "shim/internal/pulse",
 		"shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
 	"shim/internal/mover": {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
@@ -124,6 +125,39 @@ func TestStateFollowsCalls(t *testing.T) {
 	up.Break(nil)
 	p.post(mcpURL, c.Access, initialize)
 	waitFor(t, "a good answer to count", func() bool { return p.stateOf(slug) == api.EndpointOK })
+}
+
+// TestStateWhenPageOpens: the page of a server has it asked, in the background.
+func TestStateWhenPageOpens(t *testing.T) {
+	p := start(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, _ := p.add(up.URL, map[string]any{"api_key": up.Key()})
+	b := p.owner()
+	up.Reset()
+	b.Open("/")
+	if n := len(up.Requests()); n != 0 {
+		t.Errorf("the list of servers asked one %d times", n)
+	}
+	up.Break(shimtest.HTML())
+	b.Open("/servers/" + slug)
+	waitFor(t, "the server to be a web server", func() bool { return p.stateOf(slug) == api.EndpointUnreachable })
+	if body := b.Open("/servers/" + slug).Body; !strings.Contains(body, web.ServerState(api.EndpointUnreachable)) {
+		t.Error("the page does not say so")
+	}
+
+	// A key that stopped working is found, and then not sent again.
+	other, _ := p.add(up.URL, map[string]any{"api_key": "sk-0123456789abcdef", "force": true})
+	up.Break(nil)
+	b.Open("/servers/" + other)
+	waitFor(t, "the key to be rejected", func() bool { return p.stateOf(other) == api.EndpointRejected })
+	up.Reset()
+	b.Open("/servers/" + other)
+	p = p.restart()
+	p.owner().Open("/servers/" + other)
+	testenv.Still(t, "requests to a server whose key is rejected", func() int64 { return 1 + int64(len(up.Requests())) })
+	if up.Saw("sk-0123456789abcdef") {
+		t.Error("a rejected key is sent again")
+	}
 }
 
 // TestStateAtStart: what a server answered last outlives the program, as far as

@@ -45,6 +45,7 @@ func TestFirstSteps(t *testing.T) {
 	consent := b.Open(c.AuthorizeURL())
 	want("1 2")
 	page := b.Submit(b.Form(consent, consent.URL.Path), map[string]string{"credential": "new", "api_key": up.Key(), "action": "approve"})
+	want("1") // approved, and not connected before it has its token
 	if status, body := c.Redeem(c.CodeFrom(page.Location)); status != http.StatusOK {
 		t.Fatalf("POST /token = %d %v", status, body)
 	}

@@ -22,7 +22,7 @@ type Listing struct {
 	Apps    map[string]int     // how many each server has
 	Newest  map[string][]Grant // of each server, the newest first: a page
 	Recent  []Grant            // of all, the most recently used or approved first: a page
-	First   *Grant             // the oldest of all
+	First   *Grant             // the oldest of those that have been used, or else of all
 }
 
 // A ranking keeps the highest ids by time.
@@ -97,6 +97,7 @@ func (c *Control) listing(servers []api.Endpoint) (Listing, error) {
 	of := make(map[string]*server)
 	var recent ranking
 	var first ranked
+	firstUsed := false
 	err := c.cfg.Vault.EachMark(func(m vault.Mark) {
 		s := of[string(m.Slug)]
 		if s == nil {
@@ -112,13 +113,14 @@ func (c *Control) listing(servers []api.Endpoint) (Listing, error) {
 		if used.After(s.used) {
 			s.used = used
 		}
+		// An app that was approved may never have fetched its token.
+		if isUsed := !used.IsZero(); first.id == "" || isUsed && !firstUsed || isUsed == firstUsed && m.Created.Before(first.at) {
+			first, firstUsed = ranked{m.Created, string(m.ID)}, isUsed
+		}
 		if used.IsZero() {
 			used = m.Created
 		}
 		recent.add(used, m.ID)
-		if first.id == "" || m.Created.Before(first.at) {
-			first = ranked{m.Created, string(m.ID)}
-		}
 	})
 	if err != nil {
 		return l, err

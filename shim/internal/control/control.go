@@ -12,6 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/changes"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/formkeys"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/pulse"
@@ -60,7 +61,7 @@ type Config struct {
 // A Control carries out what the owner asks for. It is safe for concurrent use.
 type Control struct {
 	// FormKeys holds keys for forms that came back with an error.
-	FormKeys *FormKeys
+	FormKeys *formkeys.Keys
 
 	cfg      Config
 	deleting sync.Mutex    // one deletion at a time
@@ -71,7 +72,7 @@ type Control struct {
 
 // New returns a Control.
 func New(cfg Config) *Control {
-	return &Control{FormKeys: newFormKeys(), cfg: cfg, deleted: make(chan struct{}), quit: make(chan struct{})}
+	return &Control{FormKeys: formkeys.New(), cfg: cfg, deleted: make(chan struct{}), quit: make(chan struct{})}
 }
 
 // Quit ends the program once calls have finished, as Ctrl-C does.

@@ -29,7 +29,7 @@ func (c *Control) DeleteEverything() (left []string, err error) {
 	}
 	left, err = c.cfg.Vault.Destroy()
 	err = errors.Join(err, c.cfg.RemoveToken())
-	c.FormKeys.drop()
+	c.FormKeys.Drop()
 	close(c.deleted)
 	return left, err
 }

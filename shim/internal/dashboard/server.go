@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
@@ -15,6 +16,9 @@ func (d *Dashboard) showServer(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
+	}
+	if !strings.HasPrefix(r.URL.Path, "/live/") { // a page that stays open is no reason to ask again
+		d.cfg.Control.Look(e.Slug)
 	}
 	return d.renderServer(w, r, e, doneNotices(r))
 }

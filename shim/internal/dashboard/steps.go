@@ -7,6 +7,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
+	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -28,12 +29,22 @@ func (d *Dashboard) firstSteps(st api.Status, first *control.Grant) *web.Steps {
 	// Anyone can ask from another device, so such a request is not a step of the
 	// owner.
 	p.Asks = slices.ContainsFunc(st.Pending, func(q api.Pending) bool { return !q.Asked })
-	if first != nil {
+	if first != nil && d.hasToken(first) {
 		p.Connected, p.App = true, first.Who.String()
 		on := d.cfg.Control.Settings().Login
 		p.OfferLogin = on != nil && !*on
 	}
 	return p
+}
+
+// hasToken reports whether an app that was approved came back for its token: not
+// before that is it connected.
+func (d *Dashboard) hasToken(g *control.Grant) bool {
+	if g.LastUsed != nil {
+		return true
+	}
+	how, known, err := d.cfg.Timeline.OfGrant(g.ID)
+	return err != nil || !known || slices.ContainsFunc(how.Events, func(e api.Event) bool { return e.Step == string(timeline.Exchanged) && e.Why == "" })
 }
 
 // stepsOver reports whether the first app was connected a while ago.

@@ -49,9 +49,10 @@ const (
 
 // A Pulse knows what the servers last answered. It is safe for concurrent use.
 type Pulse struct {
-	cfg  Config
-	of   sync.Map // slug -> *beat
-	room chan struct{}
+	cfg   Config
+	of    sync.Map // slug -> *beat
+	room  chan struct{}
+	every time.Duration // the constant, but for tests
 
 	mu      sync.Mutex
 	ctx     context.Context // ends the looks; nil before Run
@@ -74,7 +75,7 @@ type answer struct {
 var good = &answer{what: standing.Good}
 
 // New returns a Pulse that knows nothing yet.
-func New(cfg Config) *Pulse { return &Pulse{cfg: cfg, room: make(chan struct{}, atOnce)} }
+func New(cfg Config) *Pulse { return &Pulse{cfg: cfg, room: make(chan struct{}, atOnce), every: every} }
 
 // Last is what a server last answered. why is a sentence about an answer that is
 // standing.Missing.
@@ -250,12 +251,12 @@ func (p *Pulse) Run(ctx context.Context) {
 	p.ctx = ctx
 	p.mu.Unlock()
 	defer p.looking.Wait()
-	tick := time.NewTicker(every / 60)
+	tick := time.NewTicker(p.every / 60)
 	defer tick.Stop()
 	for {
 		for _, e := range p.cfg.Vault.Endpoints() {
 			if what, _ := p.Last(e.Slug); what == standing.Missing {
-				p.look(e.Slug, every)
+				p.look(e.Slug, p.every)
 			}
 		}
 		select {

@@ -1,4 +1,6 @@
-package control
+// Package formkeys keeps keys for forms that came back with an error. A page never
+// carries a key, and the person does not have to paste it twice.
+package formkeys
 
 import (
 	"crypto/rand"
@@ -8,29 +10,28 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
-// FormKeys keeps keys for forms that came back with an error. A page never
-// carries a key, and the person does not have to paste it twice. Keys stay in
-// memory for ten minutes, and their number is bounded.
-type FormKeys struct {
+// Keys are in memory for ten minutes, and their number is bounded.
+type Keys struct {
 	mu   sync.Mutex
-	keys map[string]formKey
+	keys map[string]held
 }
 
-type formKey struct {
+type held struct {
 	key   endpoint.Secret
 	owner string // the session, or browser, that sent it
 	until time.Time
 }
 
 const (
-	maxFormKeys = 32
-	formKeyLife = 10 * time.Minute
+	most = 32
+	life = 10 * time.Minute
 )
 
-func newFormKeys() *FormKeys { return &FormKeys{keys: make(map[string]formKey)} }
+// New returns no keys.
+func New() *Keys { return &Keys{keys: make(map[string]held)} }
 
 // Put keeps a key and returns the handle that Take needs.
-func (h *FormKeys) Put(key, session string) string {
+func (h *Keys) Put(key, session string) string {
 	if key == "" {
 		return ""
 	}
@@ -38,17 +39,17 @@ func (h *FormKeys) Put(key, session string) string {
 	defer h.mu.Unlock()
 	now := time.Now()
 	for id, k := range h.keys {
-		if now.After(k.until) || len(h.keys) >= maxFormKeys {
+		if now.After(k.until) || len(h.keys) >= most {
 			delete(h.keys, id)
 		}
 	}
 	id := rand.Text()
-	h.keys[id] = formKey{key: endpoint.NewSecret(key), owner: session, until: now.Add(formKeyLife)}
+	h.keys[id] = held{key: endpoint.NewSecret(key), owner: session, until: now.Add(life)}
 	return id
 }
 
 // Take returns a key that was kept for the same session, and forgets it.
-func (h *FormKeys) Take(id, session string) string {
+func (h *Keys) Take(id, session string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	k, ok := h.keys[id]
@@ -59,8 +60,8 @@ func (h *FormKeys) Take(id, session string) string {
 	return k.key.Reveal()
 }
 
-// drop forgets all keys.
-func (h *FormKeys) drop() {
+// Drop forgets all keys.
+func (h *Keys) Drop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	clear(h.keys)
