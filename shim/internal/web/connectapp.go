@@ -63,6 +63,18 @@ func Tiles(slug string) []TileGroup {
 	return groups
 }
 
+// usualApps are shown where there is room for one row.
+var usualApps = []string{"claude-code", "cursor", "vscode", "codex", "claude", "chatgpt"}
+
+// UsualApps are the apps that most people have, and the way to all of them.
+func (p Server) UsualApps() (tiles []AppTile) {
+	for _, id := range usualApps {
+		a, _ := apps.Find(id)
+		tiles = append(tiles, AppTile{a.Name, a.Mark, a.Color, ConnectPath(p.Slug, a.ID)})
+	}
+	return append(tiles, AppTile{t("connect.all"), "\u2026", 4, ConnectPath(p.Slug, "")})
+}
+
 // Title names the group.
 func (g TileGroup) Title() string { return t("connect.where." + g.Where) }
 

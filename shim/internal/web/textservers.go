@@ -192,6 +192,7 @@ var serversText = map[string]string{
 	"connect.first.other":     "Choose another app",
 	"connect.first.back":      "When you are online, the Internet tab leads back here, and this page shows the steps for %s.",
 	"connect.done":            "Done",
+	"connect.all":             "All apps",
 	"connect.more":            "Connect another app",
 	"connect.reload":          "Check again",
 	"connect.test.internet":   "Open Internet",
