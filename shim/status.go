@@ -121,6 +121,10 @@ func (s *Shim) Watch(ctx context.Context, f func()) {
 // ServeLocal.
 func (s *Shim) OwnerLink(path string) string { return s.owner.Link(path) }
 
+// StartLink is OwnerLink for the terminal that the program was started from. It is
+// good for ten minutes.
+func (s *Shim) StartLink() string { return s.owner.StartLink() }
+
 // SetPaused stops every call, or lets calls through again. It survives a
 // restart.
 func (s *Shim) SetPaused(paused bool) error { return s.control.SetPaused(paused) }

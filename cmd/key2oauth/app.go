@@ -381,7 +381,11 @@ func (p *program) sayWithout(ctx context.Context, s *shim.Shim, public string) {
 	if words := keychainWords(ctx, s); words != "" {
 		p.Remark("%s", words)
 	}
-	if ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+	case cli.IsTerminal(p.Stderr):
+		p.Remark("Open %s (works once). Quit with Ctrl-C.", s.StartLink())
+	default:
 		p.Remark("open the Key2OAuth window with: key2oauth open; quit with Ctrl-C")
 	}
 }

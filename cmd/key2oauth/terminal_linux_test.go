@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -133,4 +135,35 @@ func TestOnTerminal(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestStartOnTerminal: a start on a terminal prints one link that works, and
+// works once.
+func TestStartOnTerminal(t *testing.T) {
+	person, tty := openPTY(t)
+	var screen testenv.Output
+	go io.Copy(&screen, person)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, []string{"serve", "--data-dir", t.TempDir(), "--addr", ":0", "--keychain", "memory"}, tty, io.Discard, tty)
+	}()
+	link := regexp.MustCompile(`Open (http://127\.0\.0\.1:\d+/open\?ticket=\w+) \(works once\)`)
+	waitUntil(t, "there is a link", func() bool { return link.MatchString(screen.String()) })
+	found := link.FindAllStringSubmatch(screen.String(), -1)
+	if len(found) != 1 {
+		t.Errorf("%d links are shown, want one", len(found))
+	}
+	origin, _, _ := strings.Cut(found[0][1], "/open?")
+	b := shimtest.NewBrowser(t, origin)
+	if p := b.SignIn(found[0][1]); p.Status != http.StatusOK {
+		t.Errorf("the link leads to %d", p.Status)
+	}
+	if p := shimtest.NewBrowser(t, origin).SignIn(found[0][1]); p.Status != http.StatusForbidden {
+		t.Errorf("opened a second time it leads to %d", p.Status)
+	}
+	cancel()
+	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
 }

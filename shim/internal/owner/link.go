@@ -13,6 +13,7 @@ import (
 
 const (
 	linkLife   = 30 * time.Second // to redeem it
+	startLife  = 10 * time.Minute // to redeem the one that a start prints
 	linkMemory = 24 * time.Hour   // to notice a second redemption
 	maxLinks   = 100
 )
@@ -21,6 +22,7 @@ const (
 // second redemption is noticed.
 type link struct {
 	created  time.Time
+	life     time.Duration // to redeem it
 	next     string // where it leads
 	redeemed bool
 	session  [sha256.Size]byte // that the redemption opened
@@ -28,7 +30,14 @@ type link struct {
 
 // Link makes a one-time link to a path on the loopback side. It is good for 30
 // seconds, and empty before Serve.
-func (o *Owner) Link(next string) string {
+func (o *Owner) Link(next string) string { return o.makeLink(next, linkLife) }
+
+// StartLink makes the one-time link that a program prints on the terminal it was
+// started from. It is good for ten minutes, since a person reads it there later
+// than a browser that is opened at once.
+func (o *Owner) StartLink() string { return o.makeLink("/", startLife) }
+
+func (o *Owner) makeLink(next string, life time.Duration) string {
 	origin := o.Origin()
 	if origin == "" {
 		return ""
@@ -37,7 +46,7 @@ func (o *Owner) Link(next string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.forgetLinks()
-	o.links[sha256.Sum256([]byte(ticket))] = &link{created: time.Now(), next: next}
+	o.links[sha256.Sum256([]byte(ticket))] = &link{created: time.Now(), life: life, next: next}
 	u := origin + "/open?ticket=" + ticket
 	if next != "" && next != "/" {
 		u += "&next=" + base64.RawURLEncoding.EncodeToString([]byte(next))
@@ -85,7 +94,7 @@ func (o *Owner) redeem(ticket string) (string, error) {
 			return "", err
 		}
 		return "", errLinkUsed
-	case time.Since(l.created) > linkLife:
+	case time.Since(l.created) > l.life:
 		return "", errLinkOld
 	}
 	value := newSession(time.Now())
