@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -38,6 +39,9 @@ func checkRedirectURI(s string) error {
 	if err := checkQuery(u.RawQuery); err != nil {
 		return err
 	}
+	if !isPort(u.Port()) {
+		return errors.New("the port must be a number up to 65535, without zeros in front")
+	}
 	switch u.Scheme { // url.Parse lowers the case
 	case "https":
 		if u.Hostname() == "" || strings.Contains(u.Host, "%") {
@@ -60,6 +64,13 @@ func checkRedirectURI(s string) error {
 		return checkAppLink(u)
 	}
 	return nil
+}
+
+// isPort reports whether a port, if there is any, has its one usual spelling.
+// Browsers take 07450 for 7450.
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return s == "" || err == nil && strconv.FormatUint(n, 10) == s
 }
 
 func checkQuery(raw string) error {
@@ -95,7 +106,7 @@ func (s *Server) ownRedirect(uri string, registered bool) bool {
 	if err != nil || s.Own == nil || u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
-	port := u.Port()
+	port := strings.TrimLeft(u.Port(), "0")
 	if port == "" && !(registered && u.Scheme == "http") {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}

@@ -76,6 +76,7 @@ func TestR05RedirectPolicy(t *testing.T) {
 		"ws://a.example/", "wss://a.example/", "ftp://a.example/", "intent://x", "urn:ietf:wg:oauth:2.0:oob", "localhost:8080/cb", "app:cb",
 		"http://evil.example/", "http://localhost.evil.example/", "http://127.0.0.1.evil.example/", "http://10.0.0.1/", "http://0.0.0.0/",
 		"http://127.0.0.2/cb", "http://127.255.255.254:8080/cb", "http://LOCALHOST/cb", "http://Localhost:1/cb", "http://localhost./cb", "http://[0:0:0:0:0:0:0:1]/cb", "http://[::ffff:127.0.0.1]/", "http://[::1%25eth0]/", "http://2130706433/", "http://127.1/", "http:///cb",
+		"http://127.0.0.1:07450/cb", "http://[::1]:0001/cb", "http://localhost:00/cb", "https://a.example:0443/", "https://a.example:65536/", "http://127.0.0.1:99999999999999999999/cb",
 		"https://user@a.example/", "https://user:pass@a.example/", "https://@a.example/", "cursor://u@x/cb",
 		"https://a.example/#", "https://a.example/#x", "https://*.a.example/", "https://a.example/*", "https://a.ex%61mple/",
 		"https://a.example/ cb", " https://a.example/", "https://a.example/\n", "https://a.example/\x00", "https://a.example\\@b.example/",
@@ -160,6 +161,7 @@ func TestOwnAddressesAreNoRedirects(t *testing.T) {
 	f.pub.Own = func(host, port string) bool { return host == "public.example" || host == "127.0.0.1" && port == "7450" }
 	for uri, own := range map[string]bool{
 		"http://127.0.0.1:7450/open?ticket=x": true, "https://public.example/cb": true, "https://public.example./cb": true, "https://public.example:8443/cb": true,
+		"http://127.0.0.1:07450/open?ticket=x": true, "http://127.0.0.1:0007450/cb": true,
 		"http://127.0.0.1:7451/cb": false, "http://127.0.0.1/open": false, "https://other.example/cb": false, "com.example.app:/cb": false,
 	} {
 		w := f.do(f.pub, "POST", "/register", `{"token_endpoint_auth_method":"none","redirect_uris":["`+callback+`","`+uri+`"]}`, "Content-Type", "application/json")
@@ -185,8 +187,10 @@ func TestOwnAddressesAreNoRedirects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, e := authorize(f.pub, query(id, "redirect_uri", "http://127.0.0.1:7450/open").Encode()); e == nil || e.ShowReturn != "" {
-		t.Errorf("a request with our port: %+v", e)
+	for _, port := range []string{"7450", "07450"} {
+		if _, e := authorize(f.pub, query(id, "redirect_uri", "http://127.0.0.1:"+port+"/open").Encode()); e == nil || e.ShowReturn != "" {
+			t.Errorf("a request with our port as %s: %+v", port, e)
+		}
 	}
 	if _, e := authorize(f.pub, query(id, "redirect_uri", "http://127.0.0.1:7450/open", "response_type", "x").Encode()); e == nil || e.ShowReturn != "" || e.Location != "" {
 		t.Errorf("a wrong request with our port: %+v", e)
