@@ -58,8 +58,8 @@ func TestP10Redirects(t *testing.T) {
 			b := newBench(t, o.URL+"/mcp")
 			res, body := b.post(t, callBody)
 			host := strings.TrimPrefix(elsewhere.URL, "http://")
-			if res.StatusCode != 502 || !strings.Contains(body, host) || res.Header.Get("Location") != "" {
-				t.Errorf("%d: got %d %s, want 502 that names %s", status, res.StatusCode, body, host)
+			if res.StatusCode != 502 || !strings.Contains(body, host) || !strings.HasSuffix(body, `"id":7}`) || res.Header.Get("Location") != "" {
+				t.Errorf("%d: got %d %s, want 502 to the request that names %s", status, res.StatusCode, body, host)
 			}
 		}
 		if _, _, n := elsewhere.got(); n != 0 {
@@ -210,8 +210,8 @@ func TestP19BadUpstreams(t *testing.T) {
 			}
 		}()
 		b := newBench(t, "http://"+l.Addr().String()+"/mcp")
-		if res, _ := b.post(t, callBody); res.StatusCode != 502 {
-			t.Errorf("got %d, want 502", res.StatusCode)
+		if res, body := b.post(t, callBody); res.StatusCode != 502 || !strings.HasSuffix(body, `"id":7}`) {
+			t.Errorf("got %d %s, want 502 to the request", res.StatusCode, body)
 		}
 	})
 	t.Run("closes mid-answer", func(t *testing.T) {

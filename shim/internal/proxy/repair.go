@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -195,7 +196,7 @@ func (a *activeCall) refuse(status int, words string) { a.refuseID(status, nil, 
 // id is the id of the only request in the body, if the upstream got it: it began
 // to answer, or err shows it; else nil.
 func (a *activeCall) id(err error) []byte {
-	if a.answered == 0 && !upstream.Reached(err) {
+	if a.answered == 0 && !errors.Is(err, errUpgrade) && !upstream.Reached(err) {
 		return nil
 	}
 	a.scanMu.Lock()

@@ -85,5 +85,8 @@ func brokeOff(err error) bool {
 func Broken(err error) bool { return explainAnswer(err) != "" }
 
 // Reached reports whether a request that ended in err had come to the upstream,
-// which then broke off, or answered what cannot be read.
-func Reached(err error) bool { return Broken(err) || brokeOff(err) }
+// which then broke off, or answered what cannot be read or followed.
+func Reached(err error) bool {
+	_, redirects := errors.AsType[*RedirectError](err)
+	return redirects || Broken(err) || brokeOff(err)
+}
