@@ -136,6 +136,7 @@ var layers = map[string][]string{
 	"shim/internal/pulse": {
 		"shim/internal/endpoint", "shim/internal/standing", "shim/internal/trial", "shim/internal/upstream",
 	},
+	"shim/internal/order": {},
 	"shim/internal/formkeys": {
 		"shim/internal/endpoint",
 	},
@@ -150,8 +151,8 @@ var layers = map[string][]string{
 		"shim/internal/timeline", "shim/internal/web",
 	},
 	"shim/internal/control": {
-		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/formkeys", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem", "shim/internal/pulse",
-		"shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
+		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/formkeys", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/order", "shim/internal/problem", "shim/internal/pulse",
+		"shim/internal/sealed", "shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
 	"shim/internal/mover": {
 		"shim/api", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/parcel",

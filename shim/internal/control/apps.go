@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -9,12 +8,12 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
+	"github.com/key2oauth/key2oauth/shim/internal/order"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 )
 
-// PageSize is how many connected apps are shown at a time. There may be a
-// hundred thousand, and what is shown must not cost more for it.
-const PageSize = 20
+// PageSize is how many connected apps are shown at a time.
+const PageSize = order.Most
 
 // A Listing is what pages and the tray show of servers and apps.
 type Listing struct {
@@ -23,33 +22,6 @@ type Listing struct {
 	Newest  map[string][]Grant // of each server, the newest first: a page
 	Recent  []Grant            // of all, the most recently used or approved first: a page
 	First   *Grant             // the oldest of those that have been used, or else of all
-}
-
-// A ranking keeps the highest ids by time.
-type ranking []ranked
-
-type ranked struct {
-	at time.Time
-	id string
-}
-
-// newer orders from the newest to the oldest, and at the same time from the
-// lowest id to the highest, which is the order in which they are read.
-func (a ranked) newer(b ranked) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.id, b.id)) }
-
-// add adds an id, and drops the lowest if there are too many.
-func (r *ranking) add(at time.Time, id []byte) {
-	if len(*r) == PageSize {
-		last := (*r)[PageSize-1]
-		if c := at.Compare(last.at); c < 0 || c == 0 && string(id) > last.id {
-			return // without copying the id
-		}
-	}
-	x := ranked{at, string(id)}
-	i, _ := slices.BinarySearchFunc(*r, x, ranked.newer)
-	if *r = slices.Insert(*r, i, x); len(*r) > PageSize {
-		*r = (*r)[:PageSize]
-	}
 }
 
 // Listing lists servers and apps. The last use of a server is saved a second
@@ -91,12 +63,12 @@ func (c *Control) listing(servers []api.Endpoint) (Listing, error) {
 	uses := c.cfg.Tokens.Uses()
 	type server struct {
 		apps   int
-		newest ranking
+		newest order.Newest
 		used   time.Time
 	}
 	of := make(map[string]*server)
-	var recent ranking
-	var first ranked
+	var recent order.Newest
+	var first order.Entry
 	firstUsed := false
 	err := c.cfg.Vault.EachMark(func(m vault.Mark) {
 		s := of[string(m.Slug)]
@@ -109,18 +81,18 @@ func (c *Control) listing(servers []api.Endpoint) (Listing, error) {
 			used = at
 		}
 		s.apps++
-		s.newest.add(m.Created, m.ID)
+		s.newest.Add(m.Created, m.ID)
 		if used.After(s.used) {
 			s.used = used
 		}
 		// An app that was approved may never have fetched its token.
-		if isUsed := !used.IsZero(); first.id == "" || isUsed && !firstUsed || isUsed == firstUsed && m.Created.Before(first.at) {
-			first, firstUsed = ranked{m.Created, string(m.ID)}, isUsed
+		if isUsed := !used.IsZero(); first.ID == "" || isUsed && !firstUsed || isUsed == firstUsed && m.Created.Before(first.At) {
+			first, firstUsed = order.Entry{At: m.Created, ID: string(m.ID)}, isUsed
 		}
 		if used.IsZero() {
 			used = m.Created
 		}
-		recent.add(used, m.ID)
+		recent.Add(used, m.ID)
 	})
 	if err != nil {
 		return l, err
@@ -137,61 +109,43 @@ func (c *Control) listing(servers []api.Endpoint) (Listing, error) {
 		}
 	}
 	l.Recent = c.describeAll(recent)
-	if one := c.describeAll(ranking{first}); len(one) > 0 {
+	if one := c.describeAll(order.Newest{first}); len(one) > 0 {
 		l.First = &one[0]
 	}
 	return l, nil
 }
 
 // describeAll describes the grants that have not ended meanwhile.
-func (c *Control) describeAll(ids []ranked) []Grant {
+func (c *Control) describeAll(ids []order.Entry) []Grant {
 	all := make([]Grant, 0, len(ids))
 	for _, x := range ids {
-		if g, err := c.cfg.Vault.Grant(x.id); err == nil {
+		if g, err := c.cfg.Vault.Grant(x.ID); err == nil {
 			all = append(all, c.describe(g))
 		}
 	}
 	return all
 }
 
-// An order is the ids of many apps, oldest first. They lie in one piece of
-// memory: a hundred thousand are no tens of megabytes.
-type order struct {
-	places []place
-	ids    []byte
-}
-
-type place struct {
-	at         int64 // in nanoseconds
-	begin, end uint32
-}
-
-func (o *order) id(i int) []byte { return o.ids[o.places[i].begin:o.places[i].end] }
-
 // order orders the apps of a server, or all for "".
-func (c *Control) order(slug string) (order, error) {
-	var o order
+func (c *Control) order(slug string) (order.List, error) {
+	var o order.List
 	if n, err := c.cfg.Vault.NumGrants(); err == nil && slug == "" {
-		o.places = make([]place, 0, n)
+		o.Grow(n)
 	}
 	err := c.cfg.Vault.EachMark(func(m vault.Mark) {
 		if slug == "" || string(m.Slug) == slug {
-			begin := uint32(len(o.ids))
-			o.ids = append(o.ids, m.ID...)
-			o.places = append(o.places, place{m.Created.UnixNano(), begin, uint32(len(o.ids))})
+			o.Add(m.Created, m.ID)
 		}
 	})
-	slices.SortFunc(o.places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(o.ids[b.begin:b.end], o.ids[a.begin:a.end]))
-	})
+	o.Sort()
 	return o, err
 }
 
 // describeOrder describes the apps between two places.
-func (c *Control) describeOrder(o order, from, to int) []Grant {
-	var ids []ranked
+func (c *Control) describeOrder(o order.List, from, to int) []Grant {
+	var ids []order.Entry
 	for i := from; i < to; i++ {
-		ids = append(ids, ranked{id: string(o.id(i))})
+		ids = append(ids, order.Entry{ID: o.ID(i)})
 	}
 	return c.describeAll(ids)
 }
@@ -203,7 +157,7 @@ func (c *Control) AppsPage(slug string, page int) (apps []Grant, total int, err 
 	if err != nil {
 		return nil, 0, err
 	}
-	total = len(all.places)
+	total = all.Len()
 	if page < 1 || page > total/PageSize+1 {
 		return nil, total, nil
 	}
@@ -216,10 +170,10 @@ func (c *Control) AppsPage(slug string, page int) (apps []Grant, total int, err 
 // AppsSince lists the newest apps that were connected to a server since a moment,
 // at most a page of them.
 func (c *Control) AppsSince(slug string, since time.Time) ([]Grant, error) {
-	var newest ranking
+	var newest order.Newest
 	err := c.cfg.Vault.EachMark(func(m vault.Mark) {
 		if string(m.Slug) == slug && !m.Created.Before(since) {
-			newest.add(m.Created, m.ID)
+			newest.Add(m.Created, m.ID)
 		}
 	})
 	return c.describeAll(newest), err
@@ -233,12 +187,12 @@ func (c *Control) EachApp(slug string, offset, limit int, fn func(Grant) error) 
 	if err != nil {
 		return err
 	}
-	from, to := min(offset, len(all.places)), len(all.places)
+	from, to := min(offset, all.Len()), all.Len()
 	if limit > 0 {
 		to = min(to-from, limit) + from
 	}
 	for i := from; i < to; i++ {
-		g, err := c.cfg.Vault.Grant(string(all.id(i)))
+		g, err := c.cfg.Vault.Grant(all.ID(i))
 		if err != nil {
 			continue // it has ended meanwhile
 		}
