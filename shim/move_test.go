@@ -87,6 +87,9 @@ func TestMove(t *testing.T) {
 	if page := to.sendFile(b, file[:len(file)-7], movePassphrase); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, parcel.TextTorn) {
 		t.Errorf("cut file: %d\n%s", page.Status, page.Body)
 	}
+	if page := to.sendFile(b, make([]byte, parcel.MaxSize+(2<<20)), movePassphrase); page.Status != http.StatusRequestEntityTooLarge || !strings.Contains(page.Body, web.TextFormLarge) {
+		t.Errorf("a huge file: %d\n%s", page.Status, page.Body)
+	}
 	if page := to.sendFile(b, nil, movePassphrase); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, web.TextNoFile) {
 		t.Errorf("no file: %d\n%s", page.Status, page.Body)
 	}

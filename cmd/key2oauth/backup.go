@@ -133,6 +133,20 @@ FILE is one that "key2oauth backup" made, or a copy beside the data
 	return cmd
 }
 
+// isForMoving reports whether a file is the encrypted one that moves everything
+// to another computer.
+func isForMoving(file string) bool {
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	const age = "age-encryption.org/"
+	b := make([]byte, len(age))
+	_, err = io.ReadFull(f, b)
+	return err == nil && string(b) == age
+}
+
 func (p *program) restore(ctx context.Context, file string, yes, keepApps bool) error {
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -140,6 +154,9 @@ func (p *program) restore(ctx context.Context, file string, yes, keepApps bool) 
 	}
 	if _, err := os.Stat(file); err != nil {
 		return cli.Failed(err, "name a file that key2oauth backup made")
+	}
+	if isForMoving(file) {
+		return cli.Failed(fmt.Errorf("%s is for moving to another computer", cli.Printable(file)), "start Key2OAuth here, and take it in with: key2oauth open move")
 	}
 	lock, err := instance.Acquire(p.DataDir)
 	if errors.Is(err, instance.ErrRunning) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -47,6 +48,9 @@ func (o *Owner) ParseForm(r *http.Request) error {
 	err := r.ParseForm()
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
 		err = r.ParseMultipartForm(o.cfg.MaxForm)
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &httpx.Error{Status: http.StatusRequestEntityTooLarge, Msg: web.TextFormLarge, Err: err}
 	}
 	if err != nil {
 		return &httpx.Error{Status: http.StatusBadRequest, Msg: web.TextFormTorn, Err: err}

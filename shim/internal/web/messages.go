@@ -90,6 +90,7 @@ const (
 	TextOwnUpstream        = "Key2OAuth itself listens there. Enter the address of the MCP server."
 	TextOwnWindow          = "Open this page in a browser window of its own."
 	TextFormOld            = "This form is out of date or was sent from another page. Go back, reload the page and try again."
+	TextFormLarge          = "This is too large to come from Key2OAuth. Nothing was changed."
 	TextFormTorn           = "The form did not arrive completely. Go back and try again."
 	TextForeignForm        = "This request came from another page and was rejected. Open Key2OAuth's own page and try again."
 	TextOtherUser          = "Only the user who runs Key2OAuth can open this page. Open it in that user's browser."
