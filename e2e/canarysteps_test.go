@@ -62,7 +62,12 @@ func (c *canary) endpoint() {
 	for _, cookie := range c.browser.HTTP.Jar.Cookies(&url.URL{Scheme: "http", Host: c.a.addr}) {
 		c.find.add("owner's cookie", cookie.Value)
 	}
-	c.open("/")
+	c.submit(c.open("/"), "/sample", nil)
+	var sample struct{ Slugs []struct{ Slug string } }
+	c.a.api("GET", "/api/slugs", nil, &sample)
+	for _, e := range sample.Slugs {
+		c.submit(c.open("/servers/"+e.Slug), "/sample/stop", nil)
+	}
 	home := c.open("/servers/add")
 	c.submit(home, "/servers", map[string]string{"upstream_url": upstream, "api_key": canaryWrong})
 	c.submit(home, "/servers", map[string]string{"upstream_url": fmt.Sprintf(`{"mcpServers":{"x":{"url":%q,"headers":{"Authorization":"Bearer %s"}}}}`, upstream, "sk-snippet-9a8b7c6d5e")})

@@ -45,6 +45,9 @@ type Config struct {
 	// Licenses writes the licenses of what the program contains; nil means that
 	// there is no page of them.
 	Licenses func(w io.Writer) error
+	// Sample makes a sample MCP server that wants this key, for owners who have
+	// nothing to connect yet; nil means that none is offered.
+	Sample func(key string) http.Handler
 	// Rescue writes again what the caller keeps in Dir, after that was removed or
 	// replaced while the Shim was open. It may be nil.
 	Rescue func() error

@@ -10,7 +10,7 @@
 //	              the owner can do), mover (everything to another computer),
 //	              standing (how things stand, for all who show it), pulse (what each
 //	              server last answered), dashboard (as pages), connect (an app, step
-//	              by step), adminapi (as JSON)
+//	              by step), samples (a server to try it with), adminapi (as JSON)
 //	signing in    origin (one issuer as the world sees it), signin (a request until
 //	              someone answers it), oauth, cimd
 //	a call        calls (from token to upstream), proxy, guard (keys in answers),

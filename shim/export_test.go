@@ -59,3 +59,6 @@ func (s *Shim) ChangeGrant(id string, f func(*oauth.Grant)) error {
 		return nil
 	})
 }
+
+// NoteSample makes a server the sample that a crash has left.
+func (s *Shim) NoteSample(slug string) error { return s.control.SetSample(slug) }

@@ -43,6 +43,7 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 	background.Go(func() { s.pulse.Run(ctx) })
 	background.Go(func() { s.documents.Run(ctx) })
 	s.vault.Start(ctx)
+	s.sample.Tidy()
 	s.reach.Drive()
 	background.Go(func() { s.reach.Run(ctx) })
 
@@ -113,6 +114,7 @@ func (s *Shim) ownerRoutes() http.Handler {
 	page := func(pattern string, h httpx.HandlerFunc) { m.Handle(pattern, httpx.Handle(s.log, showPage, h)) }
 	s.dashboard.Routes(page)
 	s.connect.Routes(page)
+	s.sample.Routes(page)
 	page("GET /consent/{id}", s.signIns.ShowConsent)
 	page("POST /consent/{id}", s.signIns.AnswerConsent)
 	page("POST /consent/{id}/open", s.signIns.KeepOpen)

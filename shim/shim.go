@@ -33,6 +33,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/pulse"
 	"github.com/key2oauth/key2oauth/shim/internal/reach"
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
+	"github.com/key2oauth/key2oauth/shim/internal/samples"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
 	"github.com/key2oauth/key2oauth/shim/internal/signin"
 	"github.com/key2oauth/key2oauth/shim/internal/standing"
@@ -63,6 +64,7 @@ type Shim struct {
 	pulse     *pulse.Pulse
 	dashboard *dashboard.Dashboard
 	connect   *connect.Pages
+	sample    *samples.Sample
 	adminAPI  *adminapi.API
 
 	mover      *mover.Mover
@@ -216,8 +218,10 @@ func (s *Shim) wirePages(cfg Config) {
 	s.mover = mover.New(mover.Config{
 		Vault: s.vault, Control: s.control, Reach: s.reach, Clients: s.clients, LocalOrigin: s.localOrigin, Version: s.version, Log: s.log,
 	})
+	s.sample = samples.New(samples.Config{Server: cfg.Sample, Owner: s.owner, Control: s.control, Log: s.log})
 	s.dashboard = dashboard.New(dashboard.Config{
-		Owner: s.owner, Control: s.control, Reach: s.reach, Mover: s.mover, Next: func() (web.ConnectNext, bool) { return s.connect.Next() }, Examinations: &s.exams, Timeline: s.timeline,
+		Sample: s.sample,
+		Owner:  s.owner, Control: s.control, Reach: s.reach, Mover: s.mover, Next: func() (web.ConnectNext, bool) { return s.connect.Next() }, Examinations: &s.exams, Timeline: s.timeline,
 		Activity: &s.activity, Changes: s.changes, Status: s.Status, Version: s.version, LogFile: cfg.LogFile, Licenses: cfg.Licenses, Log: s.log,
 	})
 	s.connect = connect.New(connect.Config{
@@ -397,4 +401,7 @@ func (s *Shim) isOwn(host, port string) bool {
 }
 
 // Close ends what Open began. The listeners must have stopped.
-func (s *Shim) Close() error { return s.vault.Close() }
+func (s *Shim) Close() error {
+	s.sample.Close()
+	return s.vault.Close()
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -26,6 +27,7 @@ import (
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/licenses"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/listen"
 	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/logfile"
+	"github.com/key2oauth/key2oauth/cmd/key2oauth/internal/sample"
 	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/tunnel"
@@ -263,6 +265,7 @@ func (p *program) openShim(o appOptions, prompter shim.Prompter, log *slog.Logge
 		LogLevel:       &p.level,
 		LogFile:        filepath.Join(p.DataDir, logfile.Name),
 		Licenses:       func(w io.Writer) error { return licenses.Write(w, runtime.GOOS) },
+		Sample:         func(key string) http.Handler { return sample.RequireKey(key, sample.Server(version())) },
 		Log:            log,
 	})
 	if e, ok := errors.AsType[*tunnel.WishError](err); ok {

@@ -5,13 +5,12 @@ import (
 	"net/http"
 
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/sealed"
 	"github.com/key2oauth/key2oauth/shim/internal/vault"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // DeletedServers lists the servers that can be restored, the last deleted first.
-func (c *Control) DeletedServers() ([]sealed.Deleted, error) { return c.cfg.Vault.DeletedEndpoints() }
+func (c *Control) DeletedServers() ([]vault.Deleted, error) { return c.cfg.Vault.DeletedEndpoints() }
 
 // Restore brings a deleted server back with its address and its keys. Apps have
 // to connect again.
@@ -33,4 +32,32 @@ func (c *Control) Forget(slug string) error {
 		return ErrNoServer
 	}
 	return c.changed(err)
+}
+
+// settingSample is the slug of the sample server.
+const settingSample = "sample"
+
+// Sample is the slug of the sample server that runs, or that a crash left; "" if
+// there is none.
+func (c *Control) Sample() string {
+	slug, _ := c.cfg.Vault.Setting(settingSample)
+	return string(slug)
+}
+
+// SetSample notes which server is the sample.
+func (c *Control) SetSample(slug string) error {
+	return c.Explain(c.cfg.Vault.SetSetting(settingSample, []byte(slug)))
+}
+
+// RemoveSample deletes the sample server for good.
+func (c *Control) RemoveSample(slug string) error {
+	if _, ok := c.cfg.Vault.Endpoint(slug); ok {
+		if err := c.remove(slug); err != nil {
+			return err
+		}
+	}
+	if err := c.Forget(slug); err != nil && !errors.Is(err, ErrNoServer) {
+		return err
+	}
+	return c.Explain(c.cfg.Vault.SetSetting(settingSample, nil))
 }

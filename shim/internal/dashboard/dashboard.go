@@ -21,6 +21,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/mover"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/reach"
+	"github.com/key2oauth/key2oauth/shim/internal/samples"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
@@ -32,6 +33,7 @@ type Config struct {
 	Reach        *reach.Reach
 	Mover        *mover.Mover
 	Next         func() (web.ConnectNext, bool) // the app that waits for the internet
+	Sample       *samples.Sample
 	Examinations *doctor.Examinations
 	Timeline     *timeline.Recorder
 	Activity     *activity.Log
@@ -57,7 +59,7 @@ func IsPath(p string) bool {
 	}
 	first, _, _ := strings.Cut(p[min(1, len(p)):], "/")
 	switch first {
-	case "activity", "api", "check", "open", "consent", "grants", "pause", "resume", "keychain", "servers", "sign-out", "damaged",
+	case "activity", "api", "check", "open", "consent", "grants", "pause", "resume", "sample", "keychain", "servers", "sign-out", "damaged",
 		"tunnel", "settings", "steps", "live":
 		return true
 	}

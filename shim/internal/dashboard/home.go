@@ -38,6 +38,7 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 	for _, o := range l.Servers {
 		p.Rows = append(p.Rows, d.serverRow(o, l, st.Paused))
 	}
+	p.Sample = d.cfg.Sample.Offered()
 	if deleted, err := d.cfg.Control.DeletedServers(); err == nil {
 		p.Deleted = len(deleted)
 	}

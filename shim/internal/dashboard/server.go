@@ -34,7 +34,7 @@ func (d *Dashboard) renderServer(w http.ResponseWriter, r *http.Request, e endpo
 		Version: d.cfg.Version, Slug: e.Slug, Name: o.DisplayName, Host: e.UpstreamHost(), State: o.State, StateWords: o.StateWords, Why: o.Why, Paused: st.Paused,
 		UpstreamURL: o.UpstreamURL, Header: web.DescribeHeader(e.Header), MCPURL: o.MCPEndpoint, LocalMCPURL: o.LocalMCPEndpoint,
 		Notices: notices, Pending: d.pendingRows(st, e.Slug), Grants: d.grantRows(l.Newest[e.Slug], o.Credentials), Apps: l.Apps[e.Slug],
-		Created: web.Ago(o.Created), Struck: o.Struck, Token: token,
+		Created: web.Ago(o.Created), Struck: o.Struck, Sample: d.cfg.Sample.Slug() == e.Slug, Token: token,
 	}
 	if o.LastUsed != nil {
 		p.LastUsed = web.Ago(*o.LastUsed)

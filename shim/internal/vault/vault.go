@@ -52,6 +52,9 @@ var (
 // A NewEndpoint is an endpoint to add.
 type NewEndpoint = sealed.NewEndpoint
 
+// A Deleted is an endpoint that can be restored.
+type Deleted = sealed.Deleted
+
 // Config is what a vault needs to know. Only Dir is required.
 type Config struct {
 	Dir    string           // data folder; created if it is missing

@@ -87,7 +87,7 @@ func TestScript(t *testing.T) {
 		wantPost(t, posted, "action=approve", "api_key=sk-1", "form_token="+token)
 	})
 	t.Run("a slow check counts the seconds", func(t *testing.T) {
-		do(t, chromedp.Navigate(srv.URL+"/home-empty"), chromedp.SendKeys(chromedp.CSS("#upstream_url"), "https://a.example/mcp\r"))
+		do(t, chromedp.Navigate(srv.URL+"/add"), chromedp.SendKeys(chromedp.CSS("#upstream_url"), "https://a.example/mcp\r"))
 		wantPost(t, posted, "upstream_url=https") // the answer leaves the page as it is
 		two := strings.ReplaceAll(t2("key.busy"), "{s}", "2")
 		for end := time.Now().Add(testenv.Patience); ; time.Sleep(50 * time.Millisecond) {
@@ -108,7 +108,7 @@ func TestScript(t *testing.T) {
 		wantPost(t, posted, "action=deny")
 	})
 	t.Run("Enter adds the server", func(t *testing.T) {
-		do(t, chromedp.Navigate(srv.URL+"/home-empty"), chromedp.SendKeys(chromedp.CSS("#upstream_url"), "https://a.example/mcp\r"))
+		do(t, chromedp.Navigate(srv.URL+"/add"), chromedp.SendKeys(chromedp.CSS("#upstream_url"), "https://a.example/mcp\r"))
 		got := wantPost(t, posted, "upstream_url=https", "form_token="+token)
 		if strings.Contains(got, "fill=") {
 			t.Errorf("got %s, want no other button's name", got)

@@ -22,6 +22,7 @@ var funcs = template.FuncMap{
 	"target":   linkTarget,
 	"part":     func(page Page, w *Waiting) any { return struct{ Page, Waiting any }{page, w} },
 	"mg":       monogram,
+	"server":   serverName,
 	"with2":    func(page Page, more any) any { return struct{ Page, More any }{page, more} },
 	"add":      func(a, b int) int { return a + b },
 	"stepNames": func() []string {

@@ -99,6 +99,7 @@ const (
 	TitleRequestOver       = "This request is over"
 	TitleNoEndpoints       = "Nothing to connect to"
 	TextNoServer           = "There is no such server. It may have been deleted."
+	TextSampleName         = "Sample"
 	TextAddressTaken       = "Another server has this address already. Delete that one first."
 	TextNoKey              = "This server has no such key. It may have been deleted."
 	TextSeveralKeys        = "This server has several keys. Choose the one to replace."

@@ -43,8 +43,17 @@ type GrantRow struct {
 	How               *AttemptRow // it came to be connected; nil if that is not known
 }
 
+// serverName is what a server is called in a heading or a link, which must not be
+// empty.
+func serverName(s string) string {
+	if s = name(s); s != "" {
+		return s
+	}
+	return t("card.noname")
+}
+
 func (p Server) view() view {
-	return view{template: "server", title: name(p.Name), script: true, owner: true, nav: "home", version: p.Version}
+	return view{template: "server", title: serverName(p.Name), script: true, owner: true, nav: "home", version: p.Version}
 }
 
 // Self is where the script gets the page.

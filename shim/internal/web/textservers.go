@@ -71,7 +71,7 @@ var serversText = map[string]string{
 	"deleted.restore":       "Restore",
 	"deleted.restore.label": "Restore %s",
 	"deleted.forget":        "Delete now",
-	"deleted.forget.label":  "Delete %s for good",
+	"deleted.forget.label":  "Delete now: %s",
 
 	"steps.done":        "Your first app is connected",
 	"steps.hide":        "Hide these steps",
@@ -82,6 +82,7 @@ var serversText = map[string]string{
 	"card.url":               "Address for your apps",
 	"card.url.public":        "Address for any app",
 	"card.url.local":         "Address for apps on this computer",
+	"card.noname":            "A server",
 	"card.address":           "Address",
 	"card.about":             "Server",
 	"card.sent":              "sent as %s",
