@@ -207,7 +207,7 @@ func (m *menuTest) phone(addr string) *far {
 	return f
 }
 
-var phoneNumber = regexp.MustCompile(`<p class="number">.*</span>([0-9]{2})</p>`)
+var phoneNumber = regexp.MustCompile(`<p class="big number mt">.*</span>([0-9]{2})</p>`)
 
 // ask notifies the owner of the request. The number is "" if too many requests
 // wait.

@@ -164,10 +164,9 @@ func TestPublicConsentInChromium(t *testing.T) {
 		b.run(chromedp.Navigate(claude + "/settings"))
 		p := b.popup(t, click(`#connect`))
 		p.arrive(a.consentPath())
-		p.waitFor(shimtest.Text("consent.keys"))
+		p.waitFor(shimtest.Text("consent.with"))
 		p.look("public-consent-saved-key")
-		p.run(click(`input[name=credential]:not([value=new])`))
-		p.approve()
+		p.approve() // with the only key, which is chosen
 		redeem(t, c, site.wait(t))
 		b.waitFor("Heard code from " + claude)
 		grants := a.grants()

@@ -26,7 +26,7 @@ type phone struct {
 	number string
 }
 
-var numberText = regexp.MustCompile(`<p class="number">.*</span>([0-9]{2})</p>`)
+var numberText = regexp.MustCompile(`<p class="big number mt">.*</span>([0-9]{2})</p>`)
 
 // ask asks the owner for a client that gets its answer at redirect.
 func (p *program) ask(from, redirect, mcpURL string) *phone {

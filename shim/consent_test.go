@@ -126,6 +126,10 @@ func TestConsentAnswers(t *testing.T) {
 		}
 		page = b.Open(c.AuthorizeURL())
 		done := b.Submit(b.Form(page, page.URL.Path), map[string]string{"slug": otherSlug, "api_key": "sk-other", "credential": "new", "action": "approve"})
+		// The key is now the server's only one, and need not be chosen.
+		again := p.client("")
+		page = b.Open(again.AuthorizeURL())
+		again.CodeFrom(b.Submit(b.Form(page, page.URL.Path), map[string]string{"slug": otherSlug, "action": "approve"}).Location)
 		if status, body := c.Redeem(c.CodeFrom(done.Location)); status != http.StatusOK {
 			t.Fatalf("POST /token = %d %v", status, body)
 		}

@@ -35,6 +35,9 @@ func (p *program) documentClient(id, redirect, resource string) *shimtest.OAuthC
 	return c
 }
 
+// verifiedMark begins the mark of an app that came with the program.
+const verifiedMark = `<span class="tag">&#10003; `
+
 // TestC01VendorClients signs in each well-known client with its own document.
 func TestC01VendorClients(t *testing.T) {
 	srv := shimtest.NewDocuments(t)
@@ -47,9 +50,9 @@ func TestC01VendorClients(t *testing.T) {
 			page := b.Open(c.AuthorizeURL())
 			host := strings.Split(d.ID(), "/")[2]
 			name := d.Document["client_name"].(string)
-			says := []string{"<strong>" + host + "</strong>", web.Text("consent.claim.2", display.Quote(name))}
+			says := []string{"<strong>" + host + "</strong>", web.Text("consent.claim", display.Quote(name))}
 			if cimd.App(name, d.ID()).Known {
-				says = []string{"<strong>" + name + "</strong>", ">" + web.Text("consent.verified") + "<", web.Text("consent.verified.2", host)}
+				says = []string{"<strong>" + name + "</strong>", verifiedMark + web.Text("consent.verified.by", host)}
 			}
 			for _, want := range says {
 				if !strings.Contains(page.Body, want) {
@@ -257,8 +260,8 @@ func TestUnreachableDocuments(t *testing.T) {
 		{"no document, an app on this computer", id, loopback, status(404), html.EscapeString(oauth.TextNoDocument), false, false},
 		{"down, a website", id, "https://client.example/cb", nil, fmt.Sprintf(oauth.TextUnreachable, host), false, false},
 		{"down, a link", id, "cursor://anysphere.cursor-mcp/oauth/callback", nil, fmt.Sprintf(oauth.TextUnreachable, host), false, false},
-		{"down, Codex", codex, loopback, nil, ">" + web.Text("consent.verified") + "<", true, true},
-		{"down, Copilot CLI", copilot, "http://127.0.0.1:60005/", nil, ">" + web.Text("consent.verified") + "<", true, true},
+		{"down, Codex", codex, loopback, nil, verifiedMark, true, true},
+		{"down, Copilot CLI", copilot, "http://127.0.0.1:60005/", nil, verifiedMark, true, true},
 		{"down, Codex at an address of later", codex, "http://127.0.0.1:54321/callback/later", nil, web.Text("consent.unchecked.2", display.Quote("chatgpt.com")), true, false},
 		{"down, Codex at a website", codex, "https://evil.example/callback", nil, fmt.Sprintf(oauth.TextUnreachable, "chatgpt.com"), false, false},
 	} {
@@ -282,7 +285,7 @@ func TestUnreachableDocuments(t *testing.T) {
 				}
 				return
 			}
-			if got := strings.Contains(page.Body, `class="badge ok"`); got != tt.known {
+			if got := strings.Contains(page.Body, verifiedMark); got != tt.known {
 				t.Errorf("the page has the mark of a verified app: %t, want %t", got, tt.known)
 			}
 			c.Connect(p.browser(), up.Key())

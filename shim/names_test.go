@@ -103,12 +103,12 @@ func TestDocumentIsNoTrustMark(t *testing.T) {
 	c := p.documentClient(id, "http://localhost:3118/callback", mcpURL)
 	owner := p.owner()
 	page := owner.Open(c.AuthorizeURL())
-	for _, want := range []string{web.Text("consent.h1.one", host, "Weather"), "<strong>" + host + "</strong>", web.Text("consent.claim.2", "\u201cClaude\u201d")} {
+	for _, want := range []string{web.Text("consent.h1.one", host, "Weather"), "<strong>" + host + "</strong>", web.Text("consent.claim", "\u201cClaude\u201d")} {
 		if !strings.Contains(page.Body, want) {
 			t.Errorf("the consent page does not say %q:\n%s", want, page.Body)
 		}
 	}
-	if strings.Contains(page.Body, `class="badge ok"`) || strings.Contains(page.Body, ">Claude") {
+	if strings.Contains(page.Body, verifiedMark) || strings.Contains(page.Body, ">Claude") {
 		t.Errorf("the consent page says that it is Claude:\n%s", page.Body)
 	}
 	c.CodeFrom(owner.Submit(owner.Form(page, page.URL.Path), map[string]string{"api_key": up.Key(), "action": "approve"}).Location)

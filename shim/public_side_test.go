@@ -419,7 +419,7 @@ func TestNewWebsite(t *testing.T) {
 	}
 	owner := p.owner()
 	page := owner.Open(link)
-	if page.Status != http.StatusOK || !strings.Contains(page.Body, "where unknown") {
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, `<dd class="unknown">`) {
 		t.Fatalf("the page does not look different: %d\n%s", page.Status, page.Body)
 	}
 	form := owner.Form(page, page.URL.Path)
@@ -433,7 +433,7 @@ func TestNewWebsite(t *testing.T) {
 
 	again := p.farClient("https://new.example/callback", mcpURL)
 	page = p.browser().Open(continueLink(t, p, p.farBrowser(farAddr).Open(again.AuthorizeURL())))
-	if page.Status != http.StatusOK || strings.Contains(page.Body, "where unknown") {
+	if page.Status != http.StatusOK || strings.Contains(page.Body, `<dd class="unknown">`) {
 		t.Errorf("a website that was approved looks new: %d", page.Status)
 	}
 }

@@ -153,7 +153,7 @@ func (s *SignIns) renderConsent(w http.ResponseWriter, status int, c *consentVie
 	req := c.req
 	p := web.Consent{
 		App: req.Client.App(), Unchecked: req.Client.Unchecked,
-		Answer: c.answer, Confirmed: a.confirmed, Trouble: a.trouble,
+		Answer: c.answer, Number: c.visit.number, Confirmed: a.confirmed, Trouble: a.trouble,
 		Owner: c.owner(), Action: "/consent/" + req.ID, FormToken: s.cfg.Owner.FormToken(c.purpose(), c.browser, c.session),
 		SelectedKey: a.credential, Error: a.problem, CanSkip: a.canSkip && c.owner(),
 		KeyHeld: s.cfg.Control.FormKeys.Put(a.key, c.browser), Mode: web.ShownKeychain(s.cfg.Control.Keychain()).Mode,
@@ -162,9 +162,8 @@ func (s *SignIns) renderConsent(w http.ResponseWriter, status int, c *consentVie
 		p.NeedUnlock = k.Words
 	}
 	if e, ok := s.cfg.Control.Endpoint(c.slug); ok && (req.Slug != "" || len(s.cfg.Control.Endpoints()) == 1) {
-		p.Endpoint, p.Slug, p.UpstreamHost = e.Name, e.Slug, e.UpstreamHost()
+		p.Endpoint, p.UpstreamHost = e.Name, e.UpstreamHost()
 		p.UpstreamPlain = e.Unencrypted()
-		p.Header = web.DescribeHeader(e.Header)
 		if c.owner() {
 			p.Saved = s.savedKeys(e.Slug)
 		}
@@ -368,6 +367,10 @@ func (s *SignIns) answeredKey(c *consentView, a *consentAnswer, h endpoint.Heade
 			a.key, a.trouble = "", web.TroubleKeyForm
 		}
 		return k, err
+	case c.owner() && len(saved) == 1 && c.req.Slug == "" && a.credential == "":
+		// Without JavaScript, nothing is chosen of the server that was picked.
+		a.credential = saved[0].ID
+		return s.answeredKey(c, a, h)
 	case c.owner() && len(saved) > 0 && a.credential != "new":
 		a.trouble = web.TroubleIncomplete
 		return k, problem.Sentence(web.TextChooseKey)

@@ -118,7 +118,7 @@ func (b *floodBrowser) do(method, path string, body url.Values) *httptest.Respon
 
 var (
 	askForm    = regexp.MustCompile(`action="/authorize/([^"]*)"[^>]*><input type="hidden" name="form_token" value="([^"]*)"`)
-	waitNumber = regexp.MustCompile(`<p class="number">.*</span>([0-9]{2})</p>`)
+	waitNumber = regexp.MustCompile(`<p class="big number mt">.*</span>([0-9]{2})</p>`)
 	waitEvery  = regexp.MustCompile(`http-equiv="refresh" content="([0-9]+);`)
 )
 

@@ -1,6 +1,10 @@
 package web
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/display"
+)
 
 // An Answer is what is known of the answer to a sign-in: all that a page, the
 // tray or a command may say about where it goes follows from this, by [Say] and
@@ -48,7 +52,7 @@ type Statement struct {
 // an answer goes, so that no sentence is right for one way of signing in and
 // wrong for another (RFC 8628, Section 5.4; RFC 8252, Section 8.6).
 func Say(a Answer, server string) Statement {
-	host := host(a.Host)
+	host := host(shortHost(a.Host))
 	switch {
 	case a.Began == BeganElsewhere:
 		return sayDevice(a.Kind, host, server)
@@ -63,6 +67,19 @@ func Say(a Answer, server string) Statement {
 		s.Hints = []string{t("consent.loopback")}
 	} else {
 		s.Hints = []string{t("consent.custom", host)}
+	}
+	return s
+}
+
+// maxAnswerHost is how many characters of a host are shown that gets an answer.
+// The end says whose host it is. What stands before is a stranger's, who could
+// push the buttons out of sight with it.
+const maxAnswerHost = 56
+
+// shortHost cuts a host at its front.
+func shortHost(s string) string {
+	if r := []rune(display.Text(s, 4*maxHost)); len(r) > maxAnswerHost {
+		return "\u2026" + string(r[len(r)-maxAnswerHost+1:])
 	}
 	return s
 }

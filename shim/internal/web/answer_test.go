@@ -77,10 +77,13 @@ func checkStatement(t *testing.T, a Answer, s Statement, server string) {
 	main, _, _ := strings.Cut(page, "</main>")
 	_, main, _ = strings.Cut(main, "<main")
 	says := func(words string) bool { return strings.Contains(main, words) }
-	for _, words := range []string{"this computer", Text("consent.loopback"), Text("consent.known"), Text("consent.moment.2")} {
+	for _, words := range []string{"this computer", Text("consent.loopback"), Text("consent.known"), Text("consent.stays", "mcp.linear.app")} {
 		if device && says(words) {
 			t.Errorf("the page of an answer to another device says %q", words)
 		}
+	}
+	if moment := Text("consent.moment", "\u201cCursor\u201d"); says(moment) == device {
+		t.Errorf("the page says %q: %t, want %t", moment, device, !device)
 	}
 	if says("the other device") != device {
 		t.Errorf("the page speaks of another device: %t, want %t", !device, device)

@@ -74,6 +74,7 @@ func TestScript(t *testing.T) {
 		is(t, shown, false)
 		do(t, chromedp.Click(chromedp.CSS(`input[value=c1]`)), chromedp.Click(chromedp.CSS(`input[value=z1x2c3v4b5n6]`)))
 		is(t, `document.querySelector("input[value=c1]").checked`, false)
+		is(t, `document.querySelector("input[value=c9]").checked`, true) // its only key
 	})
 	t.Run("approval waits a moment", func(t *testing.T) {
 		do(t, chromedp.Navigate(srv.URL+"/consent-loopback"), chromedp.SendKeys(chromedp.CSS("#api_key"), "sk-1"))

@@ -186,7 +186,7 @@ func fuzzPage(which byte, s, kind string) Page {
 	keys := []SavedKey{{s, s, s}}
 	switch which % 11 {
 	case 0:
-		return Consent{App: display.App{Name: s, Host: s, Known: len(s)%2 == 0}, Unchecked: len(s)%3 == 0, Answer: Answer{Kind: kind, Host: s, Began: Began(s)}, Endpoint: s, Slug: s, UpstreamHost: s, Header: s, Action: s,
+		return Consent{App: display.App{Name: s, Host: s, Known: len(s)%2 == 0}, Unchecked: len(s)%3 == 0, Answer: Answer{Kind: kind, Host: s, Began: Began(s)}, Endpoint: s, UpstreamHost: s, Action: s,
 			FormToken: s, Saved: keys, KeyHeld: s, Error: s, NeedUnlock: s}
 	case 1:
 		return Consent{Pick: []PickEndpoint{{s, s, s, keys}}, Answer: Answer{Kind: kind, Host: s, Began: BeganElsewhere}, Selected: s}

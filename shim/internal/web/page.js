@@ -74,6 +74,9 @@
       all(".option input[name=credential]", function (c) {
         if (!option.contains(c)) { c.checked = false; }
       });
+      // The only key of the server is chosen, as where there is one server.
+      var own = option.querySelectorAll("input[name=credential]:not([value=new]):not(:disabled)");
+      if (own.length === 1 && option.querySelectorAll("input[name=credential]").length === 2) { own[0].checked = true; }
     });
   });
 

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/display"
@@ -81,6 +82,22 @@ type SavedKey struct {
 // Usable reports whether choosing the key makes sense.
 func (k SavedKey) Usable() bool { return k.State != "key needed" }
 
+// Short is its state, beside its name.
+func (k SavedKey) Short() string {
+	switch k.State {
+	case "ok", "rejected", "unverified":
+		return t("key.is." + k.State)
+	case "key needed":
+		return t("key.is.lost")
+	}
+	return k.Words()
+}
+
+// Mark is the class of its state.
+func (k SavedKey) Mark() string {
+	return map[string]string{"ok": "", "error": "e", "warn": "w"}[k.Badge()]
+}
+
 // A PickEndpoint is one endpoint that a request without a resource may mean.
 type PickEndpoint struct {
 	Slug, Name, UpstreamHost string
@@ -96,9 +113,10 @@ type Consent struct {
 	Unchecked bool   // App says who it is by a document that could not be read
 	Answer    Answer // where the answer goes
 
-	Endpoint, Slug, UpstreamHost string
-	UpstreamPlain                bool   // http: the key travels unencrypted
-	Header                       string // "Authorization: Bearer ..."
+	Number    int    // that the other device shows, and the owner has typed; or 0
+
+	Endpoint, UpstreamHost string
+	UpstreamPlain          bool // http: the key travels unencrypted
 
 	Owner     bool
 	Action    string
@@ -120,7 +138,56 @@ type Consent struct {
 }
 
 func (p Consent) view() view {
-	return view{template: "consent", title: p.Heading(), script: true, connect: true}
+	return view{template: "consent", title: p.Heading(), script: true, connect: true, bare: true, device: p.Answer.Began == BeganElsewhere}
+}
+
+// Digits is the number of the other device.
+func (p Consent) Digits() string {
+	if p.Number == 0 {
+		return ""
+	}
+	return strconv.Itoa(p.Number)
+}
+
+// Only is the only saved key of the server, or nil. It needs no list.
+func (p Consent) Only() *SavedKey {
+	if len(p.Saved) != 1 || len(p.Pick) > 0 {
+		return nil
+	}
+	return &p.Saved[0]
+}
+
+// Chosen is what the page comes with chosen: what the form sent, or else the only
+// saved key, and the field for another one if that key is known to be of no use.
+// Of several keys, none is.
+func (p Consent) Chosen() string {
+	switch only := p.Only(); {
+	case p.SelectedKey != "" || only == nil:
+		return p.SelectedKey
+	case !only.Usable(), only.Badge() == "error":
+		return "new"
+	default:
+		return only.ID
+	}
+}
+
+// Named reports whether the app says what it is called.
+func (p Consent) Named() bool { return name(p.App.Name) != "" }
+
+// Asker is the app in the middle of a sentence.
+func (p Consent) Asker() string {
+	if !p.Named() && p.App.Host == "" {
+		return t("consent.theapp")
+	}
+	return p.App.String()
+}
+
+// Target names the server for its monogram.
+func (p Consent) Target() string {
+	if len(p.Pick) > 0 {
+		return ""
+	}
+	return p.Endpoint
 }
 
 // Says is what the page says about where the answer goes.
@@ -134,16 +201,19 @@ func (p Consent) Says() Statement {
 // Heading is the question. One from another device begins with that device,
 // since the name of the app is no more than what was sent from there.
 func (p Consent) Heading() string {
-	client := p.App.String()
+	client, server := p.App.String(), display.Text(p.Endpoint, display.MaxName)
+	if !p.Named() && p.App.Host == "" {
+		client = t("consent.anapp")
+	}
 	switch device := p.Answer.Began == BeganElsewhere; {
 	case device && len(p.Pick) > 0:
 		return t("consent.h1.device.0")
 	case device:
-		return t("consent.h1.device", name(p.Endpoint))
+		return t("consent.h1.device", server)
 	case len(p.Pick) > 0:
 		return t("consent.h1", client)
 	}
-	return t("consent.h1.one", client, name(p.Endpoint))
+	return t("consent.h1.one", client, server)
 }
 
 // ErrorHeading is what stands above the error.
@@ -188,7 +258,7 @@ type NumberPage struct {
 }
 
 func (p NumberPage) view() view {
-	return view{template: "number", title: t("number.h1"), script: true, connect: true}
+	return view{template: "number", title: t("number.h1"), script: true, connect: true, bare: true, device: true}
 }
 
 // NeedOwner is shown to a browser that has not proven to be the owner's.

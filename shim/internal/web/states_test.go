@@ -77,8 +77,8 @@ func states() []state {
 func consent(change func(*Consent)) Consent {
 	c := Consent{
 		App: display.App{Name: "Cursor"}, Answer: Answer{Kind: "loopback", Host: "127.0.0.1:3118", Began: BeganLocal},
-		Endpoint: "Linear", Slug: "k3v9x2m7q4ab", UpstreamHost: "mcp.linear.app", Owner: true, Mode: "os",
-		Action: "/consent/abc", FormToken: token, Header: "Authorization: Bearer \u2026",
+		Endpoint: "Linear", UpstreamHost: "mcp.linear.app", Owner: true, Mode: "os",
+		Action: "/consent/abc", FormToken: token,
 	}
 	change(&c)
 	return c
@@ -98,6 +98,29 @@ func consentStates() []state {
 			c.Answer = Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic, BuiltIn: true, Approved: true}
 			c.Saved = saved
 		})},
+		{"consent-only", consent(func(c *Consent) {
+			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
+			c.Answer, c.Saved = Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic, BuiltIn: true}, saved[:1]
+		})},
+		{"consent-only-rejected", consent(func(c *Consent) { c.Saved = saved[1:2] })},
+		{"consent-forty", consent(func(c *Consent) {
+			c.App.Name, c.Endpoint, c.UpstreamHost = name40[:38], name40, "finance.internal.example.com"
+			c.Saved = []SavedKey{{"c1", strings.Repeat("k", 40), "unverified"}}
+		})},
+		{"consent-forty-unknown", consent(func(c *Consent) {
+			c.App.Name, c.Endpoint, c.UpstreamHost = name40[:38], name40, "finance.internal.example.com"
+			c.Answer = Answer{Kind: "https", Host: "connectors.quarterly-finance.example.com", Began: BeganPublic}
+			c.Error, c.Trouble, c.Saved = TextSayYouKnow, TroubleIncomplete, saved[:1]
+		})},
+		{"consent-forty-device", consent(func(c *Consent) {
+			c.App.Name, c.Endpoint, c.UpstreamHost, c.Number = name40[:38], name40, "finance.internal.example.com", 47
+			c.Answer, c.Saved = Answer{Kind: "https", Host: "connectors.quarterly-finance.example.com", Began: BeganElsewhere}, saved[:1]
+			c.Error, c.Trouble = TextSayYouPressed, TroubleIncomplete
+		})},
+		{"consent-forty-key", consent(func(c *Consent) {
+			c.App.Name, c.Endpoint, c.UpstreamHost = name40[:38], name40, "finance.internal.example.com"
+			c.Error, c.Trouble, c.CanSkip, c.KeyHeld = "finance.internal.example.com did not answer within 20 seconds.", "unreachable", true, "held1"
+		})},
 		{"consent-unknown", consent(func(c *Consent) {
 			c.App.Name, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganLocal}
 		})},
@@ -107,11 +130,11 @@ func consentStates() []state {
 		})},
 		{"consent-number", consent(func(c *Consent) {
 			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
-			c.Answer, c.Saved = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, saved
+			c.Answer, c.Saved, c.Number = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, saved, 47
 		})},
 		{"consent-number-ok", consent(func(c *Consent) {
 			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
-			c.Answer, c.Confirmed = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, true
+			c.Answer, c.Confirmed, c.Number = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, true, 47
 			c.Error = "mcp.linear.app answered 401: \"invalid api key\"."
 		})},
 		{"number", NumberPage{"/consent/abc", token, ""}},
@@ -128,6 +151,7 @@ func consentStates() []state {
 		})},
 		{"consent-device-loopback", consent(func(c *Consent) {
 			c.App.Name, c.Answer, c.Saved = "Claude Code", Answer{Kind: "loopback", Host: "localhost:3118", Began: BeganElsewhere, Approved: true}, saved[:1]
+			c.Number = 47
 		})},
 		{"consent-device-custom", consent(func(c *Consent) {
 			c.App.Name, c.Answer, c.Saved = "Claude", Answer{Kind: "custom", Host: "claude.ai:", Began: BeganElsewhere}, saved[:1]
@@ -137,7 +161,7 @@ func consentStates() []state {
 			c.Error, c.Trouble = TextSayYouPressed, TroubleIncomplete
 		})},
 		{"consent-device-pick", consent(func(c *Consent) {
-			c.Endpoint, c.Slug, c.UpstreamHost, c.Header, c.Pick = "", "", "", "", pick
+			c.Endpoint, c.UpstreamHost, c.Pick = "", "", pick
 			c.Answer = Answer{Kind: "loopback", Host: "localhost:3118", Began: BeganElsewhere}
 		})},
 		{"consent-stranger", consent(func(c *Consent) { c.Owner = false })},
@@ -155,7 +179,7 @@ func consentStates() []state {
 			c.NeedUnlock = "Unlock your keychain, then reload this page. Saved keys cannot be used until then."
 		})},
 		{"consent-memory", consent(func(c *Consent) { c.Mode = "memory" })},
-		{"consent-pick", consent(func(c *Consent) { c.Endpoint, c.Slug, c.UpstreamHost, c.Header, c.Pick = "", "", "", "", pick })},
+		{"consent-pick", consent(func(c *Consent) { c.Endpoint, c.UpstreamHost, c.Pick = "", "", pick })},
 		{"consent-pick-chosen", consent(func(c *Consent) {
 			c.Pick, c.Selected, c.SelectedKey = pick, "k3v9x2m7q4ab", "c1"
 			c.Error = "mcp.linear.app answered 401. Choose another key."
@@ -165,8 +189,8 @@ func consentStates() []state {
 			c.Answer = Answer{Kind: "https", Host: strings.Repeat("claude.ai.", 24) + "evil.example", Began: BeganPublic}
 		})},
 		{"consent-hostile", consent(func(c *Consent) {
-			*c = Consent{App: display.App{Name: hostile + tower}, Answer: Answer{Kind: "https", Host: "cl\u0430ude.ai", Began: BeganPublic}, Endpoint: hostile, Slug: hostile,
-				UpstreamHost: hostile, Header: hostile, Error: strings.Repeat(hostile, 20), NeedUnlock: hostile, Action: "javascript:alert(1)",
+			*c = Consent{App: display.App{Name: hostile + tower}, Answer: Answer{Kind: "https", Host: "cl\u0430ude.ai", Began: BeganPublic}, Endpoint: hostile,
+				UpstreamHost: hostile, Error: strings.Repeat(hostile, 20), NeedUnlock: hostile, Action: "javascript:alert(1)",
 				FormToken: hostile, Saved: []SavedKey{{hostile, hostile, hostile}}, KeyHeld: hostile, CanSkip: true}
 		})},
 		{"consent-zero", Consent{}},

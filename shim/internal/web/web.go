@@ -31,6 +31,8 @@ type view struct {
 	script   bool   // the page has something that JavaScript improves
 	connect  bool   // it calls this origin
 	owner    bool   // a page of the owner's dashboard: its forms stay on this origin
+	device   bool   // its answer goes to another device: the band above says so
+	bare     bool   // nothing stands below what it says
 	public   bool   // a page that anyone may see, mostly on another computer
 	nav      string // the tab that it belongs to: "home", "activity", "tunnel", "check" or "settings"; "" draws no tabs
 	version  string
@@ -46,6 +48,8 @@ type frame struct {
 	Icon    template.URL
 	Owner   bool
 	Public  bool
+	Device  bool
+	Bare    bool
 	Nav     string
 	Bar     Bar
 	Version string
@@ -58,12 +62,18 @@ var (
 	components string
 	//go:embed parts.css
 	parts string
+	//go:embed ask.css
+	asking string
 	//go:embed page.js
 	script string
 )
 
 // styleSheet is the look of all pages.
-var styleSheet = components + parts
+var styleSheet = components + parts + asking
+
+// publicStyle is the look of those on public origins, which load again and again
+// while they wait, at the expense of the tunnel.
+var publicStyle = components + asking
 
 var templates = template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/*.html"))
 
@@ -83,8 +93,11 @@ func draw(w http.ResponseWriter, status int, p Page, bar Bar) {
 	v := p.view()
 	nonce := rand.Text()
 	f := frame{
-		P: p, Nonce: nonce, Title: display.Text(v.title, maxTitle), Owner: v.owner, Public: v.public, Nav: v.nav, Bar: bar, Version: v.version,
+		P: p, Nonce: nonce, Title: display.Text(v.title, maxTitle), Owner: v.owner, Public: v.public, Device: v.device, Bare: v.bare, Nav: v.nav, Bar: bar, Version: v.version,
 		Style: template.CSS(styleSheet), Icon: favicon,
+	}
+	if v.public {
+		f.Style = template.CSS(publicStyle)
 	}
 	if v.script {
 		f.Script = template.JS(script)

@@ -176,32 +176,31 @@ func TestConsentSays(t *testing.T) {
 		body := page(func(c *Consent) {
 			c.App, c.Answer = display.App{Name: "Claude", Host: "id.example"}, Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic}
 		})
-		for _, want := range []string{"id.example", "claude.<wbr>ai", "mcp.linear.app", "k3v9x2m7q4ab", "Linear",
-			"Only continue if you pressed Connect yourself a moment ago."} {
+		for _, want := range []string{"id.example", "claude.<wbr>ai", "mcp.linear.app", "Linear", t2("consent.moment", "id.example")} {
 			if !strings.Contains(body, want) {
 				t.Errorf("the page does not say %q", want)
 			}
 		}
 	})
 	t.Run("A16 unverified name", func(t *testing.T) {
-		const mark, warning = `class="badge ok">`, `class="badge warn">`
+		const mark, warning = `<span class="tag">&#10003;`, `<span class="tag w">`
 		for _, tt := range []struct {
 			name      string
 			app       display.App
 			unchecked bool
-			who       string // in the heading and as the identity
+			who       string // in the heading
 			says      []string
 			verified  bool
 		}{
-			{"self-declared", display.App{Name: "Claude"}, false, "\u201cClaude\u201d", []string{t2("consent.unverified"), warning}, false},
+			{"self-declared", display.App{Name: "Claude"}, false, "\u201cClaude\u201d", []string{t2("consent.itself", "\u201cClaude\u201d"), t2("consent.unverified"), warning}, false},
 			{"dressed up", display.App{Name: "Claude (claude.ai) verified"}, false, "\u201cClaude (claude.ai) verified\u201d", []string{t2("consent.unverified"), warning}, false},
-			{"a document of anyone's", display.App{Name: "Claude", Host: "claude-desktop.example"}, false, "claude-desktop.example", []string{t2("consent.claim.2", "\u201cClaude\u201d")}, false},
-			{"a document that came with the program", display.App{Name: "Claude", Host: "claude.ai", Known: true}, false, "Claude", []string{mark, t2("consent.verified.2", "claude.ai")}, true},
+			{"a document of anyone's", display.App{Name: "Claude", Host: "claude-desktop.example"}, false, "claude-desktop.example", []string{"<strong>claude-desktop.example</strong>", t2("consent.claim", "\u201cClaude\u201d")}, false},
+			{"a document that came with the program", display.App{Name: "Claude", Host: "claude.ai", Known: true}, false, "Claude", []string{mark, t2("consent.verified.by", "claude.ai")}, true},
 			{"a document that could not be read", display.App{Name: "client.example"}, true, "\u201cclient.example\u201d", []string{t2("consent.unchecked"), t2("consent.unchecked.2", "\u201cclient.example\u201d"), warning}, false},
-			{"no name", display.App{}, false, display.App{}.String(), []string{warning}, false},
+			{"no name", display.App{}, false, t2("consent.anapp"), []string{display.App{}.String(), warning}, false},
 		} {
 			body := page(func(c *Consent) { c.App, c.Unchecked = tt.app, tt.unchecked })
-			for _, want := range append(tt.says, "<h1>"+t2("consent.h1.one", tt.who, "Linear")+"</h1>") {
+			for _, want := range append(tt.says, `<h1 class="c">`+t2("consent.h1.one", tt.who, "Linear")+"</h1>") {
 				if !strings.Contains(body, want) {
 					t.Errorf("%s: the page does not say %q", tt.name, want)
 				}
@@ -211,8 +210,39 @@ func TestConsentSays(t *testing.T) {
 			}
 		}
 	})
-	if body := page(func(c *Consent) { c.Saved = []SavedKey{{"c1", "key 1", "ok"}} }); strings.Contains(body, " checked") {
-		t.Error("a saved key is preselected")
+}
+
+// TestPreselected: the only saved key is chosen unless it is known to be of no
+// use, and of several none is. What the form sent stays chosen.
+func TestPreselected(t *testing.T) {
+	checked := regexp.MustCompile(`<input type="radio" name="credential" value="([^"]*)" required checked`)
+	ok, bad, lost := SavedKey{"c1", "key 1", "ok"}, SavedKey{"c2", "key 2", "rejected"}, SavedKey{"c3", "key 3", "key needed"}
+	untried := SavedKey{"c4", "key 4", "unverified"}
+	for _, tt := range []struct {
+		name  string
+		saved []SavedKey
+		sent  string
+		want  string
+	}{
+		{"one that works", []SavedKey{ok}, "", "c1"},
+		{"one that was not tried", []SavedKey{untried}, "", "c4"},
+		{"one that was rejected", []SavedKey{bad}, "", "new"},
+		{"one that cannot be read", []SavedKey{lost}, "", "new"},
+		{"one, and another was wanted", []SavedKey{ok}, "new", "new"},
+		{"a rejected one that was wanted", []SavedKey{bad}, "c2", "c2"},
+		{"several", []SavedKey{ok, bad}, "", ""},
+		{"several, one of which was wanted", []SavedKey{ok, bad}, "c1", "c1"},
+	} {
+		body := render(consent(func(c *Consent) { c.Saved, c.SelectedKey = tt.saved, tt.sent })).Body.String()
+		got := ""
+		if all := checked.FindAllStringSubmatch(body, -1); len(all) == 1 {
+			got = all[0][1]
+		} else if len(all) > 1 {
+			t.Errorf("%s: %d are chosen", tt.name, len(all))
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q is chosen, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 
