@@ -1,12 +1,14 @@
 package shim_test
 
 import (
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim"
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
@@ -235,5 +237,56 @@ func TestFoundOnly(t *testing.T) {
 	body := p.owner().Open("/check").Body
 	if words := web.Text("step.found"); strings.Contains(body, words) {
 		t.Errorf("the page says %q", words)
+	}
+}
+
+// TestOneTruth brings servers into states and compares what every surface says of
+// them: the list and the page, the API, what the tray is told, and what the
+// command line prints. Then the same while everything is paused.
+func TestOneTruth(t *testing.T) {
+	p := start(t)
+	up, dead := shimtest.NewUpstream(t, shimtest.Options{}), shimtest.NewUpstream(t, shimtest.Options{Key: "sk-that-will-change-0123"})
+	silent := shimtest.NewUpstream(t, shimtest.Options{})
+	silent.Break(shimtest.Hang())
+	slugs := map[string]string{}
+	add := func(state, url string, more map[string]any) {
+		if more == nil {
+			more = map[string]any{}
+		}
+		more["display_name"] = "Server " + state
+		slugs[state], _ = p.add(url, more)
+	}
+	add(api.EndpointOK, up.URL, map[string]any{"api_key": up.Key()})
+	add(api.EndpointKeyNeeded, up.URL, nil)
+	add(api.EndpointUnreachable, nobody(t), nil)
+	add(api.EndpointRejected, dead.URL, map[string]any{"api_key": dead.Key()})
+	add(api.EndpointNotTried, silent.URL, nil)
+	dead.SetKey("sk-another")
+	b := p.owner()
+	b.Open("/servers/" + slugs[api.EndpointRejected])
+	waitFor(t, "the rejected key", func() bool { return p.stateOf(slugs[api.EndpointRejected]) == api.EndpointRejected })
+
+	for _, paused := range []bool{false, true} {
+		if paused {
+			p.api("POST", "/api/pause", nil)
+		}
+		o, err := p.shim.Overview()
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := map[string]string{}
+		for _, e := range o.Endpoints {
+			told[e.Slug] = e.StateWords
+		}
+		list := html.UnescapeString(b.Open("/").Body)
+		for state, slug := range slugs {
+			words := shim.ServerState(state, paused) // which the command line prints
+			_, row, found := strings.Cut(list, `class="go name" href="/servers/`+slug+`">`)
+			row, _, _ = strings.Cut(row, "</li>")
+			page := html.UnescapeString(b.Open("/servers/" + slug).Body)
+			if got := p.stateOf(slug); got != state || told[slug] != words || !found || !strings.Contains(row, words) || !strings.Contains(page, words) {
+				t.Errorf("%q, paused %v: the API says %q, the tray %q, the list %q; want %q", state, paused, got, told[slug], row, words)
+			}
+		}
 	}
 }
