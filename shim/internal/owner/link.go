@@ -23,7 +23,7 @@ const (
 type link struct {
 	created  time.Time
 	life     time.Duration // to redeem it
-	next     string // where it leads
+	next     string        // where it leads
 	redeemed bool
 	session  [sha256.Size]byte // that the redemption opened
 }

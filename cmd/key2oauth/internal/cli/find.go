@@ -53,7 +53,9 @@ func (p *Program) grant(ctx context.Context, c *Client, named string) (api.Grant
 	if i := slices.IndexFunc(all.Grants, func(g api.Grant) bool { return g.ID == named }); i >= 0 {
 		return all.Grants[i], nil
 	}
-	found := slices.DeleteFunc(all.Grants, func(g api.Grant) bool { return named == "" || !strings.EqualFold(g.App, named) && !strings.EqualFold(g.ClientName, named) })
+	found := slices.DeleteFunc(all.Grants, func(g api.Grant) bool {
+		return named == "" || !strings.EqualFold(g.App, named) && !strings.EqualFold(g.ClientName, named)
+	})
 	switch len(found) {
 	case 0:
 		return api.Grant{}, Failed(fmt.Errorf("there is no connected app %s", Printable(named)), "list them with: key2oauth grants")
