@@ -289,7 +289,7 @@ func (c *canary) move() {
 // tunnel turns access from the internet on and off, on its page and by API.
 func (c *canary) tunnel() {
 	c.t.Helper()
-	form := func(action string, values map[string]string) { c.submit(c.open("/tunnel"), action, values) }
+	form := func(action string, values map[string]string) { c.submit(c.open("/tunnel?change=1"), action, values) }
 	form("/tunnel/ngrok", map[string]string{"authtoken": canaryWrongAuthtoken})
 	form("/tunnel/ngrok", map[string]string{"authtoken": "ngrok config add-authtoken " + canaryAuthtoken})
 	c.open("/")

@@ -76,8 +76,8 @@ func (p Check) Summary() string {
 	switch n := p.count("failed"); {
 	case p.Running:
 		return t("check.h.running")
-	case len(p.Findings) == 0:
-		return t("check.title")
+	case p.count("ok", "warn", "failed") == 0:
+		return t("check.title") // nothing is known yet
 	case n == 0:
 		return t("check.well")
 	default:
@@ -88,7 +88,7 @@ func (p Check) Summary() string {
 // Dot is what the result looks like.
 func (p Check) Dot() string {
 	switch {
-	case p.Running, len(p.Findings) == 0:
+	case p.Running, p.count("ok", "warn", "failed") == 0:
 		return ""
 	case p.count("failed") > 0:
 		return "err"
