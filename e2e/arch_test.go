@@ -153,7 +153,7 @@ var layers = map[string][]string{
 	"shim/internal/samples": {"shim/api", "shim/internal/control", "shim/internal/httpx", "shim/internal/owner", "shim/internal/web"},
 	"shim/internal/control": {
 		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/formkeys", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/order", "shim/internal/problem", "shim/internal/pulse",
-		"shim/internal/sealed", "shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
+		"shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
 	"shim/internal/mover": {
 		"shim/api", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/parcel",
