@@ -21,6 +21,8 @@ func (c *Control) Restore(slug string) error {
 		return ErrNoServer
 	case errors.Is(err, vault.ErrExists):
 		return httpx.New(http.StatusConflict, web.TextAddressTaken)
+	case err == nil:
+		c.cfg.Pulse.Look(slug)
 	}
 	return c.changed(err)
 }

@@ -88,6 +88,9 @@ func (c *Control) Import(file []byte) (ImportPlan, error) {
 		}
 		return in, c.Explain(err)
 	}
+	for _, e := range in.Added {
+		c.cfg.Pulse.Look(e.Slug)
+	}
 	c.Changed()
 	return in, nil
 }

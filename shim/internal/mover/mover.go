@@ -189,6 +189,9 @@ func (m *Mover) Unpack(id string) error {
 			return err
 		}
 	}
+	for _, x := range o.contents.Servers {
+		m.cfg.Control.Look(x.Slug)
+	}
 	_, err := m.cfg.Reach.Adopt(o.internet)
 	m.cfg.Control.Changed()
 	return err
