@@ -150,6 +150,11 @@ var layers = map[string][]string{
 		"shim/api", "shim/internal/apps", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/owner",
 		"shim/internal/timeline", "shim/internal/web",
 	},
+	"shim/internal/shell": {"shim/api", "shim/internal/owner", "shim/internal/web"},
+	"shim/internal/servers": {
+		"shim/api", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/owner",
+		"shim/internal/problem", "shim/internal/samples", "shim/internal/shell", "shim/internal/timeline", "shim/internal/web",
+	},
 	"shim/internal/samples": {"shim/api", "shim/internal/control", "shim/internal/httpx", "shim/internal/owner", "shim/internal/web"},
 	"shim/internal/control": {
 		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/formkeys", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/order", "shim/internal/problem", "shim/internal/pulse",
@@ -161,8 +166,8 @@ var layers = map[string][]string{
 	},
 	"shim/internal/dashboard": {
 		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor", "shim/internal/endpoint",
-		"shim/internal/httpx", "shim/internal/mover", "shim/internal/oauth", "shim/internal/owner", "shim/internal/parcel", "shim/internal/problem", "shim/internal/reach",
-		"shim/internal/samples", "shim/internal/timeline", "shim/internal/web", "tunnel",
+		"shim/internal/httpx", "shim/internal/mover", "shim/internal/owner", "shim/internal/parcel", "shim/internal/problem", "shim/internal/reach",
+		"shim/internal/samples", "shim/internal/shell", "shim/internal/timeline", "shim/internal/web", "tunnel",
 	},
 	"shim/internal/adminapi": {
 		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor",

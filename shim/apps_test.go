@@ -26,6 +26,18 @@ func (p *program) fillTo(n int) *program {
 	return p.restart()
 }
 
+// fillMore is fillTo for a program that has had that before.
+func (p *program) fillMore(n int) *program {
+	p.t.Helper()
+	p.stop()
+	if err := fill.More(p.dir, n); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.restart()
+}
+
+func slugOf(mcpURL string) string { return strings.Split(mcpURL, "/")[3] }
+
 var appRow = regexp.MustCompile(`href="/grants/([^"/]+)/revoke"`)
 
 // apps lists the apps of a page in their order.

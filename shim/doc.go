@@ -9,8 +9,9 @@
 //	who acts      owner (links, sessions, same origin, same user), control (all that
 //	              the owner can do), mover (everything to another computer),
 //	              standing (how things stand, for all who show it), pulse (what each
-//	              server last answered), dashboard (as pages), connect (an app, step
-//	              by step), samples (a server to try it with), adminapi (as JSON)
+//	              server last answered), dashboard (as pages), servers (the pages of
+//	              each), shell (what surrounds pages), connect (an app, step by step),
+//	              samples (a server to try it with), adminapi (as JSON)
 //	signing in    origin (one issuer as the world sees it), signin (a request until
 //	              someone answers it), oauth, cimd
 //	a call        calls (from token to upstream), proxy, guard (keys in answers),

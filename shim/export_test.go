@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/shim/api"
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/parcel"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
+	"github.com/key2oauth/key2oauth/shim/internal/vault"
 )
 
 func init() { parcel.WorkFactor = 10 } // a passphrase is tried in a millisecond
@@ -62,3 +64,12 @@ func (s *Shim) ChangeGrant(id string, f func(*oauth.Grant)) error {
 
 // NoteSample makes a server the sample that a crash has left.
 func (s *Shim) NoteSample(slug string) error { return s.control.SetSample(slug) }
+
+// AddServers adds n servers at once, without asking them anything.
+func (s *Shim) AddServers(n int, of func(i int) endpoint.Endpoint) error {
+	var all []vault.NewEndpoint
+	for i := range n {
+		all = append(all, vault.NewEndpoint{Endpoint: of(i)})
+	}
+	return s.vault.AddEndpoints(all...)
+}

@@ -113,6 +113,7 @@ func (s *Shim) ownerRoutes() http.Handler {
 	m := http.NewServeMux()
 	page := func(pattern string, h httpx.HandlerFunc) { m.Handle(pattern, httpx.Handle(s.log, showPage, h)) }
 	s.dashboard.Routes(page)
+	s.servers.Routes(page)
 	s.connect.Routes(page)
 	s.sample.Routes(page)
 	page("GET /consent/{id}", s.signIns.ShowConsent)

@@ -35,6 +35,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/safedial"
 	"github.com/key2oauth/key2oauth/shim/internal/samples"
 	"github.com/key2oauth/key2oauth/shim/internal/selfcheck"
+	"github.com/key2oauth/key2oauth/shim/internal/servers"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/signin"
 	"github.com/key2oauth/key2oauth/shim/internal/standing"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
@@ -65,6 +67,8 @@ type Shim struct {
 	dashboard *dashboard.Dashboard
 	connect   *connect.Pages
 	sample    *samples.Sample
+	shell     *shell.Shell
+	servers   *servers.Pages
 	adminAPI  *adminapi.API
 
 	mover      *mover.Mover
@@ -219,16 +223,21 @@ func (s *Shim) wirePages(cfg Config) {
 		Vault: s.vault, Control: s.control, Reach: s.reach, Clients: s.clients, LocalOrigin: s.localOrigin, Version: s.version, Log: s.log,
 	})
 	s.sample = samples.New(samples.Config{Server: cfg.Sample, Owner: s.owner, Control: s.control, Log: s.log})
+	s.shell = &shell.Shell{
+		Owner: s.owner, Status: s.Status, Origin: s.reach.Origin,
+		Name: func(slug string) string { e, _ := s.control.Endpoint(slug); return e.Name },
+	}
+	s.servers = servers.New(servers.Config{
+		Shell: s.shell, Owner: s.owner, Control: s.control, Sample: s.sample, Timeline: s.timeline, Version: s.version,
+	})
 	s.dashboard = dashboard.New(dashboard.Config{
-		Sample: s.sample,
-		Owner:  s.owner, Control: s.control, Reach: s.reach, Mover: s.mover, Next: func() (web.ConnectNext, bool) { return s.connect.Next() }, Examinations: &s.exams, Timeline: s.timeline,
+		Shell: s.shell, Sample: s.sample,
+		Owner: s.owner, Control: s.control, Reach: s.reach, Mover: s.mover, Next: func() (web.ConnectNext, bool) { return s.connect.Next() }, Examinations: &s.exams, Timeline: s.timeline,
 		Activity: &s.activity, Changes: s.changes, Status: s.Status, Version: s.version, LogFile: cfg.LogFile, Licenses: cfg.Licenses, Log: s.log,
 	})
 	s.connect = connect.New(connect.Config{
 		Owner: s.owner, Control: s.control, Timeline: s.timeline, Status: s.Status,
-		Render: func(w http.ResponseWriter, r *http.Request, status int, p web.Page) {
-			s.dashboard.Bar(r).Render(w, status, p)
-		},
+		Render: s.shell.Render,
 	})
 	s.adminAPI = adminapi.New(adminapi.Config{
 		Owner: s.owner, Control: s.control, Reach: s.reach, Examinations: &s.exams, Timeline: s.timeline,

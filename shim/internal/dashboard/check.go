@@ -6,22 +6,9 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
-
-// attemptRow is an attempt as a page shows it.
-func attemptRow(a api.Attempt) web.AttemptRow {
-	row := web.AttemptRow{
-		Client: a.Who(), Server: a.Endpoint, Via: a.Via, Age: web.Ago(a.Last),
-		State: a.Diagnosis.State, Whose: a.Diagnosis.Whose, Words: a.Diagnosis.Words, Next: a.Diagnosis.Next,
-	}
-	for _, e := range a.Events {
-		row.Steps = append(row.Steps, web.StepRow{
-			Step: e.Step, Why: e.Why, Status: e.Status, Time: e.Time.Local().Format("15:04:05"), Count: e.Count,
-		})
-	}
-	return row
-}
 
 // showCheck shows the last report, and the attempts that did not finish.
 func (d *Dashboard) showCheck(w http.ResponseWriter, r *http.Request) error {
@@ -45,7 +32,7 @@ func (d *Dashboard) showCheck(w http.ResponseWriter, r *http.Request) error {
 		if a.Diagnosis.Cause == api.CauseFound {
 			continue // strangers look at every address, and apps that are connected look again
 		}
-		p.Attempts = append(p.Attempts, attemptRow(a))
+		p.Attempts = append(p.Attempts, shell.AttemptRow(a))
 	}
 	d.render(w, r, http.StatusOK, p)
 	return nil

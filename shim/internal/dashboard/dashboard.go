@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/api"
@@ -22,12 +21,14 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/reach"
 	"github.com/key2oauth/key2oauth/shim/internal/samples"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/timeline"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // Config is what the pages show and act on. All of it must be set.
 type Config struct {
+	Shell        *shell.Shell
 	Owner        *owner.Owner
 	Control      *control.Control
 	Reach        *reach.Reach
@@ -79,34 +80,13 @@ func (d *Dashboard) signOut(w http.ResponseWriter, r *http.Request) error {
 func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("GET /{$}", d.cfg.Owner.Page(d.showHome))
 	page("GET /live", d.cfg.Owner.Script(d.showLive))
-	page("GET /live/bar", d.cfg.Owner.Script(d.showLiveBar))
+	page("GET /live/bar", d.cfg.Owner.Script(d.cfg.Shell.LiveBar))
 	page("POST /steps/login", d.cfg.Owner.Form(d.stepsLoginFromForm))
 	page("POST /steps/hide", d.cfg.Owner.Form(d.stepsHideFromForm))
 	page("GET /activity", d.cfg.Owner.Page(d.showActivity))
 	page("GET /open", d.cfg.Owner.ShowLink)
 	page("POST /open", d.cfg.Owner.Redeem)
 	page("POST /sign-out", d.cfg.Owner.Form(d.signOut))
-	page("POST /servers", d.cfg.Owner.Form(d.createFromForm))
-	page("GET /servers/add", d.cfg.Owner.Page(d.showAdd))
-	page("GET /servers/deleted", d.cfg.Owner.Page(d.showDeleted))
-	page("POST /servers/deleted", d.cfg.Owner.Form(d.restoreFromForm))
-	page("GET /servers/{slug}", d.cfg.Owner.Page(d.showServer))
-	page("GET /live/servers/{slug}", d.cfg.Owner.Script(d.showServer))
-	page("GET /servers/{slug}/edit", d.cfg.Owner.Page(d.showEdit))
-	page("POST /servers/{slug}/edit", d.cfg.Owner.Form(d.editFromForm))
-	page("GET /servers/{slug}/again", d.cfg.Owner.Page(d.showAgain))
-	page("POST /servers/{slug}/again", d.cfg.Owner.Form(d.againFromForm))
-	page("GET /servers/{slug}/apps", d.cfg.Owner.Page(d.showApps))
-	page("GET /servers/{slug}/key", d.cfg.Owner.Page(d.showKey))
-	page("POST /servers/{slug}/key", d.cfg.Owner.Form(d.keyFromForm))
-	page("GET /servers/{slug}/delete", d.cfg.Owner.Page(d.showDelete))
-	page("POST /servers/{slug}/delete", d.cfg.Owner.Form(d.deleteFromForm))
-	page("GET /servers/{slug}/keys/{id}", d.cfg.Owner.Page(d.showLabel))
-	page("POST /servers/{slug}/keys/{id}", d.cfg.Owner.Form(d.labelFromForm))
-	page("GET /servers/{slug}/keys/{id}/delete", d.cfg.Owner.Page(d.showDeleteKey))
-	page("POST /servers/{slug}/keys/{id}/delete", d.cfg.Owner.Form(d.deleteKeyFromForm))
-	page("GET /grants/{id}/revoke", d.cfg.Owner.Page(d.showRevoke))
-	page("POST /grants/{id}/revoke", d.cfg.Owner.Form(d.revokeFromForm))
 	page("POST /pause", d.cfg.Owner.Form(d.pauseFromForm(true)))
 	page("POST /resume", d.cfg.Owner.Form(d.pauseFromForm(false)))
 	page("POST /damaged", d.cfg.Owner.Form(d.removeDamagedFromForm))
@@ -156,34 +136,13 @@ func Next(encoded string) string {
 	if _, ok := web.DoneNotices[done]; ok {
 		next += "?done=" + done
 	}
-	if anchor.MatchString(u.Fragment) {
+	if shell.Anchor.MatchString(u.Fragment) {
 		next += "#" + u.Fragment
 	}
 	return next
 }
 
-var anchor = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
-
-// doneNotices says what was done, on the page that a form leads to. The words
-// come out of a fixed set, so that no link can make a page say anything else.
-func doneNotices(r *http.Request) []web.Notice {
-	if n, ok := web.DoneNotices[r.URL.Query().Get("done")]; ok {
-		return []web.Notice{n}
-	}
-	return nil
-}
-
-// done leads to a page that says what was done.
-func done(w http.ResponseWriter, r *http.Request, page, what string) error {
-	http.Redirect(w, r, page+"?done="+what, http.StatusSeeOther)
-	return nil
-}
-
-// serverPath is the page of a server.
-func serverPath(slug string) string { return "/servers/" + slug }
-
-// field returns a form's field for functions in which nil means "not typed".
-func field(r *http.Request, name string) *string {
-	v := r.PostFormValue(name)
-	return &v
+// render shows one of the owner's pages below the header.
+func (d *Dashboard) render(w http.ResponseWriter, r *http.Request, status int, p web.Page) {
+	d.cfg.Shell.Render(w, r, status, p)
 }

@@ -7,12 +7,13 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // showHome shows the list of servers, or the page that adds the first one.
 func (d *Dashboard) showHome(w http.ResponseWriter, r *http.Request) error {
-	return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, doneNotices(r))
+	return d.renderHome(w, r, http.StatusOK, web.CreateForm{}, shell.DoneNotices(r))
 }
 
 // showLive is the home page for its own script, which replaces what has changed.
@@ -42,25 +43,14 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 	if deleted, err := d.cfg.Control.DeletedServers(); err == nil {
 		p.Deleted = len(deleted)
 	}
-	p.Pending = d.pendingRows(st, "")
+	p.Pending = d.cfg.Shell.Pending(st, "")
 	p.Steps = d.firstSteps(st, l.First)
-	bar := d.barOf(r, st, noRequests(st.Concerns))
-	if all := web.Banners(noRequests(st.Concerns), token); len(all) > 1 {
+	bar := d.cfg.Shell.Bar(r, st, shell.NoRequests(st.Concerns))
+	if all := web.Banners(shell.NoRequests(st.Concerns), token); len(all) > 1 {
 		p.More = all[1:min(len(all), 1+control.PageSize)]
 	}
 	bar.Render(w, status, p)
 	return nil
-}
-
-// noRequests leaves out that requests wait, on pages that list these.
-func noRequests(all []api.Concern) []api.Concern {
-	var out []api.Concern
-	for _, c := range all {
-		if c.Kind != api.ConcernRequest {
-			out = append(out, c)
-		}
-	}
-	return out
 }
 
 func (d *Dashboard) serverRow(o api.Endpoint, l control.Listing, paused bool) web.ServerRow {
@@ -77,28 +67,15 @@ func (d *Dashboard) serverRow(o api.Endpoint, l control.Listing, paused bool) we
 	return row
 }
 
-// pendingRows lists the requests that wait: for a server, or for "" all.
-func (d *Dashboard) pendingRows(st api.Status, slug string) []web.PendingRow {
-	var rows []web.PendingRow
-	for _, q := range st.Pending {
-		if slug != "" && q.Slug != slug {
-			continue
-		}
-		e, _ := d.cfg.Control.Endpoint(q.Slug)
-		rows = append(rows, web.PendingRow{URL: q.URL, Client: q.App, ReturnsTo: q.ReturnsTo, Endpoint: e.Name, Age: web.Ago(q.Created), Asked: q.Asked})
-	}
-	return rows
-}
-
 func (d *Dashboard) pauseFromForm(paused bool) httpx.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := d.cfg.Control.SetPaused(paused); err != nil {
 			return err
 		}
 		if paused {
-			return done(w, r, cameFrom(r), "paused")
+			return shell.Done(w, r, shell.CameFrom(r), "paused")
 		}
-		return done(w, r, cameFrom(r), "resumed")
+		return shell.Done(w, r, shell.CameFrom(r), "resumed")
 	}
 }
 
@@ -106,24 +83,24 @@ func (d *Dashboard) removeDamagedFromForm(w http.ResponseWriter, r *http.Request
 	if err := d.cfg.Control.RemoveDamaged(r.PostFormValue("kind"), r.PostFormValue("id")); err != nil {
 		return err
 	}
-	return done(w, r, cameFrom(r), "healed")
+	return shell.Done(w, r, shell.CameFrom(r), "healed")
 }
 
 func (d *Dashboard) unlockFromForm(w http.ResponseWriter, r *http.Request) error {
 	d.cfg.Control.Unlock()
-	return done(w, r, cameFrom(r), "unlock")
+	return shell.Done(w, r, shell.CameFrom(r), "unlock")
 }
 
 func (d *Dashboard) keepInFileFromForm(w http.ResponseWriter, r *http.Request) error {
 	if err := d.cfg.Control.KeepInFile(); err != nil {
 		return err
 	}
-	return done(w, r, cameFrom(r), "file")
+	return shell.Done(w, r, shell.CameFrom(r), "file")
 }
 
 func (d *Dashboard) keepFromForm(w http.ResponseWriter, r *http.Request) error {
 	if err := d.cfg.Control.Keep(); err != nil {
 		return err
 	}
-	return done(w, r, cameFrom(r), "kept")
+	return shell.Done(w, r, shell.CameFrom(r), "kept")
 }

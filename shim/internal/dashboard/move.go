@@ -12,6 +12,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/parcel"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -116,7 +117,7 @@ func (d *Dashboard) takeFromForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d.cfg.Owner.Spend(r, PathMove)
-	return done(w, r, "/", "moved")
+	return shell.Done(w, r, "/", "moved")
 }
 
 // uploaded returns the file that a form sends.

@@ -9,11 +9,12 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 func (d *Dashboard) showSettings(w http.ResponseWriter, r *http.Request) error {
-	return d.renderSettings(w, r, http.StatusOK, doneNotices(r))
+	return d.renderSettings(w, r, http.StatusOK, shell.DoneNotices(r))
 }
 
 func (d *Dashboard) renderSettings(w http.ResponseWriter, r *http.Request, status int, notices []web.Notice) error {

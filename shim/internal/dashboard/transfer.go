@@ -9,6 +9,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
@@ -42,7 +43,7 @@ func (d *Dashboard) importFromForm(w http.ResponseWriter, r *http.Request) error
 		return d.renderSettings(w, r, status, []web.Notice{{Kind: "error", Text: e.Err.Msg}})
 	}
 	if confirmed {
-		return done(w, r, "/", "import")
+		return shell.Done(w, r, "/", "import")
 	}
 	const action = "/settings/import"
 	p := web.Import{File: string(bytes.ToValidUTF8(file, nil)), Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action)}

@@ -7,12 +7,13 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
 	"github.com/key2oauth/key2oauth/shim/internal/reach"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 	"github.com/key2oauth/key2oauth/tunnel"
 )
 
 func (d *Dashboard) showTunnel(w http.ResponseWriter, r *http.Request) error {
-	return d.renderTunnel(w, r, http.StatusOK, web.TunnelForm{}, doneNotices(r))
+	return d.renderTunnel(w, r, http.StatusOK, web.TunnelForm{}, shell.DoneNotices(r))
 }
 
 func (d *Dashboard) renderTunnel(w http.ResponseWriter, r *http.Request, status int, form web.TunnelForm, notices []web.Notice) error {

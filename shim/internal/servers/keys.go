@@ -1,4 +1,4 @@
-package dashboard
+package servers
 
 import (
 	"net/http"
@@ -7,26 +7,27 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
-func (d *Dashboard) showLabel(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showLabel(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.cfg.Control.CredentialOf(r.PathValue("slug"), r.PathValue("id"))
 	if err != nil {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
-	d.render(w, r, http.StatusOK, d.labelPage(r, c))
+	d.cfg.Shell.Render(w, r, http.StatusOK, d.labelPage(r, c))
 	return nil
 }
 
-func (d *Dashboard) labelPage(r *http.Request, c endpoint.Credential) web.EditKey {
+func (d *Pages) labelPage(r *http.Request, c endpoint.Credential) web.EditKey {
 	e, _ := d.cfg.Control.Endpoint(c.Slug)
 	p := web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label, Label: c.Label}
 	p.FormToken = d.cfg.Owner.FormTokens(r)(p.Action())
 	return p
 }
 
-func (d *Dashboard) labelFromForm(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) labelFromForm(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.cfg.Control.CredentialOf(r.PathValue("slug"), r.PathValue("id"))
 	if err != nil {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
@@ -41,13 +42,13 @@ func (d *Dashboard) labelFromForm(w http.ResponseWriter, r *http.Request) error 
 		if e.Err.Msg == web.TextLabelIsKey {
 			p.Label = "" // a page never carries a key
 		}
-		d.render(w, r, status, p)
+		d.cfg.Shell.Render(w, r, status, p)
 		return nil
 	}
-	return done(w, r, serverPath(c.Slug), "saved")
+	return shell.Done(w, r, shell.ServerPath(c.Slug), "saved")
 }
 
-func (d *Dashboard) showDeleteKey(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showDeleteKey(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.cfg.Control.CredentialOf(r.PathValue("slug"), r.PathValue("id"))
 	if err != nil {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
@@ -59,12 +60,12 @@ func (d *Dashboard) showDeleteKey(w http.ResponseWriter, r *http.Request) error 
 	e, _ := d.cfg.Control.Endpoint(c.Slug)
 	p := web.DeleteKey(web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label}, d.clientNames(users))
 	p.FormToken = d.cfg.Owner.FormTokens(r)(p.Action)
-	d.render(w, r, http.StatusOK, p)
+	d.cfg.Shell.Render(w, r, http.StatusOK, p)
 	return nil
 }
 
 // clientNames names the apps of grants for people.
-func (d *Dashboard) clientNames(grants []oauth.Grant) []string {
+func (d *Pages) clientNames(grants []oauth.Grant) []string {
 	var names []string
 	for _, g := range grants {
 		names = append(names, d.cfg.Control.App(&g).String())
@@ -72,9 +73,9 @@ func (d *Dashboard) clientNames(grants []oauth.Grant) []string {
 	return names
 }
 
-func (d *Dashboard) deleteKeyFromForm(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) deleteKeyFromForm(w http.ResponseWriter, r *http.Request) error {
 	if err := d.cfg.Control.DeleteKey(r.PathValue("slug"), r.PathValue("id")); err != nil {
 		return err
 	}
-	return done(w, r, serverPath(r.PathValue("slug")), "keygone")
+	return shell.Done(w, r, shell.ServerPath(r.PathValue("slug")), "keygone")
 }

@@ -1,4 +1,4 @@
-package dashboard
+package servers
 
 import (
 	"fmt"
@@ -9,23 +9,24 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/problem"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // showAdd shows the page that adds a server.
-func (d *Dashboard) showAdd(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showAdd(w http.ResponseWriter, r *http.Request) error {
 	return d.renderAdd(w, r, http.StatusOK, web.CreateForm{})
 }
 
-func (d *Dashboard) renderAdd(w http.ResponseWriter, r *http.Request, status int, f web.CreateForm) error {
-	d.render(w, r, status, web.Add{Version: d.cfg.Version, Create: f, Token: d.cfg.Owner.FormTokens(r)})
+func (d *Pages) renderAdd(w http.ResponseWriter, r *http.Request, status int, f web.CreateForm) error {
+	d.cfg.Shell.Render(w, r, status, web.Add{Version: d.cfg.Version, Create: f, Token: d.cfg.Owner.FormTokens(r)})
 	return nil
 }
 
 // createFromForm adds a server. What is no bare address is parsed, and shown as
 // it was understood before anything is sent. If something is wrong, the form
 // comes back as it was, and the key is kept on our side.
-func (d *Dashboard) createFromForm(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) createFromForm(w http.ResponseWriter, r *http.Request) error {
 	session, _ := d.cfg.Owner.Session(r)
 	f := web.CreateForm{
 		UpstreamURL: r.PostFormValue("upstream_url"), Name: r.PostFormValue("display_name"),
@@ -82,15 +83,15 @@ func (d *Dashboard) createFromForm(w http.ResponseWriter, r *http.Request) error
 }
 
 // added leads to the page of a new server.
-func (d *Dashboard) added(w http.ResponseWriter, r *http.Request, e endpoint.Endpoint, note string) error {
+func (d *Pages) added(w http.ResponseWriter, r *http.Request, e endpoint.Endpoint, note string) error {
 	if note != "" {
 		return d.renderServer(w, r, e, []web.Notice{web.DoneNotices["added"], {Kind: "info", Text: note}})
 	}
-	return done(w, r, serverPath(e.Slug), "added")
+	return shell.Done(w, r, shell.ServerPath(e.Slug), "added")
 }
 
 // showAgain shows the page that adds a server once more, for another key.
-func (d *Dashboard) showAgain(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showAgain(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
@@ -98,12 +99,12 @@ func (d *Dashboard) showAgain(w http.ResponseWriter, r *http.Request) error {
 	return d.renderAgain(w, r, http.StatusOK, e, web.CreateForm{Name: web.SecondName(e.Name)})
 }
 
-func (d *Dashboard) renderAgain(w http.ResponseWriter, r *http.Request, status int, e endpoint.Endpoint, f web.CreateForm) error {
-	d.render(w, r, status, web.Again{Slug: e.Slug, Name: e.Name, Host: e.UpstreamHost(), Create: f, FormToken: d.cfg.Owner.FormTokens(r)(serverPath(e.Slug) + "/again")})
+func (d *Pages) renderAgain(w http.ResponseWriter, r *http.Request, status int, e endpoint.Endpoint, f web.CreateForm) error {
+	d.cfg.Shell.Render(w, r, status, web.Again{Slug: e.Slug, Name: e.Name, Host: e.UpstreamHost(), Create: f, FormToken: d.cfg.Owner.FormTokens(r)(shell.ServerPath(e.Slug) + "/again")})
 	return nil
 }
 
-func (d *Dashboard) againFromForm(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) againFromForm(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
@@ -143,23 +144,23 @@ func headerFields(f web.CreateForm) (name, prefix *string) {
 	return &f.HeaderName, &f.HeaderPrefix
 }
 
-func (d *Dashboard) showEdit(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showEdit(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
-	d.render(w, r, http.StatusOK, d.editPage(r, e))
+	d.cfg.Shell.Render(w, r, http.StatusOK, d.editPage(r, e))
 	return nil
 }
 
-func (d *Dashboard) editPage(r *http.Request, e endpoint.Endpoint) web.EditEndpoint {
+func (d *Pages) editPage(r *http.Request, e endpoint.Endpoint) web.EditEndpoint {
 	return web.EditEndpoint{
 		Slug: e.Slug, Title: e.Name, UpstreamURL: e.ShownBase(), HidesPart: e.HasQuery || e.HidesPath(), Name: e.Name,
-		HeaderName: e.Header.Name, HeaderPrefix: e.Header.Prefix, FormToken: d.cfg.Owner.FormTokens(r)(serverPath(e.Slug) + "/edit"),
+		HeaderName: e.Header.Name, HeaderPrefix: e.Header.Prefix, FormToken: d.cfg.Owner.FormTokens(r)(shell.ServerPath(e.Slug) + "/edit"),
 	}
 }
 
-func (d *Dashboard) editFromForm(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) editFromForm(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
@@ -178,17 +179,17 @@ func (d *Dashboard) editFromForm(w http.ResponseWriter, r *http.Request) error {
 		p.UpstreamURL, p.Name = r.PostFormValue("upstream_url"), *c.DisplayName
 		p.HeaderName, p.HeaderPrefix = *c.HeaderName, *c.Prefix
 		p.Error, p.ErrorField = fe.Err.Msg, fe.Name
-		d.render(w, r, status, p)
+		d.cfg.Shell.Render(w, r, status, p)
 		return nil
 	}
 	if note != "" {
 		e, _ = d.cfg.Control.Endpoint(e.Slug)
 		return d.renderServer(w, r, e, []web.Notice{{Kind: "warn", Text: note}})
 	}
-	return done(w, r, serverPath(e.Slug), "saved")
+	return shell.Done(w, r, shell.ServerPath(e.Slug), "saved")
 }
 
-func (d *Dashboard) keyPage(r *http.Request, e endpoint.Endpoint) web.ReplaceKey {
+func (d *Pages) keyPage(r *http.Request, e endpoint.Endpoint) web.ReplaceKey {
 	p := web.ReplaceKey{
 		Slug: e.Slug, Name: e.Name, UpstreamHost: e.UpstreamHost(), Selected: r.FormValue("credential"),
 		FormToken: d.cfg.Owner.FormTokens(r)("/servers/" + e.Slug + "/key"),
@@ -203,16 +204,16 @@ func (d *Dashboard) keyPage(r *http.Request, e endpoint.Endpoint) web.ReplaceKey
 	return p
 }
 
-func (d *Dashboard) showKey(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showKey(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
-	d.render(w, r, http.StatusOK, d.keyPage(r, e))
+	d.cfg.Shell.Render(w, r, http.StatusOK, d.keyPage(r, e))
 	return nil
 }
 
-func (d *Dashboard) keyFromForm(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
@@ -232,7 +233,7 @@ func (d *Dashboard) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 	case credential == "" && len(all) > 1:
 		p := d.keyPage(r, e)
 		p.Error, p.KeyHeld = web.TextChooseReplaced, d.cfg.Control.FormKeys.Put(key, session)
-		d.render(w, r, http.StatusUnprocessableEntity, p)
+		d.cfg.Shell.Render(w, r, http.StatusUnprocessableEntity, p)
 		return nil
 	}
 	note, err := d.cfg.Control.ReplaceKey(r.Context(), e.Slug, credential, key, r.PostFormValue("force") != "")
@@ -246,16 +247,16 @@ func (d *Dashboard) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		p := d.keyPage(r, e)
 		p.Error, p.CanForce, p.KeyHeld = fe.Err.Msg, fe.CanForce, d.cfg.Control.FormKeys.Put(key, session)
-		d.render(w, r, status, p)
+		d.cfg.Shell.Render(w, r, status, p)
 		return nil
 	}
 	if note != "" {
 		return d.renderServer(w, r, e, []web.Notice{{Kind: "warn", Text: fmt.Sprintf(web.TextKeySaved, note)}})
 	}
-	return done(w, r, serverPath(e.Slug), "key")
+	return shell.Done(w, r, shell.ServerPath(e.Slug), "key")
 }
 
-func (d *Dashboard) showDelete(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showDelete(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
@@ -265,26 +266,26 @@ func (d *Dashboard) showDelete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.render(w, r, http.StatusOK, web.Confirm{
+	d.cfg.Shell.Render(w, r, http.StatusOK, web.Confirm{
 		Title: fmt.Sprintf(web.TitleDelete, e.Name), Words: web.TextDeleteWords,
 		Consequences: []string{
 			web.KeysDeleted(len(d.cfg.Control.Credentials(e.Slug))),
 			web.AppsSignedOut(n),
 			web.TextAddressGone,
 		},
-		Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonDelete, Danger: true, Cancel: serverPath(e.Slug),
+		Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonDelete, Danger: true, Cancel: shell.ServerPath(e.Slug),
 	})
 	return nil
 }
 
-func (d *Dashboard) deleteFromForm(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) deleteFromForm(w http.ResponseWriter, r *http.Request) error {
 	if err := d.cfg.Control.Remove(r.PathValue("slug")); err != nil {
 		return err
 	}
-	return done(w, r, "/", "deleted")
+	return shell.Done(w, r, "/", "deleted")
 }
 
-func (d *Dashboard) showRevoke(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	g, err := d.cfg.Control.Grant(r.PathValue("id"))
 	if err != nil {
 		return httpx.New(http.StatusNotFound, web.TextGrantGone)
@@ -292,15 +293,15 @@ func (d *Dashboard) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	client := d.cfg.Control.App(&g).String()
 	e, _ := d.cfg.Control.Endpoint(g.Slug)
 	action := "/grants/" + g.ID + "/revoke"
-	d.render(w, r, http.StatusOK, web.Confirm{
+	d.cfg.Shell.Render(w, r, http.StatusOK, web.Confirm{
 		Title: fmt.Sprintf(web.TitleRevoke, client), Words: fmt.Sprintf(web.TextRevoke, e.Name),
 		Consequences: []string{web.TextCallsStop, web.TextConnectAnew},
-		Action:       action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonRevoke, Danger: true, Cancel: serverPath(g.Slug),
+		Action:       action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonRevoke, Danger: true, Cancel: shell.ServerPath(g.Slug),
 	})
 	return nil
 }
 
-func (d *Dashboard) revokeFromForm(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) revokeFromForm(w http.ResponseWriter, r *http.Request) error {
 	g, err := d.cfg.Control.Grant(r.PathValue("id"))
 	if err != nil {
 		return httpx.New(http.StatusNotFound, web.TextGrantGone)
@@ -308,5 +309,5 @@ func (d *Dashboard) revokeFromForm(w http.ResponseWriter, r *http.Request) error
 	if err := d.cfg.Control.Disconnect(g.ID); err != nil {
 		return err
 	}
-	return done(w, r, serverPath(g.Slug), "revoked")
+	return shell.Done(w, r, shell.ServerPath(g.Slug), "revoked")
 }

@@ -1,4 +1,4 @@
-package dashboard
+package servers
 
 import (
 	"net/http"
@@ -11,7 +11,7 @@ import (
 
 // showApps shows the apps of a server, a page at a time. A page past the last
 // one, as after some were disconnected, is the last one.
-func (d *Dashboard) showApps(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showApps(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
@@ -32,7 +32,7 @@ func (d *Dashboard) showApps(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	o := d.cfg.Control.Server(e)
-	d.render(w, r, http.StatusOK, web.Apps{
+	d.cfg.Shell.Render(w, r, http.StatusOK, web.Apps{
 		Version: d.cfg.Version, Slug: e.Slug, Server: e.Name,
 		Grants: d.grantRows(apps, o.Credentials), First: (page-1)*control.PageSize + 1, Total: total, Page: page, Pages: pages,
 	})

@@ -1,4 +1,4 @@
-package dashboard
+package servers
 
 import (
 	"net/http"
@@ -8,11 +8,12 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/shell"
 	"github.com/key2oauth/key2oauth/shim/internal/web"
 )
 
 // showServer shows the page of a server.
-func (d *Dashboard) showServer(w http.ResponseWriter, r *http.Request) error {
+func (d *Pages) showServer(w http.ResponseWriter, r *http.Request) error {
 	e, ok := d.cfg.Control.Endpoint(r.PathValue("slug"))
 	if !ok {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
@@ -20,11 +21,11 @@ func (d *Dashboard) showServer(w http.ResponseWriter, r *http.Request) error {
 	if !strings.HasPrefix(r.URL.Path, "/live/") { // a page that stays open is no reason to ask again
 		d.cfg.Control.Look(e.Slug)
 	}
-	return d.renderServer(w, r, e, doneNotices(r))
+	return d.renderServer(w, r, e, shell.DoneNotices(r))
 }
 
-func (d *Dashboard) renderServer(w http.ResponseWriter, r *http.Request, e endpoint.Endpoint, notices []web.Notice) error {
-	st, token := d.cfg.Status(), d.cfg.Owner.FormTokens(r)
+func (d *Pages) renderServer(w http.ResponseWriter, r *http.Request, e endpoint.Endpoint, notices []web.Notice) error {
+	st, token := d.cfg.Shell.Status(), d.cfg.Owner.FormTokens(r)
 	l, err := d.cfg.Control.ServerListing(e)
 	if err != nil {
 		return err
@@ -33,7 +34,7 @@ func (d *Dashboard) renderServer(w http.ResponseWriter, r *http.Request, e endpo
 	p := web.Server{
 		Version: d.cfg.Version, Slug: e.Slug, Name: o.DisplayName, Host: e.UpstreamHost(), State: o.State, StateWords: o.StateWords, Why: o.Why, Paused: st.Paused,
 		UpstreamURL: o.UpstreamURL, Header: web.DescribeHeader(e.Header), MCPURL: o.MCPEndpoint, LocalMCPURL: o.LocalMCPEndpoint,
-		Notices: notices, Pending: d.pendingRows(st, e.Slug), Grants: d.grantRows(l.Newest[e.Slug], o.Credentials), Apps: l.Apps[e.Slug],
+		Notices: notices, Pending: d.cfg.Shell.Pending(st, e.Slug), Grants: d.grantRows(l.Newest[e.Slug], o.Credentials), Apps: l.Apps[e.Slug],
 		Created: web.Ago(o.Created), Struck: o.Struck, Sample: d.cfg.Sample.Slug() == e.Slug, Token: token,
 	}
 	if o.LastUsed != nil {
@@ -42,22 +43,22 @@ func (d *Dashboard) renderServer(w http.ResponseWriter, r *http.Request, e endpo
 	for _, c := range o.Credentials {
 		p.Credentials = append(p.Credentials, web.CredentialRow{ID: c.ID, Label: c.Label, State: c.State, For: c.For, Unwatched: c.Unwatched, Why: c.Words})
 	}
-	all := noRequests(st.Concerns)
+	all := shell.NoRequests(st.Concerns)
 	for i, c := range all {
 		if c.Slug == e.Slug && i > 0 { // the first stands above
 			p.Banner = &web.Banners([]api.Concern{c}, token)[0]
 			break
 		}
 	}
-	if len(all) > 0 && all[0].Slug == e.Slug {
-		p.Why = "" // the banner above says it
+	if len(all) > 0 && all[0].Slug == e.Slug || o.State == api.EndpointNotTried {
+		p.Why = "" // the banner above says it, or the state does
 	}
-	d.barOf(r, st, all).Render(w, http.StatusOK, p)
+	d.cfg.Shell.Bar(r, st, all).Render(w, http.StatusOK, p)
 	return nil
 }
 
 // grantRows shows connected apps, each with how it came to be connected.
-func (d *Dashboard) grantRows(grants []control.Grant, keys []api.Credential) []web.GrantRow {
+func (d *Pages) grantRows(grants []control.Grant, keys []api.Credential) []web.GrantRow {
 	labels := make(map[string]string)
 	if len(keys) > 1 { // else there is nothing to tell apart
 		for _, c := range keys {
@@ -74,7 +75,7 @@ func (d *Dashboard) grantRows(grants []control.Grant, keys []api.Credential) []w
 			row.LastUsed = web.Ago(*g.LastUsed)
 		}
 		if a, ok, err := d.cfg.Timeline.OfGrant(g.ID); err == nil && ok {
-			how := attemptRow(a)
+			how := shell.AttemptRow(a)
 			row.How = &how
 		}
 		rows = append(rows, row)
