@@ -75,6 +75,10 @@ func TestScript(t *testing.T) {
 		do(t, chromedp.Click(chromedp.CSS(`input[value=c1]`)), chromedp.Click(chromedp.CSS(`input[value=z1x2c3v4b5n6]`)))
 		is(t, `document.querySelector("input[value=c1]").checked`, false)
 		is(t, `document.querySelector("input[value=c9]").checked`, true) // its only key
+		do(t, chromedp.Click(chromedp.CSS(`.option:has(input[value=z1x2c3v4b5n6]) input[value=new]`)))
+		is(t, shown, true)
+		do(t, chromedp.Click(chromedp.CSS(`input[value=c9]`)))
+		is(t, shown, false)
 	})
 	t.Run("approval waits a moment", func(t *testing.T) {
 		do(t, chromedp.Navigate(srv.URL+"/consent-loopback"), chromedp.SendKeys(chromedp.CSS("#api_key"), "sk-1"))
