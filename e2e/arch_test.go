@@ -256,9 +256,12 @@ var layers = map[string][]string{
 	"shim/internal/settings": {
 		"shim/internal/records", "shim/internal/statefile", "go.etcd.io/bbolt",
 	},
+	"shim/internal/stored": {
+		"shim/internal/endpoint", "shim/internal/records", "go.etcd.io/bbolt",
+	},
 	"shim/internal/sealed": {
 		"shim/internal/endpoint", "shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/parcel", "shim/internal/records",
-		"shim/internal/statefile", "go.etcd.io/bbolt",
+		"shim/internal/statefile", "shim/internal/stored", "go.etcd.io/bbolt",
 	},
 	"shim/internal/parcel": {
 		"shim/display", "shim/internal/endpoint", "shim/internal/oauth", "shim/internal/problem", "shim/internal/safedial", "filippo.io/age",

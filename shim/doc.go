@@ -19,11 +19,11 @@
 //	              idle (connections), wire, trial, decoy (wrong keys)
 //	the outside   reach (how the internet reaches us), doctor, selfcheck, timeline,
 //	              activity
-//	state         vault (all of it as one), sealed (endpoints and keys), settings,
-//	              ledger (grants and tokens), keychain (the master key), ring (the
-//	              system's keychain), statefile (one bbolt file), records (what is in
-//	              it), parcel (the file that moves it all to another computer),
-//	              dbpages, datadir, atomicfile
+//	state         vault (all of it as one), sealed (endpoints and keys), stored
+//	              (their records), settings, ledger (grants and tokens), keychain
+//	              (the master key), ring (the system's keychain), statefile (one
+//	              bbolt file), records (what is in it), parcel (the file that moves
+//	              it all to another computer), dbpages, datadir, atomicfile
 //	small         api, web (looks and words), apps (how each app is connected),
 //	              endpoint (what an owner may add), formkeys (keys of forms),
 //	              order (ids by time), httpx,
@@ -90,7 +90,7 @@
 //	code                   5 min, once
 //	access token           24 h
 //	refresh token          90 d, sliding; replaced at each use
-//	replaced refresh token until 60 min after its successor's first use, 24 h on this computer
+//	replaced refresh token 60 min after its successor's first use, 24 h on this computer
 //	client's document      5 min to 24 h, as its host says; 7 d if it is gone
 //
 // # State

@@ -11,6 +11,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/stored"
 )
 
 // Credentials lists the credentials of an endpoint, oldest first, including
@@ -165,11 +166,11 @@ func (s *Store) SaveCredential(slug, grant string, key endpoint.Secret, state en
 // working.
 func (s *Store) ReplaceKey(id string, key endpoint.Secret, state endpoint.CredentialState) error {
 	return s.sealKey(key, func(t *statefile.Tx) (*endpoint.Credential, error) {
-		r, ok, err := records.Get[credentialRecord](t.Tx, bucketCreds, id)
+		r, ok, err := records.Get[stored.Credential](t.Tx, stored.Credentials, id)
 		if err == nil && !ok {
 			err = ErrNotFound
 		}
-		c := r.credential()
+		c := r.Credential()
 		c.State = state
 		return &c, err
 	})
@@ -204,7 +205,7 @@ func (s *Store) sealKey(key endpoint.Secret, fn func(t *statefile.Tx) (*endpoint
 // putKey saves a credential and seals its key for the full upstream URL.
 func (s *Store) putKey(t *statefile.Tx, c endpoint.Credential, whole string, key endpoint.Secret) error {
 	sealed := s.sealer().Seal(kindKey, c.ID, whole, key.Reveal())
-	if err := putCredential(t.Tx, c); err != nil {
+	if err := stored.PutCredential(t.Tx, c); err != nil {
 		return err
 	}
 	if err := putSealed(t.Tx, kindKey, c.ID, sealed); err != nil {
@@ -256,16 +257,16 @@ func (s *Store) LabelCredential(id, label string) error {
 
 func (s *Store) changeCredential(id string, f func(c *endpoint.Credential)) error {
 	return s.cfg.Update(func(t *statefile.Tx) error {
-		r, ok, err := records.Get[credentialRecord](t.Tx, bucketCreds, id)
+		r, ok, err := records.Get[stored.Credential](t.Tx, stored.Credentials, id)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			return ErrNotFound
 		}
-		c := r.credential()
+		c := r.Credential()
 		f(&c)
-		if err := putCredential(t.Tx, c); err != nil {
+		if err := stored.PutCredential(t.Tx, c); err != nil {
 			return err
 		}
 		t.Then(func() {
@@ -282,7 +283,7 @@ func (s *Store) changeCredential(id string, f func(c *endpoint.Credential)) erro
 // and find no key.
 func (s *Store) DeleteCredential(id string) error {
 	return s.cfg.Update(func(t *statefile.Tx) error {
-		if t.Bucket(bucketCreds).Get([]byte(id)) == nil {
+		if t.Bucket(stored.Credentials).Get([]byte(id)) == nil {
 			return ErrNotFound
 		}
 		return s.dropCredential(t, id)
@@ -291,7 +292,7 @@ func (s *Store) DeleteCredential(id string) error {
 
 // dropCredential deletes a credential within a transaction.
 func (s *Store) dropCredential(t *statefile.Tx, id string) error {
-	if err := t.Bucket(bucketCreds).Delete([]byte(id)); err != nil {
+	if err := t.Bucket(stored.Credentials).Delete([]byte(id)); err != nil {
 		return err
 	}
 	if err := t.Bucket(bucketSealed).Delete(sealedKey(kindKey, id)); err != nil {

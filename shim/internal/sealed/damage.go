@@ -8,6 +8,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/stored"
 )
 
 // Incomplete lists the endpoints whose address has lost its query.
@@ -25,20 +26,20 @@ func (s *Store) Incomplete() (all []endpoint.Endpoint) {
 // DamagedEndpoint says which endpoint a damaged record is, and what it seems to
 // be called. ok is false for other records.
 func DamagedEndpoint(tx *bbolt.Tx, e *records.Error) (slug, name string, ok bool) {
-	if e.Bucket != string(bucketEndpoints) {
+	if e.Bucket != string(stored.Endpoints) {
 		return "", "", false
 	}
-	return e.Key, records.Guess[endpointRecord](tx, bucketEndpoints, e.Key).Name, true
+	return e.Key, records.Guess[stored.Endpoint](tx, stored.Endpoints, e.Key).Name, true
 }
 
 // DamagedCredential says which credential a damaged record is, and what it seems
 // to be called. ok is false for other records, also for its key alone: then the
 // credential can be read, and says that its key is needed.
 func DamagedCredential(tx *bbolt.Tx, e *records.Error) (id, label, slug string, ok bool) {
-	if e.Bucket != string(bucketCreds) {
+	if e.Bucket != string(stored.Credentials) {
 		return "", "", "", false
 	}
-	r := records.Guess[credentialRecord](tx, bucketCreds, e.Key)
+	r := records.Guess[stored.Credential](tx, stored.Credentials, e.Key)
 	return e.Key, r.Label, r.Slug, true
 }
 
@@ -103,7 +104,7 @@ func (s *Store) KeyTrouble(slug, credential string) endpoint.Trouble {
 	c, ok := s.creds[credential]
 	e := s.endpoints[slug]
 	switch {
-	case slices.ContainsFunc(found, func(e *records.Error) bool { return e.Bucket == string(bucketCreds) && e.Key == credential }):
+	case slices.ContainsFunc(found, func(e *records.Error) bool { return e.Bucket == string(stored.Credentials) && e.Key == credential }):
 		return endpoint.TroubleDamaged
 	case !ok:
 		return endpoint.TroubleGone

@@ -11,6 +11,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/stored"
 )
 
 // Endpoints lists all endpoints, oldest first.
@@ -76,7 +77,7 @@ func (s *Store) AddEndpoints(all ...NewEndpoint) error {
 	}
 	return s.cfg.Update(func(t *statefile.Tx) error {
 		for _, e := range all {
-			if t.Bucket(bucketEndpoints).Get([]byte(e.Slug)) != nil {
+			if t.Bucket(stored.Endpoints).Get([]byte(e.Slug)) != nil {
 				return ErrExists
 			}
 			if err := s.putEndpoint(t, e.Endpoint, e.Query); err != nil {
@@ -101,7 +102,7 @@ func (s *Store) AddEndpoints(all ...NewEndpoint) error {
 
 // putEndpoint saves an endpoint and seals its query.
 func (s *Store) putEndpoint(t *statefile.Tx, e endpoint.Endpoint, query string) error {
-	if err := records.Put(t.Tx, bucketEndpoints, e.Slug, recordOf(e)); err != nil {
+	if err := stored.PutEndpoint(t.Tx, e); err != nil {
 		return err
 	}
 	var sealed []byte
@@ -123,14 +124,14 @@ func (s *Store) putEndpoint(t *statefile.Tx, e endpoint.Endpoint, query string) 
 // keys at no risk. SetUpstream changes its URL.
 func (s *Store) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) error {
 	return s.cfg.Update(func(t *statefile.Tx) error {
-		r, ok, err := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		r, ok, err := records.Get[stored.Endpoint](t.Tx, stored.Endpoints, slug)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			return ErrNotFound
 		}
-		e := r.endpoint()
+		e := r.Endpoint()
 		if err := t.Foreign(func() error { return f(&e) }); err != nil {
 			return err
 		}
@@ -138,7 +139,7 @@ func (s *Store) UpdateEndpoint(slug string, f func(e *endpoint.Endpoint) error) 
 			return errors.New("an update cannot move an endpoint")
 		}
 		r.Name, r.Header, r.Prefix, r.Known = e.Name, e.Header.Name, e.Header.Prefix, e.HeaderKnown
-		if err := records.Put(t.Tx, bucketEndpoints, slug, r); err != nil {
+		if err := records.Put(t.Tx, stored.Endpoints, slug, r); err != nil {
 			return err
 		}
 		t.Then(func() {
@@ -161,7 +162,7 @@ func (s *Store) SetUpstream(slug, baseURL, query string, also func(e *endpoint.E
 		}
 	}
 	return s.cfg.Update(func(t *statefile.Tx) error {
-		r, ok, err := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
+		r, ok, err := records.Get[stored.Endpoint](t.Tx, stored.Endpoints, slug)
 		if err != nil {
 			return err
 		}
@@ -169,7 +170,7 @@ func (s *Store) SetUpstream(slug, baseURL, query string, also func(e *endpoint.E
 			return ErrNotFound
 		}
 		r.Known = false // the header was another server's
-		e := r.endpoint()
+		e := r.Endpoint()
 		if also != nil {
 			t.Foreign(func() error { also(&e); return nil })
 		}
@@ -200,18 +201,18 @@ func (s *Store) SetUpstream(slug, baseURL, query string, also func(e *endpoint.E
 }
 
 // DeleteEndpoint deletes an endpoint with its credentials and grants. RestoreDeletedDeleted
-// brings it back for DeletedFor, without the grants.
+// brings it back for stored.DeletedFor, without the grants.
 func (s *Store) DeleteEndpoint(slug string) error {
 	return s.cfg.Update(func(t *statefile.Tx) error {
-		b := t.Bucket(bucketEndpoints)
+		b := t.Bucket(stored.Endpoints)
 		if b.Get([]byte(slug)) == nil {
 			return ErrNotFound
 		}
 		if err := s.keepDeleted(t, slug); err != nil {
 			return err
 		}
-		_, _, damaged := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
-		seemed := records.Guess[endpointRecord](t.Tx, bucketEndpoints, slug).Slug
+		_, _, damaged := records.Get[stored.Endpoint](t.Tx, stored.Endpoints, slug)
+		seemed := records.Guess[stored.Endpoint](t.Tx, stored.Endpoints, slug).Slug
 		if err := b.Delete([]byte(slug)); err != nil {
 			return err
 		}
@@ -232,10 +233,10 @@ func (s *Store) dropPartsOf(t *statefile.Tx, slug string) error {
 		return err
 	}
 	var ids []string
-	err := t.Bucket(bucketCreds).ForEach(func(id, _ []byte) error {
-		r, _, err := records.Get[credentialRecord](t.Tx, bucketCreds, string(id))
+	err := t.Bucket(stored.Credentials).ForEach(func(id, _ []byte) error {
+		r, _, err := records.Get[stored.Credential](t.Tx, stored.Credentials, string(id))
 		if err != nil {
-			r = records.Guess[credentialRecord](t.Tx, bucketCreds, string(id)) // it is of no use
+			r = records.Guess[stored.Credential](t.Tx, stored.Credentials, string(id)) // it is of no use
 		}
 		if r.Slug == slug {
 			ids = append(ids, string(id))

@@ -12,15 +12,16 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/stored"
 )
 
 // CheckGrant reports an error unless there are the endpoint and the credential
 // of a new grant. They may have been deleted while the consent page was open.
 func CheckGrant(tx *bbolt.Tx, g oauth.Grant) error {
 	switch {
-	case tx.Bucket(bucketEndpoints).Get([]byte(g.Slug)) == nil:
+	case tx.Bucket(stored.Endpoints).Get([]byte(g.Slug)) == nil:
 		return fmt.Errorf("endpoint %s: %w", g.Slug, ErrNotFound)
-	case g.Credential != "" && tx.Bucket(bucketCreds).Get([]byte(g.Credential)) == nil:
+	case g.Credential != "" && tx.Bucket(stored.Credentials).Get([]byte(g.Credential)) == nil:
 		return fmt.Errorf("credential %s: %w", g.Credential, ErrNotFound)
 	}
 	return nil
@@ -41,7 +42,7 @@ func (s *Store) DropCredentialOf(t *statefile.Tx, g oauth.Grant) error {
 
 // Touch saves when an endpoint was used last.
 func (s *Store) Touch(t *statefile.Tx, slug string, at time.Time) error {
-	r, ok, err := records.Get[endpointRecord](t.Tx, bucketEndpoints, slug)
+	r, ok, err := records.Get[stored.Endpoint](t.Tx, stored.Endpoints, slug)
 	if err != nil {
 		s.cfg.NoteDamaged(err)
 		return nil // it is only about when it was used
@@ -55,7 +56,7 @@ func (s *Store) Touch(t *statefile.Tx, slug string, at time.Time) error {
 			e.LastUsed = at
 		}
 	})
-	return records.Put(t.Tx, bucketEndpoints, slug, r)
+	return records.Put(t.Tx, stored.Endpoints, slug, r)
 }
 
 // orphanAge is how long a credential may wait for the grant that it was pasted
@@ -115,7 +116,7 @@ func (s *Store) credGrant(id string) (grant string, ok bool) {
 // DropGranted deletes all credentials that only one grant may use.
 func DropGranted(tx *bbolt.Tx) error {
 	var own []string
-	err := records.Each(tx, bucketCreds, func(r credentialRecord) error {
+	err := records.Each(tx, stored.Credentials, func(r stored.Credential) error {
 		if r.Grant != "" {
 			own = append(own, r.ID)
 		}
@@ -125,7 +126,7 @@ func DropGranted(tx *bbolt.Tx) error {
 		return err
 	}
 	for _, id := range own {
-		if err := errors.Join(tx.Bucket(bucketCreds).Delete([]byte(id)), tx.Bucket(bucketSealed).Delete(sealedKey(kindKey, id))); err != nil {
+		if err := errors.Join(tx.Bucket(stored.Credentials).Delete([]byte(id)), tx.Bucket(bucketSealed).Delete(sealedKey(kindKey, id))); err != nil {
 			return err
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/stored"
 )
 
 var (
@@ -101,33 +102,30 @@ func New(cfg Config) *Store {
 	return s
 }
 
-// The buckets of the store.
-var (
-	bucketEndpoints = []byte("endpoints")   // slug -> endpointRecord
-	bucketCreds     = []byte("credentials") // id -> credentialRecord
-	bucketSealed    = []byte("sealed")      // kind "/" id -> sealed record
-)
+// bucketSealed holds what is sealed: kind "/" id -> sealed record. The other buckets
+// of the store are package stored's.
+var bucketSealed = []byte("sealed")
 
 // Buckets are those of the store in every state file.
 var Buckets = []records.Bucket{
-	{Name: bucketEndpoints, Checked: true}, {Name: bucketCreds, Checked: true},
-	{Name: bucketDeleted, Checked: true, Optional: true},
+	{Name: stored.Endpoints, Checked: true}, {Name: stored.Credentials, Checked: true},
+	{Name: stored.Deleted, Checked: true, Optional: true},
 	{Name: bucketSealed, Checked: true}, // its records are authenticated too, but that takes the master key
 }
 
 // Migrate gives the records of an older file their checksums.
 func Migrate(tx *bbolt.Tx) error {
 	return errors.Join(
-		records.AddChecksums(tx, bucketEndpoints, json.Valid),
-		records.AddChecksums(tx, bucketCreds, json.Valid),
+		records.AddChecksums(tx, stored.Endpoints, json.Valid),
+		records.AddChecksums(tx, stored.Credentials, json.Valid),
 		records.AddChecksums(tx, bucketSealed, func([]byte) bool { return true }))
 }
 
 // Load reads everything. Nothing else may use the store meanwhile.
 func (s *Store) Load(tx *bbolt.Tx) error {
-	err := records.Each(tx, bucketEndpoints, func(r endpointRecord) error {
+	err := records.Each(tx, stored.Endpoints, func(r stored.Endpoint) error {
 		s.endpoints[r.Slug] = &endpointState{
-			Endpoint: r.endpoint(),
+			Endpoint: r.Endpoint(),
 			sealed:   getSealed(tx, kindQuery, r.Slug),
 		}
 		return nil
@@ -135,9 +133,9 @@ func (s *Store) Load(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	err = records.Each(tx, bucketCreds, func(r credentialRecord) error {
+	err = records.Each(tx, stored.Credentials, func(r stored.Credential) error {
 		s.creds[r.ID] = &credState{
-			Credential: r.credential(),
+			Credential: r.Credential(),
 			sealed:     getSealed(tx, kindKey, r.ID),
 		}
 		return nil

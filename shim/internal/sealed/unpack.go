@@ -4,6 +4,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/parcel"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
+	"github.com/key2oauth/key2oauth/shim/internal/stored"
 )
 
 // Unpack adds what came from another computer: all of it, or nothing. What is
@@ -15,7 +16,7 @@ func (s *Store) Unpack(c parcel.Contents) error {
 	return s.cfg.Update(func(t *statefile.Tx) error {
 		whole := make(map[string]string)
 		for _, server := range c.Servers {
-			if t.Bucket(bucketEndpoints).Get([]byte(server.Slug)) != nil {
+			if t.Bucket(stored.Endpoints).Get([]byte(server.Slug)) != nil {
 				return ErrExists
 			}
 			e, query := server.Endpoint, server.Query.Reveal()
@@ -30,7 +31,7 @@ func (s *Store) Unpack(c parcel.Contents) error {
 		}
 		for _, k := range c.Keys {
 			upstream, ok := whole[k.Slug]
-			if !ok || t.Bucket(bucketCreds).Get([]byte(k.ID)) != nil {
+			if !ok || t.Bucket(stored.Credentials).Get([]byte(k.ID)) != nil {
 				return ErrExists
 			}
 			if err := s.unpackKey(t, k, upstream); err != nil {
@@ -54,7 +55,7 @@ func (s *Store) unpackKey(t *statefile.Tx, k parcel.Key, upstream string) error 
 		s.creds[k.ID] = &credState{Credential: k.Credential}
 		s.cfg.Notify()
 	})
-	return putCredential(t.Tx, k.Credential)
+	return stored.PutCredential(t.Tx, k.Credential)
 }
 
 // unpackApp saves a grant with its tokens, of a server that came with it.

@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
-	"github.com/key2oauth/key2oauth/shim/internal/sealed"
+	"github.com/key2oauth/key2oauth/shim/internal/stored"
 )
 
 // TestDeletedEndpoint: a deleted endpoint comes back with its slug, its query and
@@ -37,7 +37,7 @@ func TestDeletedEndpoint(t *testing.T) {
 		if err != nil || len(all) != want {
 			t.Fatalf("%d endpoints can be restored, %v, want %d", len(all), err, want)
 		}
-		if want > 0 && (all[0].Slug != testSlug || all[0].Name != "Example" || !all[0].Until.Equal(all[0].At.Add(sealed.DeletedFor))) {
+		if want > 0 && (all[0].Slug != testSlug || all[0].Name != "Example" || !all[0].Until.Equal(all[0].At.Add(stored.DeletedFor))) {
 			t.Errorf("got %+v", all[0])
 		}
 	}
@@ -94,7 +94,7 @@ func TestDeletedEndpoint(t *testing.T) {
 	}
 	saveKey(t, v, testSlug, "", testKey)
 	remove()
-	now = now.Add(sealed.DeletedFor - time.Minute)
+	now = now.Add(stored.DeletedFor - time.Minute)
 	if err := v.Sweep(now); err != nil {
 		t.Fatal(err)
 	}

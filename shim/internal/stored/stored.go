@@ -1,4 +1,8 @@
-package sealed
+// Package stored has servers and their keys as records of the state file: those
+// that are there, and those that were deleted and can be restored. Its types are
+// of its own, since a change to a type elsewhere must not change the file. It
+// opens nothing that is sealed; that is package sealed's.
+package stored
 
 import (
 	"time"
@@ -9,10 +13,14 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 )
 
-// The records of the state file. They are types of their own: a change to a type
-// elsewhere must not change the file.
+// The buckets of the records.
+var (
+	Endpoints   = []byte("endpoints")   // slug -> Endpoint
+	Credentials = []byte("credentials") // id -> Credential
+)
 
-type endpointRecord struct {
+// An Endpoint is the record of an endpoint.
+type Endpoint struct {
 	Slug     string    `json:"slug"`
 	BaseURL  string    `json:"base_url"`
 	HasQuery bool      `json:"has_query,omitempty"`
@@ -24,7 +32,8 @@ type endpointRecord struct {
 	LastUsed time.Time `json:"last_used,omitzero"`
 }
 
-func (r endpointRecord) endpoint() endpoint.Endpoint {
+// Endpoint returns the endpoint that r is the record of.
+func (r Endpoint) Endpoint() endpoint.Endpoint {
 	return endpoint.Endpoint{
 		Slug: r.Slug, BaseURL: r.BaseURL, HasQuery: r.HasQuery, Name: r.Name,
 		Header: endpoint.Header{Name: r.Header, Prefix: r.Prefix}, HeaderKnown: r.Known,
@@ -32,15 +41,17 @@ func (r endpointRecord) endpoint() endpoint.Endpoint {
 	}
 }
 
-func recordOf(e endpoint.Endpoint) endpointRecord {
-	return endpointRecord{
+// PutEndpoint saves the record of e.
+func PutEndpoint(tx *bbolt.Tx, e endpoint.Endpoint) error {
+	return records.Put(tx, Endpoints, e.Slug, Endpoint{
 		Slug: e.Slug, BaseURL: e.BaseURL, HasQuery: e.HasQuery, Name: e.Name,
 		Header: e.Header.Name, Prefix: e.Header.Prefix, Known: e.HeaderKnown,
 		Created: e.Created, LastUsed: e.LastUsed,
-	}
+	})
 }
 
-type credentialRecord struct {
+// A Credential is the record of a credential, without its key.
+type Credential struct {
 	ID      string                   `json:"id"`
 	Slug    string                   `json:"slug"`
 	Label   string                   `json:"label"`
@@ -49,14 +60,16 @@ type credentialRecord struct {
 	Created time.Time                `json:"created"`
 }
 
-func (r credentialRecord) credential() endpoint.Credential {
+// Credential returns the credential that r is the record of.
+func (r Credential) Credential() endpoint.Credential {
 	return endpoint.Credential{
 		ID: r.ID, Slug: r.Slug, Label: r.Label, State: r.State, Grant: r.Grant, Created: r.Created,
 	}
 }
 
-func putCredential(tx *bbolt.Tx, c endpoint.Credential) error {
-	return records.Put(tx, bucketCreds, c.ID, credentialRecord{
+// PutCredential saves the record of c.
+func PutCredential(tx *bbolt.Tx, c endpoint.Credential) error {
+	return records.Put(tx, Credentials, c.ID, Credential{
 		ID: c.ID, Slug: c.Slug, Label: c.Label, State: c.State, Grant: c.Grant, Created: c.Created,
 	})
 }
