@@ -114,4 +114,17 @@ func TestPeopleGetPages(t *testing.T) {
 			t.Error("a stranger on the internet gets the owner's tabs")
 		}
 	})
+	t.Run("a link that is used up", func(t *testing.T) {
+		link := p.shim.OwnerLink("/")
+		first, late := p.browser(), p.browser()
+		form := late.Form(late.Open(link), "/open")
+		first.SignIn(link)
+		if page := late.Submit(form, nil); page.Status != http.StatusForbidden || !strings.Contains(page.Body, locked) || !strings.Contains(page.Body, web.Text("owner.command")) {
+			t.Errorf("the second browser = %d, want to be told how to get a link:\n%s", page.Status, page.Body)
+		}
+		owner := p.owner()
+		if page := owner.Submit(form, nil); page.Status != http.StatusForbidden || !strings.Contains(page.Body, web.Text("error.link")) || strings.Contains(page.Body, locked) {
+			t.Errorf("a browser that is signed in = %d, want to be told that the link is over:\n%s", page.Status, page.Body)
+		}
+	})
 }

@@ -23,8 +23,16 @@ func (s Side) on(v view) view {
 
 // ShowError shows an error of a page, whose message is for people.
 func ShowError(w http.ResponseWriter, side Side, e *httpx.Error) {
-	if e.Msg == TextNoPage {
+	switch e.Msg {
+	case TextNoPage:
 		ShowNowhere(w, side, e.Status)
+		return
+	case TextTicketUsed, TextTicketOld:
+		if side.Owner { // and needs no other link
+			Render(w, e.Status, ErrorPage{Side: side, Title: t("error.link"), Words: e.Msg, Home: true})
+		} else {
+			Render(w, e.Status, NeedOwner{Words: e.Msg})
+		}
 		return
 	}
 	Render(w, e.Status, ErrorPage{Side: side, Title: TitleFor(e.Status), Words: e.Msg})

@@ -113,7 +113,7 @@ type Consent struct {
 	Unchecked bool   // App says who it is by a document that could not be read
 	Answer    Answer // where the answer goes
 
-	Number    int    // that the other device shows, and the owner has typed; or 0
+	Number int // that the other device shows, and the owner has typed; or 0
 
 	Endpoint, UpstreamHost string
 	UpstreamPlain          bool // http: the key travels unencrypted

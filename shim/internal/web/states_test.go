@@ -394,6 +394,7 @@ func messageStates() []state {
 		{"address", Address{Side{Owner: true}}}, {"address-public", Address{Side{Public: true}}},
 		{"need-owner", NeedOwner{Command: "key2oauth open"}},
 		{"need-owner-consent", NeedOwner{TextOwnerForNew, "key2oauth open", "/consent/abc/open", true}},
+		{"need-owner-used", NeedOwner{Words: TextTicketUsed}}, {"need-owner-old", NeedOwner{Words: TextTicketOld}},
 		{"need-owner-hostile", NeedOwner{hostile, hostile, "javascript:alert(1)", true}},
 		{"return", Return{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?code=k2o_ac_x&state=a%2Bb&iss=http%3A%2F%2F127.0.0.1%3A7450", false, false, false}},
 		{"return-denied-link", Return{"stranger.example", "https://stranger.example/cb?error=access_denied", false, true, false}},

@@ -114,6 +114,7 @@ var text = map[string]string{
 	"error.title":  "Something went wrong",
 	"error.return": "Return to %s",
 	"error.code":   "Error code:",
+	"error.link":   "This link no longer works",
 	"error.home":   "Open Key2OAuth",
 
 	"nowhere.h1":       "There's no page here",
