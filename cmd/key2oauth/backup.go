@@ -26,11 +26,10 @@ func (p *program) backupCommand() *cobra.Command {
 that only you can read. It works with and without a running Key2OAuth. A FILE
 of - is standard output.
 
-The keys in it are encrypted, and the encryption key is not in it: it stays in
-the keychain of this computer, or in the file master.key, of which you need a
-copy of your own. Without it, every key has to be pasted again. So a backup is
-for this computer. To take keys and apps to another one, run:
-key2oauth open move
+The keys in it are encrypted. The encryption key is not in it: it stays in this
+computer's keychain, or in the file master.key, which you have to copy yourself.
+Without it, every key has to be pasted again. So a backup is for this computer.
+To take keys and apps to another one, run: key2oauth open move
 
 Key2OAuth also makes a copy each day, beside its data (state.db.daily-...), and
 keeps the last three.`,
@@ -109,15 +108,14 @@ func (p *program) restoreCommand() *cobra.Command {
 	var yes, keepApps bool
 	cmd := &cobra.Command{
 		Use:   "restore FILE [flags]",
-		Short: "Put a backup in the place of the saved data",
-		Long: `Put a backup in the place of the saved data. Quit Key2OAuth first. What is there
-now is kept beside it (state.db.before-restore-...).
+		Short: "Replace the saved data with a backup",
+		Long: `Replace the saved data with a backup. Quit Key2OAuth first. What is there now is
+kept beside it (state.db.before-restore-...).
 
 Servers, keys and settings are then as they were when the backup was made. All
 apps are disconnected and have to sign in again: the backup does not know which
-of them you have disconnected since, and doesn't know the tokens that apps have
-got since. With --keep-apps, the apps in the backup stay connected, those that
-you disconnected since included.
+apps you disconnected since, or which tokens they have now. With --keep-apps, the
+apps in the backup stay connected, even those that you disconnected since.
 
 FILE is one that "key2oauth backup" made, or a copy beside the data
 (state.db.daily-..., state.db.before-...).`,
