@@ -269,7 +269,7 @@ func (d *Pages) showDelete(w http.ResponseWriter, r *http.Request) error {
 	d.cfg.Shell.Render(w, r, http.StatusOK, web.Confirm{
 		Title: fmt.Sprintf(web.TitleDelete, e.Name), Words: web.TextDeleteWords,
 		Consequences: []string{
-			web.KeysDeleted(len(d.cfg.Control.Credentials(e.Slug))),
+			web.KeysKept(len(d.cfg.Control.Credentials(e.Slug))),
 			web.AppsSignedOut(n),
 			web.TextAddressGone,
 		},

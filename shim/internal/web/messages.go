@@ -107,7 +107,6 @@ const (
 	TextServerGone         = "The server has been removed."
 	TextServerRemoved      = "This server has been removed."
 	TitleDelete            = "Delete %s?"
-	TextNoWayBack          = "This cannot be undone."
 	TextDeleteWords        = "You can restore it for 30 days, under Deleted servers. Apps have to connect again."
 	TextAddressGone        = "Its address stops working at once. If you restore the server, it gets the same address again."
 	ButtonDelete           = "Delete"
@@ -146,12 +145,15 @@ var DoneNotices = map[string]Notice{
 // SecondName is a name for a server that is added once more.
 func SecondName(of string) string { return t("again.name", name(of)) }
 
-// KeysDeleted says that so many saved keys go.
-func KeysDeleted(n int) string {
-	if n == 1 {
-		return "1 saved key is deleted."
+// KeysKept says that so many saved keys wait with a deleted server.
+func KeysKept(n int) string {
+	switch n {
+	case 0:
+		return "It has no saved key."
+	case 1:
+		return "1 saved key is kept encrypted until then."
 	}
-	return fmt.Sprintf("%d saved keys are deleted.", n)
+	return fmt.Sprintf("%d saved keys are kept encrypted until then.", n)
 }
 
 // AppsSignedOut says that so many connected apps go.
