@@ -55,10 +55,8 @@ func (l *File) Path() string { return filepath.Join(l.dir, Name) }
 
 func (l *File) open() error {
 	name := l.Path()
-	// Only a regular file is a log: a link would be written through, a pipe
-	// would wait for a reader.
-	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
-		return &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+	if _, err := size(name); err != nil {
+		return err
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -70,6 +68,20 @@ func (l *File) open() error {
 	}
 	l.f, l.size = f, info.Size()
 	return nil
+}
+
+// size returns the length of one of our files, 0 if it is not there. Only a
+// regular file is one: a link would be written through, a pipe would wait for a
+// reader.
+func size(name string) (int64, error) {
+	info, err := os.Lstat(name)
+	switch {
+	case err != nil:
+		return 0, nil // to open it says why
+	case !info.Mode().IsRegular():
+		return 0, &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+	}
+	return info.Size(), nil
 }
 
 // Write never fails.
@@ -113,7 +125,11 @@ func (l *File) Close() error {
 // reported yet, or "".
 func Crashes(dir string) (earlier string, err error) {
 	name := filepath.Join(dir, crashName)
-	if info, err := os.Lstat(name); err == nil && info.Size() > 0 {
+	n, err := size(name)
+	if err != nil {
+		return "", err
+	}
+	if n > 0 {
 		earlier = filepath.Join(dir, oldCrash)
 		if err := os.Rename(name, earlier); err != nil {
 			return "", err

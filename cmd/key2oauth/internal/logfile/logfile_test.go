@@ -103,6 +103,19 @@ func TestLostFolder(t *testing.T) {
 	if _, err := Open(dir); err == nil {
 		t.Error("a log was opened through a link")
 	}
+	link := filepath.Join(dir, crashName)
+	if err := os.WriteFile(target, []byte("not ours"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	if earlier, err := Crashes(dir); earlier != "" || err == nil {
+		t.Errorf("a link was taken for the report of a crash: %q, %v", earlier, err)
+	}
+	if at, err := os.Readlink(link); at != target || read(t, target) != "not ours" {
+		t.Errorf("the link is now %q, %v, and leads to %q", at, err, read(t, target))
+	}
 }
 
 type broken struct{}
