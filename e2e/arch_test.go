@@ -164,9 +164,13 @@ var layers = map[string][]string{
 		"shim/api", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/parcel",
 		"shim/internal/problem", "shim/internal/reach", "shim/internal/vault", "shim/internal/web",
 	},
+	"shim/internal/movepages": {
+		"shim/internal/changes", "shim/internal/control", "shim/internal/endpoint", "shim/internal/httpx", "shim/internal/mover",
+		"shim/internal/owner", "shim/internal/parcel", "shim/internal/problem", "shim/internal/web",
+	},
 	"shim/internal/dashboard": {
 		"shim/api", "shim/internal/activity", "shim/internal/changes", "shim/internal/control", "shim/internal/doctor", "shim/internal/endpoint",
-		"shim/internal/httpx", "shim/internal/mover", "shim/internal/owner", "shim/internal/parcel", "shim/internal/problem", "shim/internal/reach",
+		"shim/internal/httpx", "shim/internal/owner", "shim/internal/problem", "shim/internal/reach",
 		"shim/internal/samples", "shim/internal/shell", "shim/internal/timeline", "shim/internal/web", "tunnel",
 	},
 	"shim/internal/adminapi": {

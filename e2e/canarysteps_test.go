@@ -430,7 +430,7 @@ var routeCall = regexp.MustCompile(`\b(?:page|route)\("([^"]+)"`)
 func (c *canary) mustHaveSeenEveryRoute() {
 	c.t.Helper()
 	var source string
-	for _, file := range []string{"serve.go", "internal/dashboard/dashboard.go", "internal/connect/connect.go", "internal/adminapi/adminapi.go"} {
+	for _, file := range []string{"serve.go", "internal/dashboard/dashboard.go", "internal/connect/connect.go", "internal/movepages/movepages.go", "internal/adminapi/adminapi.go"} {
 		source += readFile(c.t, "../shim/"+file)
 	}
 	mux := http.NewServeMux()

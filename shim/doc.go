@@ -7,7 +7,7 @@
 // # Rooms
 //
 //	who acts      owner (links, sessions, same origin, same user), control (all that
-//	              the owner can do), mover (everything to another computer),
+//	              the owner can do), mover (everything to another computer; movepages),
 //	              standing (how things stand, for all who show it), pulse (what each
 //	              server last answered), dashboard (as pages), servers (the pages of
 //	              each), shell (what surrounds pages), connect (an app, step by step),

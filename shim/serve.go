@@ -15,6 +15,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/dashboard"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
+	"github.com/key2oauth/key2oauth/shim/internal/movepages"
 	"github.com/key2oauth/key2oauth/shim/internal/origin"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/parcel"
@@ -115,6 +116,7 @@ func (s *Shim) ownerRoutes() http.Handler {
 	s.dashboard.Routes(page)
 	s.servers.Routes(page)
 	s.connect.Routes(page)
+	s.movePages.Routes(page)
 	s.sample.Routes(page)
 	page("GET /consent/{id}", s.signIns.ShowConsent)
 	page("POST /consent/{id}", s.signIns.AnswerConsent)
@@ -147,7 +149,7 @@ func bodyLimit(path string) int64 {
 	switch path {
 	case "/settings/import", "/api/import":
 		return maxImport
-	case dashboard.PathMove + "/in":
+	case movepages.Path + "/in":
 		return maxMove
 	}
 	return 64 << 10

@@ -25,6 +25,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
+	"github.com/key2oauth/key2oauth/shim/internal/movepages"
 	"github.com/key2oauth/key2oauth/shim/internal/mover"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/origin"
@@ -72,6 +73,7 @@ type Shim struct {
 	adminAPI  *adminapi.API
 
 	mover      *mover.Mover
+	movePages  *movepages.Pages
 	clients    *oauth.Clients
 	documents  *cimd.Clients
 	tokens     *oauth.Tokens
@@ -232,9 +234,10 @@ func (s *Shim) wirePages(cfg Config) {
 	})
 	s.dashboard = dashboard.New(dashboard.Config{
 		Shell: s.shell, Sample: s.sample,
-		Owner: s.owner, Control: s.control, Reach: s.reach, Mover: s.mover, Next: func() (web.ConnectNext, bool) { return s.connect.Next() }, Examinations: &s.exams, Timeline: s.timeline,
+		Owner: s.owner, Control: s.control, Reach: s.reach, Next: func() (web.ConnectNext, bool) { return s.connect.Next() }, Examinations: &s.exams, Timeline: s.timeline,
 		Activity: &s.activity, Changes: s.changes, Status: s.Status, Version: s.version, LogFile: cfg.LogFile, Licenses: cfg.Licenses, Log: s.log,
 	})
+	s.movePages = movepages.New(movepages.Config{Owner: s.owner, Control: s.control, Mover: s.mover, Changes: s.changes, Version: s.version, Render: s.shell.Render})
 	s.connect = connect.New(connect.Config{
 		Owner: s.owner, Control: s.control, Timeline: s.timeline, Status: s.Status,
 		Render: s.shell.Render,

@@ -17,7 +17,6 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/control"
 	"github.com/key2oauth/key2oauth/shim/internal/doctor"
 	"github.com/key2oauth/key2oauth/shim/internal/httpx"
-	"github.com/key2oauth/key2oauth/shim/internal/mover"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
 	"github.com/key2oauth/key2oauth/shim/internal/reach"
 	"github.com/key2oauth/key2oauth/shim/internal/samples"
@@ -32,7 +31,6 @@ type Config struct {
 	Owner        *owner.Owner
 	Control      *control.Control
 	Reach        *reach.Reach
-	Mover        *mover.Mover
 	Next         func() (web.ConnectNext, bool) // the app that waits for the internet
 	Sample       *samples.Sample
 	Examinations *doctor.Examinations
@@ -110,11 +108,6 @@ func (d *Dashboard) Routes(page func(pattern string, h httpx.HandlerFunc)) {
 	page("POST /settings/import", d.cfg.Owner.Form(d.importFromForm))
 	page("POST /settings/quit", d.cfg.Owner.Form(d.quitFromForm))
 	page("GET /settings/licenses", d.cfg.Owner.Page(d.showLicenses))
-	page("GET /settings/move", d.cfg.Owner.Page(d.showMove))
-	page("POST /settings/move/ask", d.cfg.Owner.Form(d.askMoveFromForm))
-	page("POST /settings/move/out", d.confirmedForm(d.moveOutFromForm))
-	page("POST /settings/move/in", d.confirmedForm(d.moveInFromForm))
-	page("POST /settings/move/take", d.confirmedForm(d.takeFromForm))
 	page("GET /settings/delete", d.cfg.Owner.Page(d.showDeleteEverything))
 	page("POST /settings/delete", d.cfg.Owner.Form(d.deleteEverythingFromForm))
 	page("/", func(http.ResponseWriter, *http.Request) error { return httpx.New(http.StatusNotFound, web.TextNoPage) })
