@@ -110,6 +110,15 @@ func TestMarkup(t *testing.T) {
 					labels[f] = true
 				}
 			}
+			main := 0
+			for _, e := range all {
+				if classes := strings.Fields(e.attr["class"]); slices.Contains(classes, "btn") && slices.Contains(classes, "p") {
+					main++
+				}
+			}
+			if main > 1 {
+				t.Errorf("got %d main buttons, want one at most", main)
+			}
 			for _, name := range []string{"h1", "main", "title"} {
 				if count[name] != 1 {
 					t.Errorf("got %d elements %s, want 1", count[name], name)
