@@ -22,10 +22,10 @@ type escapes struct {
 	follows [256]bool // what comes after a backslash in escapes of the characters
 }
 
-// A text is a secret or another form of it that has no escapes.
+// A text is a secret or another form of it that has no such escapes.
 type text struct {
-	form     string
-	prefixed bool
+	form  string
+	whole bool // it does not count where it is torn
 }
 
 const (
@@ -271,8 +271,9 @@ func digit(c byte) int {
 // struck. Stars tell who has the server echo a guess that it is right. A guess
 // of three quarters is as hard as one of the whole; if less counted, it could be
 // made character by character. With its prefix a text counts only whole: the
-// same characters without it count.
-func (t text) torn(done int) bool { return !t.prefixed && done >= shortestTorn(len(t.form)) }
+// same characters without it count. In HTML three quarters may be few characters
+// of the secret.
+func (t text) torn(done int) bool { return !t.whole && done >= shortestTorn(len(t.form)) }
 
 func shortestTorn(length int) int { return (3*length + 3) / 4 }
 

@@ -20,13 +20,18 @@ func texts(f Field) (all []text) {
 	if f.Prefix != "" {
 		all = append(all, text{f.Prefix + f.Value, true})
 	}
+	for _, form := range distinct(htmlForms(f.Value)) {
+		if form != f.Value {
+			all = append(all, text{form, true}) // where a tool returns a page as JSON
+		}
+	}
 	return all
 }
 
 // listed returns further forms of a field. Some may be equal.
 func listed(f Field) (all []string) {
 	whole := []string{f.Value, f.Prefix + f.Value}
-	all = each(whole, htmlForms)
+	all = htmlForms(f.Prefix + f.Value)
 	if strings.Contains(f.Value, `\`) && len(f.Value) <= maxListed {
 		// Of backslashes in a row it is not clear which belong together.
 		json := each(whole, jsonForms)
@@ -112,11 +117,14 @@ func jsonForms(text string) (all []string) {
 }
 
 // markup are how encoders of HTML differ in what they escape: serializers of a
-// DOM; Go; Python; PHP; Express; Handlebars; and those that OWASP recommends.
+// DOM; Go; its templates; Python; .NET; PHP; Express; Handlebars; and those that
+// OWASP recommends.
 var markup = []*strings.Replacer{
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "+", "&#43;"),
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "+", "&#x2B;"),
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;"),
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;"),
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "`", "&#x60;", "=", "&#x3D;"),
@@ -124,7 +132,7 @@ var markup = []*strings.Replacer{
 }
 
 func htmlForms(text string) (all []string) {
-	if !strings.ContainsAny(text, "&<>\"'`=/") {
+	if !strings.ContainsAny(text, "&<>\"'`=/+") {
 		return nil
 	}
 	for _, m := range markup {

@@ -45,7 +45,8 @@ type Guard struct {
 //   - each of these with any of its characters percent-encoded (RFC 3986, Section
 //     2.1) or escaped for JSON (RFC 8259, Section 7), as \u002f, \/ or \", in
 //     upper or lower case, also twice, as where a tool returns JSON as text;
-//   - escaped for HTML as usual encoders do it, with its prefix and without;
+//   - escaped for HTML as usual encoders do it, with its prefix and without, and
+//     that escaped for JSON;
 //   - torn at the end of the body, if three quarters of it are there, but not as
 //     HTML.
 //

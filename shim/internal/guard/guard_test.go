@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,7 +28,7 @@ func struck(g *Guard, text string) string {
 	for from := range len(text) {
 		for _, t := range g.escapes.texts {
 			n, done := reads(text[from:], t.form)
-			if done == len(t.form) || from+n == len(text) && !t.prefixed && 4*done >= 3*len(t.form) {
+			if done == len(t.form) || from+n == len(text) && !t.whole && 4*done >= 3*len(t.form) {
 				for j := range n {
 					hit[from+j] = true
 				}
@@ -125,6 +126,13 @@ func TestForms(t *testing.T) {
 	php := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "/", `\/`)
 	gson := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "<", `\u003c`, ">", `\u003e`, "&", `\u0026`, "'", `\u0027`, "=", `\u003d`)
 	browser := strings.NewReplacer("+", "%20")
+	page := func(text string) string {
+		var b strings.Builder
+		if err := template.Must(template.New("").Parse("{{.}}")).Execute(&b, text); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
 	for _, key := range []string{plainKey, oddKey, "dGhpcy9pcythK2tleT8+Pz8+Pj8/Pg==", strings.Repeat("0123456789abcdef", 100)} {
 		g := New(Field{Value: key, Prefix: "Bearer "})
 		for name, text := range map[string]string{
@@ -146,6 +154,12 @@ func TestForms(t *testing.T) {
 			"a query in JSON":            marshal("https://h.example/?k=" + url.QueryEscape(key) + "&x"),
 			"a page":                     html.EscapeString(key),
 			"a page of Python":           strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#x27;").Replace(html.EscapeString("Bearer " + key)),
+			"a page of html/template":    page(key),
+			"a page of .NET":             strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#x27;", "&#43;", "&#x2B;").Replace(page(key)),
+			"a page in JSON":             marshal("<pre>" + html.EscapeString(key) + "</pre>"),
+			"html/template in JSON":      marshal("<pre>" + page(key) + "</pre>"),
+			"a page in .NET's JSON":      dotnet.Replace(html.EscapeString(key)),
+			"a page in JSON twice":       marshal(marshal(html.EscapeString(key))),
 			"base64":                     b64([]byte(key)),
 			"base64 without padding":     base64.RawStdEncoding.EncodeToString([]byte(key)),
 			"base64 for URLs":            base64.URLEncoding.EncodeToString([]byte(key)),
