@@ -59,6 +59,7 @@ func connectStates() []state {
 		{"connect-nothing", page("claude-code", apps.Computer, func(p *ConnectApp) { p.Waiting.State = WaitingNothing })},
 		{"connect-nothing-internet", page("claude", apps.Internet, func(p *ConnectApp) { p.Waiting.State = WaitingNothing })},
 		{"connect-going", page("claude-code", apps.Computer, came(WaitingGoing, ReachedSignIn, func(w *Waiting) { w.Words, w.Review = "It waits for your answer.", "/consent/abc" }))},
+		{"connect-going-link", page("cursor", apps.Computer, came(WaitingGoing, ReachedSignIn, func(w *Waiting) { w.Words, w.Review = "It waits for your answer.", "/consent/abc" }))},
 		{"connect-stopped", page("claude-code", apps.Computer, came(WaitingStopped, ReachedSignIn, func(w *Waiting) {
 			w.Words, w.Next, w.Whose = "\u201cClaude Code\u201d opened a browser, but the approval page was never opened.", "Press Connect in \u201cClaude Code\u201d again. The page opens in this computer's browser.", "yours"
 		}))},

@@ -143,6 +143,23 @@ func (p ConnectApp) Places() (all []Choice) {
 	return all
 }
 
+// A GuideStep is a step; Main says that its link is the main button of the page.
+type GuideStep struct {
+	apps.Instruction
+	Main bool
+}
+
+// Steps are the steps of the guide. Once there is something to press in what the
+// app has come to, that is the main button.
+func (p ConnectApp) Steps() (all []GuideStep) {
+	main := p.Waiting == nil || p.Waiting.Review == "" && !p.Waiting.Connected()
+	for _, s := range p.Guide.Steps {
+		all = append(all, GuideStep{s, main})
+		main = main && s.Link == ""
+	}
+	return all
+}
+
 // Source says where the steps were read, and when.
 func (p ConnectApp) Source() string {
 	day, err := time.Parse(time.DateOnly, p.App.Date)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/internal/apps"
 )
 
 // funcs is what templates may call.
@@ -18,6 +20,7 @@ var funcs = template.FuncMap{
 	"own":      ownPath,
 	"ids":      describedBy,
 	"link":     safeURL,
+	"hand":     func(s *apps.Instruction) GuideStep { return GuideStep{Instruction: *s} },
 	"typo":     typography.Replace,
 	"target":   linkTarget,
 	"part":     func(page Page, w *Waiting) any { return struct{ Page, Waiting any }{page, w} },

@@ -220,7 +220,7 @@ var serversText = map[string]string{
 
 	"connect.cause.computer-1": "A step is not done yet. Many apps connect only after the last button, and some only after you quit and reopen them.",
 	"connect.cause.computer-2": "If %s runs on another machine (Docker, WSL, SSH, a dev container), 127.0.0.1 there is not this computer.",
-	"connect.cause.computer-3": "This version of %s can't sign in to servers. Update it. If that doesn't help, tell its makers.",
+	"connect.cause.computer-3": "An old version of %s may be unable to sign in. Update it. If that doesn't help, tell its makers.",
 	"connect.cause.internet-1": "A step is not done yet. Adding the server to %s is not enough: press Connect, too.",
 	"connect.cause.internet-2": "The tunnel does not pass requests on to this computer. Test it on the Internet tab.",
 	"connect.cause.internet-3": "Your plan or workspace of %s does not allow this server. Its admin or its makers have to.",
