@@ -199,3 +199,57 @@ func TestMoveTakesALink(t *testing.T) {
 		t.Errorf("a second file with one confirmation: %d", page.Status)
 	}
 }
+
+// TestMoveAcross moves an app of the internet: it goes on at the same public
+// address, once the owner turns that on at the other computer. Nothing is turned
+// on there without that, and where a tunnel was ever turned on, it stays.
+func TestMoveAcross(t *testing.T) {
+	from := startPublic(t)
+	up := shimtest.NewUpstream(t, shimtest.Options{})
+	slug, mcpURL := from.add(up.URL, nil)
+	c := from.farClient("https://claude.ai/api/mcp/auth_callback", mcpURL)
+	consent := from.browser()
+	page := consent.Open(continueLink(t, from, from.farBrowser(homeAddr).Open(c.AuthorizeURL())))
+	done := consent.Submit(consent.Form(page, page.URL.Path), map[string]string{"api_key": up.Key(), "action": "approve"})
+	if status, answer := c.Redeem(c.CodeFrom(done.Location)); status != http.StatusOK {
+		t.Fatalf("POST /token = %d %v", status, answer)
+	}
+	file := from.moveOut()
+	from.stop()
+
+	take := func(to *program) {
+		t.Helper()
+		b := to.moveOwner()
+		preview := to.sendFile(b, file, movePassphrase)
+		if page := b.Submit(b.Form(preview, pathMove+"/take"), nil); page.Status != http.StatusOK {
+			t.Fatalf("taking it in: %d\n%s", page.Status, page.Body)
+		}
+	}
+	to := start(t)
+	take(to)
+	if n := len(to.wire.wished()); n != 0 {
+		t.Errorf("%d tunnels were opened before the owner turned one on", n)
+	}
+	b := to.owner()
+	b.Submit(b.Form(b.Open("/tunnel"), "/tunnel/on"), nil)
+	to.waitOnline()
+	if w := to.wire.wished(); len(w) == 0 || w[0].Known != publicOrigin || w[0].Authtoken.Reveal() != "canary-authtoken" {
+		t.Errorf("the tunnel that was opened: %+v", w)
+	}
+	c.Via(to.far(farAddr).Client())
+	if resp, body := to.farPost(slug, c.Access, initialize); resp.StatusCode != http.StatusOK {
+		t.Errorf("a call with the old access token: %d %s", resp.StatusCode, body)
+	}
+	if status, answer := c.DoRefresh(c.Refresh); status != http.StatusOK {
+		t.Errorf("the old refresh token: %d %v", status, answer)
+	}
+
+	own := start(t)
+	if status, answer := own.api("PUT", "/api/tunnel", map[string]any{"provider": "external", "url": "https://mine.example.com"}); status != http.StatusOK {
+		t.Fatalf("PUT /api/tunnel = %d %v", status, answer)
+	}
+	take(own)
+	if origin := own.shim.Status().PublicOrigin; origin == nil || *origin != "https://mine.example.com" {
+		t.Errorf("the public address of the other computer took the place of ours: %v", origin)
+	}
+}
