@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -67,13 +68,7 @@ func writeCopy(db *bbolt.DB, name string) error {
 	if err != nil {
 		return err
 	}
-	err = guard(nil, func() error {
-		return db.View(func(tx *bbolt.Tx) error {
-			_, err := tx.WriteTo(f)
-			return err
-		})
-	})
-	if err == nil {
+	if err = writeTo(f, db); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -81,6 +76,34 @@ func writeCopy(db *bbolt.DB, name string) error {
 		return err
 	}
 	return atomicfile.Rename(f.Name(), name)
+}
+
+// writeTo writes what db holds to w. An error of w stays what it is, of which
+// bbolt returns the words alone.
+func writeTo(w io.Writer, db *bbolt.DB) error {
+	k := keeper{w: w}
+	err := guard(nil, func() error {
+		return db.View(func(tx *bbolt.Tx) error {
+			_, err := tx.WriteTo(&k)
+			return err
+		})
+	})
+	if err != nil && k.err != nil {
+		return k.err
+	}
+	return err
+}
+
+// A keeper keeps the error of a writer.
+type keeper struct {
+	w   io.Writer
+	err error
+}
+
+func (k *keeper) Write(b []byte) (n int, err error) {
+	n, err = k.w.Write(b)
+	k.err = cmp.Or(k.err, err)
+	return n, err
 }
 
 // dropCopies deletes the oldest copies of a kind.
