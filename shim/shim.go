@@ -129,7 +129,7 @@ func (s *Shim) wire(cfg Config) error {
 	}
 	_, paused := s.vault.Setting(control.SettingPaused)
 	s.timeline = s.newTimeline()
-	s.pulse = pulse.New(pulse.Config{Vault: s.vault, Trials: trials, Changed: func() { s.control.Changed() }, Log: s.log})
+	s.pulse = pulse.New(pulse.Config{Vault: s.vault, Trials: trials, Changed: func() { s.control.Changed() }, Paused: func() bool { return s.calls.Pause.On() }, Log: s.log})
 	s.calls = calls.New(calls.Config{
 		Heard: s.pulse.Heard, Doubted: s.pulse.Look,
 		Vault: s.vault, AppName: appName, Proxy: &proxy.Proxy{Client: client, Log: s.log}, Activity: &s.activity, Timeline: s.timeline,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/key2oauth/key2oauth/shim/internal/activity"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
@@ -79,15 +80,13 @@ func (c *Calls) hear(slug string, out proxy.Outcome) {
 // LastAnswers says which servers gave a good answer last, and which did not, by
 // the calls of earlier runs.
 func (c *Calls) LastAnswers() map[string]bool {
-	last := make(map[string]bool)
-	calls, _ := c.cfg.Activity.Query(activity.Query{Match: func(x *activity.Call) bool {
-		return x.Status/100 == 2 || x.Status >= 500
-	}})
-	for _, x := range calls { // the newest first
-		if _, ok := last[x.Slug]; !ok {
-			last[x.Slug] = x.Status < 500
+	last, times := make(map[string]bool), make(map[string]time.Time)
+	c.cfg.Activity.Query(activity.Query{Match: func(x *activity.Call) bool {
+		if (x.Status/100 == 2 || x.Status >= 500) && !x.Time.Before(times[x.Slug]) {
+			last[x.Slug], times[x.Slug] = x.Status < 500, x.Time
 		}
-	}
+		return false // nothing is copied
+	}})
 	return last
 }
 

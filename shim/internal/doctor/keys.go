@@ -150,7 +150,7 @@ func (r *round) try(e endpoint.Endpoint, c endpoint.Credential) keyTrial {
 		return keyTrial{outcome: unusable, words: cmp.Or(why, endpoint.TroubleKeychain).Words()}
 	}
 	verdict := r.Keys.TryHeaders(r.ctx, upstream.Target{URL: u, Header: e.Header, Key: key}, endpoint.UsualHeaders[1:])
-	if r.Heard != nil && r.ctx.Err() == nil {
+	if r.Heard != nil && r.ctx.Err() == nil && verdict.Header == e.Header {
 		r.Heard(e.Slug, verdict)
 	}
 	t := keyTrial{outcome: verdict.Outcome, fault: verdict.Fault, words: verdict.Words}

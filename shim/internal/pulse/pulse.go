@@ -33,6 +33,9 @@ type Vault interface {
 type Config struct {
 	Vault  Vault
 	Trials *trial.Tester
+	// Paused reports whether the owner has paused everything, so that no server is
+	// asked.
+	Paused func() bool
 	// Changed is called after a server's answer has changed.
 	Changed func()
 	Log     *slog.Logger
@@ -176,7 +179,7 @@ func (p *Pulse) look(slug string, notWithin time.Duration) {
 func (p *Pulse) begin() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ctx == nil || p.ctx.Err() != nil {
+	if p.ctx == nil || p.ctx.Err() != nil || p.cfg.Paused() {
 		return false
 	}
 	p.looking.Add(1)

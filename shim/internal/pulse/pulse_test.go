@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ type store struct {
 	urls map[string]string
 	keys map[string]endpoint.Credential // by slug; the id is the slug too
 	key  endpoint.Secret
+
+	paused atomic.Bool
 }
 
 func (s *store) Endpoints() []endpoint.Endpoint {
@@ -64,7 +67,7 @@ func start(t *testing.T, s *store) (p *Pulse, changed chan struct{}) {
 	changed = make(chan struct{}, 100)
 	p = New(Config{
 		Vault: s, Trials: &trial.Tester{Client: upstream.New(&safedial.Guard{})}, Log: slog.New(slog.DiscardHandler),
-		Changed: func() { changed <- struct{}{} },
+		Changed: func() { changed <- struct{}{} }, Paused: s.paused.Load,
 	})
 	return p, changed
 }
@@ -74,6 +77,7 @@ func run(t *testing.T, p *Pulse) {
 	done := make(chan struct{})
 	go func() { defer close(done); p.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
+	until(t, "Run", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.ctx != nil })
 }
 
 func until(t *testing.T, what string, ok func() bool) {
@@ -147,6 +151,10 @@ func TestLook(t *testing.T) {
 	up.Reset()
 	p.Look("a")
 	none("looks right after one", asked)
+	s.paused.Store(true)
+	p.look("a", 0)
+	none("looks while paused", asked)
+	s.paused.Store(false)
 	p.Heard("a")
 	p.look("a", 0)
 	until(t, "another look", func() bool { return len(up.Requests()) > 0 })
