@@ -247,12 +247,30 @@ func (f *File) CopyTo(name string) error {
 	if err := f.usable(); err != nil {
 		return err
 	}
+	if err := checkTarget(f.path, name); err != nil {
+		return err
+	}
 	return f.judge(writeCopy(f.db, name))
 }
 
 // Copy is CopyTo for a file that is not open.
 func Copy(path, name string, layout records.Layout) error {
+	if err := checkTarget(path, name); err != nil {
+		return err
+	}
 	return withDB(path, layout, func(db *bbolt.DB) error { return writeCopy(db, name) })
+}
+
+// checkTarget refuses a copy that would replace what lies beside the file at path:
+// the file itself, or the master key.
+func checkTarget(path, name string) error {
+	here, err1 := os.Stat(filepath.Dir(path))
+	there, err2 := os.Stat(filepath.Dir(name))
+	_, err3 := os.Lstat(name)
+	if errors.Join(err1, err2, err3) != nil || !os.SameFile(here, there) {
+		return nil
+	}
+	return &fs.PathError{Op: "replace", Path: name, Err: errors.New("it would replace a file in the data folder")}
 }
 
 // Restore puts a copy of the file at from, brought up to date and changed by

@@ -3,6 +3,7 @@ package statefile
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -30,5 +31,42 @@ func TestCopyOnFullDisk(t *testing.T) {
 	}
 	if err := writeTo(&fullDisk{1000}, f.db); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCopyReplacesNothingOfOurs: a copy in the folder of the file may have a name
+// of its own, but not that of what lies there, such as the master key.
+func TestCopyReplacesNothingOfOurs(t *testing.T) {
+	dir := t.TempDir()
+	path, ours, elsewhere := filepath.Join(dir, "state.db"), filepath.Join(dir, "master.key"), filepath.Join(t.TempDir(), "master.key")
+	for _, name := range []string{ours, elsewhere} {
+		if err := os.WriteFile(name, []byte("key"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := open(t, path, Config{})
+	for _, running := range []bool{true, false} {
+		copyTo := f.CopyTo
+		if !running {
+			f.Close()
+			copyTo = func(name string) error { return Copy(path, name, testLayout(1)) }
+		}
+		for _, name := range []string{ours, path} {
+			before, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := copyTo(name); err == nil {
+				t.Errorf("running %v: %s was replaced", running, name)
+			}
+			if after, err := os.ReadFile(name); err != nil || string(after) != string(before) {
+				t.Errorf("running %v: %s has changed: %v", running, name, err)
+			}
+		}
+		for _, name := range []string{elsewhere, filepath.Join(dir, "mine.db")} {
+			if err := errors.Join(copyTo(name), os.Remove(name), os.WriteFile(elsewhere, nil, 0o600)); err != nil {
+				t.Errorf("running %v: %v", running, err)
+			}
+		}
 	}
 }
