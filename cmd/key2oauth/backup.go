@@ -134,6 +134,9 @@ FILE is one that "key2oauth backup" made, or a copy beside the data
 // isForMoving reports whether a file is the encrypted one that moves everything
 // to another computer.
 func isForMoving(file string) bool {
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		return false // to open a pipe would wait for a writer
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return false
