@@ -494,6 +494,40 @@ func TestLinkedModules(t *testing.T) {
 	}
 }
 
+// TestRoomsAreSmall fails for a package of 1,500 lines or more, without its tests:
+// it holds more than one idea, so one of them should become a room of its own. The
+// exceptions are one idea each.
+func TestRoomsAreSmall(t *testing.T) {
+	t.Parallel()
+	const limit = 1500
+	oneIdea := []string{"shim/internal/oauth", "shim/internal/proxy", "shim/internal/web", "bench"}
+	lines := make(map[string]int)
+	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() != ".." && strings.HasPrefix(d.Name(), ".")):
+			return filepath.SkipDir
+		case !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		src, err := os.ReadFile(name)
+		lines[strings.TrimPrefix(filepath.ToSlash(filepath.Dir(name)), "../")] += bytes.Count(src, []byte("\n"))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines["shim"] == 0 {
+		t.Fatal("no package was found")
+	}
+	for pkg, n := range lines {
+		if n >= limit && !slices.Contains(oneIdea, pkg) {
+			t.Errorf("%s has %d lines, want fewer than %d", pkg, n, limit)
+		}
+	}
+}
+
 // TestBudgets lists the files and functions that are too long to read in one
 // sitting, and fails for those far over the limit.
 func TestBudgets(t *testing.T) {
