@@ -88,7 +88,7 @@ func TestOtherDevice(t *testing.T) {
 		t.Helper()
 		tab.run(chromedp.Navigate(a.origin + "/"))
 		tab.waitFor(shimtest.Text("home.asked"))
-		tab.run(click(`.pending li:has(.badge) a.button`))
+		tab.run(click(`.pending li[data-asked] a.btn`))
 		tab.waitFor(shimtest.Text("consent.device.band"))
 	}
 	typeNumber := func(tab *chromium, number string) {
