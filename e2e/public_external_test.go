@@ -163,10 +163,11 @@ func TestX06N01ExternalTunnel(t *testing.T) {
 }
 
 // TestExternalSenders notifies the owner over and over through each kind of
-// tunnel, until that is refused. The program must distinguish senders by what
-// the tunnel says about them, and never by what they claim. A single sender may
-// ask five times and then three times a minute. All unknown senders together
-// may do so ten times as often. No machine is so slow that it does not matter.
+// tunnel. The program must distinguish senders by what the tunnel says about
+// them, and never by what they claim. A single sender may ask five times and
+// then three times a minute. Senders who cannot be told apart share so much that
+// one of them does not keep the others from asking. No machine is so slow that
+// it does not matter.
 func TestExternalSenders(t *testing.T) {
 	t.Parallel()
 	o := newOwnTunnel(t)
@@ -184,24 +185,17 @@ func TestExternalSenders(t *testing.T) {
 			o.waitListening(t, a)
 			http.DefaultClient.CloseIdleConnections() // of the tunnel, to the listener before
 			flooder := beginFrom(t, o, client, fmt.Sprintf("203.0.113.%d", 10+i))
+			const flood = 300
 			n := 0
-			for n < 1000 && flooder.ask(fmt.Sprintf("198.51.100.%d", n%250)) {
+			for n < flood && flooder.ask(fmt.Sprintf("198.51.100.%d", n%250)) {
 				n++
 			}
-			if n < 5 || n == 1000 || tt.apart != (n < 50) {
-				t.Errorf("the first refusal came after %d requests", n)
+			if tt.apart && (n < 5 || n >= 50) || !tt.apart && n < flood {
+				t.Errorf("%d requests went through before one was refused", n)
 			}
-			// A shared limit refills all the time, so a few requests may pass.
 			other := beginFrom(t, o, client, fmt.Sprintf("203.0.113.%d", 20+i))
-			refused := false
-			for n := 0; n < 20 && !refused; n++ {
-				refused = !other.ask(flooder.from)
-				if tt.apart {
-					break
-				}
-			}
-			if refused == tt.apart {
-				t.Errorf("a request from another address is refused: %v, want %v", refused, !tt.apart)
+			if !other.ask(flooder.from) {
+				t.Error("a request from another address is refused")
 			}
 		})
 	}
