@@ -296,7 +296,7 @@ var layers = map[string][]string{
 	"shim/shimtest/fill": {
 		"shim/internal/keychain", "shim/internal/oauth", "shim/internal/vault",
 	},
-	"shim/shimtest/keyring": {
+	"shim/shimtest/keyringtest": {
 		"e2e/testenv", "github.com/godbus/dbus/v5",
 	},
 	"tunnel/tunneltest": {

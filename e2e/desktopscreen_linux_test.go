@@ -12,7 +12,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
-	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+	"github.com/key2oauth/key2oauth/shim/shimtest/keyringtest"
 	"github.com/key2oauth/key2oauth/tray"
 	"github.com/key2oauth/key2oauth/tray/traytest"
 	"github.com/key2oauth/key2oauth/tunnel/tunneltest"

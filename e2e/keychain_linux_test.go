@@ -8,7 +8,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/shimtest"
-	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+	"github.com/key2oauth/key2oauth/shim/shimtest/keyringtest"
 )
 
 // inKeychain starts the program in its own desktop session, where the master

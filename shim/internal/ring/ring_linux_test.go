@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
-	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+	"github.com/key2oauth/key2oauth/shim/shimtest/keyringtest"
 )
 
 // The child ends when its standard input is closed, as after the program was

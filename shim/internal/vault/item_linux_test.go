@@ -9,7 +9,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
-	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+	"github.com/key2oauth/key2oauth/shim/shimtest/keyringtest"
 )
 
 // TestItemLostWhileRunning: no matter what happens to the keychain's item while the

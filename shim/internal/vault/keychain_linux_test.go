@@ -14,7 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/e2e/testenv"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
-	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+	"github.com/key2oauth/key2oauth/shim/shimtest/keyringtest"
 )
 
 // ringConfig is a vault on the session's keychain, in a child process.

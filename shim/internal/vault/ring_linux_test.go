@@ -12,7 +12,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
-	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+	"github.com/key2oauth/key2oauth/shim/shimtest/keyringtest"
 )
 
 // A ringReply is what the keychain's child answers.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
-	keyringtest "github.com/key2oauth/key2oauth/shim/shimtest/keyring"
+	"github.com/key2oauth/key2oauth/shim/shimtest/keyringtest"
 )
 
 // TestSession checks with an independent program that the states are what their
