@@ -22,7 +22,7 @@ const module = "github.com/key2oauth/key2oauth"
 // decision to make.
 var layers = map[string][]string{
 	"cmd/key2oauth": {
-		"cmd/key2oauth/internal/...", "shim", "shim/api", "tunnel", "tunnel/external", "tunnel/ngrok",
+		"cmd/key2oauth/internal/...", "shim", "shim/api", "shim/release", "tunnel", "tunnel/external", "tunnel/ngrok",
 		"github.com/spf13/cobra", "github.com/spf13/pflag",
 	},
 	"cmd/key2oauth/internal/autostart": {
@@ -72,6 +72,9 @@ var layers = map[string][]string{
 		"cmd/key2oauth/internal/licenses", "icons", "github.com/tc-hib/winres",
 	},
 
+	"cmd/key2oauth/packaging/newest": {
+		"shim/release",
+	},
 	"cmd/key2oauth/packaging/sbom": {
 		"cmd/key2oauth/internal/licenses",
 	},

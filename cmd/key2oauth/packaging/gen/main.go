@@ -59,7 +59,7 @@ func run(r release) error {
 		return err
 	}
 	exe := filepath.Join(out, "host", "key2oauth")
-	if err := build(exe, "./"+program, "-ldflags", "-X main.release="+r.version); err != nil {
+	if err := build(exe, "./"+program, "-ldflags", "-X main.releaseVersion="+r.version); err != nil {
 		return err
 	}
 	// Goreleaser runs it with an environment in which the go command may not work.
