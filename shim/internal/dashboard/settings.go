@@ -51,7 +51,7 @@ func (d *Dashboard) settingsForm(w http.ResponseWriter, r *http.Request, c api.S
 	if e.Err.Err != nil {
 		d.cfg.Log.Warn("a setting was not changed", "err", e.Err.Err)
 	}
-	return d.renderSettings(w, r, status, []web.Notice{{Kind: "error", Text: e.Err.Msg}})
+	return d.renderSettings(w, r, status, []web.Notice{{Kind: web.NoticeError, Text: e.Err.Msg}})
 }
 
 // quitFromForm ends the program, once this page has been answered.

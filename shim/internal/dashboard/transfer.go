@@ -40,7 +40,7 @@ func (d *Dashboard) importFromForm(w http.ResponseWriter, r *http.Request) error
 		if !ok {
 			return err
 		}
-		return d.renderSettings(w, r, status, []web.Notice{{Kind: "error", Text: e.Err.Msg}})
+		return d.renderSettings(w, r, status, []web.Notice{{Kind: web.NoticeError, Text: e.Err.Msg}})
 	}
 	if confirmed {
 		return shell.Done(w, r, "/", "import")

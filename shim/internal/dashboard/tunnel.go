@@ -28,7 +28,7 @@ func (d *Dashboard) renderTunnel(w http.ResponseWriter, r *http.Request, status 
 		page.Since = web.Ago(*st.Since)
 	}
 	if st.Senders != "" {
-		page.Notices = append(page.Notices, web.Notice{Kind: "warn", Text: st.Senders})
+		page.Notices = append(page.Notices, web.Notice{Kind: web.NoticeWarn, Text: st.Senders})
 	}
 	if u := st.Usage; u != nil {
 		page.Usage = &web.Usage{Requests: u.Requests, MaxRequests: u.MaxRequests, Bytes: u.Bytes, MaxBytes: u.MaxBytes, Warning: u.Warning}
@@ -123,9 +123,9 @@ func (d *Dashboard) testFromForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n := web.Notice{Kind: "ok", Text: words}
+	n := web.Notice{Kind: web.NoticeOK, Text: words}
 	if !ok {
-		n.Kind = "warn"
+		n.Kind = web.NoticeWarn
 	}
 	return d.renderTunnel(w, r, http.StatusOK, web.TunnelForm{}, []web.Notice{n})
 }

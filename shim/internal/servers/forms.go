@@ -85,7 +85,7 @@ func (d *Pages) createFromForm(w http.ResponseWriter, r *http.Request) error {
 // added leads to the page of a new server.
 func (d *Pages) added(w http.ResponseWriter, r *http.Request, e endpoint.Endpoint, note string) error {
 	if note != "" {
-		return d.renderServer(w, r, e, []web.Notice{web.DoneNotices["added"], {Kind: "info", Text: note}})
+		return d.renderServer(w, r, e, []web.Notice{web.DoneNotices["added"], {Kind: web.NoticeInfo, Text: note}})
 	}
 	return shell.Done(w, r, shell.ServerPath(e.Slug), "added")
 }
@@ -184,7 +184,7 @@ func (d *Pages) editFromForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if note != "" {
 		e, _ = d.cfg.Control.Endpoint(e.Slug)
-		return d.renderServer(w, r, e, []web.Notice{{Kind: "warn", Text: note}})
+		return d.renderServer(w, r, e, []web.Notice{{Kind: web.NoticeWarn, Text: note}})
 	}
 	return shell.Done(w, r, shell.ServerPath(e.Slug), "saved")
 }
@@ -251,7 +251,7 @@ func (d *Pages) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if note != "" {
-		return d.renderServer(w, r, e, []web.Notice{{Kind: "warn", Text: fmt.Sprintf(web.TextKeySaved, note)}})
+		return d.renderServer(w, r, e, []web.Notice{{Kind: web.NoticeWarn, Text: fmt.Sprintf(web.TextKeySaved, note)}})
 	}
 	return shell.Done(w, r, shell.ServerPath(e.Slug), "key")
 }

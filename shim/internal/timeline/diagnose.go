@@ -3,6 +3,8 @@ package timeline
 import (
 	"fmt"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 // A Party is who has to fix a problem.
@@ -10,19 +12,18 @@ type Party string
 
 // The parties.
 const (
-	PartyOwner    Party = "yours"    // the owner's
-	PartyClient   Party = "client"   // the connecting app's
-	PartyUpstream Party = "upstream" // the MCP server's
-	PartyTunnel   Party = "ngrok"    // or another tunnel's
-	PartyUs       Party = "ours"
+	PartyOwner    Party = api.WhoseYours    // the owner's
+	PartyClient   Party = api.WhoseClient   // the connecting app's
+	PartyUpstream Party = api.WhoseUpstream // the MCP server's
+	PartyTunnel   Party = api.WhoseNgrok    // or another tunnel's
+	PartyUs       Party = api.WhoseOurs
 	NoParty       Party = ""
 )
 
 // A Diagnosis is where an attempt stopped, and what to do.
 type Diagnosis struct {
-	// State is "done" once a tool was used, "connected" if only the first tool
-	// call is missing, "going" while the next step may still come, and else
-	// "stopped".
+	// State is Done once a tool was used, Connected if only the first tool call
+	// is missing, Going while the next step may still come, and else Stopped.
 	State   string `json:"state"`
 	Stopped Step   `json:"stopped,omitempty"` // the step that failed or did not come
 	Cause   string `json:"cause,omitempty"`   // a code for Words
@@ -33,11 +34,14 @@ type Diagnosis struct {
 
 // The states of a Diagnosis.
 const (
-	Done      = "done"
-	Connected = "connected"
-	Going     = "going"
-	Stopped   = "stopped"
+	Done      = api.AttemptDone
+	Connected = api.AttemptConnected
+	Going     = api.AttemptGoing
+	Stopped   = api.AttemptStopped
 )
+
+// causeConnected is the cause where nothing is wrong.
+const causeConnected = "connected"
 
 // Circumstances are what a diagnosis depends on besides the attempt.
 type Circumstances struct {
@@ -57,7 +61,7 @@ func Diagnose(a Attempt, c Circumstances) Diagnosis {
 	} else {
 		d.Stopped, d.Cause = silence(a, top, c)
 		switch {
-		case d.Cause == "connected":
+		case d.Cause == causeConnected:
 			d.State = Connected
 		case c.Now.Sub(a.Last) < patience(top):
 			d.State = Going
@@ -164,7 +168,7 @@ func silence(a Attempt, top Step, c Circumstances) (next Step, cause string) {
 	public := a.Via != Local
 	switch top {
 	case "", Found:
-		return Registered, "found"
+		return Registered, api.CauseFound
 	case Registered:
 		switch {
 		case public && c.Offline:
@@ -193,5 +197,5 @@ func silence(a Attempt, top Step, c Circumstances) (next Step, cause string) {
 		}
 		return Called, "exchange silent"
 	}
-	return Tool, "connected"
+	return Tool, causeConnected
 }

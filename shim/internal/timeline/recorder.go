@@ -108,7 +108,7 @@ const maxFailed = 5
 func (r *Recorder) Failed() []api.Attempt {
 	all := []api.Attempt{}
 	for _, a := range r.Reports() {
-		if a.Diagnosis.State == Stopped && a.Diagnosis.Cause != "found" && !a.Over && len(all) < maxFailed {
+		if a.Diagnosis.State == Stopped && a.Diagnosis.Cause != api.CauseFound && !a.Over && len(all) < maxFailed {
 			all = append(all, a)
 		}
 	}

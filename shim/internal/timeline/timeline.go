@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/display"
 )
 
@@ -45,9 +46,9 @@ var order = map[Step]int{
 
 // How a client reaches us.
 const (
-	Local    = "local" // from this computer
-	Ngrok    = "ngrok"
-	External = "external" // by the owner's own tunnel
+	Local    = api.ViaLocal // from this computer
+	Ngrok    = api.TunnelNgrok
+	External = api.TunnelExternal // by the owner's own tunnel
 )
 
 // An Event is a step, or a refusal of one, with the number of times it

@@ -3,6 +3,7 @@ package timeline
 import (
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 )
 
@@ -50,7 +51,7 @@ func ofTrouble(t endpoint.Trouble) cause {
 // with the reason of a refusal.
 var causes = map[string]cause{
 	// Nothing was refused; the next step did not come.
-	"found":            {PartyClient, "A program looked at this address without signing in. Nothing was shared.", "You don't have to do anything."},
+	api.CauseFound:     {PartyClient, "A program looked at this address without signing in. Nothing was shared.", "You don't have to do anything."},
 	"register":         {PartyClient, "%app registered, but no browser ever came to sign in.", again + " A browser window should open. If it doesn't, allow pop-ups."},
 	"register ngrok":   {PartyTunnel, "%app registered, but no browser came to sign in. On the free plan, ngrok shows a page of its own first.", again + " If ngrok's page opens, press Visit Site on it."},
 	"register offline": {PartyOwner, "%app registered, then the public address went offline.", "Go online again on the Internet tab. Then press Connect in %app again."},
@@ -62,7 +63,7 @@ var causes = map[string]cause{
 	"approve offline":  {PartyOwner, "You approved, but then the public address went offline, so %app could not pick up its access.", "Go online again on the Internet tab. Then press Connect in %app again."},
 	"exchange silent":  {PartyClient, "%app has access but has never used it. Nothing more can be done here.", "In %app, switch the connector off and on, or start a new conversation. If that doesn't help, contact the makers of %app."},
 	"exchange offline": {PartyOwner, "%app has access, but the public address is offline, so its calls don't arrive.", "Go online again on the Internet tab."},
-	"connected":        {NoParty, "%app is connected. It has not used a tool yet.", "Ask it for something that needs a tool."},
+	causeConnected:     {NoParty, "%app is connected. It has not used a tool yet.", "Ask it for something that needs a tool."},
 
 	// Registration.
 	"register too many":     {PartyClient, "%app registered so often that it was told to wait.", "Wait a minute. Then press Connect in %app again."},

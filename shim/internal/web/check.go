@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 // Check is the page on which everything is checked, with the attempts of apps
@@ -22,7 +24,7 @@ type Check struct {
 
 // A FindingGroup is what was looked at in one place.
 type FindingGroup struct {
-	Name string // "computer", "local", "public" or "servers"
+	Name string // one of the groups of package api
 	Rows []FindingRow
 }
 
@@ -73,10 +75,10 @@ func (g FindingGroup) count(states ...string) (n int) {
 
 // Summary is the result, and the heading of the page.
 func (p Check) Summary() string {
-	switch n := p.count("failed"); {
+	switch n := p.count(api.FindingFailed); {
 	case p.Running:
 		return t("check.h.running")
-	case p.count("ok", "warn", "failed") == 0:
+	case p.count(api.FindingOK, api.FindingWarn, api.FindingFailed) == 0:
 		return t("check.title") // nothing is known yet
 	case n == 0:
 		return t("check.well")
@@ -88,9 +90,9 @@ func (p Check) Summary() string {
 // Dot is what the result looks like.
 func (p Check) Dot() string {
 	switch {
-	case p.Running, p.count("ok", "warn", "failed") == 0:
+	case p.Running, p.count(api.FindingOK, api.FindingWarn, api.FindingFailed) == 0:
 		return ""
-	case p.count("failed") > 0:
+	case p.count(api.FindingFailed) > 0:
 		return "err"
 	}
 	return "ok"
@@ -101,7 +103,7 @@ func (p Check) Detail() string {
 	if p.Running {
 		return t("check.running")
 	}
-	passed, all := p.count("ok", "warn"), p.count("ok", "warn", "failed")
+	passed, all := p.count(api.FindingOK, api.FindingWarn), p.count(api.FindingOK, api.FindingWarn, api.FindingFailed)
 	if all == 0 {
 		return t("check.never")
 	}
@@ -123,7 +125,7 @@ func (p Check) MainRun() bool { return !p.Running && len(p.Findings) == 0 }
 func (p Check) Groups() []FindingGroup {
 	urgency := func(g FindingGroup) int {
 		switch {
-		case g.count("failed") > 0:
+		case g.count(api.FindingFailed) > 0:
 			return 0
 		case !g.Well():
 			return 1
@@ -139,16 +141,16 @@ func (p Check) Groups() []FindingGroup {
 
 // Well reports whether there is nothing to say of the group, so that it can be
 // folded up.
-func (g FindingGroup) Well() bool { return g.count("ok") == len(g.Rows) }
+func (g FindingGroup) Well() bool { return g.count(api.FindingOK) == len(g.Rows) }
 
 // Dot is what the group looks like.
 func (g FindingGroup) Dot() string {
 	switch {
-	case g.count("failed") > 0:
+	case g.count(api.FindingFailed) > 0:
 		return "err"
-	case g.count("running") > 0, g.count("ok", "warn") == 0:
+	case g.count(api.FindingRunning) > 0, g.count(api.FindingOK, api.FindingWarn) == 0:
 		return ""
-	case g.count("warn") > 0:
+	case g.count(api.FindingWarn) > 0:
 		return "warn"
 	}
 	return "ok"
@@ -156,7 +158,7 @@ func (g FindingGroup) Dot() string {
 
 // Count says how many things work.
 func (g FindingGroup) Count() string {
-	if n := g.count("failed"); n > 0 {
+	if n := g.count(api.FindingFailed); n > 0 {
 		return t("check.some", strconv.Itoa(len(g.Rows)-n), strconv.Itoa(len(g.Rows)))
 	}
 	return counted(len(g.Rows), "check.count.1", "check.count")
@@ -168,20 +170,25 @@ func (g FindingGroup) Title() string { return t("check.group." + g.Name) }
 // Dot is what the state looks like.
 func (f FindingRow) Dot() string {
 	switch f.State {
-	case "ok", "warn":
-		return f.State
-	case "failed":
+	case api.FindingOK:
+		return "ok"
+	case api.FindingWarn:
+		return "warn"
+	case api.FindingFailed:
 		return "err"
 	}
 	return ""
 }
 
+// Running reports whether it is being looked at.
+func (f FindingRow) Running() bool { return f.State == api.FindingRunning }
+
 // Odd reports whether the state says more than that it works.
-func (f FindingRow) Odd() bool { return f.State != "ok" && f.State != "running" }
+func (f FindingRow) Odd() bool { return f.State != api.FindingOK && !f.Running() }
 
 // Tag is what the words about who has to fix it look like.
 func (f FindingRow) Tag() string {
-	if f.State == "failed" {
+	if f.State == api.FindingFailed {
 		return "w"
 	}
 	return "n"
@@ -211,9 +218,9 @@ func whoseWords(whose string) string {
 // Tag is what the state looks like.
 func (a AttemptRow) Tag() string {
 	switch a.State {
-	case "done", "connected":
+	case api.AttemptDone, api.AttemptConnected:
 		return ""
-	case "stopped":
+	case api.AttemptStopped:
 		return "w"
 	}
 	return "n"
@@ -227,7 +234,7 @@ func (a AttemptRow) WhoseWords() string { return whoseWords(a.Whose) }
 
 // ViaWords say where the app is.
 func (a AttemptRow) ViaWords() string {
-	if a.Via == "local" {
+	if a.Via == api.ViaLocal {
 		return t("attempt.via.local")
 	}
 	return t("attempt.via.public")

@@ -36,7 +36,7 @@ func (p ConnectApps) Groups() []TileGroup { return Tiles(p.Slug) }
 
 // A TileGroup is the tiles of the apps that run at one place.
 type TileGroup struct {
-	Where string // "computer", "internet" or "either"
+	Where string // an apps.Place
 	Tiles []AppTile
 }
 
@@ -281,8 +281,8 @@ type WaitingCause struct{ Whose, Words string }
 
 // usualCauses are the usual reasons, by where an app runs.
 var usualCauses = map[apps.Place][]WaitingCause{
-	apps.Computer: {{"yours", "connect.cause.computer-1"}, {"yours", "connect.cause.computer-2"}, {"client", "connect.cause.computer-3"}},
-	apps.Internet: {{"yours", "connect.cause.internet-1"}, {"ngrok", "connect.cause.internet-2"}, {"client", "connect.cause.internet-3"}},
+	apps.Computer: {{api.WhoseYours, "connect.cause.computer-1"}, {api.WhoseYours, "connect.cause.computer-2"}, {api.WhoseClient, "connect.cause.computer-3"}},
+	apps.Internet: {{api.WhoseYours, "connect.cause.internet-1"}, {api.WhoseNgrok, "connect.cause.internet-2"}, {api.WhoseClient, "connect.cause.internet-3"}},
 }
 
 // Causes are the usual reasons why nothing comes, and who has to fix each.

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 // Home is the list of servers, or before there is any the page that adds the
@@ -39,25 +41,33 @@ type Keychain struct {
 
 // A Notice says what was done.
 type Notice struct {
-	Kind string // "info", "warn", "error" or "ok"
+	Kind string
 	Text string
 }
+
+// The kinds of a Notice.
+const (
+	NoticeOK    = "ok"
+	NoticeInfo  = "info"
+	NoticeWarn  = "warn"
+	NoticeError = "error"
+)
 
 // Class is the kind, if it is a known one.
 func (n Notice) Class() string {
 	switch n.Kind {
-	case "warn", "error", "ok":
+	case NoticeWarn, NoticeError, NoticeOK:
 		return n.Kind
 	}
-	return "info"
+	return NoticeInfo
 }
 
 // Dot is the color of the kind.
 func (n Notice) Dot() string {
 	switch n.Kind {
-	case "warn", "ok":
+	case NoticeWarn, NoticeOK:
 		return n.Kind
-	case "error":
+	case NoticeError:
 		return "err"
 	}
 	return ""
@@ -82,7 +92,7 @@ func (r ServerRow) Dot() string { return stateDot(r.State, r.Paused) }
 // UsedWords is when the server was last used, while it works: of any other state
 // that is not what matters.
 func (r ServerRow) UsedWords() string {
-	if r.State != "ok" || r.Paused {
+	if r.State != api.EndpointOK || r.Paused {
 		return ""
 	}
 	return r.Used
@@ -111,11 +121,11 @@ func stateDot(state string, paused bool) string {
 	switch {
 	case paused:
 		return ""
-	case state == "ok":
+	case state == api.EndpointOK:
 		return "ok"
-	case state == "rejected", state == "cannot start":
+	case state == api.EndpointRejected, state == api.EndpointCannotStart:
 		return "err"
-	case state == "not tried":
+	case state == api.EndpointNotTried:
 		return ""
 	}
 	return "warn"
@@ -217,29 +227,38 @@ func (p Home) FormToken(action string) string {
 }
 
 // InMemory reports whether nothing is kept when Key2OAuth quits.
-func (p Home) InMemory() bool { return p.Keychain.Mode == "memory" }
+func (p Home) InMemory() bool { return p.Keychain.Mode == api.ModeMemory }
 
 // KeptWhere says where the master key is.
 func (p Home) KeptWhere() string { return keptWhere(p.Keychain.Mode) }
 
 func keptWhere(mode string) string {
 	switch mode {
-	case "file", "memory":
+	case api.ModeFile, api.ModeMemory:
 		return t("side.keys." + mode)
 	}
 	return t("side.keys.os")
 }
 
+// The badges of a key's state.
+const (
+	badgeOK    = "ok"
+	badgeWarn  = "warn"
+	badgeError = "error"
+	badgePlain = "plain"
+)
+
+// badge is what the state of an api.Credential looks like.
 func badge(state string) string {
 	switch state {
-	case "ok":
-		return "ok"
-	case "rejected", "cannot start":
-		return "error"
-	case "unverified", "unreachable", "key needed", "paused", "locked", "not confirmed":
-		return "warn"
+	case api.CredentialOK:
+		return badgeOK
+	case api.CredentialRejected:
+		return badgeError
+	case api.CredentialUnverified, api.CredentialKeyNeeded:
+		return badgeWarn
 	}
-	return "plain"
+	return badgePlain
 }
 
 // stateWords names a state of endpoint.CredentialState for people.

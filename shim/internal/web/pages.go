@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/display"
 )
 
@@ -80,14 +81,14 @@ type SavedKey struct {
 }
 
 // Usable reports whether choosing the key makes sense.
-func (k SavedKey) Usable() bool { return k.State != "key needed" }
+func (k SavedKey) Usable() bool { return k.State != api.CredentialKeyNeeded }
 
 // Short is its state, beside its name.
 func (k SavedKey) Short() string {
 	switch k.State {
-	case "ok", "rejected", "unverified":
+	case api.CredentialOK, api.CredentialRejected, api.CredentialUnverified:
 		return t("key.is." + k.State)
-	case "key needed":
+	case api.CredentialKeyNeeded:
 		return t("key.is.lost")
 	}
 	return k.Words()
@@ -95,7 +96,7 @@ func (k SavedKey) Short() string {
 
 // Mark is the class of its state.
 func (k SavedKey) Mark() string {
-	return map[string]string{"ok": "", "error": "e", "warn": "w"}[k.Badge()]
+	return map[string]string{badgeOK: "", badgeError: "e", badgeWarn: "w"}[k.Badge()]
 }
 
 // A PickEndpoint is one endpoint that a request without a resource may mean.
@@ -132,7 +133,7 @@ type Consent struct {
 	Trouble    Trouble // of the Error
 	CanSkip    bool    // the key could not be verified, and the owner may continue
 	NeedUnlock string  // words about a locked keychain
-	Mode       string  // of the keychain: "os", "file" or "memory"
+	Mode       string  // of the keychain; see api.Keychain
 
 	Confirmed bool // the box is checked
 }
@@ -164,7 +165,7 @@ func (p Consent) Chosen() string {
 	switch only := p.Only(); {
 	case p.SelectedKey != "" || only == nil:
 		return p.SelectedKey
-	case !only.Usable(), only.Badge() == "error":
+	case !only.Usable(), only.Badge() == badgeError:
 		return "new"
 	default:
 		return only.ID
@@ -240,7 +241,7 @@ func (p Consent) KeyField() KeyField {
 	switch {
 	case !p.Owner:
 		f.Hint = t("consent.key.once")
-	case p.Mode == "memory":
+	case p.Mode == api.ModeMemory:
 		f.Hint = t("consent.key.memory")
 	case p.Answer.Began == BeganElsewhere:
 		f.Hint = t("consent.key.device")

@@ -1,5 +1,7 @@
 package web
 
+import "github.com/key2oauth/key2oauth/shim/api"
+
 // Server is the page of a server. Its forms post what a Banner says, each with
 // form_token; its links lead to the pages that change it.
 type Server struct {
@@ -27,7 +29,7 @@ type Server struct {
 // A CredentialRow is one saved key.
 type CredentialRow struct {
 	ID, Label, State string
-	For              string // "grant": the key belongs to one connection alone
+	For              string // api.ForGrant: the key belongs to one connected app alone
 	Unwatched        string // why answers are not searched for it, as api.Credential has it
 	Why              string // it cannot be used, and what to do; mostly ""
 }
@@ -90,10 +92,13 @@ func (p Server) StruckWords() string {
 	return t("card.struck", p.Struck)
 }
 
+// OfOneApp reports whether one connected app alone uses the key.
+func (c CredentialRow) OfOneApp() bool { return c.For == api.ForGrant }
+
 // UnwatchedWords says why answers are not searched for the key; "" if they are.
 func (c CredentialRow) UnwatchedWords() string {
 	switch c.Unwatched {
-	case "short", "guessable":
+	case api.UnwatchedShort, api.UnwatchedGuessable:
 		return t("card.key." + c.Unwatched)
 	}
 	return ""
@@ -107,11 +112,11 @@ func (c CredentialRow) Words() string { return stateWords(c.State) }
 
 func keyDot(state string) string {
 	switch badge(state) {
-	case "ok":
+	case badgeOK:
 		return "ok"
-	case "warn":
+	case badgeWarn:
 		return "warn"
-	case "error":
+	case badgeError:
 		return "err"
 	}
 	return ""

@@ -3,6 +3,8 @@ package web
 import (
 	"slices"
 	"strconv"
+
+	"github.com/key2oauth/key2oauth/shim/api"
 )
 
 // Settings is the page of the program's settings. Its forms post, each with
@@ -179,7 +181,7 @@ func lasting(s int64) string {
 // LogLevels are those to choose from.
 func (p Settings) LogLevels() []option {
 	var options []option
-	for _, l := range []string{"error", "warn", "info", "debug"} {
+	for _, l := range []string{api.LogError, api.LogWarn, api.LogInfo, api.LogDebug} {
 		options = append(options, option{l, t("level." + l), l == p.LogLevel})
 	}
 	return options

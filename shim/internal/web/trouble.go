@@ -16,6 +16,21 @@ const (
 	TroubleState      Trouble = "state"      // nothing can be saved or read
 )
 
+// The troubles that are the outcomes of a key trial, as package trial names them.
+// Package signin's tests compare the two.
+const (
+	TroubleRejected    Trouble = "rejected"
+	TroubleKeyless     Trouble = "keyless"
+	TroubleUnproven    Trouble = "unproven"
+	TroubleBarred      Trouble = "barred"
+	TroubleUnreachable Trouble = "unreachable"
+	TroubleBusy        Trouble = "busy"
+	TroubleOdd         Trouble = "odd"
+	TroubleNotMCP      Trouble = "not_mcp"
+	TroubleRedirect    Trouble = "redirect"
+	TroubleRefused     Trouble = "refused"
+)
+
 // heading is what stands above the words of a trouble. A key is called not
 // accepted only where the server has said so.
 func (x Trouble) heading() string {
@@ -32,25 +47,25 @@ func (x Trouble) heading() string {
 		return t("trouble.gone")
 	case TroubleState:
 		return t("trouble.state")
-	case "rejected":
+	case TroubleRejected:
 		return t("trouble.rejected")
-	case "keyless":
+	case TroubleKeyless:
 		return t("trouble.keyless")
-	case "unproven":
+	case TroubleUnproven:
 		return t("trouble.unproven")
-	case "barred":
+	case TroubleBarred:
 		return t("trouble.barred")
-	case "unreachable":
+	case TroubleUnreachable:
 		return t("trouble.unreachable")
-	case "busy":
+	case TroubleBusy:
 		return t("trouble.busy")
-	case "odd":
+	case TroubleOdd:
 		return t("trouble.strange")
-	case "not_mcp":
+	case TroubleNotMCP:
 		return t("trouble.odd")
-	case "redirect":
+	case TroubleRedirect:
 		return t("trouble.redirect")
-	case "refused":
+	case TroubleRefused:
 		return t("trouble.elsewhere")
 	}
 	return t("trouble.unknown")
@@ -59,7 +74,7 @@ func (x Trouble) heading() string {
 // mild reports whether nothing has failed yet.
 func (x Trouble) mild() bool {
 	switch x {
-	case TroubleIncomplete, TroubleKeyForm, TroubleLocked, "keyless", "unproven", "unreachable", "busy":
+	case TroubleIncomplete, TroubleKeyForm, TroubleLocked, TroubleKeyless, TroubleUnproven, TroubleUnreachable, TroubleBusy:
 		return true
 	}
 	return false

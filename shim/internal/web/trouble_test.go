@@ -7,7 +7,7 @@ import "testing"
 func TestTrouble(t *testing.T) {
 	all := []Trouble{
 		TroubleIncomplete, TroubleKeyForm, TroubleLocked, TroubleUnreadable, TroubleHeader, TroubleGone, TroubleState,
-		"rejected", "keyless", "unproven", "barred", "unreachable", "busy", "odd", "not_mcp", "redirect", "refused", "later",
+		TroubleRejected, TroubleKeyless, TroubleUnproven, TroubleBarred, TroubleUnreachable, TroubleBusy, TroubleOdd, TroubleNotMCP, TroubleRedirect, TroubleRefused, "later",
 	}
 	same := map[Trouble]Trouble{TroubleKeyForm: TroubleIncomplete}
 	seen := make(map[string]Trouble)
@@ -19,7 +19,7 @@ func TestTrouble(t *testing.T) {
 		if _, ok := seen[h]; !ok {
 			seen[h] = x
 		}
-		if got := h == Text("trouble.rejected"); got != (x == "rejected") {
+		if got := h == Text("trouble.rejected"); got != (x == TroubleRejected) {
 			t.Errorf("%s: says that the key was not accepted: %t", x, got)
 		}
 	}

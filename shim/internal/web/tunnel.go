@@ -17,7 +17,7 @@ import (
 // one is turned on (change).
 type Tunnel struct {
 	Version string
-	// Provider is "off", "ngrok" or "external", and Last what it was before it
+	// Provider is as api.TunnelStatus has it, and Last what it was before it
 	// was turned off.
 	Provider, Last  string
 	State           string // of the internet; see api.Internet
@@ -40,7 +40,7 @@ type Tunnel struct {
 
 // A TunnelForm is what came back from one of the forms.
 type TunnelForm struct {
-	Which  string // "ngrok" or "external"
+	Which  string // api.TunnelNgrok or api.TunnelExternal
 	URL    string
 	Preset string
 	Error  string
@@ -75,7 +75,7 @@ func (p Tunnel) view() view {
 func (p Tunnel) FormToken(action string) string { return Home{Token: p.Token}.FormToken(action) }
 
 // On reports whether the owner wants to be reached.
-func (p Tunnel) On() bool { return p.Provider == "ngrok" || p.Provider == "external" }
+func (p Tunnel) On() bool { return p.Provider == api.TunnelNgrok || p.Provider == api.TunnelExternal }
 
 // Dot is what the state looks like.
 func (p Tunnel) Dot() string {
@@ -122,13 +122,28 @@ func (p Tunnel) Testable() bool {
 	return p.On() && p.Origin != "" && p.State != api.InternetPaused && p.State != api.InternetConnecting
 }
 
+// Connecting reports whether the page should look again soon.
+func (p Tunnel) Connecting() bool { return p.State == api.InternetConnecting }
+
+// MainNgrok and MainExternal report which way is the main one.
+func (p Tunnel) MainNgrok() bool { return p.Main() == api.TunnelNgrok }
+
+// MainExternal is documented with MainNgrok.
+func (p Tunnel) MainExternal() bool { return p.Main() == api.TunnelExternal }
+
+// Ngrok reports whether it is the form of ngrok that came back.
+func (f TunnelForm) Ngrok() bool { return f.Which == api.TunnelNgrok }
+
+// External reports whether it is the form of the owner's own tunnel.
+func (f TunnelForm) External() bool { return f.Which == api.TunnelExternal }
+
 // Ways reports whether the ways to go online are shown.
 func (p Tunnel) Ways() bool {
 	return !p.On() || p.Change || p.Form.Error != "" || p.State == api.InternetUnreachable && p.Origin == ""
 }
 
-// Main is the way whose button is the one main action of the page: "ngrok",
-// "external", or "" where it is another button.
+// Main is the way whose button is the one main action of the page: api.TunnelNgrok,
+// api.TunnelExternal, or "" where it is another button.
 func (p Tunnel) Main() string {
 	switch {
 	case !p.On() && p.Last != "" || !p.Ways() || p.Online() && p.Next != nil:
@@ -138,7 +153,7 @@ func (p Tunnel) Main() string {
 	case p.On():
 		return p.Provider
 	}
-	return "ngrok"
+	return api.TunnelNgrok
 }
 
 // Chosen is the preset whose steps are shown.
