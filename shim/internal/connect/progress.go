@@ -35,12 +35,12 @@ func (w watch) progress(attempts []api.Attempt, pending []api.Pending, now time.
 	}
 	d := a.Diagnosis
 	p.Who, p.Whose, p.Words, p.Next, p.Steps = a.Who(), d.Whose, d.Words, d.Next, web.StepRows(a.Events)
-	switch p.Reached = reached(a); {
-	case p.Reached >= web.ReachedCall && d.State != api.AttemptStopped:
+	switch p.Progress = reached(a); {
+	case p.Progress >= web.ProgressCall && d.State != api.AttemptStopped:
 		p.State = web.WaitingWorks
-	case p.Reached >= web.ReachedAccess && d.State != api.AttemptStopped:
+	case p.Progress >= web.ProgressAccess && d.State != api.AttemptStopped:
 		p.State = web.WaitingConnected
-	case p.Reached >= web.ReachedAccess:
+	case p.Progress >= web.ProgressAccess:
 		p.State = web.WaitingTrouble
 	case d.State == api.AttemptStopped:
 		p.State = web.WaitingStopped
@@ -68,9 +68,9 @@ func (w watch) best(attempts []api.Attempt) (best api.Attempt, ok bool) {
 }
 
 func (w watch) better(a, b api.Attempt) bool {
-	x, y := min(reached(a), web.ReachedAccess), min(reached(b), web.ReachedAccess)
-	if (x == web.ReachedAccess) != (y == web.ReachedAccess) {
-		return x == web.ReachedAccess
+	x, y := min(reached(a), web.ProgressAccess), min(reached(b), web.ProgressAccess)
+	if (x == web.ProgressAccess) != (y == web.ProgressAccess) {
+		return x == web.ProgressAccess
 	}
 	return a.Last.After(b.Last)
 }
@@ -84,22 +84,22 @@ func (w watch) fits(a api.Attempt) bool {
 }
 
 // reached returns how far an attempt came.
-func reached(a api.Attempt) (far web.Reached) {
+func reached(a api.Attempt) (far web.Progress) {
 	for _, e := range a.Events {
 		if e.Why != "" {
 			continue
 		}
 		switch e.Step {
 		case "authorize", "waiting", "consent", "number", "key":
-			far = max(far, web.ReachedSignIn)
+			far = max(far, web.ProgressSignIn)
 		case "approve":
-			far = max(far, web.ReachedApproval)
+			far = max(far, web.ProgressApproval)
 		case "exchange", "refresh":
-			far = max(far, web.ReachedAccess)
+			far = max(far, web.ProgressAccess)
 		case "call", "tool":
-			far = max(far, web.ReachedCall)
+			far = max(far, web.ProgressCall)
 		default:
-			far = max(far, web.ReachedAddress)
+			far = max(far, web.ProgressAddress)
 		}
 	}
 	return far

@@ -63,31 +63,31 @@ func TestProgress(t *testing.T) {
 		after    time.Duration
 		attempts []api.Attempt
 		state    string
-		reached  web.Reached
+		reached  web.Progress
 	}{
 		{name: "just opened", state: web.WaitingStill},
 		{name: "before two minutes", after: silence - time.Second, state: web.WaitingStill},
 		{name: "two minutes", after: silence, state: web.WaitingNothing},
-		{name: "looks", attempts: []api.Attempt{attempt("", "local", "found going")}, state: web.WaitingGoing, reached: web.ReachedAddress},
-		{name: "looks, long ago", after: silence, attempts: []api.Attempt{attempt("", "local", "found")}, state: web.WaitingStopped, reached: web.ReachedAddress},
-		{name: "asks", attempts: []api.Attempt{attempt("Claude Code", "local", asked+"going")}, state: web.WaitingGoing, reached: web.ReachedSignIn},
-		{name: "denied", attempts: []api.Attempt{attempt("Claude Code", "local", asked+"approve:denied")}, state: web.WaitingStopped, reached: web.ReachedSignIn},
-		{name: "approved, no token yet", attempts: []api.Attempt{attempt("Claude Code", "local", approved+"going")}, state: web.WaitingGoing, reached: web.ReachedApproval},
-		{name: "approved, never a token", attempts: []api.Attempt{attempt("Claude Code", "local", approved)}, state: web.WaitingStopped, reached: web.ReachedApproval},
-		{name: "first token", attempts: []api.Attempt{attempt("Claude Code", "local", access+"going")}, state: web.WaitingConnected, reached: web.ReachedAccess},
-		{name: "token, never a call", attempts: []api.Attempt{attempt("Claude Code", "local", access)}, state: web.WaitingTrouble, reached: web.ReachedAccess},
-		{name: "token, refused call", attempts: []api.Attempt{attempt("Claude Code", "local", access+"call:paused")}, state: web.WaitingTrouble, reached: web.ReachedAccess},
-		{name: "first call", attempts: []api.Attempt{attempt("Claude Code", "local", access+"call")}, state: web.WaitingWorks, reached: web.ReachedCall},
-		{name: "first tool", attempts: []api.Attempt{attempt("Claude Code", "local", access+"call tool")}, state: web.WaitingWorks, reached: web.ReachedCall},
-		{name: "connected stays", attempts: []api.Attempt{later, attempt("Claude Code", "local", access+"call")}, state: web.WaitingWorks, reached: web.ReachedCall},
-		{name: "connected after a failure", attempts: []api.Attempt{attempt("Claude Code", "local", access+"call"), attempt("Claude Code", "local", asked+"approve:denied")}, state: web.WaitingWorks, reached: web.ReachedCall},
+		{name: "looks", attempts: []api.Attempt{attempt("", "local", "found going")}, state: web.WaitingGoing, reached: web.ProgressAddress},
+		{name: "looks, long ago", after: silence, attempts: []api.Attempt{attempt("", "local", "found")}, state: web.WaitingStopped, reached: web.ProgressAddress},
+		{name: "asks", attempts: []api.Attempt{attempt("Claude Code", "local", asked+"going")}, state: web.WaitingGoing, reached: web.ProgressSignIn},
+		{name: "denied", attempts: []api.Attempt{attempt("Claude Code", "local", asked+"approve:denied")}, state: web.WaitingStopped, reached: web.ProgressSignIn},
+		{name: "approved, no token yet", attempts: []api.Attempt{attempt("Claude Code", "local", approved+"going")}, state: web.WaitingGoing, reached: web.ProgressApproval},
+		{name: "approved, never a token", attempts: []api.Attempt{attempt("Claude Code", "local", approved)}, state: web.WaitingStopped, reached: web.ProgressApproval},
+		{name: "first token", attempts: []api.Attempt{attempt("Claude Code", "local", access+"going")}, state: web.WaitingConnected, reached: web.ProgressAccess},
+		{name: "token, never a call", attempts: []api.Attempt{attempt("Claude Code", "local", access)}, state: web.WaitingTrouble, reached: web.ProgressAccess},
+		{name: "token, refused call", attempts: []api.Attempt{attempt("Claude Code", "local", access+"call:paused")}, state: web.WaitingTrouble, reached: web.ProgressAccess},
+		{name: "first call", attempts: []api.Attempt{attempt("Claude Code", "local", access+"call")}, state: web.WaitingWorks, reached: web.ProgressCall},
+		{name: "first tool", attempts: []api.Attempt{attempt("Claude Code", "local", access+"call tool")}, state: web.WaitingWorks, reached: web.ProgressCall},
+		{name: "connected stays", attempts: []api.Attempt{later, attempt("Claude Code", "local", access+"call")}, state: web.WaitingWorks, reached: web.ProgressCall},
+		{name: "connected after a failure", attempts: []api.Attempt{attempt("Claude Code", "local", access+"call"), attempt("Claude Code", "local", asked+"approve:denied")}, state: web.WaitingWorks, reached: web.ProgressCall},
 		{name: "another server", attempts: []api.Attempt{other}, state: web.WaitingStill},
 		{name: "before the page was opened", attempts: []api.Attempt{early}, state: web.WaitingStill},
-		{name: "going on when the page was opened", attempts: []api.Attempt{going}, state: web.WaitingGoing, reached: web.ReachedSignIn},
+		{name: "going on when the page was opened", attempts: []api.Attempt{going}, state: web.WaitingGoing, reached: web.ProgressSignIn},
 		{name: "another app", attempts: []api.Attempt{attempt("Cursor", "local", access+"call")}, state: web.WaitingStill},
-		{name: "an unknown name", attempts: []api.Attempt{attempt("mcp-library", "local", access+"call")}, state: web.WaitingWorks, reached: web.ReachedCall},
+		{name: "an unknown name", attempts: []api.Attempt{attempt("mcp-library", "local", access+"call")}, state: web.WaitingWorks, reached: web.ProgressCall},
 		{name: "from the other side", attempts: []api.Attempt{attempt("Claude Code", "ngrok", access+"call")}, state: web.WaitingStill},
-		{name: "an app on the internet", app: "claude", at: apps.Internet, attempts: []api.Attempt{attempt("Claude", "external", access)}, state: web.WaitingTrouble, reached: web.ReachedAccess},
+		{name: "an app on the internet", app: "claude", at: apps.Internet, attempts: []api.Attempt{attempt("Claude", "external", access)}, state: web.WaitingTrouble, reached: web.ProgressAccess},
 		{name: "another Claude", app: "claude", at: apps.Internet, attempts: []api.Attempt{attempt("Claude Code", "local", access)}, state: web.WaitingStill},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -96,8 +96,8 @@ func TestProgress(t *testing.T) {
 			}
 			app, _ := apps.Find(tt.app)
 			got := watch{app, tt.at, slug, opened}.progress(tt.attempts, nil, opened.Add(tt.after))
-			if got.State != tt.state || got.Reached != tt.reached {
-				t.Errorf("got %s at stage %d, want %s at %d", got.State, got.Reached, tt.state, tt.reached)
+			if got.State != tt.state || got.Progress != tt.reached {
+				t.Errorf("got %s at stage %d, want %s at %d", got.State, got.Progress, tt.state, tt.reached)
 			}
 			if nothing := tt.state == web.WaitingNothing; nothing != (len(got.Causes()) == 3) {
 				t.Errorf("it gives %d causes", len(got.Causes()))

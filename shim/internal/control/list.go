@@ -129,19 +129,19 @@ func (c *Control) describe(g oauth.Grant) Grant {
 	who := c.App(&g)
 	return Grant{api.Grant{
 		ID: g.ID, Slug: g.Slug, ClientID: g.ClientID, ClientName: g.ClientName, App: who.Full(), RedirectHost: oauth.RedirectHost(g.RedirectURI),
-		ReturnsTo: web.ReturnsTo(oauth.RedirectKind(g.RedirectURI), oauth.RedirectHost(g.RedirectURI), c.began(g)),
+		ReturnsTo: web.ReturnsTo(oauth.RedirectKind(g.RedirectURI), oauth.RedirectHost(g.RedirectURI), c.flow(g)),
 		Origin:    g.Origin, Credential: g.Credential, Created: g.Created.UTC(), LastUsed: whenSet(c.cfg.Tokens.LastUsed(g)),
 		InTwoPlaces: whenSet(g.InTwoPlaces),
 	}, who}
 }
 
-// began is how the sign-in of a grant came. For one of an earlier version only
+// flow is how the sign-in of a grant came. For one of an earlier version only
 // the local origin is certain.
-func (c *Control) began(g oauth.Grant) web.Began {
+func (c *Control) flow(g oauth.Grant) web.Flow {
 	if g.Began == "" && g.Origin == c.cfg.LocalOrigin() {
-		return web.BeganLocal
+		return web.FlowLocal
 	}
-	return web.Began(g.Began)
+	return web.Flow(g.Began)
 }
 
 // TwoPlaces lists the apps whose sign-in is used from two places.

@@ -15,7 +15,7 @@ func (d *Dashboard) showDeleteEverything(w http.ResponseWriter, r *http.Request)
 func (d *Dashboard) renderDeleteEverything(w http.ResponseWriter, r *http.Request, status int, problem string) error {
 	const action = "/settings/delete"
 	own := d.cfg.Control.Owned()
-	p := web.DeleteEverything{
+	p := web.DeleteEverythingPage{
 		Servers: len(d.cfg.Control.Endpoints()), Items: own.Items, KeyFile: own.KeyFile, DataDir: d.cfg.Control.Settings().DataDir,
 		Error: problem, Action: action, FormToken: d.cfg.Owner.FormTokens(r)(action),
 	}

@@ -126,7 +126,7 @@ func (p *Pages) moveInFromForm(w http.ResponseWriter, r *http.Request) error {
 		}
 		return p.renderMove(w, r, status, page)
 	}
-	page := web.MoveIn{
+	page := web.MovePreview{
 		Version: p.cfg.Version, ID: plan.ID, Made: plan.Made, Keys: plan.Keys, Missing: plan.Missing, Apps: plan.Apps,
 		Elsewhere: plan.Elsewhere, Internet: plan.Internet, Token: p.cfg.Owner.FormTokens(r),
 	}

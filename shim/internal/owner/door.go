@@ -41,7 +41,7 @@ func (o *Owner) requireOwnHost(r *http.Request) error {
 
 // NeedOwner answers a browser that is not signed in.
 func NeedOwner(w http.ResponseWriter, words string) error {
-	web.Render(w, http.StatusUnauthorized, web.NeedOwner{Words: words, Command: "key2oauth open"})
+	web.Render(w, http.StatusUnauthorized, web.OwnerNeededPage{Words: words, Command: "key2oauth open"})
 	return nil
 }
 

@@ -13,7 +13,7 @@ func (d *Pages) showDeleted(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return d.cfg.Control.Explain(err)
 	}
-	p := web.Deleted{Version: d.cfg.Version, Notices: shell.DoneNotices(r), Token: d.cfg.Owner.FormTokens(r)}
+	p := web.DeletedServers{Version: d.cfg.Version, Notices: shell.DoneNotices(r), Token: d.cfg.Owner.FormTokens(r)}
 	for _, e := range all {
 		p.Rows = append(p.Rows, web.DeletedRow{Slug: e.Slug, Name: e.Name, Host: e.UpstreamHost(), Deleted: web.Ago(e.At), Until: web.Day(e.Until)})
 	}

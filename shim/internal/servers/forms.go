@@ -19,7 +19,7 @@ func (d *Pages) showAdd(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Pages) renderAdd(w http.ResponseWriter, r *http.Request, status int, f web.CreateForm) error {
-	d.cfg.Shell.Render(w, r, status, web.Add{Version: d.cfg.Version, Create: f, Token: d.cfg.Owner.FormTokens(r)})
+	d.cfg.Shell.Render(w, r, status, web.AddPage{Version: d.cfg.Version, Create: f, Token: d.cfg.Owner.FormTokens(r)})
 	return nil
 }
 
@@ -58,7 +58,7 @@ func (d *Pages) createFromForm(w http.ResponseWriter, r *http.Request) error {
 			key = sn.Key.Reveal()
 		}
 		for _, l := range sn.Left {
-			f.Left = append(f.Left, web.LeftOut{Kind: l.Kind, Name: l.Name})
+			f.Left = append(f.Left, web.Omission{Kind: l.Kind, Name: l.Name})
 		}
 		return back(http.StatusOK)
 	}
@@ -100,7 +100,7 @@ func (d *Pages) showAgain(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Pages) renderAgain(w http.ResponseWriter, r *http.Request, status int, e endpoint.Endpoint, f web.CreateForm) error {
-	d.cfg.Shell.Render(w, r, status, web.Again{Slug: e.Slug, Name: e.Name, Host: e.UpstreamHost(), Create: f, FormToken: d.cfg.Owner.FormTokens(r)(shell.ServerPath(e.Slug) + "/again")})
+	d.cfg.Shell.Render(w, r, status, web.AddKeyPage{Slug: e.Slug, Name: e.Name, Host: e.UpstreamHost(), Create: f, FormToken: d.cfg.Owner.FormTokens(r)(shell.ServerPath(e.Slug) + "/again")})
 	return nil
 }
 
@@ -153,8 +153,8 @@ func (d *Pages) showEdit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (d *Pages) editPage(r *http.Request, e endpoint.Endpoint) web.EditEndpoint {
-	return web.EditEndpoint{
+func (d *Pages) editPage(r *http.Request, e endpoint.Endpoint) web.EditEndpointPage {
+	return web.EditEndpointPage{
 		Slug: e.Slug, Title: e.Name, UpstreamURL: e.ShownBase(), HidesPart: e.HasQuery || e.HidesPath(), Name: e.Name,
 		HeaderName: e.Header.Name, HeaderPrefix: e.Header.Prefix, FormToken: d.cfg.Owner.FormTokens(r)(shell.ServerPath(e.Slug) + "/edit"),
 	}
@@ -189,8 +189,8 @@ func (d *Pages) editFromForm(w http.ResponseWriter, r *http.Request) error {
 	return shell.Done(w, r, shell.ServerPath(e.Slug), "saved")
 }
 
-func (d *Pages) keyPage(r *http.Request, e endpoint.Endpoint) web.ReplaceKey {
-	p := web.ReplaceKey{
+func (d *Pages) keyPage(r *http.Request, e endpoint.Endpoint) web.ReplaceKeyPage {
+	p := web.ReplaceKeyPage{
 		Slug: e.Slug, Name: e.Name, UpstreamHost: e.UpstreamHost(), Selected: r.FormValue("credential"),
 		FormToken: d.cfg.Owner.FormTokens(r)("/servers/" + e.Slug + "/key"),
 	}
@@ -266,7 +266,7 @@ func (d *Pages) showDelete(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.cfg.Shell.Render(w, r, http.StatusOK, web.Confirm{
+	d.cfg.Shell.Render(w, r, http.StatusOK, web.ConfirmPage{
 		Title: fmt.Sprintf(web.TitleDelete, e.Name), Words: web.TextDeleteWords,
 		Consequences: []string{
 			web.KeysKept(len(d.cfg.Control.Credentials(e.Slug))),
@@ -293,7 +293,7 @@ func (d *Pages) showRevoke(w http.ResponseWriter, r *http.Request) error {
 	client := d.cfg.Control.App(&g).String()
 	e, _ := d.cfg.Control.Endpoint(g.Slug)
 	action := "/grants/" + g.ID + "/revoke"
-	d.cfg.Shell.Render(w, r, http.StatusOK, web.Confirm{
+	d.cfg.Shell.Render(w, r, http.StatusOK, web.ConfirmPage{
 		Title: fmt.Sprintf(web.TitleRevoke, client), Words: fmt.Sprintf(web.TextRevoke, e.Name),
 		Consequences: []string{web.TextCallsStop, web.TextConnectAnew},
 		Action:       action, FormToken: d.cfg.Owner.FormTokens(r)(action), Button: web.ButtonRevoke, Danger: true, Cancel: shell.ServerPath(g.Slug),

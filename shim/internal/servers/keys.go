@@ -20,9 +20,9 @@ func (d *Pages) showLabel(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (d *Pages) labelPage(r *http.Request, c endpoint.Credential) web.EditKey {
+func (d *Pages) labelPage(r *http.Request, c endpoint.Credential) web.EditKeyPage {
 	e, _ := d.cfg.Control.Endpoint(c.Slug)
-	p := web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label, Label: c.Label}
+	p := web.EditKeyPage{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label, Label: c.Label}
 	p.FormToken = d.cfg.Owner.FormTokens(r)(p.Action())
 	return p
 }
@@ -58,7 +58,7 @@ func (d *Pages) showDeleteKey(w http.ResponseWriter, r *http.Request) error {
 		return d.cfg.Control.Explain(err)
 	}
 	e, _ := d.cfg.Control.Endpoint(c.Slug)
-	p := web.DeleteKey(web.EditKey{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label}, d.clientNames(users))
+	p := web.DeleteKey(web.EditKeyPage{Slug: c.Slug, ID: c.ID, Endpoint: e.Name, Title: c.Label}, d.clientNames(users))
 	p.FormToken = d.cfg.Owner.FormTokens(r)(p.Action)
 	d.cfg.Shell.Render(w, r, http.StatusOK, p)
 	return nil

@@ -42,13 +42,13 @@ func (c *consentView) elsewhere() bool { return c.visit.asks }
 func (s *SignIns) answer(req *oauth.Request, v visit) web.Answer {
 	a := web.Answer{
 		Kind: oauth.RedirectKind(req.RedirectURI), Host: oauth.RedirectHost(req.RedirectURI),
-		Began: web.BeganPublic, Approved: s.cfg.Control.KnownRedirect(req.RedirectURI), BuiltIn: cimd.IsBuiltInRedirect(req.RedirectURI),
+		Flow: web.FlowPublic, Approved: s.cfg.Control.KnownRedirect(req.RedirectURI), BuiltIn: cimd.IsBuiltInRedirect(req.RedirectURI),
 	}
 	switch {
 	case v.asks:
-		a.Began = web.BeganElsewhere
+		a.Flow = web.FlowDevice
 	case req.Issuer == s.cfg.Local().Issuer:
-		a.Began = web.BeganLocal
+		a.Flow = web.FlowLocal
 	}
 	return a
 }
@@ -125,7 +125,7 @@ func (s *SignIns) ShowConsent(w http.ResponseWriter, r *http.Request) error {
 
 // showLocked tells a browser that is not signed in how the owner sees the page.
 func showLocked(w http.ResponseWriter, c *consentView) {
-	web.Render(w, http.StatusUnauthorized, web.NeedOwner{Words: c.locked, Command: "key2oauth open", Keep: "/consent/" + c.req.ID + "/open", Told: !c.elsewhere()})
+	web.Render(w, http.StatusUnauthorized, web.OwnerNeededPage{Words: c.locked, Command: "key2oauth open", Keep: "/consent/" + c.req.ID + "/open", Told: !c.elsewhere()})
 }
 
 // KeepOpen hears from a consent page that it is still open, at POST
@@ -170,7 +170,7 @@ func (s *SignIns) renderConsent(w http.ResponseWriter, status int, c *consentVie
 	} else {
 		p.Selected = c.slug
 		for _, e := range s.cfg.Control.Endpoints() {
-			p.Pick = append(p.Pick, web.PickEndpoint{Slug: e.Slug, Name: e.Name, UpstreamHost: e.UpstreamHost(), Saved: s.savedKeys(e.Slug)})
+			p.Pick = append(p.Pick, web.EndpointChoice{Slug: e.Slug, Name: e.Name, UpstreamHost: e.UpstreamHost(), Saved: s.savedKeys(e.Slug)})
 		}
 	}
 	web.Render(w, status, p)
@@ -405,7 +405,7 @@ func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView
 	}
 	var location string
 	if err == nil {
-		location, err = s.cfg.Issuer(req.Issuer).Approve(req, c.slug, credential, grant, string(c.answer.Began))
+		location, err = s.cfg.Issuer(req.Issuer).Approve(req, c.slug, credential, grant, string(c.answer.Flow))
 	}
 	if err != nil {
 		if fresh {
@@ -456,7 +456,7 @@ func leave(w http.ResponseWriter, d departure) error {
 		if kind == oauth.RedirectWebsite {
 			to = display.App{Host: oauth.RedirectHost(d.req.RedirectURI)}
 		}
-		web.Render(w, http.StatusOK, web.Return{To: to.String(), URL: d.location, Refresh: !d.link, Denied: d.denied, Public: d.public})
+		web.Render(w, http.StatusOK, web.ReturnPage{To: to.String(), URL: d.location, Refresh: !d.link, Denied: d.denied, Public: d.public})
 		return nil
 	}
 	h := w.Header()

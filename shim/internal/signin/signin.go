@@ -108,7 +108,7 @@ func (s *SignIns) Pending() []api.Pending {
 		answer := s.answer(r.Request, v)
 		all = append(all, api.Pending{
 			URL: s.cfg.Owner.Origin() + "/consent/" + r.ID, ClientName: r.Client.Name, App: r.Client.App().String(),
-			RedirectHost: answer.Host, ReturnsTo: web.ReturnsTo(answer.Kind, answer.Host, answer.Began), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.asks,
+			RedirectHost: answer.Host, ReturnsTo: web.ReturnsTo(answer.Kind, answer.Host, answer.Flow), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.asks,
 			NeedsOwner: !r.Own && !v.asks, Familiar: answer.Trusted() || r.Client.BuiltIn,
 		})
 	}

@@ -11,25 +11,25 @@ import (
 // [ReturnsTo].
 type Answer struct {
 	Kind, Host string // of the redirect URI; see oauth.RedirectKind and oauth.RedirectHost
-	Began      Began
+	Flow       Flow
 	Approved   bool // the owner has approved an answer to exactly this URI
 	BuiltIn    bool // the URI is one of an app that came with the program
 }
 
-// Began is how a sign-in came here, which decides whose browser gets the answer.
-type Began string
+// A Flow is how a sign-in came here, which decides whose browser gets the answer.
+type Flow string
 
 // The ways of a sign-in.
 const (
-	// BeganLocal is a sign-in at the local origin: the answer goes to this
+	// FlowLocal is a sign-in at the local origin: the answer goes to this
 	// browser, and is good on this computer only.
-	BeganLocal Began = "local"
-	// BeganPublic is one at a public origin whose answer goes to this browser.
-	BeganPublic Began = "public"
-	// BeganElsewhere is one at a public origin whose answer goes to a browser
+	FlowLocal Flow = "local"
+	// FlowPublic is one at a public origin whose answer goes to this browser.
+	FlowPublic Flow = "public"
+	// FlowDevice is one at a public origin whose answer goes to a browser
 	// on another device: the one that shows the number. Nothing is known about
 	// that device but what its holder says.
-	BeganElsewhere Began = "elsewhere"
+	FlowDevice Flow = "elsewhere"
 )
 
 // A Statement is what the consent page says about an answer.
@@ -54,7 +54,7 @@ type Statement struct {
 func Say(a Answer, server string) Statement {
 	host := host(shortHost(a.Host))
 	switch {
-	case a.Began == BeganElsewhere:
+	case a.Flow == FlowDevice:
 		return sayDevice(a.Kind, host, server)
 	case a.Kind == kindWebsite:
 		return sayWebsite(a, host, server)
@@ -109,7 +109,7 @@ func sayWebsite(a Answer, host, server string) Statement {
 	case a.Approved:
 		s.Hints = []string{t("consent.known")}
 	case a.BuiltIn:
-	case a.Began == BeganLocal:
+	case a.Flow == FlowLocal:
 		// An answer of the local origin is of no use to a website.
 		s.Warning = t("consent.https.local")
 	default:
@@ -130,19 +130,19 @@ func (a Answer) MustConfirm() bool { return Say(a, "").Box != "" }
 
 // ReturnsTo names where an answer goes in one line, for lists: what is no
 // website is told in our own words, since the other kinds are no identity.
-// began is "" for apps that were approved before this was kept.
-func ReturnsTo(kind, at string, began Began) string {
+// flow is "" for apps that were approved before this was kept.
+func ReturnsTo(kind, at string, flow Flow) string {
 	at = host(at)
 	app := t("returns.unknown")
-	switch began {
-	case BeganLocal, BeganPublic:
+	switch flow {
+	case FlowLocal, FlowPublic:
 		app = t("returns.here")
-	case BeganElsewhere:
+	case FlowDevice:
 		app = t("returns.device")
 	}
 	switch kind {
 	case kindWebsite:
-		if began != BeganElsewhere {
+		if flow != FlowDevice {
 			return at
 		}
 		return t("returns.device.site", at)

@@ -11,10 +11,10 @@ import (
 func answers() (all []Answer) {
 	hosts := map[string]string{"loopback": "localhost:3118", "custom": "claude.ai:", "https": "claude.ai"}
 	for _, kind := range []string{"loopback", "custom", "https"} {
-		for _, began := range []Began{BeganLocal, BeganPublic, BeganElsewhere} {
+		for _, flow := range []Flow{FlowLocal, FlowPublic, FlowDevice} {
 			for _, approved := range []bool{false, true} {
 				for _, builtIn := range []bool{false, true} {
-					all = append(all, Answer{Kind: kind, Host: hosts[kind], Began: began, Approved: approved, BuiltIn: builtIn})
+					all = append(all, Answer{Kind: kind, Host: hosts[kind], Flow: flow, Approved: approved, BuiltIn: builtIn})
 				}
 			}
 		}
@@ -27,8 +27,8 @@ func answers() (all []Answer) {
 func TestSay(t *testing.T) {
 	const server = "Linear"
 	for _, a := range answers() {
-		t.Run(fmt.Sprintf("%s/%s/approved=%t/builtin=%t", a.Began, a.Kind, a.Approved, a.BuiltIn), func(t *testing.T) {
-			device, website := a.Began == BeganElsewhere, a.Kind == "https"
+		t.Run(fmt.Sprintf("%s/%s/approved=%t/builtin=%t", a.Flow, a.Kind, a.Approved, a.BuiltIn), func(t *testing.T) {
+			device, website := a.Flow == FlowDevice, a.Kind == "https"
 			unknown := website && !device && !a.Approved && !a.BuiltIn
 			var want Statement
 			switch {
@@ -51,7 +51,7 @@ func TestSay(t *testing.T) {
 				switch {
 				case a.Approved:
 					want.Hints = []string{t2("consent.known")}
-				case unknown && a.Began == BeganLocal:
+				case unknown && a.Flow == FlowLocal:
 					want.Warning = t2("consent.https.local")
 				case unknown:
 					want.Warning, want.Box, want.BoxMissing = t2("consent.https.warn", server), t2("consent.sure", "claude.ai"), TextSayYouKnow
@@ -72,7 +72,7 @@ func t2(key string, args ...any) string { return Text(key, args...) }
 // checkStatement checks what no sentence may say in any words.
 func checkStatement(t *testing.T, a Answer, s Statement, server string) {
 	t.Helper()
-	device := a.Began == BeganElsewhere
+	device := a.Flow == FlowDevice
 	page := render(consent(func(c *Consent) { c.Answer, c.Endpoint = a, server })).Body.String()
 	main, _, _ := strings.Cut(page, "</main>")
 	_, main, _ = strings.Cut(main, "<main")
@@ -108,25 +108,25 @@ func checkStatement(t *testing.T, a Answer, s Statement, server string) {
 func TestReturnsTo(t *testing.T) {
 	for _, tt := range []struct {
 		kind, host string
-		began      Began
+		flow       Flow
 		want       string
 	}{
-		{"loopback", "localhost:3118", BeganLocal, "an app on this computer"},
-		{"loopback", "localhost:3118", BeganPublic, "an app on this computer"},
-		{"loopback", "localhost:3118", BeganElsewhere, "an app on the other device"},
+		{"loopback", "localhost:3118", FlowLocal, "an app on this computer"},
+		{"loopback", "localhost:3118", FlowPublic, "an app on this computer"},
+		{"loopback", "localhost:3118", FlowDevice, "an app on the other device"},
 		{"loopback", "localhost:3118", "", "an app"},
-		{"custom", "claude.ai:", BeganLocal, "an app on this computer (a link that starts with claude.ai:)"},
-		{"custom", "claude.ai:", BeganPublic, "an app on this computer (a link that starts with claude.ai:)"},
-		{"custom", "claude.ai:", BeganElsewhere, "an app on the other device (a link that starts with claude.ai:)"},
+		{"custom", "claude.ai:", FlowLocal, "an app on this computer (a link that starts with claude.ai:)"},
+		{"custom", "claude.ai:", FlowPublic, "an app on this computer (a link that starts with claude.ai:)"},
+		{"custom", "claude.ai:", FlowDevice, "an app on the other device (a link that starts with claude.ai:)"},
 		{"custom", "claude.ai:", "", "an app (a link that starts with claude.ai:)"},
-		{"https", "claude.ai", BeganLocal, "claude.ai"},
-		{"https", "claude.ai", BeganPublic, "claude.ai"},
-		{"https", "claude.ai", BeganElsewhere, "claude.ai on the other device"},
+		{"https", "claude.ai", FlowLocal, "claude.ai"},
+		{"https", "claude.ai", FlowPublic, "claude.ai"},
+		{"https", "claude.ai", FlowDevice, "claude.ai on the other device"},
 		{"https", "claude.ai", "", "claude.ai"},
-		{"", "", BeganLocal, ""},
+		{"", "", FlowLocal, ""},
 	} {
-		if got := ReturnsTo(tt.kind, tt.host, tt.began); got != tt.want {
-			t.Errorf("ReturnsTo(%q, %q, %q) = %q, want %q", tt.kind, tt.host, tt.began, got, tt.want)
+		if got := ReturnsTo(tt.kind, tt.host, tt.flow); got != tt.want {
+			t.Errorf("ReturnsTo(%q, %q, %q) = %q, want %q", tt.kind, tt.host, tt.flow, got, tt.want)
 		}
 	}
 }

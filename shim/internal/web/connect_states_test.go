@@ -29,9 +29,9 @@ func connectStates() []state {
 		}
 		return p
 	}
-	came := func(state string, reached Reached, change func(*Waiting)) func(*ConnectApp) {
+	came := func(state string, reached Progress, change func(*Waiting)) func(*ConnectApp) {
 		return func(p *ConnectApp) {
-			p.Waiting.State, p.Waiting.Reached, p.Waiting.Who = state, reached, "\u201cClaude Code\u201d"
+			p.Waiting.State, p.Waiting.Progress, p.Waiting.Who = state, reached, "\u201cClaude Code\u201d"
 			all := []StepRow{{"found", "", 0, "14:12:38", 3}, {"register", "", 0, "14:12:39", 0}, {"authorize", "", 0, "14:12:40", 0}, {"consent", "", 0, "14:12:41", 0}, {"approve", "", 0, "14:12:52", 0}, {"exchange", "", 0, "14:12:53", 0}, {"call", "", 0, "14:12:54", 2}}
 			p.Waiting.Steps = all[:min(len(all), 2*int(reached))]
 			if change != nil {
@@ -58,16 +58,16 @@ func connectStates() []state {
 		})},
 		{"connect-nothing", page("claude-code", apps.Computer, func(p *ConnectApp) { p.Waiting.State = WaitingNothing })},
 		{"connect-nothing-internet", page("claude", apps.Internet, func(p *ConnectApp) { p.Waiting.State = WaitingNothing })},
-		{"connect-going", page("claude-code", apps.Computer, came(WaitingGoing, ReachedSignIn, func(w *Waiting) { w.Words, w.Review = "It waits for your answer.", "/consent/abc" }))},
-		{"connect-going-link", page("cursor", apps.Computer, came(WaitingGoing, ReachedSignIn, func(w *Waiting) { w.Words, w.Review = "It waits for your answer.", "/consent/abc" }))},
-		{"connect-stopped", page("claude-code", apps.Computer, came(WaitingStopped, ReachedSignIn, func(w *Waiting) {
+		{"connect-going", page("claude-code", apps.Computer, came(WaitingGoing, ProgressSignIn, func(w *Waiting) { w.Words, w.Review = "It waits for your answer.", "/consent/abc" }))},
+		{"connect-going-link", page("cursor", apps.Computer, came(WaitingGoing, ProgressSignIn, func(w *Waiting) { w.Words, w.Review = "It waits for your answer.", "/consent/abc" }))},
+		{"connect-stopped", page("claude-code", apps.Computer, came(WaitingStopped, ProgressSignIn, func(w *Waiting) {
 			w.Words, w.Next, w.Whose = "\u201cClaude Code\u201d opened a browser, but the approval page was never opened.", "Press Connect in \u201cClaude Code\u201d again. The page opens in this computer's browser.", "yours"
 		}))},
-		{"connect-problem", page("claude-code", apps.Computer, came(WaitingTrouble, ReachedAccess, func(w *Waiting) {
+		{"connect-problem", page("claude-code", apps.Computer, came(WaitingTrouble, ProgressAccess, func(w *Waiting) {
 			w.Words, w.Next, w.Whose = "The server no longer accepts the API key.", "Paste a new one: press Replace on the Servers tab. \u201cClaude Code\u201d continues automatically.", "yours"
 		}))},
-		{"connect-connected", page("claude-code", apps.Computer, came(WaitingConnected, ReachedAccess, nil))},
-		{"connect-works", page("claude-code", apps.Computer, came(WaitingWorks, ReachedCall, nil))},
+		{"connect-connected", page("claude-code", apps.Computer, came(WaitingConnected, ProgressAccess, nil))},
+		{"connect-works", page("claude-code", apps.Computer, came(WaitingWorks, ProgressCall, nil))},
 		{"connect-long", page("other", apps.Computer, func(p *ConnectApp) {
 			p.Server = strings.Repeat("Quarterly ", 20)
 			p.Guide, _ = p.App.Guide(apps.Target{Name: apps.SafeName(p.Server, nil), Title: p.Server, Local: mcpURL(local, slug)}, apps.Computer)
@@ -75,7 +75,7 @@ func connectStates() []state {
 		{"connect-hostile", page("claude", apps.Internet, func(p *ConnectApp) {
 			p.Slug, p.Server, p.Query, p.Trouble = hostile, hostile, hostile, hostile
 			p.Guide, _ = p.App.Guide(apps.Target{Name: hostile, Title: hostile, Public: hostile}, apps.Internet)
-			*p.Waiting = Waiting{App: hostile, At: hostile, State: hostile, Who: hostile, Reached: ReachedCall, Review: "javascript:alert(1)", Whose: hostile, Words: hostile, Next: hostile,
+			*p.Waiting = Waiting{App: hostile, At: hostile, State: hostile, Who: hostile, Progress: ProgressCall, Review: "javascript:alert(1)", Whose: hostile, Words: hostile, Next: hostile,
 				Steps: StepRows([]api.Event{{Step: hostile, Why: hostile}})}
 		})},
 		{"connect-zero", ConnectApp{}},

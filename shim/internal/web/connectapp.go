@@ -172,17 +172,17 @@ func (p ConnectApp) Source() string {
 // ConnectNext leads back to an app that waits for the internet.
 type ConnectNext struct{ Path, App, Server string }
 
-// Reached is how far an app has come.
-type Reached int
+// A Progress is how far an app has come.
+type Progress int
 
 // The stages of an app.
 const (
-	ReachedNothing  Reached = iota
-	ReachedAddress          // it found the server's address
-	ReachedSignIn           // a browser came to sign in
-	ReachedApproval         // the owner approved
-	ReachedAccess           // it has its first token
-	ReachedCall             // its first call was answered
+	ProgressNothing  Progress = iota
+	ProgressAddress           // it found the server's address
+	ProgressSignIn            // a browser came to sign in
+	ProgressApproval          // the owner approved
+	ProgressAccess            // it has its first token
+	ProgressCall              // its first call was answered
 )
 
 // The states of a Waiting.
@@ -198,12 +198,12 @@ const (
 
 // A Waiting says how far an app has come.
 type Waiting struct {
-	App     string // that is waited for
-	At      apps.Place
-	State   string
-	Who     string // what came, as people know it; "" if nothing did
-	Reached Reached
-	Review  string // the request that waits for the owner, or ""
+	App      string // that is waited for
+	At       apps.Place
+	State    string
+	Who      string // what came, as people know it; "" if nothing did
+	Progress Progress
+	Review   string // the request that waits for the owner, or ""
 
 	Whose, Words, Next string // of the attempt's diagnosis
 	Steps              []StepRow
@@ -304,11 +304,11 @@ type Stage struct {
 
 // Stages are the way, once the app has begun it.
 func (w Waiting) Stages() (all []Stage) {
-	if w.Reached == ReachedNothing {
+	if w.Progress == ProgressNothing {
 		return nil
 	}
-	for r := ReachedAddress; r <= ReachedCall; r++ {
-		all = append(all, Stage{t("connect.stage." + strconv.Itoa(int(r))), r <= w.Reached, r == w.Reached+1})
+	for r := ProgressAddress; r <= ProgressCall; r++ {
+		all = append(all, Stage{t("connect.stage." + strconv.Itoa(int(r))), r <= w.Progress, r == w.Progress+1})
 	}
 	return all
 }

@@ -31,7 +31,7 @@ func ShowError(w http.ResponseWriter, side Side, e *httpx.Error) {
 		if side.Owner { // and needs no other link
 			Render(w, e.Status, ErrorPage{Side: side, Title: t("error.link"), Words: e.Msg, Home: true})
 		} else {
-			Render(w, e.Status, NeedOwner{Words: e.Msg})
+			Render(w, e.Status, OwnerNeededPage{Words: e.Msg})
 		}
 		return
 	}
@@ -42,7 +42,7 @@ func ShowError(w http.ResponseWriter, side Side, e *httpx.Error) {
 func ShowNowhere(w http.ResponseWriter, side Side, status int) {
 	switch {
 	case status == http.StatusUnauthorized:
-		Render(w, status, NeedOwner{})
+		Render(w, status, OwnerNeededPage{})
 	case status == http.StatusMisdirectedRequest:
 		Render(w, status, ErrorPage{Side: side, Title: TitleFor(status), Words: TextWrongName})
 	case status == http.StatusTooManyRequests, status >= 500:

@@ -16,7 +16,7 @@ import (
 type CreateForm struct {
 	UpstreamURL, Name, HeaderName, HeaderPrefix string
 	Found                                       bool // the fields are what was read out of a paste
-	Left                                        []LeftOut
+	Left                                        []Omission
 	Error, ErrorField                           string // ErrorField is the name of a field, or ""
 	Warning                                     string
 	CanForce                                    bool // offer "Add it anyway"
@@ -24,42 +24,42 @@ type CreateForm struct {
 	KeyHeld                                     string
 }
 
-// A LeftOut is a part of a paste that was not taken: Kind is that of an
+// An Omission is a part of a paste that was not taken: Kind is that of an
 // endpoint.LeftOut.
-type LeftOut struct{ Kind, Name string }
+type Omission struct{ Kind, Name string }
 
 // Why says why it was left out.
-func (l LeftOut) Why() string { return t("create.left." + l.Kind) }
+func (l Omission) Why() string { return t("create.left." + l.Kind) }
 
-// Add is the page with the form.
-type Add struct {
+// AddPage is the page with the form.
+type AddPage struct {
 	Version string
 	Create  CreateForm
 	Token   func(action string) string
 }
 
-func (p Add) view() view {
+func (p AddPage) view() view {
 	return view{template: "add", title: t("create.h2"), script: true, owner: true, nav: "home", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.
-func (p Add) FormToken(action string) string { return Home{Token: p.Token}.FormToken(action) }
+func (p AddPage) FormToken(action string) string { return Home{Token: p.Token}.FormToken(action) }
 
-// Again adds a server that is there already with another key. Its form posts to
+// AddKeyPage adds a server that is there already with another key. Its form posts to
 // /servers/{slug}/again: form_token, display_name, api_key, key_held and force=1.
-type Again struct {
+type AddKeyPage struct {
 	Slug, Name, Host string
 	Create           CreateForm
 	FormToken        string
 }
 
-func (p Again) view() view {
+func (p AddKeyPage) view() view {
 	return view{template: "again", title: t("again.h"), script: true, owner: true, nav: "home"}
 }
 
-// Deleted lists the servers that can be restored. Its forms post to
+// DeletedServers lists the servers that can be restored. Its forms post to
 // /servers/deleted: form_token, slug, and action=forget to delete one for good.
-type Deleted struct {
+type DeletedServers struct {
 	Version string
 	Rows    []DeletedRow
 	Notices []Notice
@@ -69,12 +69,14 @@ type Deleted struct {
 // A DeletedRow is a server that can be restored.
 type DeletedRow struct{ Slug, Name, Host, Deleted, Until string }
 
-func (p Deleted) view() view {
+func (p DeletedServers) view() view {
 	return view{template: "deleted", title: t("deleted.h1"), script: true, owner: true, nav: "home", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.
-func (p Deleted) FormToken(action string) string { return Home{Token: p.Token}.FormToken(action) }
+func (p DeletedServers) FormToken(action string) string {
+	return Home{Token: p.Token}.FormToken(action)
+}
 
 // FieldError reports whether the error is shown beside its field.
 func (f CreateForm) FieldError() bool { return isField(f.ErrorField) }
@@ -129,9 +131,9 @@ func (f CreateForm) KeyField() KeyField {
 	return k
 }
 
-// EditEndpoint changes an endpoint. It posts to /servers/{slug}/edit: form_token,
+// EditEndpointPage changes an endpoint. It posts to /servers/{slug}/edit: form_token,
 // upstream_url, display_name, auth_header_name, auth_header_prefix and force=1.
-type EditEndpoint struct {
+type EditEndpointPage struct {
 	Slug              string
 	Title             string // the endpoint's present name
 	UpstreamURL       string // without its query and what looks like a key
@@ -145,12 +147,12 @@ type EditEndpoint struct {
 	FormToken         string
 }
 
-func (p EditEndpoint) view() view {
+func (p EditEndpointPage) view() view {
 	return view{template: "edit", title: t("edit.title", name(p.Heading())), script: true, owner: true, nav: "home"}
 }
 
 // Heading is the name under which the endpoint is known now.
-func (p EditEndpoint) Heading() string {
+func (p EditEndpointPage) Heading() string {
 	if p.Title != "" {
 		return p.Title
 	}
@@ -158,32 +160,32 @@ func (p EditEndpoint) Heading() string {
 }
 
 // FieldError reports whether the error is shown beside its field.
-func (p EditEndpoint) FieldError() bool { return isField(p.ErrorField) }
+func (p EditEndpointPage) FieldError() bool { return isField(p.ErrorField) }
 
 // Problem is an error that belongs to no field.
-func (p EditEndpoint) Problem() problem { return problem{t("form.error"), p.Error, true} }
+func (p EditEndpointPage) Problem() problem { return problem{t("form.error"), p.Error, true} }
 
 // URLField is the field for the address of the server.
-func (p EditEndpoint) URLField() textField {
+func (p EditEndpointPage) URLField() textField {
 	return urlField("edit.url.label", "edit.url.hint", p.UpstreamURL, p.Error, p.ErrorField)
 }
 
 // NameField is the field for the name.
-func (p EditEndpoint) NameField() textField { return nameField(p.Name, "", p.Error, p.ErrorField) }
+func (p EditEndpointPage) NameField() textField { return nameField(p.Name, "", p.Error, p.ErrorField) }
 
 // HeaderField is the field for the header.
-func (p EditEndpoint) HeaderField() textField {
+func (p EditEndpointPage) HeaderField() textField {
 	return headerField(p.HeaderName, "edit.head.hint", p.Error, p.ErrorField)
 }
 
 // PrefixField is the field for the text in front of the key.
-func (p EditEndpoint) PrefixField() textField {
+func (p EditEndpointPage) PrefixField() textField {
 	return prefixField(p.HeaderPrefix, p.Error, p.ErrorField)
 }
 
-// ReplaceKey takes a new key for an endpoint. It posts to
+// ReplaceKeyPage takes a new key for an endpoint. It posts to
 // /servers/{slug}/key: form_token, api_key, key_held, credential and force=1.
-type ReplaceKey struct {
+type ReplaceKeyPage struct {
 	Slug, Name, UpstreamHost string
 	Credentials              []SavedKey
 	Selected                 string
@@ -193,12 +195,12 @@ type ReplaceKey struct {
 	FormToken                string
 }
 
-func (p ReplaceKey) view() view {
+func (p ReplaceKeyPage) view() view {
 	return view{template: "replace-key", title: t("replace.title", name(p.Name)), script: true, owner: true, nav: "home"}
 }
 
 // KeyField is the field for the API key.
-func (p ReplaceKey) KeyField() KeyField {
+func (p ReplaceKeyPage) KeyField() KeyField {
 	return KeyField{
 		Label: t("key.label.new"), Hint: t("replace.hint", name(p.UpstreamHost)), Held: p.KeyHeld,
 		Required: p.KeyHeld == "", Focus: p.Error == "" && len(p.Credentials) < 2,
@@ -206,13 +208,13 @@ func (p ReplaceKey) KeyField() KeyField {
 }
 
 // Many reports whether the reader must say which key is replaced.
-func (p ReplaceKey) Many() bool { return len(p.Credentials) > 1 }
+func (p ReplaceKeyPage) Many() bool { return len(p.Credentials) > 1 }
 
 // Problem is what the upstream said about the key.
-func (p ReplaceKey) Problem() problem { return problem{t("replace.error"), p.Error, true} }
+func (p ReplaceKeyPage) Problem() problem { return problem{t("replace.error"), p.Error, true} }
 
-// EditKey renames a key. It posts to Action: form_token and label.
-type EditKey struct {
+// EditKeyPage renames a key. It posts to Action: form_token and label.
+type EditKeyPage struct {
 	Slug, ID  string
 	Endpoint  string
 	Title     string // the key's present label
@@ -221,12 +223,12 @@ type EditKey struct {
 	FormToken string
 }
 
-func (p EditKey) view() view {
+func (p EditKeyPage) view() view {
 	return view{template: "edit-key", title: p.Heading(), script: true, owner: true, nav: "home"}
 }
 
 // Heading names the key and its endpoint.
-func (p EditKey) Heading() string { return t("keyname.title", whole(p.Title), name(p.Endpoint)) }
+func (p EditKeyPage) Heading() string { return t("keyname.title", whole(p.Title), name(p.Endpoint)) }
 
 // whole keeps a short label such as "key 1" in one line.
 func whole(label string) string {
@@ -238,18 +240,18 @@ func whole(label string) string {
 }
 
 // Action is where the form goes.
-func (p EditKey) Action() string {
+func (p EditKeyPage) Action() string {
 	return "/servers/" + url.PathEscape(p.Slug) + "/keys/" + url.PathEscape(p.ID)
 }
 
 // LabelField is the field for the label.
-func (p EditKey) LabelField() textField {
+func (p EditKeyPage) LabelField() textField {
 	return textField{ID: "label", Label: t("keyname.label"), Hint: t("keyname.hint"), Value: p.Label, Err: p.Error, Max: 200, Required: true}
 }
 
 // DeleteKey asks whether a key may be deleted; apps are those that use it.
-func DeleteKey(k EditKey, apps []string) Confirm {
-	p := Confirm{
+func DeleteKey(k EditKeyPage, apps []string) ConfirmPage {
+	p := ConfirmPage{
 		Title: t("keygone.title", whole(k.Title), name(k.Endpoint)), Words: t("keygone.words"),
 		Consequences: []string{t("keygone.1")}, Action: k.Action() + "/delete", Button: t("keygone.button"), Danger: true, Cancel: "/servers/" + url.PathEscape(k.Slug),
 	}

@@ -195,18 +195,18 @@ func fuzzPage(which byte, s, kind string) Page {
 	keys := []SavedKey{{s, s, s}}
 	switch which % 11 {
 	case 0:
-		return Consent{App: display.App{Name: s, Host: s, Known: len(s)%2 == 0}, Unchecked: len(s)%3 == 0, Answer: Answer{Kind: kind, Host: s, Began: Began(s)}, Endpoint: s, UpstreamHost: s, Action: s,
+		return Consent{App: display.App{Name: s, Host: s, Known: len(s)%2 == 0}, Unchecked: len(s)%3 == 0, Answer: Answer{Kind: kind, Host: s, Flow: Flow(s)}, Endpoint: s, UpstreamHost: s, Action: s,
 			FormToken: s, Saved: keys, KeyHeld: s, Error: s, NeedUnlock: s}
 	case 1:
-		return Consent{Pick: []PickEndpoint{{s, s, s, keys}}, Answer: Answer{Kind: kind, Host: s, Began: BeganElsewhere}, Selected: s}
+		return Consent{Pick: []EndpointChoice{{s, s, s, keys}}, Answer: Answer{Kind: kind, Host: s, Flow: FlowDevice}, Selected: s}
 	case 2:
 		return ErrorPage{Title: s, Words: s, Next: s, Detail: s, Return: &Link{s, s}}
 	case 3:
-		return Return{s, s, true, false, false}
+		return ReturnPage{s, s, true, false, false}
 	case 4:
-		return Confirm{Title: s, Words: s, Consequences: []string{s}, Action: s, Button: s, Cancel: s}
+		return ConfirmPage{Title: s, Words: s, Consequences: []string{s}, Action: s, Button: s, Cancel: s}
 	case 5:
-		return ReplaceKey{Slug: s, Name: s, Credentials: keys, Error: s}
+		return ReplaceKeyPage{Slug: s, Name: s, Credentials: keys, Error: s}
 	case 7:
 		return Activity{Query: s, Server: s, Servers: []ServerOption{{s, s}}, Rows: []CallRow{{Client: s, Server: s, Method: s, Tool: s}, {Method: s}}, Newest: s, Older: s, Paged: len(s)%2 == 0}
 	case 9:
@@ -214,11 +214,11 @@ func fuzzPage(which byte, s, kind string) Page {
 	case 10:
 		return WaitingPage{App: display.App{Name: s}, Number: 47, Check: s, Every: time.Second}
 	case 6:
-		return EditEndpoint{Slug: s, Name: s, UpstreamURL: s, Error: s, ErrorField: kind}
+		return EditEndpointPage{Slug: s, Name: s, UpstreamURL: s, Error: s, ErrorField: kind}
 	}
 	if len(s)%2 == 0 {
 		return Server{Slug: "k3v9x2m7q4ab", Name: s, UpstreamURL: s, MCPURL: s, LocalMCPURL: kind, StateWords: s, Grants: []GrantRow{{ID: s, Client: s, ReturnsTo: s}}, Banner: &Banner{Words: s, Href: s, Do: kind, Button: s}}
 	}
 	return Home{All: len(s), Rows: []ServerRow{{Slug: "k3v9x2m7q4ab", Name: s, Host: s, StateWords: s, Apps: []string{s, kind}, NumApps: len(s)}}, Search: s, Page: 2, Pages: 3,
-		Create: CreateForm{UpstreamURL: s, Error: s, ErrorField: kind, Found: len(kind)%2 == 0, Left: []LeftOut{{kind, s}}}}
+		Create: CreateForm{UpstreamURL: s, Error: s, ErrorField: kind, Found: len(kind)%2 == 0, Left: []Omission{{kind, s}}}}
 }

@@ -53,9 +53,9 @@ func (p Move) OpenField() KeyField {
 	return f
 }
 
-// MoveIn shows what a file of another computer would bring. Its form posts to
+// MovePreview shows what a file of another computer would bring. Its form posts to
 // /settings/move/take: form_token and id.
-type MoveIn struct {
+type MovePreview struct {
 	Version        string
 	ID             string
 	Made           time.Time
@@ -70,15 +70,15 @@ type MoveIn struct {
 // A MoveRow is a server of such a file.
 type MoveRow struct{ Name, UpstreamHost string }
 
-func (p MoveIn) view() view {
+func (p MovePreview) view() view {
 	return view{template: "move-in", title: t("movein.title"), script: true, owner: true, nav: "settings", version: p.Version}
 }
 
 // FormToken is the token of the form that posts to action.
-func (p MoveIn) FormToken(action string) string { return Home{Token: p.Token}.FormToken(action) }
+func (p MovePreview) FormToken(action string) string { return Home{Token: p.Token}.FormToken(action) }
 
 // Day is when the file was made.
-func (p MoveIn) Day() string {
+func (p MovePreview) Day() string {
 	if p.Made.IsZero() {
 		return ""
 	}
@@ -86,12 +86,12 @@ func (p MoveIn) Day() string {
 }
 
 // Counts says what comes along with the servers.
-func (p MoveIn) Counts() string {
+func (p MovePreview) Counts() string {
 	return counted(p.Keys, "movein.key", "movein.keys") + " \u00b7 " + counted(p.Apps, "movein.app", "movein.apps")
 }
 
 // MissingWords say how many keys have to be pasted again.
-func (p MoveIn) MissingWords() string {
+func (p MovePreview) MissingWords() string {
 	if p.Missing <= 0 {
 		return ""
 	}

@@ -99,8 +99,8 @@ func (k SavedKey) Mark() string {
 	return map[string]string{badgeOK: "", badgeError: "e", badgeWarn: "w"}[k.Badge()]
 }
 
-// A PickEndpoint is one endpoint that a request without a resource may mean.
-type PickEndpoint struct {
+// An EndpointChoice is one endpoint that a request without a resource may mean.
+type EndpointChoice struct {
 	Slug, Name, UpstreamHost string
 	Saved                    []SavedKey
 }
@@ -124,10 +124,10 @@ type Consent struct {
 	FormToken string
 
 	Saved       []SavedKey
-	Pick        []PickEndpoint // for the owner, when the request names no endpoint
-	Selected    string         // slug that was chosen of Pick
-	SelectedKey string         // saved key's id, or "new"
-	KeyHeld     string         // handle of a key that was pasted and is kept
+	Pick        []EndpointChoice // for the owner, when the request names no endpoint
+	Selected    string           // slug that was chosen of Pick
+	SelectedKey string           // saved key's id, or "new"
+	KeyHeld     string           // handle of a key that was pasted and is kept
 
 	Error      string  // what is wrong with the answer, and what to do
 	Trouble    Trouble // of the Error
@@ -139,7 +139,7 @@ type Consent struct {
 }
 
 func (p Consent) view() view {
-	return view{template: "consent", title: p.Heading(), script: true, connect: true, bare: true, device: p.Answer.Began == BeganElsewhere}
+	return view{template: "consent", title: p.Heading(), script: true, connect: true, bare: true, device: p.Answer.Flow == FlowDevice}
 }
 
 // Digits is the number of the other device.
@@ -206,7 +206,7 @@ func (p Consent) Heading() string {
 	if !p.Named() && p.App.Host == "" {
 		client = t("consent.anapp")
 	}
-	switch device := p.Answer.Began == BeganElsewhere; {
+	switch device := p.Answer.Flow == FlowDevice; {
 	case device && len(p.Pick) > 0:
 		return t("consent.h1.device.0")
 	case device:
@@ -225,7 +225,7 @@ func (p Consent) Mild() bool { return p.Trouble.mild() }
 
 // SavedAny reports whether there is any saved key to choose.
 func (p Consent) SavedAny() bool {
-	return len(p.Saved) > 0 || slices.ContainsFunc(p.Pick, func(e PickEndpoint) bool { return len(e.Saved) > 0 })
+	return len(p.Saved) > 0 || slices.ContainsFunc(p.Pick, func(e EndpointChoice) bool { return len(e.Saved) > 0 })
 }
 
 // KeyField is the field for the API key.
@@ -243,7 +243,7 @@ func (p Consent) KeyField() KeyField {
 		f.Hint = t("consent.key.once")
 	case p.Mode == api.ModeMemory:
 		f.Hint = t("consent.key.memory")
-	case p.Answer.Began == BeganElsewhere:
+	case p.Answer.Flow == FlowDevice:
 		f.Hint = t("consent.key.device")
 	default:
 		f.Hint = t("consent.key.saved")
@@ -262,20 +262,20 @@ func (p NumberPage) view() view {
 	return view{template: "number", title: t("number.h1"), script: true, connect: true, bare: true, device: true}
 }
 
-// NeedOwner is shown to a browser that has not proven to be the owner's.
-type NeedOwner struct {
+// OwnerNeededPage is shown to a browser that has not proven to be the owner's.
+type OwnerNeededPage struct {
 	Words   string
 	Command string // what to type into a terminal; "" for the usual one
 	Keep    string // hears that the page is still open; or ""
 	Told    bool   // a notification leads the owner to what this page is about
 }
 
-func (p NeedOwner) view() view {
+func (p OwnerNeededPage) view() view {
 	return view{template: "need-owner", title: t("owner.title"), script: true, connect: p.Keep != ""}
 }
 
-// Return leads back to a native app, which a redirect alone may fail to open.
-type Return struct {
+// ReturnPage leads back to a native app, which a redirect alone may fail to open.
+type ReturnPage struct {
 	To      string
 	URL     string // validated by the caller; a scheme that a browser runs is not linked
 	Refresh bool   // go there automatically as well
@@ -284,9 +284,9 @@ type Return struct {
 }
 
 // Href is the app's address.
-func (p Return) Href() template.URL { return safeURL(p.URL) }
+func (p ReturnPage) Href() template.URL { return safeURL(p.URL) }
 
-func (p Return) view() view {
+func (p ReturnPage) view() view {
 	return view{template: "return", title: t("return.title", name(p.To)), public: p.Public}
 }
 
@@ -309,9 +309,9 @@ func (p SignedOutPage) view() view {
 	return view{template: "signed-out", title: t("out.title"), script: true}
 }
 
-// Confirm asks before something that cannot be undone. Its form posts
+// ConfirmPage asks before something that cannot be undone. Its form posts
 // form_token.
-type Confirm struct {
+type ConfirmPage struct {
 	Title, Words      string
 	Consequences      []string
 	Action, FormToken string
@@ -320,7 +320,7 @@ type Confirm struct {
 	Cancel            string // address to go back to
 }
 
-func (p Confirm) view() view {
+func (p ConfirmPage) view() view {
 	return view{template: "confirm", title: p.Title, script: true, owner: true, nav: "home"}
 }
 

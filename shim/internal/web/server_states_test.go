@@ -103,8 +103,8 @@ func serverStates() []state {
 		}
 		return p
 	}
-	add := Add{Version: "1.0.0", Token: formToken}
-	adding := func(f CreateForm) Add { a := add; a.Create = f; return a }
+	add := AddPage{Version: "1.0.0", Token: formToken}
+	adding := func(f CreateForm) AddPage { a := add; a.Create = f; return a }
 	return []state{
 		{"server", server(func(p *Server) { p.MCPURL = mcpURL(public, p.Slug) })},
 		{"server-fresh", server(func(p *Server) {
@@ -132,13 +132,13 @@ func serverStates() []state {
 		{"add-force", adding(CreateForm{UpstreamURL: "https://example.com/", Error: "example.com answers, but not as an MCP server (it sent a web page). Often the address ends in /mcp or /sse.", ErrorField: "upstream_url", CanForce: true, KeyHeld: "held1", HeaderName: "X-Api-Key"})},
 		{"add-key-wrong", adding(CreateForm{UpstreamURL: "https://mcp.linear.app/mcp", Error: "mcp.linear.app answered 401: \"invalid api key\".", ErrorField: "api_key"})},
 		{"add-found", adding(CreateForm{Found: true, UpstreamURL: "https://mcp.example.com/mcp", Name: "Example", HeaderName: "X-Api-Key", KeyHeld: "held1",
-			Left: []LeftOut{{endpoint.LeftHeader, "X-Workspace"}, {endpoint.LeftPlaceholder, "Authorization"}, {endpoint.LeftVariable, "NODE_OPTIONS"}}})},
-		{"add-hostile", adding(CreateForm{hostile, hostile, hostile, hostile, true, []LeftOut{{hostile, hostile}}, hostile, "display_name", hostile, true, true, hostile})},
-		{"again", Again{Slug: "k3v9x2m7q4ab", Name: "Linear", Host: "mcp.linear.app", Create: CreateForm{Name: SecondName("Linear")}, FormToken: token}},
-		{"again-error", Again{Slug: "k3v9x2m7q4ab", Name: "Linear", Host: "mcp.linear.app", Create: CreateForm{Name: name40, Error: "mcp.linear.app answered 401: \"invalid api key\".", ErrorField: "api_key"}, FormToken: token}},
-		{"again-hostile", Again{hostile, hostile, hostile, CreateForm{Name: hostile, Error: hostile, CanForce: true, KeyHeld: hostile}, hostile}},
-		{"deleted-servers", Deleted{Version: "1.0.0", Rows: []DeletedRow{{"k3v9x2m7q4ab", "Linear", "mcp.linear.app", "2 hours ago", "29 December 2026"}, {"p0d8s6f4h2jk", name40, "finance.internal.example.com", "12 days ago", "17 December 2026"}}, Token: formToken}},
-		{"deleted-servers-none", Deleted{Notices: []Notice{DoneNotices["forgot"]}, Token: formToken}},
-		{"deleted-servers-hostile", Deleted{Rows: []DeletedRow{{hostile, hostile, hostile, hostile, hostile}}, Token: formToken}},
+			Left: []Omission{{endpoint.LeftHeader, "X-Workspace"}, {endpoint.LeftPlaceholder, "Authorization"}, {endpoint.LeftVariable, "NODE_OPTIONS"}}})},
+		{"add-hostile", adding(CreateForm{hostile, hostile, hostile, hostile, true, []Omission{{hostile, hostile}}, hostile, "display_name", hostile, true, true, hostile})},
+		{"again", AddKeyPage{Slug: "k3v9x2m7q4ab", Name: "Linear", Host: "mcp.linear.app", Create: CreateForm{Name: SecondName("Linear")}, FormToken: token}},
+		{"again-error", AddKeyPage{Slug: "k3v9x2m7q4ab", Name: "Linear", Host: "mcp.linear.app", Create: CreateForm{Name: name40, Error: "mcp.linear.app answered 401: \"invalid api key\".", ErrorField: "api_key"}, FormToken: token}},
+		{"again-hostile", AddKeyPage{hostile, hostile, hostile, CreateForm{Name: hostile, Error: hostile, CanForce: true, KeyHeld: hostile}, hostile}},
+		{"deleted-servers", DeletedServers{Version: "1.0.0", Rows: []DeletedRow{{"k3v9x2m7q4ab", "Linear", "mcp.linear.app", "2 hours ago", "29 December 2026"}, {"p0d8s6f4h2jk", name40, "finance.internal.example.com", "12 days ago", "17 December 2026"}}, Token: formToken}},
+		{"deleted-servers-none", DeletedServers{Notices: []Notice{DoneNotices["forgot"]}, Token: formToken}},
+		{"deleted-servers-hostile", DeletedServers{Rows: []DeletedRow{{hostile, hostile, hostile, hostile, hostile}}, Token: formToken}},
 	}
 }

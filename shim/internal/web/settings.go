@@ -49,12 +49,12 @@ func (p Settings) LogWhere() string {
 	return t("settings.level.file", long(p.LogFile))
 }
 
-// A tell is something that the owner hears of, and how.
-type tell struct{ What, How string }
+// A notification is something that the owner hears of, and how.
+type notification struct{ What, How string }
 
 // Tells lists what the owner hears of without looking.
-func (p Settings) Tells() []tell {
-	return []tell{
+func (p Settings) Tells() []notification {
+	return []notification{
 		{t("tells.1"), t("tells.both")},
 		{t("tells.2"), t("tells.both")},
 		{t("tells.3"), t("tells.both")},
@@ -90,9 +90,9 @@ func (p Import) view() view {
 	return view{template: "import", title: t("import.title"), script: true, owner: true, nav: "settings"}
 }
 
-// DeleteEverything asks whether all may be deleted. Its form posts to Action:
+// DeleteEverythingPage asks whether all may be deleted. Its form posts to Action:
 // form_token and word.
-type DeleteEverything struct {
+type DeleteEverythingPage struct {
 	Servers, Keys, Apps int
 	Authtoken           bool
 	Items               []string // of the keychain, that hold the encryption key
@@ -102,7 +102,7 @@ type DeleteEverything struct {
 	Action, FormToken   string
 }
 
-func (p DeleteEverything) view() view {
+func (p DeleteEverythingPage) view() view {
 	return view{template: "delete-everything", title: t("wipe.title"), script: true, owner: true, nav: "settings"}
 }
 
@@ -110,7 +110,7 @@ func (p DeleteEverything) view() view {
 func DeleteWord() string { return t("wipe.word") }
 
 // Goes lists what is deleted.
-func (p DeleteEverything) Goes() []string {
+func (p DeleteEverythingPage) Goes() []string {
 	var all []string
 	count := func(n int, one, many string) {
 		if n == 1 {
@@ -139,7 +139,7 @@ func (p DeleteEverything) Goes() []string {
 }
 
 // WordField is the field for the word.
-func (p DeleteEverything) WordField() textField {
+func (p DeleteEverythingPage) WordField() textField {
 	return textField{ID: "word", Label: t("wipe.label", t("wipe.word")), Err: p.Error, Max: 40, Required: true}
 }
 

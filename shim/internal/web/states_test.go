@@ -76,7 +76,7 @@ func states() []state {
 
 func consent(change func(*Consent)) Consent {
 	c := Consent{
-		App: display.App{Name: "Cursor"}, Answer: Answer{Kind: "loopback", Host: "127.0.0.1:3118", Began: BeganLocal},
+		App: display.App{Name: "Cursor"}, Answer: Answer{Kind: "loopback", Host: "127.0.0.1:3118", Flow: FlowLocal},
 		Endpoint: "Linear", UpstreamHost: "mcp.linear.app", Owner: true, Mode: "os",
 		Action: "/consent/abc", FormToken: token,
 	}
@@ -86,7 +86,7 @@ func consent(change func(*Consent)) Consent {
 
 func consentStates() []state {
 	saved := []SavedKey{{"c1", "key 1", "ok"}, {"c2", "key 2 (test workspace)", "rejected"}, {"c3", "key 3", "key needed"}}
-	pick := []PickEndpoint{
+	pick := []EndpointChoice{
 		{Slug: "k3v9x2m7q4ab", Name: "Linear", UpstreamHost: "mcp.linear.app", Saved: saved[:2]},
 		{Slug: "p0d8s6f4h2jk", Name: name40, UpstreamHost: "finance.internal.example.com"},
 		{Slug: "z1x2c3v4b5n6", Name: "Notes", UpstreamHost: "192.168.1.20:8080", Saved: []SavedKey{{"c9", "key 1", "unverified"}}},
@@ -95,12 +95,12 @@ func consentStates() []state {
 		{"consent-loopback", consent(func(c *Consent) {})},
 		{"consent-known", consent(func(c *Consent) {
 			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
-			c.Answer = Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic, BuiltIn: true, Approved: true}
+			c.Answer = Answer{Kind: "https", Host: "claude.ai", Flow: FlowPublic, BuiltIn: true, Approved: true}
 			c.Saved = saved
 		})},
 		{"consent-only", consent(func(c *Consent) {
 			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
-			c.Answer, c.Saved = Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic, BuiltIn: true}, saved[:1]
+			c.Answer, c.Saved = Answer{Kind: "https", Host: "claude.ai", Flow: FlowPublic, BuiltIn: true}, saved[:1]
 		})},
 		{"consent-only-rejected", consent(func(c *Consent) { c.Saved = saved[1:2] })},
 		{"consent-forty", consent(func(c *Consent) {
@@ -109,12 +109,12 @@ func consentStates() []state {
 		})},
 		{"consent-forty-unknown", consent(func(c *Consent) {
 			c.App.Name, c.Endpoint, c.UpstreamHost = name40[:38], name40, "finance.internal.example.com"
-			c.Answer = Answer{Kind: "https", Host: "connectors.quarterly-finance.example.com", Began: BeganPublic}
+			c.Answer = Answer{Kind: "https", Host: "connectors.quarterly-finance.example.com", Flow: FlowPublic}
 			c.Error, c.Trouble, c.Saved = TextSayYouKnow, TroubleIncomplete, saved[:1]
 		})},
 		{"consent-forty-device", consent(func(c *Consent) {
 			c.App.Name, c.Endpoint, c.UpstreamHost, c.Number = name40[:38], name40, "finance.internal.example.com", 47
-			c.Answer, c.Saved = Answer{Kind: "https", Host: "connectors.quarterly-finance.example.com", Began: BeganElsewhere}, saved[:1]
+			c.Answer, c.Saved = Answer{Kind: "https", Host: "connectors.quarterly-finance.example.com", Flow: FlowDevice}, saved[:1]
 			c.Error, c.Trouble = TextSayYouPressed, TroubleIncomplete
 		})},
 		{"consent-forty-key", consent(func(c *Consent) {
@@ -122,26 +122,26 @@ func consentStates() []state {
 			c.Error, c.Trouble, c.CanSkip, c.KeyHeld = "finance.internal.example.com did not answer within 20 seconds.", "unreachable", true, "held1"
 		})},
 		{"consent-unknown", consent(func(c *Consent) {
-			c.App.Name, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganLocal}
+			c.App.Name, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Flow: FlowLocal}
 		})},
 		{"consent-unknown-sure", consent(func(c *Consent) {
-			c.App.Name, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganPublic}
+			c.App.Name, c.Answer = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Flow: FlowPublic}
 			c.Error, c.Trouble = TextSayYouKnow, TroubleIncomplete
 		})},
 		{"consent-number", consent(func(c *Consent) {
 			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
-			c.Answer, c.Saved, c.Number = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, saved, 47
+			c.Answer, c.Saved, c.Number = Answer{Kind: "https", Host: "claude.ai", Flow: FlowDevice, BuiltIn: true}, saved, 47
 		})},
 		{"consent-number-ok", consent(func(c *Consent) {
 			c.App = display.App{Name: "Claude", Host: "claude.ai", Known: true}
-			c.Answer, c.Confirmed, c.Number = Answer{Kind: "https", Host: "claude.ai", Began: BeganElsewhere, BuiltIn: true}, true, 47
+			c.Answer, c.Confirmed, c.Number = Answer{Kind: "https", Host: "claude.ai", Flow: FlowDevice, BuiltIn: true}, true, 47
 			c.Error = "mcp.linear.app answered 401: \"invalid api key\"."
 		})},
 		{"number", NumberPage{"/consent/abc", token, ""}},
 		{"number-again", NumberPage{"/consent/abc", token, TextTypeNumber}},
 		{"number-hostile", NumberPage{"javascript:alert(1)", hostile, hostile}},
 		{"consent-custom", consent(func(c *Consent) {
-			c.Answer, c.UpstreamPlain, c.UpstreamHost = Answer{Kind: "custom", Host: "cursor:", Began: BeganLocal}, true, "nas.local:3000"
+			c.Answer, c.UpstreamPlain, c.UpstreamHost = Answer{Kind: "custom", Host: "cursor:", Flow: FlowLocal}, true, "nas.local:3000"
 		})},
 		{"consent-document", consent(func(c *Consent) {
 			c.App = display.App{Name: "Claude", Host: "claude-desktop.example"}
@@ -150,19 +150,19 @@ func consentStates() []state {
 			c.App, c.Unchecked = display.App{Name: "goose-docs.example"}, true
 		})},
 		{"consent-device-loopback", consent(func(c *Consent) {
-			c.App.Name, c.Answer, c.Saved = "Claude Code", Answer{Kind: "loopback", Host: "localhost:3118", Began: BeganElsewhere, Approved: true}, saved[:1]
+			c.App.Name, c.Answer, c.Saved = "Claude Code", Answer{Kind: "loopback", Host: "localhost:3118", Flow: FlowDevice, Approved: true}, saved[:1]
 			c.Number = 47
 		})},
 		{"consent-device-custom", consent(func(c *Consent) {
-			c.App.Name, c.Answer, c.Saved = "Claude", Answer{Kind: "custom", Host: "claude.ai:", Began: BeganElsewhere}, saved[:1]
+			c.App.Name, c.Answer, c.Saved = "Claude", Answer{Kind: "custom", Host: "claude.ai:", Flow: FlowDevice}, saved[:1]
 		})},
 		{"consent-device-unknown", consent(func(c *Consent) {
-			c.App.Name, c.Answer, c.Saved = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Began: BeganElsewhere}, saved[:1]
+			c.App.Name, c.Answer, c.Saved = "Claude", Answer{Kind: "https", Host: "claude.ai.login-session.example", Flow: FlowDevice}, saved[:1]
 			c.Error, c.Trouble = TextSayYouPressed, TroubleIncomplete
 		})},
 		{"consent-device-pick", consent(func(c *Consent) {
 			c.Endpoint, c.UpstreamHost, c.Pick = "", "", pick
-			c.Answer = Answer{Kind: "loopback", Host: "localhost:3118", Began: BeganElsewhere}
+			c.Answer = Answer{Kind: "loopback", Host: "localhost:3118", Flow: FlowDevice}
 		})},
 		{"consent-stranger", consent(func(c *Consent) { c.Owner = false })},
 		{"consent-rejected", consent(func(c *Consent) {
@@ -186,10 +186,10 @@ func consentStates() []state {
 		})},
 		{"consent-long", consent(func(c *Consent) {
 			c.App.Name, c.Endpoint, c.UpstreamHost = strings.Repeat("Very long name ", 20), name40, strings.Repeat("sub.", 50)+"example.com"
-			c.Answer = Answer{Kind: "https", Host: strings.Repeat("claude.ai.", 24) + "evil.example", Began: BeganPublic}
+			c.Answer = Answer{Kind: "https", Host: strings.Repeat("claude.ai.", 24) + "evil.example", Flow: FlowPublic}
 		})},
 		{"consent-hostile", consent(func(c *Consent) {
-			*c = Consent{App: display.App{Name: hostile + tower}, Answer: Answer{Kind: "https", Host: "cl\u0430ude.ai", Began: BeganPublic}, Endpoint: hostile,
+			*c = Consent{App: display.App{Name: hostile + tower}, Answer: Answer{Kind: "https", Host: "cl\u0430ude.ai", Flow: FlowPublic}, Endpoint: hostile,
 				UpstreamHost: hostile, Error: strings.Repeat(hostile, 20), NeedUnlock: hostile, Action: "javascript:alert(1)",
 				FormToken: hostile, Saved: []SavedKey{{hostile, hostile, hostile}}, KeyHeld: hostile, CanSkip: true}
 		})},
@@ -242,30 +242,30 @@ func activityStates() []state {
 }
 
 func formStates() []state {
-	edit := EditEndpoint{Slug: "k3v9x2m7q4ab", Title: "Linear", Name: "Linear", UpstreamURL: "https://mcp.linear.app/mcp", HidesPart: true,
+	edit := EditEndpointPage{Slug: "k3v9x2m7q4ab", Title: "Linear", Name: "Linear", UpstreamURL: "https://mcp.linear.app/mcp", HidesPart: true,
 		HeaderName: "Authorization", HeaderPrefix: "Bearer ", FormToken: token}
 	wrong := edit
 	wrong.HeaderName, wrong.Error, wrong.ErrorField, wrong.HidesPart = "Host", "Host decides where a request goes, so it cannot carry a key.", "auth_header_name", false
 	warned := edit
 	warned.Warning, warned.CanForce = "You changed the address. Its saved keys will be dropped.", true
-	replace := ReplaceKey{Slug: "k3v9x2m7q4ab", Name: "Linear", UpstreamHost: "mcp.linear.app", FormToken: token, Credentials: []SavedKey{{"c1", "key 1", "rejected"}}}
+	replace := ReplaceKeyPage{Slug: "k3v9x2m7q4ab", Name: "Linear", UpstreamHost: "mcp.linear.app", FormToken: token, Credentials: []SavedKey{{"c1", "key 1", "rejected"}}}
 	many := replace
 	many.Credentials, many.Selected = append(many.Credentials, SavedKey{"c2", "key 2", "ok"}), "c1"
 	failed := replace
 	failed.Error, failed.CanForce, failed.KeyHeld = "mcp.linear.app did not answer within 20 seconds.", true, "held1"
 	return []state{
-		{"edit", edit}, {"edit-error", wrong}, {"edit-warning", warned}, {"edit-zero", EditEndpoint{}},
-		{"edit-hostile", EditEndpoint{hostile, hostile, hostile, true, hostile, hostile, hostile, hostile, hostile, hostile, true, hostile}},
-		{"replace", replace}, {"replace-many", many}, {"replace-error", failed}, {"replace-zero", ReplaceKey{}},
-		{"replace-hostile", ReplaceKey{hostile, hostile, hostile, []SavedKey{{hostile, hostile, hostile}, {}}, hostile, hostile, true, hostile, hostile}},
-		{"confirm-delete", Confirm{"Delete Linear?", "This cannot be undone.", []string{"Its saved key is erased from this computer.", "Claude Code and Cursor lose their connection to it."}, "/servers/k3v9x2m7q4ab/delete", token, "Delete Linear", true, ""}},
-		{"confirm-revoke", Confirm{Title: "Disconnect Cursor?", Words: "Cursor can no longer use Linear. You can connect it again at any time.", Action: "/grants/g1/revoke", FormToken: token, Button: "Disconnect", Cancel: "/"}},
-		{"edit-key", EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1", Label: "key 1", FormToken: token}},
-		{"edit-key-error", EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: name40, Title: "key 1", Error: TextLabelIsKey, FormToken: token}},
-		{"edit-key-hostile", EditKey{hostile, hostile, hostile, hostile, hostile, hostile, hostile}},
-		{"delete-key", DeleteKey(EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1"}, []string{"Claude Code", name40})},
-		{"delete-key-unused", DeleteKey(EditKey{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1"}, nil)},
-		{"confirm-hostile", Confirm{hostile, hostile, []string{hostile}, "javascript:alert(1)", hostile, hostile, true, "javascript:alert(1)"}},
+		{"edit", edit}, {"edit-error", wrong}, {"edit-warning", warned}, {"edit-zero", EditEndpointPage{}},
+		{"edit-hostile", EditEndpointPage{hostile, hostile, hostile, true, hostile, hostile, hostile, hostile, hostile, hostile, true, hostile}},
+		{"replace", replace}, {"replace-many", many}, {"replace-error", failed}, {"replace-zero", ReplaceKeyPage{}},
+		{"replace-hostile", ReplaceKeyPage{hostile, hostile, hostile, []SavedKey{{hostile, hostile, hostile}, {}}, hostile, hostile, true, hostile, hostile}},
+		{"confirm-delete", ConfirmPage{"Delete Linear?", "This cannot be undone.", []string{"Its saved key is erased from this computer.", "Claude Code and Cursor lose their connection to it."}, "/servers/k3v9x2m7q4ab/delete", token, "Delete Linear", true, ""}},
+		{"confirm-revoke", ConfirmPage{Title: "Disconnect Cursor?", Words: "Cursor can no longer use Linear. You can connect it again at any time.", Action: "/grants/g1/revoke", FormToken: token, Button: "Disconnect", Cancel: "/"}},
+		{"edit-key", EditKeyPage{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1", Label: "key 1", FormToken: token}},
+		{"edit-key-error", EditKeyPage{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: name40, Title: "key 1", Error: TextLabelIsKey, FormToken: token}},
+		{"edit-key-hostile", EditKeyPage{hostile, hostile, hostile, hostile, hostile, hostile, hostile}},
+		{"delete-key", DeleteKey(EditKeyPage{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1"}, []string{"Claude Code", name40})},
+		{"delete-key-unused", DeleteKey(EditKeyPage{Slug: "k3v9x2m7q4ab", ID: "c1", Endpoint: "Linear", Title: "key 1"}, nil)},
+		{"confirm-hostile", ConfirmPage{hostile, hostile, []string{hostile}, "javascript:alert(1)", hostile, hostile, true, "javascript:alert(1)"}},
 	}
 }
 
@@ -337,10 +337,10 @@ func settingsStates() []state {
 		{"import", Import{Added: []ImportRow{{"Linear", "mcp.linear.app", false}, {name40, "finance.internal.example.com", true}}, Skipped: []ImportRow{{"Notes", "192.168.1.20:8080", false}}, File: "{}", Action: "/settings/import", FormToken: token}},
 		{"import-nothing", Import{Skipped: []ImportRow{{"Notes", "192.168.1.20:8080", false}}}},
 		{"import-hostile", Import{[]ImportRow{{hostile, hostile, true}}, []ImportRow{{hostile, hostile, true}}, hostile, "javascript:alert(1)", hostile}},
-		{"delete-everything", DeleteEverything{Servers: 3, Keys: 4, Apps: 1, Authtoken: true, Items: []string{"master key 5WQZJ3N7B2K4X6T5M3A7C2D4E6"}, DataDir: "/home/ada/.config/key2oauth", Action: "/settings/delete", FormToken: token}},
-		{"delete-everything-error", DeleteEverything{Servers: 1, Keys: 1, Apps: 1234, KeyFile: true, DataDir: "/home/" + strings.Repeat("a-long-user-name/", 8) + "key2oauth", Error: TextTypeDelete, Action: "/settings/delete", FormToken: token}},
-		{"delete-everything-none", DeleteEverything{DataDir: "C:\\Users\\Ada\\AppData\\Roaming\\key2oauth"}},
-		{"delete-everything-hostile", DeleteEverything{-1, -1, -1, true, []string{hostile}, true, hostile, hostile, "javascript:alert(1)", hostile}},
+		{"delete-everything", DeleteEverythingPage{Servers: 3, Keys: 4, Apps: 1, Authtoken: true, Items: []string{"master key 5WQZJ3N7B2K4X6T5M3A7C2D4E6"}, DataDir: "/home/ada/.config/key2oauth", Action: "/settings/delete", FormToken: token}},
+		{"delete-everything-error", DeleteEverythingPage{Servers: 1, Keys: 1, Apps: 1234, KeyFile: true, DataDir: "/home/" + strings.Repeat("a-long-user-name/", 8) + "key2oauth", Error: TextTypeDelete, Action: "/settings/delete", FormToken: token}},
+		{"delete-everything-none", DeleteEverythingPage{DataDir: "C:\\Users\\Ada\\AppData\\Roaming\\key2oauth"}},
+		{"delete-everything-hostile", DeleteEverythingPage{-1, -1, -1, true, []string{hostile}, true, hostile, hostile, "javascript:alert(1)", hostile}},
 		{"deleted", DonePage{TextDeletedTitle, TextDeleted}},
 		{"settings-hostile", Settings{Version: hostile, HasLogin: true, Lifetime: -1, LogLevel: hostile, LogFile: hostile, HasLicenses: true, DataDir: hostile, Keychain: Keychain{hostile, hostile, hostile, true, true}, Notices: []Notice{{hostile, hostile}}}},
 		{"settings-zero", Settings{}},
@@ -352,11 +352,11 @@ func settingsStates() []state {
 		{"move-in-error", Move{Confirmed: true, In: "This file is incomplete or damaged. Copy it from the other computer again.", InField: "file", Token: base.Token}},
 		{"move-locked", Move{Confirmed: true, NoKeychain: "Unlock your keychain.", Token: base.Token}},
 		{"move-hostile", Move{hostile, true, true, hostile, "passphrase", hostile, "file", hostile, nil}},
-		{"move-in", MoveIn{Version: "1.0.0", ID: "X", Made: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC), Keys: 3, Missing: 1, Apps: 5, Internet: public, Token: base.Token,
+		{"move-in", MovePreview{Version: "1.0.0", ID: "X", Made: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC), Keys: 3, Missing: 1, Apps: 5, Internet: public, Token: base.Token,
 			Added: []MoveRow{{"Linear", "mcp.linear.app"}, {name40, "finance.internal.example.com"}}, Skipped: []MoveRow{{"Notes", "192.168.1.20:8080"}}}},
-		{"move-in-elsewhere", MoveIn{Keys: 1, Apps: 1, Elsewhere: local, Added: []MoveRow{{"Linear", "mcp.linear.app"}}, Token: base.Token}},
-		{"move-in-nothing", MoveIn{Skipped: []MoveRow{{"Notes", "192.168.1.20:8080"}}}},
-		{"move-in-hostile", MoveIn{hostile, hostile, time.Time{}, []MoveRow{{hostile, hostile}}, []MoveRow{{hostile, hostile}}, -1, 9, -1, hostile, hostile, nil}},
+		{"move-in-elsewhere", MovePreview{Keys: 1, Apps: 1, Elsewhere: local, Added: []MoveRow{{"Linear", "mcp.linear.app"}}, Token: base.Token}},
+		{"move-in-nothing", MovePreview{Skipped: []MoveRow{{"Notes", "192.168.1.20:8080"}}}},
+		{"move-in-hostile", MovePreview{hostile, hostile, time.Time{}, []MoveRow{{hostile, hostile}}, []MoveRow{{hostile, hostile}}, -1, 9, -1, hostile, hostile, nil}},
 	}
 }
 
@@ -392,14 +392,14 @@ func messageStates() []state {
 		{"error-owner", ErrorPage{Title: TitleFor(403), Words: TextFormOld, Side: Side{Owner: true}}},
 		{"not-found", NotFound{Side{Owner: true}}}, {"not-found-stranger", NotFound{}}, {"not-found-public", NotFound{Side{Public: true}}},
 		{"address", Address{Side{Owner: true}}}, {"address-public", Address{Side{Public: true}}},
-		{"need-owner", NeedOwner{Command: "key2oauth open"}},
-		{"need-owner-consent", NeedOwner{TextOwnerForNew, "key2oauth open", "/consent/abc/open", true}},
-		{"need-owner-used", NeedOwner{Words: TextTicketUsed}}, {"need-owner-old", NeedOwner{Words: TextTicketOld}},
-		{"need-owner-hostile", NeedOwner{hostile, hostile, "javascript:alert(1)", true}},
-		{"return", Return{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?code=k2o_ac_x&state=a%2Bb&iss=http%3A%2F%2F127.0.0.1%3A7450", false, false, false}},
-		{"return-denied-link", Return{"stranger.example", "https://stranger.example/cb?error=access_denied", false, true, false}},
-		{"return-denied", Return{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?error=access_denied", true, true, false}},
-		{"return-hostile", Return{hostile, "javascript:alert(1)", true, false, false}},
+		{"need-owner", OwnerNeededPage{Command: "key2oauth open"}},
+		{"need-owner-consent", OwnerNeededPage{TextOwnerForNew, "key2oauth open", "/consent/abc/open", true}},
+		{"need-owner-used", OwnerNeededPage{Words: TextTicketUsed}}, {"need-owner-old", OwnerNeededPage{Words: TextTicketOld}},
+		{"need-owner-hostile", OwnerNeededPage{hostile, hostile, "javascript:alert(1)", true}},
+		{"return", ReturnPage{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?code=k2o_ac_x&state=a%2Bb&iss=http%3A%2F%2F127.0.0.1%3A7450", false, false, false}},
+		{"return-denied-link", ReturnPage{"stranger.example", "https://stranger.example/cb?error=access_denied", false, true, false}},
+		{"return-denied", ReturnPage{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?error=access_denied", true, true, false}},
+		{"return-hostile", ReturnPage{hostile, "javascript:alert(1)", true, false, false}},
 		{"done", DonePage{"Finished in the other window", "You can close this one."}},
 		{"done-hostile", DonePage{hostile, hostile}},
 		{"open", OpenLink{"/open", "ticket1", "/consent/abc"}},

@@ -131,7 +131,7 @@ func TestReturn(t *testing.T) {
 	refresh := regexp.MustCompile(`<meta http-equiv="refresh" content="([^"]*)">`)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			body := render(Return{"Cursor", tt.url, true, false, false}).Body.String()
+			body := render(ReturnPage{"Cursor", tt.url, true, false, false}).Body.String()
 			got := ""
 			if m := refresh.FindStringSubmatch(body); m != nil {
 				got = m[1]
@@ -152,7 +152,7 @@ func TestReturn(t *testing.T) {
 // TestPasteFieldIsNoPassword: no password manager may save the key, and no page
 // may contain it.
 func TestPasteField(t *testing.T) {
-	for _, p := range []Page{Consent{}, Home{}, ReplaceKey{}} {
+	for _, p := range []Page{Consent{}, Home{}, ReplaceKeyPage{}} {
 		body := render(p).Body.String()
 		field := regexp.MustCompile(`<input[^>]*name="api_key"[^>]*>`).FindString(body)
 		for _, want := range []string{`type="text"`, `autocomplete="off"`, `spellcheck="false"`, "data-1p-ignore", `data-lpignore="true"`, "data-bwignore"} {
@@ -174,7 +174,7 @@ func TestConsentSays(t *testing.T) {
 	page := func(change func(*Consent)) string { return render(consent(change)).Body.String() }
 	t.Run("A16 who, where, what", func(t *testing.T) {
 		body := page(func(c *Consent) {
-			c.App, c.Answer = display.App{Name: "Claude", Host: "id.example"}, Answer{Kind: "https", Host: "claude.ai", Began: BeganPublic}
+			c.App, c.Answer = display.App{Name: "Claude", Host: "id.example"}, Answer{Kind: "https", Host: "claude.ai", Flow: FlowPublic}
 		})
 		for _, want := range []string{"id.example", "claude.<wbr>ai", "mcp.linear.app", "Linear", t2("consent.moment", "id.example")} {
 			if !strings.Contains(body, want) {
