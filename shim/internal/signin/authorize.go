@@ -153,11 +153,11 @@ func (o *front) serveWait(w http.ResponseWriter, r *http.Request) error {
 	}
 	req, open := o.cfg.Requests.Get(id)
 	switch {
-	case v.end == endAnswered:
+	case v.outcome == outcomeAnswered:
 		return leave(w, v.back)
-	case v.end == endElsewhere:
+	case v.outcome == outcomeElsewhere:
 		showMessage(w, web.MessageElsewhere)
-	case v.end == endNumber:
+	case v.outcome == outcomeNumber:
 		showMessage(w, web.MessageWrongNumber)
 	case !open:
 		showMessage(w, web.MessageOver)
@@ -218,9 +218,9 @@ func (o *front) serveAsk(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// took does what follows from a turn of a request. Requests without a place are
+// took does what follows from the placement of a request. Requests without a place are
 // kept like those that do not wait: there may be very many.
-func (s *SignIns) took(id string, t turn) {
+func (s *SignIns) took(id string, t placement) {
 	if t.replaced != "" {
 		s.cfg.Requests.Take(t.replaced) // its page says that it is over
 	}

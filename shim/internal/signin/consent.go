@@ -263,13 +263,13 @@ func (s *SignIns) AnswerConsent(w http.ResponseWriter, r *http.Request) error {
 // answered hands the answer to the one browser that gets it: the one that
 // posted the form, or the one that shows the number.
 func (s *SignIns) answered(w http.ResponseWriter, c *consentView, location string, denied bool) error {
-	d := departure{req: c.req, location: location, denied: denied, link: byHand(c.req, c.answer, denied), public: c.elsewhere()}
+	d := clientRedirect{req: c.req, location: location, denied: denied, link: byHand(c.req, c.answer, denied), public: c.elsewhere()}
 	if !c.elsewhere() {
-		s.visits.change(c.req.ID, func(v *visit) { v.end = endElsewhere })
+		s.visits.change(c.req.ID, func(v *visit) { v.outcome = outcomeElsewhere })
 		s.cfg.Changes.Notify()
 		return leave(w, d)
 	}
-	s.visits.change(c.req.ID, func(v *visit) { v.end, v.back = endAnswered, d })
+	s.visits.change(c.req.ID, func(v *visit) { v.outcome, v.back = outcomeAnswered, d })
 	s.promptAgain()
 	if denied {
 		web.Render(w, http.StatusOK, web.MessageDeniedElsewhere)
@@ -436,8 +436,8 @@ func byHand(req *oauth.Request, a web.Answer, denied bool) bool {
 	return !a.Trusted() && (denied || a.Kind == oauth.RedirectCustom && !oauth.IsAppCallback(req.RedirectURI))
 }
 
-// A departure is the way of a browser back to the client.
-type departure struct {
+// A clientRedirect is the way of a browser back to the client.
+type clientRedirect struct {
 	req      *oauth.Request
 	location string
 	denied   bool
@@ -449,7 +449,7 @@ type departure struct {
 // 4.12): 307 would repeat the form's POST, with the key, at the client's
 // server. A custom scheme gets a page with a link, because some browsers do
 // nothing with such a redirect.
-func leave(w http.ResponseWriter, d departure) error {
+func leave(w http.ResponseWriter, d clientRedirect) error {
 	kind := oauth.RedirectKind(d.req.RedirectURI)
 	if d.link || kind == oauth.RedirectCustom || d.location == "" {
 		to := d.req.Client.App()

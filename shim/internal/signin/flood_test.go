@@ -260,7 +260,7 @@ func testFlood(t *testing.T, fl flood) {
 		}
 	}
 	f.visits.change(early.id, func(v *visit) {
-		v.end, v.back = endAnswered, departure{req: &oauth.Request{RedirectURI: callbackURI}, location: callbackURI + "?code=x"}
+		v.outcome, v.back = outcomeAnswered, clientRedirect{req: &oauth.Request{RedirectURI: callbackURI}, location: callbackURI + "?code=x"}
 	})
 	f.cfg.Requests.Take(early.id)
 	for i := range 2 * maxVisits {

@@ -42,7 +42,7 @@ func (s *SignIns) answerNumber(w http.ResponseWriter, r *http.Request, c *consen
 			if req, ok := s.cfg.Requests.Take(id); ok {
 				s.note(req, timeline.Number, "wrong")
 			}
-			s.visits.change(id, func(v *visit) { v.end = endNumber })
+			s.visits.change(id, func(v *visit) { v.outcome = outcomeNumber })
 		}
 		s.promptAgain()
 		web.Render(w, http.StatusForbidden, web.ErrorPage{Title: web.TextWrongNumberTitle, Words: web.TextWrongNumber, Next: web.TextWrongNumberNext})
@@ -62,7 +62,7 @@ func (s *SignIns) denyWaiting() {
 		s.note(req, timeline.Approved, "denied")
 		s.visits.change(id, func(v *visit) {
 			a := s.answer(req, *v)
-			v.end, v.back = endAnswered, departure{req: req, location: s.cfg.Local().Deny(req), denied: true, link: byHand(req, a, true), public: true}
+			v.outcome, v.back = outcomeAnswered, clientRedirect{req: req, location: s.cfg.Local().Deny(req), denied: true, link: byHand(req, a, true), public: true}
 		})
 	}
 	s.promptAgain()

@@ -29,8 +29,8 @@ const (
 	tenure    = 5 * time.Minute // since it was loaded last
 )
 
-// A turn is what changed about places.
-type turn struct {
+// A placement is what changed about places.
+type placement struct {
 	placed   bool   // the request got a place
 	inLine   bool   // it has none, and its page has stayed open
 	replaced string // an older request of the same browser, which is over
@@ -39,13 +39,13 @@ type turn struct {
 
 // ask makes a request wait for the owner. A browser that waits already waits with
 // its newest request alone, which takes the place of the older one.
-func (v *visits) ask(id string) (turn, error) {
+func (v *visits) ask(id string) (placement, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.forget()
-	var t turn
+	var t placement
 	x, ok := v.all[id]
-	if !ok || x.end != endOpen || x.asks {
+	if !ok || x.outcome != outcomeOpen || x.asks {
 		return t, nil // the page says how it ended, or how it waits
 	}
 	var had int // the number that the same browser shows
@@ -58,7 +58,7 @@ func (v *visits) ask(id string) (turn, error) {
 			}
 		}
 	}
-	c := v.crowd()
+	c := v.occupancy()
 	if t.replaced == "" && c.full(x.from) && v.newest(c, 1, c.from(x.from)) == "" {
 		return t, errTooManyAsk
 	}
@@ -74,7 +74,7 @@ func (v *visits) ask(id string) (turn, error) {
 
 // look notes that a browser has loaded the page of its request that waits. It
 // gives the request a place if it has none and there is one.
-func (v *visits) look(id string) (t turn) {
+func (v *visits) look(id string) (t placement) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.forget()
@@ -86,7 +86,7 @@ func (v *visits) look(id string) (t turn) {
 	x.shown, x.looked = true, now
 	x.stayed = x.stayed || now.Sub(x.since) >= firstLook
 	if x.number == 0 {
-		v.place(id, x, v.crowd(), &t)
+		v.place(id, x, v.occupancy(), &t)
 		t.inLine = !t.placed && x.stayed
 	}
 	return t
@@ -94,22 +94,22 @@ func (v *visits) look(id string) (t turn) {
 
 // waits reports whether a request has a place or is in line, as far as a visit
 // can tell.
-func (x *visit) waits() bool { return x.asks && x.end == endOpen }
+func (x *visit) waits() bool { return x.asks && x.outcome == outcomeOpen }
 
-// A crowd is the requests that have a place, the newest last, and how many each
-// sender has.
-type crowd struct {
+// An occupancy is the requests that have a place, the newest last, and how many
+// each sender has.
+type occupancy struct {
 	ids   []string
 	of    map[string]int
 	taken map[int]bool // numbers
 	all   map[string]*visit
 }
 
-// crowd finds them. The caller holds mu.
-func (v *visits) crowd() crowd {
-	c := crowd{of: make(map[string]int), taken: make(map[int]bool), all: v.all}
+// occupancy finds them. The caller holds mu.
+func (v *visits) occupancy() occupancy {
+	c := occupancy{of: make(map[string]int), taken: make(map[int]bool), all: v.all}
 	for id, x := range v.all {
-		if x.number != 0 && x.end == endOpen && v.alive(id) {
+		if x.number != 0 && x.outcome == outcomeOpen && v.alive(id) {
 			c.ids = append(c.ids, id)
 			c.of[x.from]++
 			c.taken[x.number] = true
@@ -121,9 +121,9 @@ func (v *visits) crowd() crowd {
 
 // full reports whether a sender has all places that one may have. Unknown senders
 // are many.
-func (c crowd) full(from string) bool { return from != limits.Unknown && c.of[from] >= maxOneAsks }
+func (c occupancy) full(from string) bool { return from != limits.Unknown && c.of[from] >= maxOneAsks }
 
-func (c crowd) from(from string) func(*visit) bool {
+func (c occupancy) from(from string) func(*visit) bool {
 	return func(x *visit) bool { return x.from == from }
 }
 
@@ -142,7 +142,7 @@ func (v *visits) rank(x *visit) int {
 
 // newest finds the request that makes room: of those that match, one of the
 // lowest rank, up to a highest one, and of these the newest.
-func (v *visits) newest(c crowd, highest int, match func(*visit) bool) string {
+func (v *visits) newest(c occupancy, highest int, match func(*visit) bool) string {
 	for rank := range highest + 1 {
 		for _, id := range slices.Backward(c.ids) {
 			if x := v.all[id]; v.rank(x) == rank && match(x) {
@@ -154,7 +154,7 @@ func (v *visits) newest(c crowd, highest int, match func(*visit) bool) string {
 }
 
 // place gives a request a place if there is one for it. The caller holds mu.
-func (v *visits) place(id string, x *visit, c crowd, t *turn) {
+func (v *visits) place(id string, x *visit, c occupancy, t *placement) {
 	any := func(*visit) bool { return true }
 	highest := 1
 	if x.shown && !x.stayed {
@@ -184,7 +184,7 @@ func (v *visits) place(id string, x *visit, c crowd, t *turn) {
 
 // most matches the requests of senders who have taken more places than another
 // would leave to them: they give one back.
-func (v *visits) most(x *visit, c crowd) func(*visit) bool {
+func (v *visits) most(x *visit, c occupancy) func(*visit) bool {
 	delete(c.of, limits.Unknown)
 	most := 0
 	if len(c.of) > 0 {
@@ -195,7 +195,7 @@ func (v *visits) most(x *visit, c crowd) func(*visit) bool {
 
 // ahead reports whether another request is in line before x, and its page is
 // open. A request that has just come is behind all of them.
-func (v *visits) ahead(id string, x *visit, c crowd) bool {
+func (v *visits) ahead(id string, x *visit, c occupancy) bool {
 	now := v.now()
 	for other, y := range v.all {
 		if other != id && y.waits() && y.number == 0 && y.stayed && now.Sub(y.looked) < looking && (!x.stayed || y.since.Before(x.since)) &&
@@ -208,7 +208,7 @@ func (v *visits) ahead(id string, x *visit, c crowd) bool {
 
 // show gives a request the number that its screen shows: the one that it had, or
 // one that differs from those of all that wait, since it chooses among them.
-func (v *visits) show(x *visit, c crowd) {
+func (v *visits) show(x *visit, c occupancy) {
 	x.asked = v.now()
 	if x.last != 0 && !c.taken[x.last] {
 		x.number = x.last
@@ -233,7 +233,7 @@ func (v *visits) tell(number int) (id string, ok bool) {
 	defer v.mu.Unlock()
 	v.forget()
 	for id, x := range v.all {
-		if x.number == number && x.number != 0 && x.end == endOpen && v.alive(id) {
+		if x.number == number && x.number != 0 && x.outcome == outcomeOpen && v.alive(id) {
 			x.told = true
 			return id, true
 		}
@@ -260,5 +260,5 @@ func (v *visits) waiting() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.forget()
-	return len(v.crowd().ids)
+	return len(v.occupancy().ids)
 }

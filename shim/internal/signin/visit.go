@@ -18,7 +18,7 @@ type visit struct {
 	made    time.Time
 	sent    bool // the browser was sent on to this computer
 	viewed  bool // and arrived
-	end     ending
+	outcome outcome
 
 	// Of a request whose answer is for a browser on another device:
 	asks   bool      // the owner is asked
@@ -31,17 +31,17 @@ type visit struct {
 	looked time.Time // when it was loaded last
 	told   bool      // the owner has typed the number
 
-	back departure // once it was answered for the browser that waits
+	back clientRedirect // once it was answered for the browser that waits
 }
 
-// An ending says how a request ended.
-type ending string
+// An outcome says how a request ended.
+type outcome string
 
 const (
-	endOpen      ending = ""
-	endElsewhere ending = "elsewhere" // the browser on this computer has the answer
-	endAnswered  ending = "answered"  // location is for the browser that waits
-	endNumber    ending = "number"    // a wrong number was typed
+	outcomeOpen      outcome = ""
+	outcomeElsewhere outcome = "elsewhere" // the browser on this computer has the answer
+	outcomeAnswered  outcome = "answered"  // location is for the browser that waits
+	outcomeNumber    outcome = "number"    // a wrong number was typed
 )
 
 const maxVisits = 2000 // more than there can be open requests
@@ -66,7 +66,7 @@ func (v *visits) again(browser, query [sha256.Size]byte) (id string, ok bool) {
 	defer v.mu.Unlock()
 	v.forget()
 	for id, x := range v.all {
-		if x.browser == browser && x.query == query && x.end == endOpen {
+		if x.browser == browser && x.query == query && x.outcome == outcomeOpen {
 			return id, true
 		}
 	}
@@ -80,7 +80,7 @@ func (v *visits) add(id string, x visit) {
 	v.forget()
 	if len(v.all) >= maxVisits {
 		for id, x := range v.all {
-			if !v.alive(id) && !(x.asks && x.end == endAnswered) { // no one else has that answer
+			if !v.alive(id) && !(x.asks && x.outcome == outcomeAnswered) { // no one else has that answer
 				delete(v.all, id)
 			}
 		}
@@ -127,7 +127,7 @@ func (v *visits) sendOn(id string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	x, ok := v.all[id]
-	if !ok || x.sent || x.end != endOpen || x.asks {
+	if !ok || x.sent || x.outcome != outcomeOpen || x.asks {
 		return false
 	}
 	for _, other := range v.all {
