@@ -50,7 +50,7 @@ func (s *Shim) ServeLocal(ctx context.Context, ln net.Listener, ready func()) er
 
 	srv := newServer(s.localSide(), s.log)
 	srv.ConnContext = owner.WithPeer
-	s.tide.follow(srv)
+	s.reclaimer.follow(srv)
 	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ln) }()
@@ -178,7 +178,7 @@ func (s *Shim) servePublic(ctx context.Context, ln net.Listener, f tunnel.Front)
 	srv.BaseContext = func(net.Listener) context.Context { return calls }
 	front := origin.NewListener(ln, s.reach.Meter.Wrote, s.isToken)
 	front.Watch(srv)
-	s.tide.follow(srv)
+	s.reclaimer.follow(srv)
 	go front.Sweep(calls)
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(front) }()

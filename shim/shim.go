@@ -82,12 +82,12 @@ type Shim struct {
 	selfTests  origin.SelfTests
 	exams      doctor.Examinations
 
-	local  atomic.Pointer[origin.Origin]    // nil until ServeLocal
-	public atomic.Pointer[origin.Origin]    // the last one that was served, nil before
-	token  atomic.Pointer[string]           // of the admin API
-	own    atomic.Pointer[[]netip.AddrPort] // our own listeners on the local side, which no upstream may be
-	front  atomic.Pointer[netip.AddrPort]   // the listener of the public side, if it has an address here
-	tide   tide                             // of both sides
+	local     atomic.Pointer[origin.Origin]    // nil until ServeLocal
+	public    atomic.Pointer[origin.Origin]    // the last one that was served, nil before
+	token     atomic.Pointer[string]           // of the admin API
+	own       atomic.Pointer[[]netip.AddrPort] // our own listeners on the local side, which no upstream may be
+	front     atomic.Pointer[netip.AddrPort]   // the listener of the public side, if it has an address here
+	reclaimer reclaimer                        // of both sides
 }
 
 // Open opens the data folder. Its errors are sentences for people; when it

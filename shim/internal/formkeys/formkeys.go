@@ -13,10 +13,11 @@ import (
 // Keys are in memory for ten minutes, and their number is bounded.
 type Keys struct {
 	mu   sync.Mutex
-	keys map[string]held
+	keys map[string]entry
 }
 
-type held struct {
+// An entry is a key, and who may take it back.
+type entry struct {
 	key   endpoint.Secret
 	owner string // the session, or browser, that sent it
 	until time.Time
@@ -28,7 +29,7 @@ const (
 )
 
 // New returns no keys.
-func New() *Keys { return &Keys{keys: make(map[string]held)} }
+func New() *Keys { return &Keys{keys: make(map[string]entry)} }
 
 // Put keeps a key and returns the handle that Take needs.
 func (h *Keys) Put(key, session string) string {
@@ -44,7 +45,7 @@ func (h *Keys) Put(key, session string) string {
 		}
 	}
 	id := rand.Text()
-	h.keys[id] = held{key: endpoint.NewSecret(key), owner: session, until: now.Add(life)}
+	h.keys[id] = entry{key: endpoint.NewSecret(key), owner: session, until: now.Add(life)}
 	return id
 }
 
