@@ -33,7 +33,7 @@ func TestGolden(t *testing.T) {
 			Concerns: []Concern{{Kind: ConcernRejected, Level: LevelError, Slug: "s", ID: "i", Words: "W", Next: "N", Button: "B", Path: "/p", Do: "/d", Damage: "k"}, {}},
 			Keychain: Keychain{Mode: ModeOS, State: KeychainMemory, Words: "W", CanKeep: true}, Disk: DiskStatus{State: DiskFull, Words: "W", Next: "N"},
 			Paused: true, SameUserCheck: true, Endpoints: 1, Rejected: 2, Grants: 3, Struck: 4,
-			Pending:  []Pending{{URL: "u", ClientName: "c", App: "a", RedirectHost: "h", ReturnsTo: "r", Slug: "s", Created: at, Asked: true}, {Created: at}},
+			Pending:  []PendingRequest{{URL: "u", ClientName: "c", App: "a", RedirectHost: "h", ReturnsTo: "r", Slug: "s", Created: at, Asked: true}, {Created: at}},
 			Attempts: attempts,
 		},
 		"status-zero":  Status{},

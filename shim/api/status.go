@@ -5,23 +5,23 @@ import "time"
 // A Status is the answer to GET /api/status, and the event "status" of GET
 // /api/events.
 type Status struct {
-	Version        string       `json:"version"`
-	LocalOrigin    string       `json:"local_origin"`
-	PublicOrigin   *string      `json:"public_origin"`   // null while there is none
-	PublicListener *string      `json:"public_listener"` // where the owner's own tunnel must lead
-	Internet       Internet     `json:"internet"`        // whether apps on the internet can connect
-	Tunnel         TunnelStatus `json:"tunnel"`
-	Keychain       Keychain     `json:"keychain"`
-	Disk           DiskStatus   `json:"disk"`
-	Damaged        []Damage     `json:"damaged,omitempty"` // saved data that cannot be read any more
-	Notes          []Note       `json:"notes,omitempty"`   // what happened to saved data in this run, and was mended
-	Paused         bool         `json:"paused"`
-	SameUserCheck  bool         `json:"same_user_check"` // connections are checked to come from the owner's OS user
-	Endpoints      int          `json:"endpoints"`
-	Rejected       int          `json:"rejected"` // credentials that their upstream refuses
-	Grants         int          `json:"grants"`
-	Struck         int          `json:"struck,omitempty"` // calls in the activity whose answer held the key
-	Pending        []Pending    `json:"pending"`          // authorization requests that wait for an answer
+	Version        string           `json:"version"`
+	LocalOrigin    string           `json:"local_origin"`
+	PublicOrigin   *string          `json:"public_origin"`   // null while there is none
+	PublicListener *string          `json:"public_listener"` // where the owner's own tunnel must lead
+	Internet       Internet         `json:"internet"`        // whether apps on the internet can connect
+	Tunnel         TunnelStatus     `json:"tunnel"`
+	Keychain       Keychain         `json:"keychain"`
+	Disk           DiskStatus       `json:"disk"`
+	Damaged        []Damage         `json:"damaged,omitempty"` // saved data that cannot be read any more
+	Notes          []Note           `json:"notes,omitempty"`   // what happened to saved data in this run, and was mended
+	Paused         bool             `json:"paused"`
+	SameUserCheck  bool             `json:"same_user_check"` // connections are checked to come from the owner's OS user
+	Endpoints      int              `json:"endpoints"`
+	Rejected       int              `json:"rejected"` // credentials that their upstream refuses
+	Grants         int              `json:"grants"`
+	Struck         int              `json:"struck,omitempty"` // calls in the activity whose answer held the key
+	Pending        []PendingRequest `json:"pending"`          // authorization requests that wait for an answer
 	// TwoPlaces are the apps whose sign-in is used from two places.
 	TwoPlaces []TwoPlaces `json:"two_places,omitempty"`
 	// Attempts are the last ones of apps that did not get connected and need a
@@ -140,8 +140,8 @@ const (
 	ValueCookie      = "cookie name"    // of the owner's cookie
 )
 
-// A Pending is an authorization request that waits at the consent page.
-type Pending struct {
+// A PendingRequest is an authorization request that waits at the consent page.
+type PendingRequest struct {
 	URL          string    `json:"url"`
 	ClientName   string    `json:"client_name"` // as it calls itself
 	App          string    `json:"app"`         // who it is, for people

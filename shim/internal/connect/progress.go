@@ -24,7 +24,7 @@ type watch struct {
 
 // progress says how far the app has come. It flips to connected with the first
 // token, since an approval alone is not yet a connection.
-func (w watch) progress(attempts []api.Attempt, pending []api.Pending, now time.Time) web.Waiting {
+func (w watch) progress(attempts []api.Attempt, pending []api.PendingRequest, now time.Time) web.Waiting {
 	p := web.Waiting{App: w.app.Called(), At: w.at, State: web.WaitingStill}
 	if now.Sub(w.since) >= silence {
 		p.State = web.WaitingNothing
@@ -46,7 +46,7 @@ func (w watch) progress(attempts []api.Attempt, pending []api.Pending, now time.
 		p.State = web.WaitingStopped
 	default:
 		p.State = web.WaitingGoing
-		if i := slices.IndexFunc(pending, func(q api.Pending) bool { return q.Slug == w.slug && w.app.MayBe(q.ClientName) }); i >= 0 {
+		if i := slices.IndexFunc(pending, func(q api.PendingRequest) bool { return q.Slug == w.slug && w.app.MayBe(q.ClientName) }); i >= 0 {
 			p.Review = pending[i].URL
 		}
 	}

@@ -115,7 +115,7 @@ func TestProgress(t *testing.T) {
 // of this app and this server.
 func TestReview(t *testing.T) {
 	app, _ := apps.Find("claude-code")
-	pending := []api.Pending{
+	pending := []api.PendingRequest{
 		{URL: "/consent/other-app", ClientName: "Cursor", Slug: slug},
 		{URL: "/consent/other-server", ClientName: "Claude Code", Slug: "z1x2c3v4b5n6"},
 		{URL: "/consent/it", ClientName: "Claude Code", Slug: slug},

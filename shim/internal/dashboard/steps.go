@@ -28,7 +28,7 @@ func (d *Dashboard) firstSteps(st api.Status, first *control.Grant) *web.Steps {
 	}
 	// Anyone can ask from another device, so such a request is not a step of the
 	// owner.
-	p.Asks = slices.ContainsFunc(st.Pending, func(q api.Pending) bool { return !q.Asked })
+	p.Asks = slices.ContainsFunc(st.Pending, func(q api.PendingRequest) bool { return !q.Asked })
 	if first != nil && d.hasToken(first) {
 		p.Connected, p.App = true, first.Who.String()
 		on := d.cfg.Control.Settings().Login

@@ -14,8 +14,8 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/stored"
 )
 
-// A Deleted is an endpoint that can be restored until then.
-type Deleted struct {
+// A DeletedEndpoint can be restored until then.
+type DeletedEndpoint struct {
 	endpoint.Endpoint
 	At, Until time.Time
 }
@@ -44,16 +44,16 @@ func (s *Store) keepDeleted(t *statefile.Tx, slug string) error {
 }
 
 // DeletedEndpoints lists the endpoints that can be restored, the last deleted first.
-func (s *Store) DeletedEndpoints() (all []Deleted, err error) {
+func (s *Store) DeletedEndpoints() (all []DeletedEndpoint, err error) {
 	err = s.cfg.View(func(tx *bbolt.Tx) error {
 		return stored.EachDeleted(tx, func(r stored.DeletedEndpoint) error {
 			if !r.Over(s.cfg.Now()) {
-				all = append(all, Deleted{r.Endpoint.Endpoint(), r.Deleted, r.Deleted.Add(stored.DeletedFor)})
+				all = append(all, DeletedEndpoint{r.Endpoint.Endpoint(), r.Deleted, r.Deleted.Add(stored.DeletedFor)})
 			}
 			return nil
 		})
 	})
-	slices.SortFunc(all, func(a, b Deleted) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Slug, b.Slug)) })
+	slices.SortFunc(all, func(a, b DeletedEndpoint) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Slug, b.Slug)) })
 	return all, err
 }
 

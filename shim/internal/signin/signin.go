@@ -101,12 +101,12 @@ func (s *SignIns) Pages(f Front) Pages {
 
 // Pending lists the requests whose consent page was opened, or whose answer
 // another device waits for, and of many the newest.
-func (s *SignIns) Pending() []api.Pending {
-	all := []api.Pending{}
+func (s *SignIns) Pending() []api.PendingRequest {
+	all := []api.PendingRequest{}
 	for _, r := range s.cfg.Requests.Viewed() {
 		v, _ := s.visits.get(r.ID)
 		answer := s.answer(r.Request, v)
-		all = append(all, api.Pending{
+		all = append(all, api.PendingRequest{
 			URL: s.cfg.Owner.Origin() + "/consent/" + r.ID, ClientName: r.Client.Name, App: r.Client.App().String(),
 			RedirectHost: answer.Host, ReturnsTo: web.ReturnsTo(answer.Kind, answer.Host, answer.Flow), Slug: r.Slug, Created: r.Created.UTC(), Asked: v.asks,
 			NeedsOwner: !r.Own && !v.asks, Familiar: answer.Trusted() || r.Client.BuiltIn,

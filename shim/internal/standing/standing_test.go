@@ -133,7 +133,7 @@ func TestInternet(t *testing.T) {
 // A status with every trouble lists each kind once, in the order of Ranking.
 func everything() (api.Status, []api.Endpoint) {
 	st := api.Status{
-		Pending:  []api.Pending{{URL: "http://127.0.0.1:7450/consent/r1", App: "A stranger"}},
+		Pending:  []api.PendingRequest{{URL: "http://127.0.0.1:7450/consent/r1", App: "A stranger"}},
 		Keychain: api.Keychain{State: api.KeychainLocked, Words: "Unlock your keychain."},
 		Disk:     api.DiskStatus{State: api.DiskFull, Words: "Full.", Next: "Free some."},
 		Damaged:  []api.Damage{{Kind: api.DamagedSealedKey, ID: "c9", Words: "Its server says so."}, {Kind: api.DamagedApp, ID: "g9", Words: "Damaged.", Next: "Delete it."}},
@@ -209,7 +209,7 @@ func TestConcernsOfStates(t *testing.T) {
 		"the tunnel is tried again":  {api.Status{Tunnel: retrying, Internet: Internet(retrying, false)}, []string{api.ConcernInternet}},
 		"the tunnel is being opened": {api.Status{Tunnel: connecting, Internet: Internet(connecting, false)}, nil},
 		"the owner denied an app":    {api.Status{Attempts: []api.Attempt{{Diagnosis: api.Diagnosis{Cause: api.CauseDenied}}}}, nil},
-		"two apps wait":              {api.Status{Pending: []api.Pending{{URL: "http://127.0.0.1:1/consent/a"}, {URL: "http://127.0.0.1:1/consent/b"}}}, []string{api.ConcernRequest}},
+		"two apps wait":              {api.Status{Pending: []api.PendingRequest{{URL: "http://127.0.0.1:1/consent/a"}, {URL: "http://127.0.0.1:1/consent/b"}}}, []string{api.ConcernRequest}},
 	} {
 		got := Concerns(c.st, nil)
 		if diff := cmp.Diff(c.want, kinds(got)); diff != "" {

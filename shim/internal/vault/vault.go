@@ -52,8 +52,8 @@ var (
 // A NewEndpoint is an endpoint to add.
 type NewEndpoint = sealed.NewEndpoint
 
-// A Deleted is an endpoint that can be restored.
-type Deleted = sealed.Deleted
+// A DeletedEndpoint is an endpoint that can be restored.
+type DeletedEndpoint = sealed.DeletedEndpoint
 
 // Config is what a vault needs to know. Only Dir is required.
 type Config struct {

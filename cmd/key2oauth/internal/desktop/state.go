@@ -42,7 +42,7 @@ func trayState(o api.Overview) tray.State {
 
 // trayRequest is what the tray says of a request. The sender chose the
 // app's name, so it has one only if the answer goes where an app is known.
-func trayRequest(q api.Pending, servers []api.Endpoint) tray.Request {
+func trayRequest(q api.PendingRequest, servers []api.Endpoint) tray.Request {
 	r := tray.Request{ID: path.Base(q.URL), Here: !q.Asked}
 	if q.Asked {
 		return r

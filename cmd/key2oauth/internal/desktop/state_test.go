@@ -23,7 +23,7 @@ func TestTrayState(t *testing.T) {
 	o.Status.Internet = api.Internet{State: api.InternetOnline, Words: "Online"}
 	o.Status.PublicOrigin = &public
 	o.Status.Paused = true
-	o.Status.Pending = []api.Pending{
+	o.Status.Pending = []api.PendingRequest{
 		{URL: "http://127.0.0.1:7450/consent/one", ClientName: "Claude"},
 		{URL: "http://127.0.0.1:7450/consent/two", ClientName: "ChatGPT", App: "ChatGPT", Slug: "aaaaaaaaaaaa", Asked: true, Familiar: true},
 		{URL: "http://127.0.0.1:7450/consent/three", ClientName: "Claude", App: "Claude", Slug: "aaaaaaaaaaaa", NeedsOwner: true, Familiar: true},
@@ -49,7 +49,7 @@ func TestTrayStateOfStrangers(t *testing.T) {
 	want := "LinraeL [31m" + strings.Repeat("x", 27) + "\u2026"
 	var o api.Overview
 	o.Status.Internet = api.Internet{State: api.InternetUnreachable, Words: "W", Why: name}
-	o.Status.Pending = []api.Pending{{ClientName: name, Asked: true}}
+	o.Status.Pending = []api.PendingRequest{{ClientName: name, Asked: true}}
 	o.Endpoints = []api.Endpoint{{DisplayName: name}}
 	o.Clients = []api.ClientSummary{{Name: name, Endpoint: name}}
 	var a api.Attempt
