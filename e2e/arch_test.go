@@ -276,7 +276,7 @@ var layers = map[string][]string{
 	"shim/internal/vault": {
 		"shim/atomicfile", "shim/internal/datadir",
 		"shim/internal/endpoint", "shim/internal/keychain", "shim/internal/ledger", "shim/internal/oauth", "shim/internal/parcel", "shim/internal/records",
-		"shim/internal/sealed", "shim/internal/settings", "shim/internal/statefile", "go.etcd.io/bbolt",
+		"shim/internal/sealed", "shim/internal/settings", "shim/internal/statefile", "shim/internal/stored", "go.etcd.io/bbolt",
 	},
 
 	"tunnel": {},

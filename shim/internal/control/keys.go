@@ -25,7 +25,11 @@ func (c *Control) ReplaceKey(ctx context.Context, slug, credential, pasted strin
 		return "", ErrNoServer
 	}
 	if credential != "" {
-		if cred, ok := c.cfg.Vault.Credential(credential); !ok || cred.Slug != slug {
+		cred, ok := c.cfg.Vault.Credential(credential)
+		if !ok {
+			cred, ok = c.cfg.Vault.LostKey(credential)
+		}
+		if !ok || cred.Slug != slug {
 			return "", &problem.Field{Name: "credential", Err: errNoCredential}
 		}
 	}
@@ -81,7 +85,7 @@ func (c *Control) learnHeader(e endpoint.Endpoint, v trial.Verdict) error {
 
 // OwnerKeys lists the credentials that the owner can choose from.
 func (c *Control) OwnerKeys(slug string) []endpoint.Credential {
-	return slices.DeleteFunc(c.cfg.Vault.Credentials(slug), func(c endpoint.Credential) bool { return c.Grant != "" })
+	return slices.DeleteFunc(c.cfg.Vault.Store.Credentials(slug), func(c endpoint.Credential) bool { return c.Grant != "" })
 }
 
 var errNoCredential = httpx.New(http.StatusNotFound, web.TextNoKey)

@@ -176,6 +176,22 @@ func (s *Store) ReplaceKey(id string, key endpoint.Secret, state endpoint.Creden
 	})
 }
 
+// RepairKey saves a credential whose record cannot be read, with another key. If
+// its label is taken, it gets the next one.
+func (s *Store) RepairKey(c endpoint.Credential, key endpoint.Secret) error {
+	return s.sealKey(key, func(t *statefile.Tx) (*endpoint.Credential, error) {
+		if s.creds[c.ID] != nil {
+			return nil, ErrNotFound // it was repaired meanwhile
+		}
+		for _, other := range s.creds {
+			if other.Slug == c.Slug && other.Label == c.Label {
+				c.Label = s.nextLabel(c.Slug)
+			}
+		}
+		return &c, nil
+	})
+}
+
 // sealKey saves the credential that fn returns, with key sealed in it.
 func (s *Store) sealKey(key endpoint.Secret, fn func(t *statefile.Tx) (*endpoint.Credential, error)) error {
 	if err := s.cfg.Need(); err != nil {

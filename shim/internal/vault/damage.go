@@ -1,10 +1,12 @@
 package vault
 
 import (
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
 
+	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/sealed"
@@ -54,11 +56,15 @@ func (v *Vault) Damages() []Damage {
 		return all
 	}
 	seen := make(map[Damage]bool)
+	lost := v.LostKeys()
 	v.view(func(tx *bbolt.Tx) error {
 		for _, e := range found {
 			d := damageOf(tx, e)
 			if d.Kind == DamagedHistory {
 				continue
+			}
+			if i := slices.IndexFunc(lost, func(c endpoint.Credential) bool { return d.Kind == DamagedKey && c.ID == d.ID }); i >= 0 {
+				d.Slug = lost[i].Slug
 			}
 			if key := (Damage{Kind: d.Kind, ID: d.ID}); !seen[key] {
 				seen[key] = true

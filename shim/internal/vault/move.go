@@ -44,7 +44,7 @@ func (v *Vault) Pack() (c parcel.Contents, err error) {
 	}
 	keys := make(map[string]bool)
 	for _, e := range c.Servers {
-		for _, shown := range v.Credentials(e.Slug) {
+		for _, shown := range v.Store.Credentials(e.Slug) {
 			if shown.Grant != "" && !grants[shown.Grant] {
 				continue // it waits for an app that may never come
 			}

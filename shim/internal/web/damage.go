@@ -49,7 +49,7 @@ func DamageWords(d api.Damage) (words, next string) {
 		return t("damage.server", name), t("damage.server.next")
 	case api.DamagedKey:
 		if d.Server == "" {
-			return t("damage.key.0"), t("damage.key.next")
+			return t("damage.key.0"), t("damage.key.0.next")
 		}
 		return t("damage.key", d.Server), t("damage.key.next")
 	case api.DamagedSealedKey:

@@ -61,7 +61,7 @@ func trayRequest(q api.PendingRequest, servers []api.Endpoint) tray.Request {
 // damagedKeys counts the saved keys of a server that are damaged.
 func damagedKeys(all []api.Damage, slug string) (n int) {
 	for _, d := range all {
-		if d.Kind == api.DamagedSealedKey && d.Slug == slug {
+		if (d.Kind == api.DamagedSealedKey || d.Kind == api.DamagedKey) && d.Slug == slug {
 			n++
 		}
 	}

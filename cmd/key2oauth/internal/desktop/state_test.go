@@ -207,6 +207,7 @@ func TestTrayDamagedKey(t *testing.T) {
 		{api.EndpointKeyNeeded, nil, tray.KeyNeeded, 0},
 		{api.EndpointKeyNeeded, []api.Damage{key, key, {Kind: api.DamagedApp, Slug: "a"}}, tray.KeyDamaged, 1},
 		{api.EndpointKeyNeeded, []api.Damage{{Kind: api.DamagedSealedKey, Slug: "b"}}, tray.KeyNeeded, 1},
+		{api.EndpointKeyNeeded, []api.Damage{{Kind: api.DamagedKey, Slug: "a"}}, tray.KeyDamaged, 0},
 		{api.EndpointRejected, []api.Damage{key}, tray.KeyRejected, 1},
 	} {
 		s := trayState(api.Overview{Status: api.Status{Damaged: tt.all}, Endpoints: []api.Endpoint{{Slug: "a", State: tt.state, Credentials: []api.Credential{{State: tt.state}}}}})

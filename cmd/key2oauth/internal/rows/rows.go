@@ -97,7 +97,10 @@ func damagedCommand(d api.Damage) string {
 	switch d.Kind {
 	case api.DamagedApp:
 		return " Command: key2oauth disconnect " + d.ID
-	case api.DamagedSealedKey:
+	case api.DamagedSealedKey, api.DamagedKey:
+		if d.Slug == "" {
+			return ""
+		}
 		return " Command: key2oauth key " + d.Slug + " --credential " + d.ID
 	case api.DamagedServer:
 		return " Command: key2oauth remove " + d.ID
