@@ -201,6 +201,11 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 		}
 		p.tee.Drop()
 	}()
+	// A port of 0 is chosen here, and not where the tunnel listens: pages and the
+	// tunnel's own program have to name it, also while the tunnel is off.
+	if o.publicAddr, err = listen.Free(o.publicAddr); err != nil {
+		return err
+	}
 	renew := func() error { return nil } // set before it can be called
 	s, err := p.openShim(o, prompter, log, func() error { return renew() })
 	if err != nil {

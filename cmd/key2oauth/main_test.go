@@ -127,13 +127,13 @@ type serving struct {
 	done   chan error
 }
 
-// serveHere runs "serve" and returns once it is ready.
-func serveHere(t *testing.T) *serving {
+// serveHere runs "serve" with more arguments and returns once it is ready.
+func serveHere(t *testing.T, more ...string) *serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &serving{dir: t.TempDir(), stderr: new(testenv.Output), cancel: cancel, done: make(chan error, 1)}
 	stdout := new(testenv.Output)
-	args := []string{"serve", "--data-dir", s.dir, "--addr", ":0", "--keychain", "memory"}
+	args := append([]string{"serve", "--data-dir", s.dir, "--addr", ":0", "--keychain", "memory"}, more...)
 	go func() { s.done <- run(ctx, args, strings.NewReader(""), stdout, s.stderr) }()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if _, line, ok := strings.Cut(stdout.String(), "ready local="); ok {

@@ -57,3 +57,17 @@ func On(addr string) (net.Listener, error) {
 	}
 	return nil, fmt.Errorf("%s cannot be used: %w", ap, err)
 }
+
+// Free returns a loopback address with a port that is free now, if the one given
+// leaves the choice.
+func Free(addr string) (string, error) {
+	ap, err := ParseAddr(addr)
+	if err != nil || ap.Port() != 0 {
+		return addr, nil // who listens there says what is wrong
+	}
+	ln, err := On(addr)
+	if err != nil {
+		return "", err
+	}
+	return ln.Addr().String(), ln.Close()
+}
