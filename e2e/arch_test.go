@@ -139,7 +139,7 @@ var layers = map[string][]string{
 	"shim/internal/pulse": {
 		"shim/internal/endpoint", "shim/internal/standing", "shim/internal/trial", "shim/internal/upstream",
 	},
-	"shim/internal/order": {},
+	"shim/internal/roll": {},
 	"shim/internal/formkeys": {
 		"shim/internal/endpoint",
 	},
@@ -160,7 +160,7 @@ var layers = map[string][]string{
 	},
 	"shim/internal/samples": {"shim/api", "shim/internal/control", "shim/internal/httpx", "shim/internal/owner", "shim/internal/web"},
 	"shim/internal/control": {
-		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/formkeys", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/order", "shim/internal/problem", "shim/internal/pulse",
+		"shim/api", "shim/display", "shim/internal/changes", "shim/internal/cimd", "shim/internal/endpoint", "shim/internal/formkeys", "shim/internal/guard", "shim/internal/httpx", "shim/internal/oauth", "shim/internal/problem", "shim/internal/pulse",
 		"shim/internal/standing", "shim/internal/timeline", "shim/internal/trial", "shim/internal/upstream", "shim/internal/vault", "shim/internal/web",
 	},
 	"shim/internal/mover": {
@@ -257,7 +257,7 @@ var layers = map[string][]string{
 		"shim/atomicfile", "shim/internal/datadir", "shim/internal/dbpages", "shim/internal/records", "go.etcd.io/bbolt",
 	},
 	"shim/internal/ledger": {
-		"shim/internal/activity", "shim/internal/oauth", "shim/internal/records", "shim/internal/statefile",
+		"shim/internal/activity", "shim/internal/oauth", "shim/internal/records", "shim/internal/roll", "shim/internal/statefile",
 		"go.etcd.io/bbolt",
 	},
 	"shim/internal/settings": {

@@ -61,13 +61,17 @@ func (s *Shim) Overview() (api.Overview, error) {
 	if err != nil {
 		return o, err
 	}
+	recent, err := s.control.Recent()
+	if err != nil {
+		return o, err
+	}
 	o.Status.Concerns = standing.Concerns(o.Status, l.Servers)
-	o.Endpoints, o.MoreClients = l.Servers, o.Status.Grants-len(l.Recent)
+	o.Endpoints, o.MoreClients = l.Servers, o.Status.Grants-len(recent)
 	names := make(map[string]string)
 	for _, e := range l.Servers {
 		names[e.Slug] = e.DisplayName
 	}
-	for _, g := range l.Recent {
+	for _, g := range recent {
 		sum := api.ClientSummary{Grant: g.ID, Name: g.Who.String(), Endpoint: names[g.Slug], Connected: g.Created, Old: time.Since(g.Created) > time.Hour}
 		if g.LastUsed != nil {
 			sum.LastUsed = *g.LastUsed

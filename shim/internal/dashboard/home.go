@@ -44,7 +44,11 @@ func (d *Dashboard) renderHome(w http.ResponseWriter, r *http.Request, status in
 		p.Deleted = len(deleted)
 	}
 	p.Pending = d.cfg.Shell.Pending(st, "")
-	p.Steps = d.firstSteps(st, l.First)
+	first, err := d.cfg.Control.First()
+	if err != nil {
+		return err
+	}
+	p.Steps = d.firstSteps(st, first)
 	bar := d.cfg.Shell.Bar(r, st, shell.NoRequests(st.Concerns))
 	if all := web.Banners(shell.NoRequests(st.Concerns), token); len(all) > 1 {
 		p.More = all[1:min(len(all), 1+control.PageSize)]
@@ -61,7 +65,7 @@ func (d *Dashboard) serverRow(o api.Endpoint, l control.Listing, paused bool) we
 	if o.LastUsed != nil {
 		row.Used = web.Ago(*o.LastUsed)
 	}
-	for _, g := range l.Newest[o.Slug][:min(2, len(l.Newest[o.Slug]))] {
+	for _, g := range l.Newest[o.Slug] {
 		row.Apps = append(row.Apps, g.Who.String())
 	}
 	return row

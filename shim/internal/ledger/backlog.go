@@ -62,6 +62,7 @@ func (l *Ledger) arm() {
 // of their endpoints are written together, at most once a second.
 func (l *Ledger) TouchGrants(used map[string]time.Time) error {
 	t := &l.backlog
+	l.Roll.Used(used)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.used == nil {
@@ -108,6 +109,7 @@ func (l *Ledger) Flush() {
 }
 
 func (l *Ledger) saveUsed(t *statefile.Tx, used map[string]time.Time) error {
+	t.Then(func() { l.Roll.Used(used) }) // which may be being read
 	latest := make(map[string]time.Time)
 	for id, at := range used {
 		r, ok, err := records.Get[grantRecord](t.Tx, bucketGrants, id)

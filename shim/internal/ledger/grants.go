@@ -55,7 +55,7 @@ func (l *Ledger) CreateGrant(g oauth.Grant, code oauth.Digest, token oauth.Token
 		if t.Bucket(bucketGrants).Get([]byte(g.ID)) != nil {
 			return ErrExists
 		}
-		if err := PutGrant(t.Tx, g); err != nil {
+		if err := l.PutGrant(t, g); err != nil {
 			return err
 		}
 		return PutToken(t.Tx, g.ID, code, token)
@@ -63,14 +63,15 @@ func (l *Ledger) CreateGrant(g oauth.Grant, code oauth.Digest, token oauth.Token
 }
 
 // PutGrant saves a new grant.
-func PutGrant(tx *bbolt.Tx, g oauth.Grant) error {
-	if err := records.Put(tx, bucketGrants, g.ID, grantRecord(g)); err != nil {
+func (l *Ledger) PutGrant(t *statefile.Tx, g oauth.Grant) error {
+	t.Then(func() { l.Roll.Put(g.ID, g.Slug, g.Created, g.LastUsed) })
+	if err := records.Put(t.Tx, bucketGrants, g.ID, grantRecord(g)); err != nil {
 		return err
 	}
-	if err := addGrants(tx.Bucket(bucketGrants), 1); err != nil {
+	if err := addGrants(t.Bucket(bucketGrants), 1); err != nil {
 		return err
 	}
-	return countGranted(tx, grantRecord(g), 1)
+	return countGranted(t.Tx, grantRecord(g), 1)
 }
 
 // Grant implements oauth.Store.
@@ -155,6 +156,7 @@ func (l *Ledger) UpdateGrant(id string, f func(tx oauth.Tx) error) error {
 			return l.endGrant(t, gt.grant)
 		case gt.changed:
 			now := grantRecord(gt.grant)
+			t.Then(func() { l.Roll.Put(id, now.Slug, now.Created, now.LastUsed) })
 			if err := records.Put(t.Tx, bucketGrants, id, now); err != nil {
 				return err
 			}
@@ -224,6 +226,7 @@ func (l *Ledger) DeleteGrant(id string) error {
 		r, _, err := records.Get[grantRecord](t.Tx, bucketGrants, id)
 		if err != nil {
 			r = grantRecord{ID: id}
+			t.Then(l.Roll.Reset) // it may be known by another id
 		}
 		r.ID = id
 		return l.endGrant(t, oauth.Grant(r))
@@ -240,6 +243,7 @@ func (l *Ledger) endGrant(t *statefile.Tx, g oauth.Grant) error {
 	if err := l.cfg.Ended(t, g); err != nil {
 		return err
 	}
+	t.Then(func() { l.Roll.Drop(g.ID) })
 	return dropGrant(t.Tx, g.ID)
 }
 
@@ -249,8 +253,8 @@ func HasGrant(tx *bbolt.Tx, id string) bool {
 }
 
 // DropGrantsOf deletes all grants of an endpoint with their tokens.
-func DropGrantsOf(tx *bbolt.Tx, slug string) error {
-	var grants []string
+func (l *Ledger) DropGrantsOf(t *statefile.Tx, slug string) error {
+	tx, grants := t.Tx, []string(nil)
 	err := tx.Bucket(bucketGrants).ForEach(func(id, _ []byte) error {
 		r, _, err := records.Get[grantRecord](tx, bucketGrants, string(id))
 		if err != nil {
@@ -265,6 +269,7 @@ func DropGrantsOf(tx *bbolt.Tx, slug string) error {
 	if err != nil {
 		return err
 	}
+	t.Then(l.Roll.Reset)
 	for _, id := range grants {
 		if err := dropGrant(tx, id); err != nil {
 			return err

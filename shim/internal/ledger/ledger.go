@@ -2,7 +2,7 @@
 // tokens, the timeline of each grant, and calls.
 //
 // All of it is on disk and not in memory, except for what is written together
-// once a second. So it costs the same for ten grants and for a hundred thousand.
+// once a second, and the roll, so it costs the same for a hundred thousand grants.
 // It knows endpoints and credentials only by their ids; the caller takes care of
 // them, in the same transaction, when a grant ends or is used.
 package ledger
@@ -19,6 +19,7 @@ import (
 
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/roll"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
@@ -48,10 +49,17 @@ type Config struct {
 type Ledger struct {
 	cfg     Config
 	backlog backlog
+	Roll    *roll.Roll // of the grants
 }
 
 // New returns the ledger of a state file that has Buckets.
-func New(cfg Config) *Ledger { return &Ledger{cfg: cfg} }
+func New(cfg Config) *Ledger {
+	l := &Ledger{cfg: cfg}
+	l.Roll = roll.New(func(fn func(roll.Entry)) error {
+		return l.EachMark(func(m Mark) { fn(m.Entry) })
+	})
+	return l
+}
 
 // ErrExists says that the id of a new record is taken.
 var ErrExists = errors.New("already exists")

@@ -3,19 +3,18 @@ package ledger
 import (
 	"bytes"
 	"encoding/json"
-	"time"
+	"maps"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/key2oauth/key2oauth/shim/internal/records"
+	"github.com/key2oauth/key2oauth/shim/internal/roll"
 )
 
-// A Mark is what lists of grants are made of. Its bytes are good only until the
+// A Mark is what the roll is made of. Its bytes are good only until the
 // function that got it returns.
 type Mark struct {
-	ID, Slug          []byte
-	Created, LastUsed time.Time // LastUsed is zero if never
-
+	roll.Entry
 	record []byte
 }
 
@@ -24,10 +23,7 @@ type Mark struct {
 // reading them whole takes a second and many megabytes.
 func (l *Ledger) EachMark(fn func(Mark)) error {
 	l.backlog.mu.Lock()
-	pending := make(map[string]time.Time, len(l.backlog.used))
-	for id, at := range l.backlog.used {
-		pending[id] = at
-	}
+	pending := maps.Clone(l.backlog.used)
 	l.backlog.mu.Unlock()
 	return l.cfg.View(func(tx *bbolt.Tx) error {
 		return records.EachBytes(tx, bucketGrants, func(id, value []byte) error {
@@ -36,10 +32,8 @@ func (l *Ledger) EachMark(fn func(Mark)) error {
 				return nil
 			}
 			m.ID = id
-			if len(pending) > 0 {
-				if at := pending[string(id)]; at.After(m.LastUsed) {
-					m.LastUsed = at
-				}
+			if at := pending[string(id)]; at.After(m.LastUsed) {
+				m.LastUsed = at
 			}
 			fn(m)
 			return nil
@@ -105,7 +99,7 @@ func parseMark(value []byte) (m Mark, ok bool) {
 	if json.Unmarshal(value, &r) != nil || r.V > 0 {
 		return m, false
 	}
-	return Mark{Slug: []byte(r.Slug), Created: r.Created, LastUsed: r.LastUsed, record: value}, true
+	return Mark{roll.Entry{Slug: []byte(r.Slug), Created: r.Created, LastUsed: r.LastUsed}, value}, true
 }
 
 // Uses reports whether the grant may use a credential. Whether it does, its

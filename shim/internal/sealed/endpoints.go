@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
-	"github.com/key2oauth/key2oauth/shim/internal/ledger"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 	"github.com/key2oauth/key2oauth/shim/internal/stored"
@@ -251,7 +250,7 @@ func (s *Store) dropPartsOf(t *statefile.Tx, slug string) error {
 			return err
 		}
 	}
-	return ledger.DropGrantsOf(t.Tx, slug)
+	return s.cfg.Ledger().DropGrantsOf(t, slug)
 }
 
 // UpstreamURL returns the upstream URL of an endpoint with its query. The caller

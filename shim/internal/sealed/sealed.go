@@ -66,6 +66,9 @@ type Config struct {
 	Damaged     func() []*records.Error
 	NoteDamaged func(err error)
 
+	// Ledger has the grants of endpoints.
+	Ledger func() *ledger.Ledger
+
 	Log *slog.Logger
 	Now func() time.Time
 }

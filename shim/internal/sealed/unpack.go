@@ -39,7 +39,7 @@ func (s *Store) Unpack(c parcel.Contents) error {
 			}
 		}
 		for _, a := range c.Apps {
-			if err := unpackApp(t, a, whole); err != nil {
+			if err := s.unpackApp(t, a, whole); err != nil {
 				return err
 			}
 		}
@@ -59,14 +59,14 @@ func (s *Store) unpackKey(t *statefile.Tx, k parcel.Key, upstream string) error 
 }
 
 // unpackApp saves a grant with its tokens, of a server that came with it.
-func unpackApp(t *statefile.Tx, a parcel.App, whole map[string]string) error {
+func (s *Store) unpackApp(t *statefile.Tx, a parcel.App, whole map[string]string) error {
 	if _, ok := whole[a.Slug]; !ok || ledger.HasGrant(t.Tx, a.ID) {
 		return ErrExists
 	}
 	if err := CheckGrant(t.Tx, a.Grant); err != nil {
 		return err
 	}
-	if err := ledger.PutGrant(t.Tx, a.Grant); err != nil {
+	if err := s.cfg.Ledger().PutGrant(t, a.Grant); err != nil {
 		return err
 	}
 	for d, token := range a.Tokens {

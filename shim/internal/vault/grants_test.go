@@ -331,7 +331,7 @@ func fillGrants(b testing.TB, v *Vault, n int) {
 			for i := done; i < min(done+10_000, n); i++ {
 				id := fmt.Sprintf("fill%08d", i)
 				g := oauth.Grant{ID: id, Slug: testSlug, ClientName: "Claude", RedirectURI: "https://claude.ai/api/mcp/auth_callback"}
-				if err := ledger.PutGrant(t.Tx, g); err != nil {
+				if err := v.PutGrant(t, g); err != nil {
 					return err
 				}
 				for _, kind := range []string{"code", "access", "refresh"} {

@@ -131,7 +131,8 @@ func Open(cfg Config) (*Vault, error) {
 		Master:  func() (*keychain.MasterKey, bool) { return v.keys.Master() },
 		Need:    v.haveMaster,
 		Damaged: func() []*records.Error { return v.file.Damaged() }, NoteDamaged: func(err error) { v.file.NoteDamaged(err) },
-		Log: cfg.Log, Now: v.now,
+		Ledger: func() *ledger.Ledger { return v.Ledger },
+		Log:    cfg.Log, Now: v.now,
 	})
 	v.Settings = settings.New(settings.Config{
 		Write: v.write, Lock: &v.mu, Now: v.now, Repaired: v.settingRepaired, Lost: v.settingLost,
