@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -44,10 +45,32 @@ type File struct {
 // alone.
 func Open(dir string) (*File, error) {
 	l := &File{dir: dir, max: MaxSize / 2}
+	if err := closeToOthers(dir); err != nil {
+		return nil, fmt.Errorf("the log cannot be written: %w", err)
+	}
 	if err := l.open(); err != nil {
 		return nil, fmt.Errorf("the log cannot be written: %w", err)
 	}
 	return l, nil
+}
+
+// closeToOthers takes the files that are there from other users, who may have been
+// given rights to them by a copy or a restore.
+func closeToOthers(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // there the folder's access list is that of its files
+	}
+	for _, base := range []string{Name, oldName, crashName, oldCrash} {
+		name := filepath.Join(dir, base)
+		info, err := os.Lstat(name)
+		if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 {
+			continue
+		}
+		if err := os.Chmod(name, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Path is the file that is written now.
