@@ -44,6 +44,27 @@ func Explain(path string, err error) error {
 	return e
 }
 
+// errNoFile says that something else has the name of a file of ours.
+var errNoFile = errors.New("not a regular file")
+
+// CheckFile refuses a file of ours that is none, such as a named pipe: to open it
+// would wait for whoever has its other end. One that is missing is fine.
+func CheckFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().IsRegular() {
+		return nil // to read it says what else is wrong
+	}
+	return &Error{Path: path, Err: errNoFile, Words: path + " is not a regular file; move it away, and start again"}
+}
+
+// ReadFile reads a file of ours.
+func ReadFile(path string) ([]byte, error) {
+	if err := CheckFile(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 // Prepare makes the data folder if it is missing. A folder that others can
 // enter is closed to them only while it is empty: it may be shared on purpose,
 // and our files are closed to others in any case. One in which others can

@@ -24,6 +24,9 @@ func readKeyFile(path string, log *slog.Logger) (*MasterKey, error) {
 	if err != nil {
 		return nil, datadir.Explain(path, err)
 	}
+	if err := datadir.CheckFile(path); err != nil {
+		return nil, err
+	}
 	if datadir.OpenToOthers(info) {
 		if err := datadir.OwnerOnly(path); err != nil {
 			return nil, datadir.Explain(path, err)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/atomicfile"
+	"github.com/key2oauth/key2oauth/shim/internal/datadir"
 )
 
 // PlaceFile is the name of the file in the data folder that remembers which item
@@ -78,7 +79,7 @@ func (p place) encode() []byte {
 // the state file, which may come from another folder: from a backup.
 func readPlace(dir string, remembered []byte) place {
 	var p place
-	if b, err := os.ReadFile(filepath.Join(dir, PlaceFile)); err == nil {
+	if b, err := datadir.ReadFile(filepath.Join(dir, PlaceFile)); err == nil {
 		p, _ = parsePlace(b)
 	}
 	q, ok := parsePlace(remembered)
@@ -134,7 +135,7 @@ func (p place) belongsTo(dir string) bool {
 	if here, err := os.Stat(dir); err == nil && os.SameFile(here, there) {
 		return true
 	}
-	b, err := os.ReadFile(filepath.Join(p.Folder, PlaceFile))
+	b, err := datadir.ReadFile(filepath.Join(p.Folder, PlaceFile))
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}
@@ -180,7 +181,7 @@ func (k *Keychain) save(p place) error {
 	name := filepath.Join(k.cfg.Dir, PlaceFile)
 	_, err := os.Lstat(name)
 	if p.Item != "" || err == nil {
-		if old, err := os.ReadFile(name); err != nil || !bytes.Equal(old, b) {
+		if old, err := datadir.ReadFile(name); err != nil || !bytes.Equal(old, b) {
 			if err := atomicfile.WriteFile(name, b, 0o600); err != nil {
 				return err
 			}
@@ -239,10 +240,14 @@ func (k *Keychain) noteMode() {
 // is not known. remembered is what Config.Remember was given.
 func RememberedMode(dir string, remembered []byte) Mode { return readPlace(dir, remembered).Mode }
 
+// Check refuses a data folder in which something else has the name of the file
+// that this package always reads.
+func Check(dir string) error { return datadir.CheckFile(filepath.Join(dir, PlaceFile)) }
+
 // ReadKeyFile returns the master key of mode "file", or nil if the folder has
 // none that can be read.
 func ReadKeyFile(dir string) *MasterKey {
-	b, err := os.ReadFile(filepath.Join(dir, KeyFile))
+	b, err := datadir.ReadFile(filepath.Join(dir, KeyFile))
 	if err != nil {
 		return nil
 	}
@@ -269,7 +274,7 @@ func (k *Keychain) Rescue() error {
 
 func (k *Keychain) rescue(base string, content []byte) error {
 	name := filepath.Join(k.cfg.Dir, base)
-	b, err := os.ReadFile(name)
+	b, err := datadir.ReadFile(name)
 	switch {
 	case err == nil && bytes.Equal(bytes.TrimSpace(b), bytes.TrimSpace(content)):
 		return nil

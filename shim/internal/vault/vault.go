@@ -126,6 +126,9 @@ func Open(cfg Config) (*Vault, error) {
 	if err := datadir.Prepare(cfg.Dir, cfg.Log); err != nil {
 		return nil, err
 	}
+	if err := keychain.Check(cfg.Dir); err != nil {
+		return nil, err
+	}
 	v.Store = sealed.New(sealed.Config{
 		View: v.view, Update: v.update, Lock: &v.mu, Notify: v.notify,
 		Master:  func() (*keychain.MasterKey, bool) { return v.keys.Master() },

@@ -61,6 +61,9 @@ func Acquire(dir string) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := regular(filepath.Join(dir, lockName)); err != nil {
+		return nil, err
+	}
 	l := &Lock{dir: dir, lock: flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o600))}
 	ctx, cancel := context.WithTimeout(context.Background(), acquireFor)
 	defer cancel()
@@ -93,6 +96,9 @@ func (l *Lock) Publish(info Info) error {
 // Renew locks and publishes again after the data folder was removed or replaced:
 // a second program would find no lock there.
 func (l *Lock) Renew(info Info) error {
+	if err := regular(filepath.Join(l.dir, lockName)); err != nil {
+		return err
+	}
 	lock := flock.New(filepath.Join(l.dir, lockName), flock.SetPermissions(0o600))
 	ok, err := lock.TryLock()
 	if err != nil {
@@ -166,6 +172,9 @@ func Find(dir string) (Info, error) {
 
 // held reports whether a program holds the lock of dir. It creates nothing.
 func held(dir string) (bool, error) {
+	if err := regular(filepath.Join(dir, lockName)); err != nil {
+		return false, err
+	}
 	l := flock.New(filepath.Join(dir, lockName), flock.SetFlag(os.O_RDONLY))
 	ok, err := l.TryRLock()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -180,8 +189,20 @@ func held(dir string) (bool, error) {
 	return true, l.Close()
 }
 
+// regular refuses a file that is none, such as a named pipe: to open it would wait
+// for whoever has its other end.
+func regular(name string) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file; move it away", name)
+	}
+	return nil
+}
+
 func read(dir string) (Info, error) {
 	name := filepath.Join(dir, infoName)
+	if err := regular(name); err != nil {
+		return Info{}, err
+	}
 	b, err := os.ReadFile(name)
 	if err != nil {
 		return Info{}, err
