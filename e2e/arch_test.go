@@ -111,8 +111,9 @@ var layers = map[string][]string{
 	"shim/atomicfile": {},
 	"shim/release":    {},
 	"shim/display":    {}, // and nothing from shim, because cmd imports it too
+	"shim/internal/nanos": {},
 	"shim/internal/activity": {
-		"shim/display",
+		"shim/display", "shim/internal/nanos",
 	},
 	"shim/internal/apps": {
 		"shim/display",
@@ -257,7 +258,7 @@ var layers = map[string][]string{
 		"shim/atomicfile", "shim/internal/datadir", "shim/internal/dbpages", "shim/internal/records", "go.etcd.io/bbolt",
 	},
 	"shim/internal/ledger": {
-		"shim/internal/activity", "shim/internal/oauth", "shim/internal/records", "shim/internal/roll", "shim/internal/statefile",
+		"shim/internal/activity", "shim/internal/nanos", "shim/internal/oauth", "shim/internal/records", "shim/internal/roll", "shim/internal/statefile",
 		"go.etcd.io/bbolt",
 	},
 	"shim/internal/settings": {

@@ -26,7 +26,7 @@
 //	              it all to another computer), dbpages, datadir, atomicfile
 //	small         api, web (looks and words), apps (how each app is connected),
 //	              endpoint (what an owner may add), formkeys (keys of forms),
-//	              roll (who is connected), httpx,
+//	              roll (who is connected), nanos (times as numbers), httpx,
 //	              sse, safedial, problem, limits, changes, display, release
 //	              (whether there is a newer one)
 //

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/key2oauth/key2oauth/shim/internal/nanos"
 )
 
 // Calls outlive the program in batches, which are written and read here.
@@ -35,9 +37,9 @@ func AppendBatch(b []byte, calls []Call) []byte {
 		}
 	}
 	b = append(b, batchVersion)
-	b = binary.BigEndian.AppendUint64(b, nanos(newest))
+	b = binary.BigEndian.AppendUint64(b, nanos.Of(newest))
 	for _, c := range calls {
-		b = binary.BigEndian.AppendUint64(b, nanos(c.Time))
+		b = binary.BigEndian.AppendUint64(b, nanos.Of(c.Time))
 		b = binary.AppendUvarint(b, uint64(max(c.Status, 0)))
 		b = binary.AppendUvarint(b, uint64(max(c.MS, 0)))
 		b = binary.AppendUvarint(b, uint64(max(c.Struck, 0)))
@@ -64,7 +66,7 @@ func batchHead(b []byte) (newest time.Time, calls []byte, err error) {
 	if len(b) < 1+8 || b[0] != batchVersion && b[0] != batchVersion1 {
 		return newest, nil, errBatch
 	}
-	return fromNanos(binary.BigEndian.Uint64(b[1:])), b[1+8:], nil
+	return nanos.Time(binary.BigEndian.Uint64(b[1:])), b[1+8:], nil
 }
 
 // ParseBatch reads the record of a batch as far as possible. words holds the
@@ -79,7 +81,7 @@ func ParseBatch(b []byte, words map[string]string) (calls []Call, err error) {
 		if len(b) < 8 {
 			return calls, errBatch
 		}
-		c := Call{Time: fromNanos(binary.BigEndian.Uint64(b))}
+		c := Call{Time: nanos.Time(binary.BigEndian.Uint64(b))}
 		b = b[8:]
 		status, n := binary.Uvarint(b)
 		if n <= 0 || status > 999 {
@@ -118,19 +120,4 @@ func ParseBatch(b []byte, words map[string]string) (calls []Call, err error) {
 		calls = append(calls, c)
 	}
 	return calls, nil
-}
-
-// nanos returns t in nanoseconds since 1970, or 0 for the zero time.
-func nanos(t time.Time) uint64 {
-	if t.IsZero() {
-		return 0
-	}
-	return uint64(t.UnixNano())
-}
-
-func fromNanos(n uint64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, int64(n)).UTC()
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/key2oauth/key2oauth/shim/internal/nanos"
 )
 
 func batchCall(n int, at time.Time) Call {
@@ -23,8 +25,8 @@ func TestBatchOfEarlierVersion(t *testing.T) {
 	at := time.Now()
 	want := batchCall(7, at)
 	batch := []byte{batchVersion1}
-	batch = binary.BigEndian.AppendUint64(batch, nanos(at))
-	batch = binary.BigEndian.AppendUint64(batch, nanos(at))
+	batch = binary.BigEndian.AppendUint64(batch, nanos.Of(at))
+	batch = binary.BigEndian.AppendUint64(batch, nanos.Of(at))
 	batch = append(batch, 0xC8, 1, 7) // 200 and 7
 	for _, word := range []string{want.Slug, want.Grant, want.Client, want.Method, want.Tool} {
 		batch = append(append(batch, byte(len(word))), word...)

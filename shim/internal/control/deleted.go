@@ -10,7 +10,9 @@ import (
 )
 
 // DeletedServers lists the servers that can be restored, the last deleted first.
-func (c *Control) DeletedServers() ([]vault.DeletedEndpoint, error) { return c.cfg.Vault.DeletedEndpoints() }
+func (c *Control) DeletedServers() ([]vault.DeletedEndpoint, error) {
+	return c.cfg.Vault.DeletedEndpoints()
+}
 
 // Restore brings a deleted server back with its address and its keys. Apps have
 // to connect again.

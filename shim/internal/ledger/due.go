@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/key2oauth/key2oauth/shim/internal/nanos"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 	"github.com/key2oauth/key2oauth/shim/internal/records"
 	"github.com/key2oauth/key2oauth/shim/internal/statefile"
@@ -33,7 +34,7 @@ func keptUntil(kind oauth.Kind, expires time.Time) time.Time {
 
 // dueKey is the key of an entry.
 func dueKey(at time.Time, grant string) []byte {
-	return append(binary.BigEndian.AppendUint64(nil, nanos(at)), grant...)
+	return append(binary.BigEndian.AppendUint64(nil, nanos.Of(at)), grant...)
 }
 
 // PutToken saves a token of a grant, and when to look at it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/key2oauth/key2oauth/shim/internal/nanos"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
 )
 
@@ -35,8 +36,8 @@ func appendToken(b []byte, t oauth.Token) []byte {
 		flags |= flagParent
 	}
 	b = append(b, tokenVersion, byte(t.Kind), flags)
-	b = binary.BigEndian.AppendUint64(b, nanos(t.Expires))
-	b = binary.BigEndian.AppendUint64(b, nanos(t.SuccessorUsed))
+	b = binary.BigEndian.AppendUint64(b, nanos.Of(t.Expires))
+	b = binary.BigEndian.AppendUint64(b, nanos.Of(t.SuccessorUsed))
 	if flags&flagParent != 0 {
 		b = append(b, t.Parent[:]...)
 	}
@@ -58,8 +59,8 @@ func ParseToken(b []byte) (t oauth.Token, err error) {
 	flags := b[2]
 	t.Used = flags&flagUsed != 0
 	t.Superseded = flags&flagSuperseded != 0
-	t.Expires = fromNanos(binary.BigEndian.Uint64(b[3:]))
-	t.SuccessorUsed = fromNanos(binary.BigEndian.Uint64(b[11:]))
+	t.Expires = nanos.Time(binary.BigEndian.Uint64(b[3:]))
+	t.SuccessorUsed = nanos.Time(binary.BigEndian.Uint64(b[11:]))
 	b = b[fixed:]
 	if flags&flagParent != 0 {
 		if len(b) < len(t.Parent) {
@@ -89,20 +90,5 @@ func tokenExpires(b []byte) (oauth.Kind, time.Time, error) {
 	if len(b) < 11 || b[0] != tokenVersion {
 		return 0, time.Time{}, errToken
 	}
-	return oauth.Kind(b[1]), fromNanos(binary.BigEndian.Uint64(b[3:])), nil
-}
-
-// nanos returns t in nanoseconds since 1970, or 0 for the zero time.
-func nanos(t time.Time) uint64 {
-	if t.IsZero() {
-		return 0
-	}
-	return uint64(t.UnixNano())
-}
-
-func fromNanos(n uint64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, int64(n)).UTC()
+	return oauth.Kind(b[1]), nanos.Time(binary.BigEndian.Uint64(b[3:])), nil
 }
