@@ -23,23 +23,9 @@ func (p *Program) StatusCommand() *cobra.Command {
 		Short: "Show how Key2OAuth is doing",
 		Args:  Wants(),
 	}
-	asJSON := JSONFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.Connect()
-		if err != nil {
-			return err
-		}
-		var s api.Status
-		raw, err := c.GetInto(cmd.Context(), "/api/status", &s)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return p.PrintJSON(raw)
-		}
+	return showJSON(p, cmd, "/api/status", func(_ context.Context, _ *Client, s api.Status) error {
 		return printTable(p.Stdout, rows.Status(s))
-	}
-	return cmd
+	})
 }
 
 // PauseCommand returns the command "pause".

@@ -126,26 +126,13 @@ func (p *Program) ListCommand() *cobra.Command {
 		Short: "List your servers",
 		Args:  Wants(),
 	}
-	asJSON := JSONFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.Connect()
-		if err != nil {
-			return err
-		}
-		var answer api.Endpoints
-		raw, err := c.GetInto(cmd.Context(), "/api/slugs", &answer)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return p.PrintJSON(raw)
-		}
+	return showJSON(p, cmd, "/api/slugs", func(ctx context.Context, c *Client, answer api.Endpoints) error {
 		if len(answer.Slugs) == 0 {
 			p.Remark("no servers yet; add one with: key2oauth add URL")
 			return nil
 		}
 		var st api.Status
-		if _, err := c.GetInto(cmd.Context(), "/api/status", &st); err != nil {
+		if _, err := c.GetInto(ctx, "/api/status", &st); err != nil {
 			return err
 		}
 		for _, e := range answer.Slugs {
@@ -156,8 +143,7 @@ func (p *Program) ListCommand() *cobra.Command {
 			}
 		}
 		return printTable(p.Stdout, rows.Servers(answer.Slugs, st.Paused))
-	}
-	return cmd
+	})
 }
 
 // URLCommand returns the command "url".

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 
@@ -19,20 +20,7 @@ func (p *Program) GrantsCommand() *cobra.Command {
 approved twice is listed twice.`,
 		Args: Wants(),
 	}
-	asJSON := JSONFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.Connect()
-		if err != nil {
-			return err
-		}
-		var answer api.Grants
-		raw, err := c.GetInto(cmd.Context(), "/api/grants", &answer)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return p.PrintJSON(raw)
-		}
+	return showJSON(p, cmd, "/api/grants", func(_ context.Context, _ *Client, answer api.Grants) error {
 		if len(answer.Grants) == 0 {
 			p.Remark("no app is connected yet; paste the address of a server into one")
 			return nil
@@ -42,8 +30,7 @@ approved twice is listed twice.`,
 			table = append(table, []string{g.ID, g.App, g.ReturnsTo, g.Slug, rows.Day(&g.Created), rows.Day(g.LastUsed)})
 		}
 		return printTable(p.Stdout, table)
-	}
-	return cmd
+	})
 }
 
 // DisconnectCommand returns the command "disconnect".

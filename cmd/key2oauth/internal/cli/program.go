@@ -5,6 +5,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -92,4 +93,26 @@ func UnknownCommand(root *cobra.Command, name string) error {
 // JSONFlag adds --json to a command that lists something.
 func JSONFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("json", false, "print JSON, as the admin API answers")
+}
+
+// showJSON makes cmd print the answer to a GET of path: by show, or as JSON with
+// the flag --json.
+func showJSON[T any](p *Program, cmd *cobra.Command, path string, show func(ctx context.Context, c *Client, answer T) error) *cobra.Command {
+	asJSON := JSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := p.Connect()
+		if err != nil {
+			return err
+		}
+		var answer T
+		raw, err := c.GetInto(cmd.Context(), path, &answer)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return p.PrintJSON(raw)
+		}
+		return show(cmd.Context(), c, answer)
+	}
+	return cmd
 }
