@@ -206,8 +206,7 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 	if o.publicAddr, err = listen.Free(o.publicAddr); err != nil {
 		return err
 	}
-	renew := func() error { return nil } // set before it can be called
-	s, err := p.openShim(o, prompter, log, func() error { return renew() })
+	s, err := p.openShim(o, prompter, log, lock.Renew)
 	if err != nil {
 		return err
 	}
@@ -218,7 +217,6 @@ func (p *program) serve(ctx context.Context, o appOptions, prompter shim.Prompte
 
 	origin := "http://" + ln.Addr().String()
 	info := instance.Info{PID: os.Getpid(), LocalOrigin: origin, Version: version()}
-	renew = func() error { return lock.Renew(info) }
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -43,8 +44,11 @@ type Info struct {
 
 // A Lock is held by the one program that may use a data folder.
 type Lock struct {
-	dir  string
+	dir string
+
+	mu   sync.Mutex // held by every method: Renew may come at any time
 	lock *flock.Flock
+	info *Info // that was published; nil before
 }
 
 // Find holds a shared lock for a moment. A program that starts in that moment
@@ -86,16 +90,25 @@ func Acquire(dir string) (*Lock, error) {
 // Publish tells the commands where this program serves. Call it once the program
 // answers there.
 func (l *Lock) Publish(info Info) error {
-	b, err := json.Marshal(info)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.info = &info
+	return l.publish()
+}
+
+func (l *Lock) publish() error {
+	b, err := json.Marshal(l.info)
 	if err != nil {
 		return err
 	}
 	return atomicfile.WriteFile(filepath.Join(l.dir, infoName), append(b, '\n'), 0o600)
 }
 
-// Renew locks and publishes again after the data folder was removed or replaced:
-// a second program would find no lock there.
-func (l *Lock) Renew(info Info) error {
+// Renew locks again after the data folder was removed or replaced, since a second
+// program would find no lock there. What was published is published again.
+func (l *Lock) Renew() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err := regular(filepath.Join(l.dir, lockName)); err != nil {
 		return err
 	}
@@ -110,12 +123,17 @@ func (l *Lock) Renew(info Info) error {
 	} else {
 		lock.Close()
 	}
-	return l.Publish(info)
+	if l.info == nil {
+		return nil
+	}
+	return l.publish()
 }
 
 // Release unlocks the data folder. The lock file stays: without it, two programs
 // could hold locks on two files of the same name.
 func (l *Lock) Release() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	err := os.Remove(filepath.Join(l.dir, infoName))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
