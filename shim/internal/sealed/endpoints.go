@@ -1,8 +1,10 @@
 package sealed
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,16 +19,13 @@ import (
 func (s *Store) Endpoints() []endpoint.Endpoint {
 	s.cfg.Lock.RLock()
 	defer s.cfg.Lock.RUnlock()
-	all := make([]endpoint.Endpoint, 0, len(s.endpoints))
-	for _, e := range s.endpoints {
+	states := slices.SortedFunc(maps.Values(s.endpoints), func(a, b *endpointState) int {
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Slug, b.Slug))
+	})
+	all := make([]endpoint.Endpoint, 0, len(states))
+	for _, e := range states {
 		all = append(all, e.Endpoint)
 	}
-	slices.SortFunc(all, func(a, b endpoint.Endpoint) int {
-		if c := a.Created.Compare(b.Created); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Slug, b.Slug)
-	})
 	return all
 }
 
