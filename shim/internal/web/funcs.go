@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"sync"
 
 	"github.com/key2oauth/key2oauth/shim/internal/apps"
 )
@@ -41,15 +42,24 @@ func Text(key string, args ...any) string { return t(key, args...) }
 // t looks up a text of the catalogue and fills in args. The texts are written
 // in ASCII, and typographic characters are put in here.
 func t(key string, args ...any) string {
-	s, ok := text[key]
+	s, ok := typeset()[key]
 	if !ok {
 		return key
 	}
-	s = typography.Replace(s)
 	if len(args) > 0 {
 		s = fmt.Sprintf(s, args...)
 	}
 	return s
 }
+
+// typeset is the catalogue with typographic characters. A page of a thousand
+// servers would put them in thousands of times.
+var typeset = sync.OnceValue(func() map[string]string {
+	all := make(map[string]string, len(text))
+	for key, s := range text {
+		all[key] = typography.Replace(s)
+	}
+	return all
+})
 
 var typography = strings.NewReplacer("'", "\u2019", "...", "\u2026", " - ", " \u2013 ")
