@@ -8,6 +8,49 @@ import (
 	"testing"
 )
 
+// TestDocsPictures: each picture is there for light and dark pages, is shown by
+// a document, and none is left that no document shows.
+func TestDocsPictures(t *testing.T) {
+	t.Parallel()
+	documents, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := regexp.MustCompile(`<source media="\(prefers-color-scheme: dark\)" srcset="([^"]+)-dark\.(png|svg)">\s*<img src="([^"]+)-light\.(png|svg)" alt="[^"]+">`)
+	shown := make(map[string]bool)
+	for _, name := range append(documents, "../README.md") {
+		text := readFile(t, name)
+		pairs := both.FindAllStringSubmatch(text, -1)
+		if n := strings.Count(text, "<img ") + strings.Count(text, "](.github/") + strings.Count(text, "](../.github/"); n != len(pairs) {
+			t.Errorf("%s has %d pictures, and %d for light and dark pages", filepath.Base(name), n, len(pairs))
+		}
+		for _, m := range pairs {
+			if m[1] != m[3] || m[2] != m[4] {
+				t.Errorf("%s shows %s on light pages and %s on dark ones", filepath.Base(name), m[3], m[1])
+			}
+			for _, scheme := range []string{"light", "dark"} {
+				shown[filepath.Base(m[1])+"-"+scheme+"."+m[2]] = true
+			}
+		}
+	}
+	entries, err := os.ReadDir("../.github")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); ext != ".png" && ext != ".svg" {
+			continue
+		}
+		if !shown[e.Name()] {
+			t.Errorf("no document shows .github/%s", e.Name())
+		}
+		delete(shown, e.Name())
+	}
+	for name := range shown {
+		t.Errorf(".github/%s is not there", name)
+	}
+}
+
 // TestDocs: what the documents link to exists, and every command that the
 // program lists is in docs/commands.md.
 func TestDocs(t *testing.T) {
