@@ -101,6 +101,7 @@ const (
 	TextNewer      = "This file comes from a newer version of Key2OAuth. Install that version here first."
 	TextLarge      = "This file is too large to come from Key2OAuth."
 	TextShort      = "Use at least 12 characters. Four random words are a good choice."
+	TextMonotonous = "Use at least 5 different characters. Four random words are a good choice."
 )
 
 // MaxSize bounds a file.
@@ -118,10 +119,23 @@ var WorkFactor = 18
 // trying lets one try run at a time, since each takes so much memory.
 var trying sync.Mutex
 
-// CheckPassphrase reports whether a passphrase is long enough.
+// minDifferent is how many of them differ at least: one character over and over is
+// guessed at once, however often it is there.
+const minDifferent = 5
+
+// CheckPassphrase reports whether a passphrase is long enough, and no repetition
+// of a few characters.
 func CheckPassphrase(p endpoint.Secret) error {
-	if len([]rune(strings.TrimSpace(p.Reveal()))) < MinPassphrase {
+	typed := []rune(strings.TrimSpace(p.Reveal()))
+	if len(typed) < MinPassphrase {
 		return problem.Sentence(TextShort)
+	}
+	different := make(map[rune]bool)
+	for _, r := range typed {
+		different[r] = true
+	}
+	if len(different) < minDifferent {
+		return problem.Sentence(TextMonotonous)
 	}
 	return nil
 }

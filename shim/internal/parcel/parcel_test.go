@@ -250,6 +250,21 @@ func TestShortPassphrases(t *testing.T) {
 	}
 }
 
+// A passphrase of a few different characters is among the first that anyone
+// tries, however long it is.
+func TestMonotonousPassphrases(t *testing.T) {
+	for _, p := range []string{strings.Repeat("a", 24), "abababababababab", "123412341234", "  a b c a b c a b c  ", "\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc"} {
+		if _, err := Seal(sample(), endpoint.NewSecret(p)); err == nil || err.Error() != TextMonotonous {
+			t.Errorf("Seal with %q: %v, want %q", p, err, TextMonotonous)
+		}
+	}
+	for _, p := range []string{"abcdeabcdeab", "aaaaaaaabcde"} {
+		if err := CheckPassphrase(endpoint.NewSecret(p)); err != nil {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+}
+
 // TestFields: a field that is added to what moves must be decided on here. Those
 // of grants and tokens do not even compile.
 func TestFields(t *testing.T) {
