@@ -39,6 +39,9 @@ keeps the last three.`,
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "replace a file of that name")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if args[0] == "" {
+			return cli.Usage("for example: key2oauth backup ~/key2oauth-backup.db", "the name of a file is missing")
+		}
 		if args[0] == "-" {
 			return p.backupToStdout(cmd.Context())
 		}
@@ -126,6 +129,9 @@ FILE is one that "key2oauth backup" made, or a copy beside the data
 	cmd.Flags().BoolVar(&yes, "yes", false, "replace what is saved now, and do not ask")
 	cmd.Flags().BoolVar(&keepApps, "keep-apps", false, "leave the apps in the backup connected")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if args[0] == "" {
+			return cli.Usage("for example: key2oauth restore ~/key2oauth-backup.db", "the name of a file is missing")
+		}
 		return p.restore(cmd.Context(), args[0], yes, keepApps)
 	}
 	return cmd
