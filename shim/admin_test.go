@@ -68,6 +68,11 @@ func TestAdminAPI(t *testing.T) {
 		if status != http.StatusOK || obj["display_name"] != "Team seven" || len(obj["credentials"].([]any)) != 1 {
 			t.Errorf("PATCH of the name = %d %v", status, obj)
 		}
+		for _, name := range []string{"", " ", "\u200b\u2060"} {
+			if status, out := p.api("PATCH", "/api/slugs/"+slug, map[string]any{"display_name": name}); status != http.StatusBadRequest || out["error"] == "" {
+				t.Errorf("the name %q = %d %v, want 400", name, status, out)
+			}
+		}
 		if status, out := p.api("PATCH", "/api/slugs/"+slug, map[string]any{"auth_header_name": "Host"}); status != http.StatusBadRequest {
 			t.Errorf("PATCH of the header to Host = %d %v", status, out)
 		}

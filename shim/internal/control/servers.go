@@ -166,7 +166,7 @@ func (c *Control) Edit(slug string, in api.EndpointChange) (note string, err err
 	chosen := header != e.Header // forms send what was there before
 	name := e.Name
 	if in.DisplayName != nil {
-		if name, err = endpoint.ParseName(*in.DisplayName, e.Name); err != nil {
+		if name, err = endpoint.ParseName(*in.DisplayName, ""); err != nil {
 			return "", problem.Invalid("display_name", err)
 		}
 	}
