@@ -21,7 +21,7 @@ const (
 	DamagedServer    DamageKind = "server"
 	DamagedKey       DamageKind = "key"        // of a server, or a record that says whose it is
 	DamagedSealedKey DamageKind = "sealed key" // the rest of its record can be read, so pasting the key again repairs it
-	DamagedApp       DamageKind = "app"        // it has to sign in again
+	DamagedApp       DamageKind = "app"        // it may have to sign in again
 	DamagedSetting   DamageKind = "setting"    // it has its default again
 	DamagedSecret    DamageKind = "secret"     // of the program itself, such as a tunnel's authtoken
 	// DamagedReplaced is a random value of the program itself that was damaged in

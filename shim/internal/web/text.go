@@ -317,8 +317,8 @@ var text = map[string]string{
 
 	"damage.quoted":             "\u201c%s\u201d",
 	"damage.app.noname":         "an app",
-	"damage.app":                "The saved sign-in of %s is damaged, so that app has to sign in again. Everything else works.",
-	"damage.app.of":             "The saved sign-in of %s to %s is damaged, so that app has to sign in again. Everything else works.",
+	"damage.app":                "The saved sign-in of %s is damaged, so that app may have to sign in again. Everything else works.",
+	"damage.app.of":             "The saved sign-in of %s to %s is damaged, so that app may have to sign in again. Everything else works.",
 	"damage.app.next":           "Delete the damaged sign-in, then connect the app again.",
 	"damage.server":             "The saved server %s is damaged, so its apps get no answers. Everything else works.",
 	"damage.server.next":        "Delete it, then add the server again.",
