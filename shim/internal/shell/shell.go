@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/key2oauth/key2oauth/shim/api"
 	"github.com/key2oauth/key2oauth/shim/internal/owner"
@@ -74,6 +73,10 @@ func ServerPath(slug string) string { return "/servers/" + slug }
 // Anchor matches slugs and the names of places on pages.
 var Anchor = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 
+// serverPage matches the pages of a server that can be opened again: its own,
+// and those that connect an app.
+var serverPage = regexp.MustCompile(`^/servers/[a-z0-9-]{1,64}(/connect(/[a-z0-9-]{1,64})?)?$`)
+
 // tabs are the pages that the header leads to.
 var tabs = []string{"/", "/activity", "/tunnel", "/check", "/settings"}
 
@@ -84,7 +87,7 @@ func CameFrom(r *http.Request) string {
 	if err != nil || u.Host != r.Host {
 		return "/"
 	}
-	if slug, ok := strings.CutPrefix(u.Path, "/servers/"); slices.Contains(tabs, u.Path) || ok && Anchor.MatchString(slug) {
+	if slices.Contains(tabs, u.Path) || serverPage.MatchString(u.Path) {
 		return u.Path
 	}
 	return "/"
