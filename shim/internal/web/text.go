@@ -10,7 +10,6 @@ var text = map[string]string{
 	"skip":            "Skip to content",
 	"footer":          "Runs on this computer",
 	"footer.public":   "Runs on its owner's computer",
-	"footer.version":  "version %s",
 	"copy":            "Copy",
 	"copied":          "Copied",
 	"copy.failed":     "Press Ctrl+C to copy",
