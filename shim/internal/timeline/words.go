@@ -120,7 +120,7 @@ var causes = map[string]cause{
 	"token endpoint":     {PartyClient, "%app calls this server with access to another one.", addAgain},
 	"token other origin": {PartyClient, "%app signed in at one of your addresses and calls another.", addAgain},
 	"token":              {PartyClient, "%app does not use an access token from Key2OAuth.", "If you entered a key or a password in %app, remove it: %app must sign in instead."},
-	"call 401":           {PartyOwner, "The server no longer accepts the API key.", "Paste a new one: press Replace on the Servers tab. %app continues automatically."},
+	"call 401":           {PartyOwner, "The server no longer accepts the API key.", "Open the server, press Replace and paste a new one. %app keeps working."},
 	"call 403":           {PartyUpstream, "The server refuses what %app asks, although the key works.", "Check on the server's website whether the key may do this, and whether it blocks calls from your network."},
 	"call 404":           {PartyOwner, "The server says there is nothing at its address.", "Look up the address in the server's documentation, and change it with Edit on the Servers tab."},
 	"call 405":           {PartyOwner, "The server does not accept MCP calls at this address.", "Look up the address in the server's documentation: often it ends in /mcp or /sse. Change it with Edit on the Servers tab."},

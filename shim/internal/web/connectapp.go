@@ -251,6 +251,9 @@ func (w Waiting) Says() string {
 	case WaitingWorks:
 		return t("connect.wait.works.2")
 	}
+	if w.State == WaitingGoing && w.Review != "" {
+		return t("connect.wait.review.2") // the heading says that it waits
+	}
 	return words(w.Words)
 }
 

@@ -61,7 +61,7 @@ var serversText = map[string]string{
 	"again.h":     "Same server, another key",
 	"again.why":   "For example a work and a private account. It gets its own name and address.",
 	"again.go":    "Add another",
-	"again.words": "%s (%s) is added once more, with an address of its own. Apps that connect there use the other key.",
+	"again.words": "Adds %s (%s) a second time, with its own address. Apps that connect there use the other key.",
 	"again.name":  "%s 2",
 
 	"deleted.h1":            "Deleted servers",
@@ -107,7 +107,7 @@ var serversText = map[string]string{
 	"card.grants.all":        "All %s connected apps",
 	"card.grants.all.label":  "%s: %s",
 	"apps.title":             "Apps connected to %s",
-	"apps.shown":             "%s to %s of %s, the newest first.",
+	"apps.shown":             "%s to %s of %s, newest first",
 	"apps.pages":             "Pages",
 	"apps.back":              "Back to the server",
 	"apps.newer":             "Newer apps",
@@ -210,6 +210,7 @@ var serversText = map[string]string{
 	"connect.wait.connected":   "%s is connected",
 	"connect.wait.connected.2": "It has not made a call yet. Ask it for something that needs this server.",
 	"connect.wait.works":       "%s is connected",
+	"connect.wait.review.2":    "Approve it only if you just pressed Connect.",
 	"connect.wait.works.2":     "The server answered its first call.",
 
 	"connect.stage.1": "Found the address",
@@ -223,7 +224,7 @@ var serversText = map[string]string{
 	"connect.cause.computer-3": "An old version of %s may be unable to sign in. Update it. If that doesn't help, tell its makers.",
 	"connect.cause.internet-1": "A step is not done yet. Adding the server to %s is not enough: press Connect, too.",
 	"connect.cause.internet-2": "The tunnel does not pass requests on to this computer. Test it on the Internet tab.",
-	"connect.cause.internet-3": "Your plan or workspace of %s does not allow this server. Its admin or its makers have to.",
+	"connect.cause.internet-3": "Your %s plan or workspace may not allow this server. Its admin can change that.",
 
 	"create.crumb":            "Add",
 	"create.h2":               "Add server",

@@ -104,7 +104,7 @@ var settingsText = map[string]string{
 	"move.in.go":      "Review",
 	"move.in.busy":    "Opening the file...",
 	"move.in.note":    "You see what the file brings before anything changes. Servers that are here already stay as they are.",
-	"move.sure.2":     "This page can copy your keys into a file, so the click must come from your desktop, not from a page.",
+	"move.sure.2":     "This page can copy your keys into a file, so confirm on your desktop first, outside the browser.",
 	"move.sure.ask":   "Ask on this desktop",
 	"move.sure.again": "Ask again",
 	"move.sure.asked": "Click Confirm in the notification, or in the menu of the Key2OAuth icon. A new window opens.",

@@ -216,6 +216,9 @@ func (p Tunnel) WayDetail() string {
 	if p.Plan != "" {
 		words = t("tunnel.way.plan", name(p.Plan)) + " \u00b7 "
 	}
+	if words == "" {
+		return t("tunnel.way.home.only")
+	}
 	return words + t("tunnel.way.home")
 }
 
