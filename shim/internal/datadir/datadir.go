@@ -24,6 +24,10 @@ func (e *Error) Unwrap() error { return e.Err }
 
 var errShared = errors.New("other users can change the data folder")
 
+// TextNoAccess says that the user lacks the right to the file or folder that it
+// takes.
+const TextNoAccess = "%s cannot be read and written; give yourself the right to, or name another folder with --data-dir"
+
 // Explain puts err, which came from the file or folder at path, into words.
 func Explain(path string, err error) error {
 	if err == nil {
@@ -37,7 +41,7 @@ func Explain(path string, err error) error {
 	case IsFull(err):
 		e.Words = fmt.Sprintf("the disk that holds %s is full; make room and start again", filepath.Dir(path))
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
-		e.Words = fmt.Sprintf("%s cannot be read and written; give yourself the right to, or name another folder with --data-dir", path)
+		e.Words = fmt.Sprintf(TextNoAccess, path)
 	default:
 		e.Words = fmt.Sprintf("%s cannot be used: %v", path, err)
 	}

@@ -220,6 +220,9 @@ func (k *Keychain) Master() (m *MasterKey, known bool) {
 	return k.master, k.known
 }
 
+// TextNoKeychain is for a first run where there is no keychain.
+const TextNoKeychain = "No system keychain found. Servers, keys and connected apps will be lost when Key2OAuth quits. To keep them in a file, start it with --keychain file."
+
 // words says what a state means, unless something more exact is known.
 func (k *Keychain) words(s Status) string {
 	switch s.State {
@@ -242,7 +245,7 @@ func (k *Keychain) words(s Status) string {
 		case s.CanKeep:
 			return "A keychain is available now. Keep everything in it, or servers, keys and connected apps will be lost when Key2OAuth quits."
 		default:
-			return "No system keychain found. Servers, keys and connected apps will be lost when Key2OAuth quits. To keep them in a file, start it with --keychain file."
+			return TextNoKeychain
 		}
 	}
 	return ""

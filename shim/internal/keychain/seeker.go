@@ -167,7 +167,7 @@ func (k *Keychain) takeAnswer(f finding) (why string) {
 		k.setMaster(nil, Status{State: StateReady})
 	case f.Status == ring.Found && f.master == nil:
 		k.log.Error("the keychain's item cannot be used", "service", ring.Service, "account", f.account)
-		return fmt.Sprintf(badItem, f.account)
+		return fmt.Sprintf(TextBadItem, f.account)
 	case f.Status == ring.Found:
 		k.setMaster(f.master, Status{State: StateReady})
 	default:
@@ -176,7 +176,8 @@ func (k *Keychain) takeAnswer(f finding) (why string) {
 	return ""
 }
 
-const badItem = `The item "key2oauth" (%s) in the keychain is not a master key. If you don't need it, delete it there and start again.`
+// TextBadItem takes the account of an item that is left alone.
+const TextBadItem = `The item "key2oauth" (%s) in the keychain is not a master key. If you don't need it, delete it there and start again.`
 
 // decide settles whether an undecided run keeps anything. A keychain that is
 // locked, slow or not set up is waited for; only where there is none, nothing

@@ -21,6 +21,9 @@ import (
 // ErrDamaged says that something in the file cannot be read.
 var ErrDamaged = dbpages.ErrDamaged
 
+// TextInUse says that another program has the file that it takes.
+const TextInUse = "%s is in use by another Key2OAuth; quit that one, or name another folder with --data-dir"
+
 // explain puts err, which came from the file at path, into words.
 func explain(path string, err error) error {
 	if err == nil {
@@ -34,7 +37,7 @@ func explain(path string, err error) error {
 	case errors.Is(err, records.ErrNewer):
 		words = fmt.Sprintf("%s was written by a newer version of Key2OAuth; install that version, or name another folder with --data-dir", path)
 	case errors.Is(err, berrors.ErrTimeout):
-		words = fmt.Sprintf("%s is in use by another Key2OAuth; quit that one, or name another folder with --data-dir", path)
+		words = fmt.Sprintf(TextInUse, path)
 	case IsDamage(err):
 		words = fmt.Sprintf("%s is damaged (%v); restore a backup with: key2oauth restore %s; or move it away to start fresh", path, err, newestCopy(path))
 	default:

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -702,7 +703,11 @@ func TestP10LostOrigin(t *testing.T) {
 			if e.To.String() != fill(tt.to) || e.Unsafe != tt.unsafe {
 				t.Errorf("the error names %s, unsafe %v; want %s, %v", e.To, e.Unsafe, fill(tt.to), tt.unsafe)
 			}
-			if words := Explain(err); strings.Contains(words, "enter it instead") == tt.unsafe {
+			text := TextRedirect
+			if tt.unsafe {
+				text = TextRedirectPlain
+			}
+			if words := Explain(err); words != fmt.Sprintf(text, e.To) {
 				t.Errorf("the words are %q", words)
 			}
 		})

@@ -22,6 +22,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
 	"github.com/key2oauth/key2oauth/shim/internal/keychain"
 	"github.com/key2oauth/key2oauth/shim/internal/oauth"
+	"github.com/key2oauth/key2oauth/shim/internal/statefile"
 )
 
 // soundFile is a state file with at least one record of each kind.
@@ -217,7 +218,7 @@ func TestL07SecondProgram(t *testing.T) {
 		v := open(t, Config{Dir: dir, Mode: mode})
 		addEndpoint(t, v, testSlug, "")
 		_, err := Open(Config{Dir: dir, Mode: mode})
-		if !errors.Is(err, berrors.ErrTimeout) || !strings.Contains(err.Error(), "in use by another Key2OAuth") {
+		if !errors.Is(err, berrors.ErrTimeout) || !strings.Contains(err.Error(), fmt.Sprintf(statefile.TextInUse, "")) {
 			t.Errorf("mode %s: second Open = %v, want words about the first", mode, err)
 		}
 		addEndpoint(t, v, "bbbbbbbbbbbb", "") // the first one keeps working

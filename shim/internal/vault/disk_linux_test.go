@@ -255,7 +255,7 @@ func noRightsProcess(base string) error {
 		_, err := Open(Config{Dir: filepath.Join(base, dir), Mode: keychain.ModeFile})
 		fmt.Println(err)
 		e, ok := errors.AsType[*datadir.Error](err)
-		if !ok || !strings.Contains(e.Words, "cannot be read and written") || !strings.Contains(e.Words, filepath.Join(base, dir)) {
+		if !ok || !strings.Contains(e.Words, fmt.Sprintf(datadir.TextNoAccess, "")) || !strings.Contains(e.Words, filepath.Join(base, dir)) {
 			return fmt.Errorf("Open(%s) = %v, want words that name the folder and what to do", dir, err)
 		}
 	}

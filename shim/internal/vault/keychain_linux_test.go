@@ -218,7 +218,7 @@ func TestL06AbsentFirstRun(t *testing.T) {
 			c := saveKey(t, v, testSlug, "", testKey)
 			checkKey(t, v, c.ID, testKey)
 			k := v.Keychain()
-			if k.State != keychain.StateMemory || k.CanKeep || !strings.Contains(k.Words, "will be lost") {
+			if k.State != keychain.StateMemory || k.CanKeep || k.Words != keychain.TextNoKeychain {
 				t.Errorf("Keychain() = %+v", k)
 			}
 			closeVault(t, v)

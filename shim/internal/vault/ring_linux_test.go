@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/key2oauth/key2oauth/shim/internal/endpoint"
@@ -159,7 +159,7 @@ func TestForeignItem(t *testing.T) {
 		t.Fatalf("set = %+v", a)
 	}
 	v := start(t, cfg)
-	if k := awaitState(t, v, keychain.StateLocked); !strings.Contains(k.Words, "is not a master key") {
+	if k := awaitState(t, v, keychain.StateLocked); k.Words != fmt.Sprintf(keychain.TextBadItem, "master key AAAAAAAAAAAAAAAAAAAAAAAAAA") {
 		t.Errorf("words %q do not say what is wrong", k.Words)
 	}
 	addEndpoint(t, v, testSlug, "")

@@ -400,7 +400,7 @@ func messageStates() []state {
 		{"return-denied-link", ReturnPage{"stranger.example", "https://stranger.example/cb?error=access_denied", false, true, false}},
 		{"return-denied", ReturnPage{"Cursor", "cursor://anysphere.cursor-mcp/oauth/callback?error=access_denied", true, true, false}},
 		{"return-hostile", ReturnPage{hostile, "javascript:alert(1)", true, false, false}},
-		{"done", DonePage{"Finished in the other window", "You can close this one."}},
+		{"done", DonePage{MessageElsewhere.Title, MessageElsewhere.Words}},
 		{"done-hostile", DonePage{hostile, hostile}},
 		{"open", OpenLink{"/open", "ticket1", "/consent/abc"}},
 		{"open-hostile", OpenLink{"javascript:alert(1)", hostile, hostile}},
