@@ -108,9 +108,9 @@ var layers = map[string][]string{
 	"shim": {
 		"shim/api", "shim/atomicfile", "shim/internal/...", "tunnel",
 	},
-	"shim/atomicfile": {},
-	"shim/release":    {},
-	"shim/display":    {}, // and nothing from shim, because cmd imports it too
+	"shim/atomicfile":     {},
+	"shim/release":        {},
+	"shim/display":        {}, // and nothing from shim, because cmd imports it too
 	"shim/internal/nanos": {},
 	"shim/internal/activity": {
 		"shim/display", "shim/internal/nanos",
