@@ -1,8 +1,8 @@
 // Package ledger records who was let in and what they did: grants and their
 // tokens, the timeline of each grant, and calls.
 //
-// All of it is on disk and not in memory, except for what is written together
-// once a second, and the roll, so it costs the same for a hundred thousand grants.
+// All of it is on disk and not in memory, except for what is written together once
+// a second. Of each grant the roll has some hundred bytes, once a page wants them.
 // It knows endpoints and credentials only by their ids; the caller takes care of
 // them, in the same transaction, when a grant ends or is used.
 package ledger
