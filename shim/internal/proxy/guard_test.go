@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -422,7 +423,9 @@ type arrival struct {
 // client sees of that.
 func arrivals(t *testing.T, kind, guess string, long bool) (all []arrival) {
 	texts := []string{"unknown key " + guess, guess + "\n\n", "data: " + guess + "\n\ndata: again " + guess + "\n", "\n", `{"error":"` + guess + `"}` + strings.Repeat("x", 200)}
+	var over func() // the upstream's handler
 	answer := func(w http.ResponseWriter, r *http.Request) {
+		defer over()
 		w.Header().Set("Content-Type", kind)
 		if long {
 			size := 2 * largeBuffer
@@ -448,6 +451,8 @@ func arrivals(t *testing.T, kind, guess string, long bool) (all []arrival) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
+		answered := make(chan struct{})
+		over = sync.OnceFunc(func() { close(answered) })
 		begin := time.Now()
 		go io.WriteString(conn, "GET /s1/mcp HTTP/1.1\r\nHost: h\r\nMcp-Session-Id: s\r\nConnection: close\r\n\r\n")
 		buf := make([]byte, 64<<10)
@@ -455,7 +460,7 @@ func arrivals(t *testing.T, kind, guess string, long bool) (all []arrival) {
 			n, err := conn.Read(buf)
 			all = append(all, arrival{n, time.Since(begin)})
 			if err != nil {
-				time.Sleep(time.Second) // until the upstream's handler is over
+				<-answered
 				return
 			}
 		}

@@ -87,10 +87,12 @@ func farServer() {
 		what, _ := io.ReadAll(r.Body)
 		switch string(what) {
 		case "wait":
+			fmt.Println("called")
 			<-r.Context().Done()
 		case "stream":
 			w.Header().Set("Content-Type", "text/event-stream")
 			w.(http.Flusher).Flush()
+			fmt.Println("called")
 			<-r.Context().Done()
 		default:
 			// Long enough for the connection to be used again later.
@@ -120,8 +122,8 @@ func farServer() {
 }
 
 // startFar starts farServer at the other end of a wire, whose end here has the
-// address 10.77.0.2.
-func startFar(t *testing.T) {
+// address 10.77.0.2. wait waits for what the server says.
+func startFar(t *testing.T) (wait func(want string)) {
 	t.Helper()
 	far := exec.CommandContext(t.Context(), "unshare", "--net", os.Args[0], "-test.run=^TestOtherNetwork$")
 	far.Env = append(os.Environ(), partVariable+"="+partServer)
@@ -139,7 +141,7 @@ func startFar(t *testing.T) {
 	}
 	t.Cleanup(func() { in.Close(); far.Wait() })
 	said := bufio.NewReader(out)
-	wait := func(want string) {
+	wait = func(want string) {
 		t.Helper()
 		if got, err := said.ReadString('\n'); got != want+"\n" {
 			t.Fatalf("the server said %q, %v, want %q", got, err, want)
@@ -152,10 +154,11 @@ func startFar(t *testing.T) {
 	ip(t, "addr add 10.77.0.2/24 dev k2o0")
 	io.WriteString(in, "\n")
 	wait("serving")
+	return wait
 }
 
 func otherNetwork(t *testing.T) {
-	startFar(t)
+	wait := startFar(t)
 	var watch tunnel.Watch
 	c := newClient(t)
 	c.Look = watch.Look
@@ -195,7 +198,10 @@ func otherNetwork(t *testing.T) {
 			}()
 		}
 	}
-	time.Sleep(2 * time.Second) // they are under way, and the last look is old enough
+	for range 2 * len(places) {
+		wait("called") // they are under way
+	}
+	c.looked.Store(-int64(time.Minute)) // the networks are looked at before the next request
 
 	changed = time.Now()
 	if os.Getenv("K2O_NETWORK_CHANGE") == "wire" {
@@ -216,7 +222,7 @@ func otherNetwork(t *testing.T) {
 	for range 2 * len(places) {
 		e := <-over
 		t.Logf("%s ended after %v: %v", e.what, e.took, e.err)
-		if e.err == nil || !strings.Contains(Explain(e.err), "was lost") {
+		if e.err == nil || Explain(e.err) != TextLost {
 			t.Errorf("%s ended with %v, which is explained as %q", e.what, e.err, Explain(e.err))
 		}
 		if e.took > 100*time.Second {
