@@ -57,12 +57,12 @@ func TestL06NoKeychain(t *testing.T) {
 	b.SignIn(a.ownerLink())
 	c := oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	for _, tt := range []struct{ where, says string }{
-		{"/", shimtest.Text("side.keys.memory")},
+		{"/", shimtest.Text("home.kept.memory")},
 		{"/settings", shimtest.Text("side.keys.memory")},
 		{c.AuthorizeURL(), shimtest.Text("consent.key.memory")},
 	} {
 		body := b.Open(tt.where).Body
-		if !strings.Contains(body, tt.says) || strings.Contains(body, shimtest.Text("side.keys.os")) || strings.Contains(body, shimtest.Text("consent.key.saved")) {
+		if !strings.Contains(body, tt.says) || strings.Contains(body, shimtest.Text("side.keys.os")) || strings.Contains(body, shimtest.Text("home.kept")) || strings.Contains(body, shimtest.Text("consent.key.saved")) {
 			t.Errorf("the page %.40s does not say that nothing is kept", tt.where)
 		}
 	}

@@ -257,11 +257,11 @@ func (d *Desk) open(ctx context.Context, path string) {
 	})
 }
 
-// cardOf is where the Servers page shows an endpoint.
+// cardOf is the page of an endpoint.
 func cardOf(slug string) string { return "/servers/" + slug }
 
 // copyURL copies an endpoint's address to the clipboard. Where there is none,
-// the Servers page shows the address and says why.
+// its page shows the address and says why.
 func (d *Desk) copyURL(ctx context.Context, slug string) {
 	o, err := d.shim.Overview()
 	if err != nil {
@@ -274,7 +274,7 @@ func (d *Desk) copyURL(ctx context.Context, slug string) {
 		}
 		if err := clipboard.CopyURL(ctx, e.MCPEndpoint); err != nil && ctx.Err() == nil {
 			d.c.Log.Info("the address was not copied, so its page opens", "err", err)
-			d.open(ctx, "/?done=copy"+cardOf(slug)[1:])
+			d.open(ctx, cardOf(slug)+"?done=copy")
 		}
 	}
 }
