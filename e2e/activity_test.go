@@ -41,7 +41,7 @@ func TestActivityInChromium(t *testing.T) {
 	a.kill()
 	a.start()
 	b.run(chromedp.Navigate(a.origin+"/activity?show=all"), keys(`#q`, "linear tools\r"))
-	b.eventually("the search is in the address", func() bool { return b.location().RawQuery != "" })
+	b.eventually("the search is in the address", func() bool { return b.location().Query().Get("q") == "linear tools" })
 	b.waitFor("tools/list")
 	b.run(keys(`#q`, " frobnicate\r"))
 	b.waitFor(shimtest.Text("activity.none.found"))
