@@ -197,11 +197,11 @@ func TestSettingsInChromium(t *testing.T) {
 	t.Parallel()
 	up := shimtest.NewUpstream(t, shimtest.Options{})
 	a := startApp(t)
-	b := newChromium(t)
-	b.signIn(a)
 	e := a.addEndpoint(name40, up.URL, up.Key())
 	c := oauthClient(t, a, "http://127.0.0.1:1/callback", e.Local)
 	c.Connect(shimtest.NewBrowser(t, a.origin), up.Key())
+	b := newChromium(t)
+	b.signIn(a) // after the first server, at which an open home page loads again
 
 	settings := func() {
 		b.run(chromedp.Navigate(a.origin+"/settings"), chromedp.WaitVisible(chromedp.CSS(`#lifetime`)))
