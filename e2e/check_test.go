@@ -45,11 +45,13 @@ func TestCheckInChromium(t *testing.T) {
 	if !b.is(`document.querySelector("form[action='/check'] button").disabled`) {
 		t.Error("the button can be pressed while everything is checked")
 	}
+	// A group is unfolded by itself while something in it is looked at.
+	b.eventually("the group that works is folded up", func() bool { return b.is(`document.querySelector("details[data-fold=local]")?.open === false`) })
 	b.look("check-running")
 	b.run(click(`details[data-fold=local] summary`))
 	release()
 	b.waitFor(shimtest.Text("check.failed.1"))
-	b.eventually("what was unfolded is so again", func() bool { return b.is(`document.querySelector("details[data-fold=local]").open`) })
+	b.eventually("what was unfolded is so again", func() bool { return b.is(`document.querySelector("details[data-fold=local]")?.open === true`) })
 	if b.is(`document.querySelector("details[data-fold=public]").open`) {
 		t.Error("a section that was not unfolded is open")
 	}

@@ -233,19 +233,26 @@
   });
 
   // What is examined, and who tries to connect, changes by itself. A page on
-  // which no attempt is unfolded shows it as it is now, with what was unfolded
-  // of the report. Strangers may try often, so it is left alone for a while
-  // unless progress is looked at.
+  // which no attempt is unfolded shows it as it is now, with what the reader
+  // unfolded of the report. Strangers may try often, so it is left alone for a
+  // while unless progress is looked at.
   all("[data-refresh]", function (part) {
-    var timer = 0, name = "folds";
-    (sessionStorage.getItem(name) || "").split(" ").forEach(function (fold) {
-      all('[data-fold="' + fold + '"]', function (d) { d.open = true; });
-    });
+    var timer = 0, name = "chosen-folds", begun = {};
+    // What the reader folded or unfolded, and not what was served so: a group is
+    // served open only while there is something to say of it.
+    var chosen = JSON.parse(sessionStorage.getItem(name) || "{}");
     sessionStorage.removeItem(name);
+    all("[data-fold]", function (d) {
+      var fold = d.dataset.fold;
+      if (fold in chosen) { d.open = chosen[fold]; }
+      begun[fold] = d.open;
+    });
     var again = function () {
-      var open = [];
-      all("[data-fold][open]", function (d) { open.push(d.dataset.fold); });
-      sessionStorage.setItem(name, open.join(" "));
+      all("[data-fold]", function (d) {
+        var fold = d.dataset.fold;
+        if (d.open !== begun[fold]) { chosen[fold] = d.open; }
+      });
+      sessionStorage.setItem(name, JSON.stringify(chosen));
       location.reload();
     };
     var soon = function () {
