@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/key2oauth/key2oauth/e2e/testenv"
+	"github.com/key2oauth/key2oauth/shim/shimtest"
 	"github.com/key2oauth/key2oauth/tray/traytest"
 )
 
@@ -146,7 +147,7 @@ func TestWine(t *testing.T) {
 	t.Cleanup(func() { serve.Process.Kill(); serve.Wait() })
 	traytest.Wait(t, "the saved key of the last run", func() (bool, string) {
 		_, out := w.run("wine", exe, "list")
-		return regexp.MustCompile(`Linear.* ok `).MatchString(out), out
+		return regexp.MustCompile(`Linear +` + regexp.QuoteMeta(shimtest.Text("server.ok")) + ` `).MatchString(out), out
 	})
 }
 
