@@ -81,11 +81,13 @@ func TestFirstRunInChromium(t *testing.T) {
 	b.run(chromedp.Navigate(a.origin + "/servers/" + e.Slug))
 	b.mark()
 	b.is(`document.querySelector("[data-part=address] [data-copy]").focus(); true`)
+	b.is(`document.querySelector("[data-bar] .side").mark = 1; true`)
 	stays := func(when string) {
 		t.Helper()
 		for what, expression := range map[string]string{
 			"the focus":         `document.activeElement.matches("[data-part=address] [data-copy]")`,
 			"the button's life": `!document.querySelector("[data-part=address] [data-copy]").hidden`,
+			"Pause":             `document.querySelector("[data-bar] .side").mark === 1`,
 		} {
 			if !b.is(expression) {
 				t.Errorf("%s, %s was lost", when, what)

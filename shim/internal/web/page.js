@@ -204,7 +204,8 @@
         var fresh = page.querySelector("[data-bar]"), side = bar.querySelector(".side"), news = page.querySelector("[data-alert]");
         if (!fresh || !side || fresh.dataset.bar === bar.dataset.bar) { return; }
         bar.dataset.bar = fresh.dataset.bar;
-        put(side, fresh.querySelector(".side"));
+        // Only the banner may have changed. Pause then stays under the pointer.
+        if (!side.isEqualNode(fresh.querySelector(".side"))) { put(side, fresh.querySelector(".side")); }
         if (alert && news && news.dataset.alert !== "request") { alert = put(alert, news); }
       }).catch(function () { last = ""; }); // the next event tries again
     });
