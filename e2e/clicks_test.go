@@ -41,6 +41,7 @@ func (p *person) has(selector string) bool {
 // addServer adds the first server.
 func (p *person) addServer(up *shimtest.Upstream) {
 	p.t.Helper()
+	p.whole()
 	if !p.has("#upstream_url") {
 		p.click(p.chromium, "Add server", `a[href='/servers/add'], a[href='#add']`)
 	}
@@ -52,11 +53,19 @@ func (p *person) addServer(up *shimtest.Upstream) {
 // openApp opens the steps of an app.
 func (p *person) openApp(id string) {
 	p.t.Helper()
+	p.whole()
 	if !p.has(".apps a") {
 		p.click(p.chromium, "Connect an app", `a[href$='/connect']`)
 	}
 	p.click(p.chromium, "the tile", `.apps a[href$='/connect/`+id+`']`)
 	p.eventually("the steps are open", func() bool { return strings.HasSuffix(p.location().Path, "/connect/"+id) })
+	p.whole()
+}
+
+// whole waits until the page has been read: its address changes before.
+func (p *person) whole() {
+	p.t.Helper()
+	p.eventually("the page is whole", func() bool { return p.is(`document.readyState === "complete"`) })
 }
 
 // state is what the page says about the app.
@@ -206,6 +215,7 @@ func TestClicksToConnect(t *testing.T) {
 		p.look("connect-first")
 		p.click(p.chromium, "Set up Internet", `.guide a.btn.p`)
 		p.eventually("Internet is open", func() bool { return p.location().Path == "/tunnel" })
+		p.whole()
 		if !p.has("#public_url") {
 			p.click(p.chromium, "your own tunnel", `[data-way=external]`)
 		}
