@@ -23,6 +23,15 @@ func (d *Pages) renderAdd(w http.ResponseWriter, r *http.Request, status int, f 
 	return nil
 }
 
+// formKey is the key of a form: the one that was just pasted, else the one that
+// was kept on our side when the form came back.
+func (d *Pages) formKey(r *http.Request, session string) string {
+	if key := r.PostFormValue("api_key"); key != "" {
+		return key
+	}
+	return d.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), session)
+}
+
 // createFromForm adds a server. What is no bare address is parsed, and shown as
 // it was understood before anything is sent. If something is wrong, the form
 // comes back as it was, and the key is kept on our side.
@@ -32,10 +41,7 @@ func (d *Pages) createFromForm(w http.ResponseWriter, r *http.Request) error {
 		UpstreamURL: r.PostFormValue("upstream_url"), Name: r.PostFormValue("display_name"),
 		HeaderName: r.PostFormValue("auth_header_name"), HeaderPrefix: r.PostFormValue("auth_header_prefix"),
 	}
-	key := r.PostFormValue("api_key")
-	if key == "" {
-		key = d.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), session)
-	}
+	key := d.formKey(r, session)
 	back := func(status int) error {
 		f.KeyHeld = d.cfg.Control.FormKeys.Put(key, session)
 		return d.renderAdd(w, r, status, f)
@@ -110,10 +116,7 @@ func (d *Pages) againFromForm(w http.ResponseWriter, r *http.Request) error {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
 	session, _ := d.cfg.Owner.Session(r)
-	key := r.PostFormValue("api_key")
-	if key == "" {
-		key = d.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), session)
-	}
+	key := d.formKey(r, session)
 	f := web.CreateForm{Name: r.PostFormValue("display_name")}
 	added, note, err := d.cfg.Control.AddAgain(r.Context(), e, f.Name, key, r.PostFormValue("force") != "")
 	if err != nil {
@@ -219,10 +222,7 @@ func (d *Pages) keyFromForm(w http.ResponseWriter, r *http.Request) error {
 		return httpx.New(http.StatusNotFound, web.TextNoPage)
 	}
 	session, _ := d.cfg.Owner.Session(r)
-	key := r.PostFormValue("api_key")
-	if key == "" {
-		key = d.cfg.Control.FormKeys.Take(r.PostFormValue("key_held"), session)
-	}
+	key := d.formKey(r, session)
 	credential := r.PostFormValue("credential")
 	all := d.cfg.Control.Credentials(e.Slug)
 	switch {
