@@ -498,14 +498,9 @@ func TestLinkedModules(t *testing.T) {
 	}
 }
 
-// TestRoomsAreSmall fails for a package of 1,500 lines or more, without its tests:
-// it holds more than one idea, so one of them should become a room of its own. The
-// exceptions are one idea each.
-func TestRoomsAreSmall(t *testing.T) {
-	t.Parallel()
-	const limit = 1500
-	oneIdea := []string{"shim/internal/oauth", "shim/internal/proxy", "shim/internal/web", "bench"}
-	lines := make(map[string]int)
+// eachSource calls fn for each Go file of the repository that is no test.
+func eachSource(t *testing.T, fn func(name string, src []byte) error) {
+	t.Helper()
 	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -516,12 +511,28 @@ func TestRoomsAreSmall(t *testing.T) {
 			return nil
 		}
 		src, err := os.ReadFile(name)
-		lines[strings.TrimPrefix(filepath.ToSlash(filepath.Dir(name)), "../")] += bytes.Count(src, []byte("\n"))
-		return err
+		if err != nil {
+			return err
+		}
+		return fn(name, src)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestRoomsAreSmall fails for a package of 1,500 lines or more, without its tests:
+// it holds more than one idea, so one of them should become a room of its own. The
+// exceptions are one idea each.
+func TestRoomsAreSmall(t *testing.T) {
+	t.Parallel()
+	const limit = 1500
+	oneIdea := []string{"shim/internal/oauth", "shim/internal/proxy", "shim/internal/web", "bench"}
+	lines := make(map[string]int)
+	eachSource(t, func(name string, src []byte) error {
+		lines[strings.TrimPrefix(filepath.ToSlash(filepath.Dir(name)), "../")] += bytes.Count(src, []byte("\n"))
+		return nil
+	})
 	if lines["shim"] == 0 {
 		t.Fatal("no package was found")
 	}
@@ -537,19 +548,7 @@ func TestRoomsAreSmall(t *testing.T) {
 func TestBudgets(t *testing.T) {
 	t.Parallel()
 	const file, fileLimit, function, functionLimit = 500, 700, 80, 130
-	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "node_modules" || d.Name() != ".." && strings.HasPrefix(d.Name(), ".")):
-			return filepath.SkipDir
-		case !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
-			return nil
-		}
-		src, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
+	eachSource(t, func(name string, src []byte) error {
 		if n := bytes.Count(src, []byte("\n")); n > fileLimit {
 			t.Errorf("%s has %d lines, at most %d are fine", name, n, file)
 		} else if n > file {
@@ -574,9 +573,6 @@ func TestBudgets(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func goList(t *testing.T, env []string, args ...string) []string {
