@@ -208,7 +208,7 @@ func held(dir string) (bool, error) {
 }
 
 // regular refuses a file that is none, such as a named pipe: to open it would wait
-// for whoever has its other end.
+// for a program at its other end.
 func regular(name string) error {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file; move it away", name)

@@ -86,44 +86,6 @@ func TestLifecycle(t *testing.T) {
 }
 
 // A killed program leaves instance.json behind, and the system drops its lock.
-// TestRenew: a folder that was removed and made again is locked again, and a
-// command finds the program there if it had been published.
-func TestRenew(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("no folder is removed there while a file in it is open")
-	}
-	for _, published := range []bool{false, true} {
-		dir := filepath.Join(t.TempDir(), "data")
-		l, err := instance.Acquire(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := instance.Info{PID: os.Getpid(), LocalOrigin: "http://127.0.0.1:7450", Version: "v1"}
-		if published {
-			if err := l.Publish(want); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700), l.Renew()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := instance.Acquire(dir); !errors.Is(err, instance.ErrRunning) {
-			t.Errorf("second Acquire: got %v, want ErrRunning", err)
-		}
-		if !published {
-			if err := l.Publish(want); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := instance.Find(dir); err != nil || got != want {
-			t.Errorf("Find: got %+v, %v, want %+v", got, err, want)
-		}
-		if err := l.Release(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	hold := exec.Command(os.Args[0])
