@@ -286,7 +286,7 @@ func (m *menuTest) approve(t *testing.T) {
 	m.browser.Submit(m.browser.Form(m.follow(other), other), map[string]string{"action": "deny"})
 	m.noNotes(t)
 
-	// Whoever invents an app for an unknown website chose its name too.
+	// A person who invents an app for an unknown website chose its name too.
 	stranger := oauthClient(t, m.app, "https://stranger.example/callback", m.e.Local)
 	_, path = asks(stranger)
 	m.note(t, tray.Text("notice.approve.new"))

@@ -220,7 +220,7 @@ func fontsOf(t *testing.T) string {
 	return name
 }
 
-// newNamesProxy starts an HTTP proxy that leads to addr, whatever name it is
+// newNamesProxy starts an HTTP proxy that leads to addr, no matter which name it is
 // asked for.
 func newNamesProxy(t *testing.T, addr string) string {
 	t.Helper()

@@ -76,7 +76,7 @@ func TestConnectPage(t *testing.T) {
 		if m := waitingState.FindStringSubmatch(got.Body); m == nil || m[1] != web.WaitingNothing || strings.Count(got.Body, `class="tag w"`) != 3 {
 			t.Errorf("the page says %v; it should name three causes and who has to fix each", m)
 		}
-		// A link from yesterday begins to wait anew.
+		// A link from yesterday begins to wait again.
 		got = b.Open(web.ConnectPath(quiet, "cursor") + "?since=1764417600")
 		if m := waitingState.FindStringSubmatch(got.Body); m == nil || m[1] != web.WaitingStill {
 			t.Errorf("a link from long ago says %v", m)

@@ -32,8 +32,8 @@ func (p *program) concern(kind, slug string) (c api.Concern, ok bool) {
 	return c, false
 }
 
-// nobody is the address of a server that does not run.
-func nobody(t *testing.T) string {
+// deadServer is the address of a server that does not run.
+func deadServer(t *testing.T) string {
 	up := httptest.NewServer(http.NotFoundHandler())
 	up.Close()
 	return up.URL + "/mcp"
@@ -54,9 +54,9 @@ func TestStateWhenAdded(t *testing.T) {
 	for _, tt := range []struct {
 		name, url, key, state, concern string
 	}{
-		{"nobody", nobody(t), "", api.EndpointUnreachable, api.ConcernUnreachable},
+		{"nobody", deadServer(t), "", api.EndpointUnreachable, api.ConcernUnreachable},
 		{"no such host", "https://no-such-host.invalid/mcp", "", api.EndpointUnreachable, api.ConcernUnreachable},
-		{"nobody, with a key", nobody(t), "sk-0123456789abcdef", api.EndpointUnreachable, api.ConcernUnreachable},
+		{"nobody, with a key", deadServer(t), "sk-0123456789abcdef", api.EndpointUnreachable, api.ConcernUnreachable},
 		{"web server", plain.URL, "", api.EndpointUnreachable, api.ConcernUnreachable},
 		{"asks for a key", up.URL, "", api.EndpointKeyNeeded, api.ConcernKeyWanted},
 		{"needs none", open.URL, "", api.EndpointOK, ""},
@@ -76,11 +76,11 @@ func TestStateWhenAdded(t *testing.T) {
 	}
 }
 
-// TestAddUnreachable: the page, and whoever sets "check", adds a server that is
+// TestAddUnreachable: the page, and a request with "check", adds a server that is
 // not there only if told to.
 func TestAddUnreachable(t *testing.T) {
 	p := start(t)
-	gone := nobody(t)
+	gone := deadServer(t)
 	for _, key := range []string{"", "sk-0123456789abcdef"} {
 		in := map[string]any{"upstream_url": gone, "check": true, "api_key": key}
 		status, out := p.api("POST", "/api/slugs", in)
@@ -181,7 +181,7 @@ func TestStateAtStart(t *testing.T) {
 // server for people, and it is said once.
 func TestStateWhilePaused(t *testing.T) {
 	p := start(t)
-	slug, _ := p.add(nobody(t), nil)
+	slug, _ := p.add(deadServer(t), nil)
 	if status, _ := p.api("POST", "/api/pause", nil); status != http.StatusOK {
 		t.Fatal(status)
 	}
@@ -226,7 +226,7 @@ func TestNamesOfServers(t *testing.T) {
 	}
 }
 
-// TestFoundOnly: whoever only looked at an address is no failed connection.
+// TestFoundOnly: a look at an address is no failed connection.
 func TestFoundOnly(t *testing.T) {
 	p := start(t)
 	_, mcpURL := p.add(shimtest.NewUpstream(t, shimtest.Options{}).URL, nil)
@@ -258,7 +258,7 @@ func TestOneTruth(t *testing.T) {
 	}
 	add(api.EndpointOK, up.URL, map[string]any{"api_key": up.Key()})
 	add(api.EndpointKeyNeeded, up.URL, nil)
-	add(api.EndpointUnreachable, nobody(t), nil)
+	add(api.EndpointUnreachable, deadServer(t), nil)
 	add(api.EndpointRejected, dead.URL, map[string]any{"api_key": dead.Key()})
 	add(api.EndpointNotTried, silent.URL, nil)
 	dead.SetKey("sk-another")

@@ -14,7 +14,7 @@ import (
 	"github.com/key2oauth/key2oauth/shim/api"
 )
 
-// To open a named pipe waits for whoever has its other end. One in the place of a
+// Opening a named pipe waits for a program at its other end. One in the place of a
 // file of ours must not hold up the start: it is refused, in words.
 func TestPipesInFolder(t *testing.T) {
 	for _, name := range []string{"instance.lock", "keychain.json", "master.key", "state.db", api.TokenFile} {

@@ -41,7 +41,7 @@ func TestOldestRuntime(t *testing.T) {
 	}
 }
 
-// TestCheckVersion: a build without an address asks nobody; one with an address
+// TestCheckVersion: a build without an address does not ask; one with an address
 // believes what is signed.
 func TestCheckVersion(t *testing.T) {
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{3}, ed25519.SeedSize))

@@ -52,7 +52,7 @@ func Explain(path string, err error) error {
 var errNoFile = errors.New("not a regular file")
 
 // CheckFile refuses a file of ours that is none, such as a named pipe: to open it
-// would wait for whoever has its other end. One that is missing is fine.
+// would wait for a program at its other end. One that is missing is fine.
 func CheckFile(path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().IsRegular() {

@@ -37,7 +37,7 @@ func HostName(hostport string) string {
 	return strings.Join(labels[max(0, len(labels)-n):], ".")
 }
 
-// networks are the last labels of names that nobody registers.
+// networks are the last labels of names that cannot be registered.
 var networks = []string{"localhost", "local", "lan", "internal", "home", "arpa"}
 
 // seconds are the labels below which names are registered in some countries.

@@ -13,7 +13,7 @@ import (
 )
 
 // TestRollIsTrue: after any changes, and restarts, the roll of the grants says
-// what reading all of them anew says.
+// what reading all of them again says.
 func TestRollIsTrue(t *testing.T) {
 	for seed := range uint64(4) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
@@ -67,10 +67,10 @@ func TestRollIsTrue(t *testing.T) {
 	}
 }
 
-// same holds the roll to one that is read anew.
+// same compares the roll with one that is read again.
 func same(t *testing.T, l *testLedger, slugs []string) {
 	t.Helper()
-	anew := roll.New(func(fn func(roll.Entry)) error { return l.EachMark(func(m Mark) { fn(m.Entry) }) })
+	fresh := roll.New(func(fn func(roll.Entry)) error { return l.EachMark(func(m Mark) { fn(m.Entry) }) })
 	say := func(r *roll.Roll) (s string) {
 		for _, slug := range slugs {
 			n, used, err := r.Server(slug)
@@ -81,7 +81,7 @@ func same(t *testing.T, l *testLedger, slugs []string) {
 		first, errFirst := r.First()
 		return s + fmt.Sprintln(ids, first, cmp.Or(err, errFirst))
 	}
-	if got, want := say(l.Roll), say(anew); got != want {
-		t.Fatalf("the roll says\n%sand read anew\n%s", got, want)
+	if got, want := say(l.Roll), say(fresh); got != want {
+		t.Fatalf("the roll says\n%sand read again\n%s", got, want)
 	}
 }

@@ -3,7 +3,7 @@
 // hundred thousand, and a page of twenty must not cost more for it.
 //
 // The truth is in the state file. It is read once, when it is first asked for.
-// From then on whoever changes the file says so, after each change and in the
+// From then on each change of the file is reported, after each change and in the
 // order of the changes.
 package roll
 

@@ -147,7 +147,7 @@ func (f *file) check(t *testing.T, r *Roll) {
 	equal("the first", []string{one}, err, first)
 }
 
-// TestRoll: whatever changes, the roll says what counting anew would, also when
+// TestRoll: after any change, the roll says what counting again would, also when
 // it changes while the file is read.
 func TestRoll(t *testing.T) {
 	for seed := range uint64(50) {

@@ -430,7 +430,7 @@ func (s *SignIns) approve(w http.ResponseWriter, r *http.Request, c *consentView
 
 // byHand reports whether the browser goes back only by a click: with a denial,
 // where neither the owner nor the program knows an app, and by a link that starts
-// a program which was never approved before, since nobody can see from the link
+// a program which was never approved before, since the link does not show
 // what that program does.
 func byHand(req *oauth.Request, a web.Answer, denied bool) bool {
 	return !a.Trusted() && (denied || a.Kind == oauth.RedirectCustom && !oauth.IsAppCallback(req.RedirectURI))

@@ -19,7 +19,7 @@ type box struct {
 	ClientW, ClientH float64 // of the window
 }
 
-// TestAnswersFit: whoever is asked for an answer sees the whole question and both
+// TestAnswersFit: a person who is asked sees the whole question and both
 // buttons without scrolling, on the smallest laptops too, in every state and
 // with the longest names.
 func TestAnswersFit(t *testing.T) {

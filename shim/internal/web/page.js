@@ -358,7 +358,7 @@
       });
     };
     hear(function () { later(50); });
-    // A look of an app at an address is told to nobody, since strangers look too.
+    // A look of an app at an address is not announced, since strangers look too.
     if (list.dataset.every) {
       setInterval(function () { if (!document.hidden) { load(); } }, Number(list.dataset.every));
     }

@@ -17,7 +17,7 @@ func TestRights(t *testing.T) {
 		if err := os.WriteFile(name, []byte("before\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(name, 0o666); err != nil { // whatever the umask is
+		if err := os.Chmod(name, 0o666); err != nil { // despite the umask
 			t.Fatal(err)
 		}
 	}
